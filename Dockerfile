@@ -1,0 +1,30 @@
+# The service in an image of its own. Extras: --build-arg EXTRAS=fast,redis
+FROM python:3.13-slim AS build
+ARG EXTRAS=""
+WORKDIR /src
+COPY LICENSE README.md pyproject.toml ./
+COPY service service
+# A virtual environment without pip, its bytecode compiled: the next stage copies it whole.
+RUN python -m venv --without-pip /opt/streamnorm \
+ && pip --python /opt/streamnorm/bin/python install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
+
+FROM python:3.13-slim
+# The home folder is the volume, the one place that stays writable: there Numba keeps what it compiled.
+RUN groupadd --gid 10001 streamnorm \
+ && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin streamnorm \
+ && install -d -o streamnorm -g streamnorm -m 0700 /data
+COPY --from=build /opt/streamnorm /opt/streamnorm
+ENV PATH=/opt/streamnorm/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    STREAMNORM_DATA_DIR=/data \
+    STREAMNORM_HOST=0.0.0.0 \
+    STREAMNORM_PORT=8000
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+# Python asks, since the image has no curl; http.client, since urllib would go through a proxy the container is given.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['STREAMNORM_PORT']), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+ENTRYPOINT ["streamnorm"]
+CMD ["serve"]

@@ -1,0 +1,68 @@
+# One command each; `make` alone lists them. ARGS="…" is handed on to what a command runs.
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml clients/python/pyproject.toml
+CANDIDATES := python3.13 python3.12 python3.11 python3
+RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
+ENGINE ?= $(shell command -v podman || command -v docker)
+# Debian packages that the tests use beside Python's.
+PACKAGES :=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
+export BUILDAH_FORMAT := docker
+
+.PHONY: help run test lint bench image clean packages
+.DELETE_ON_ERROR:
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
+	$(BIN)/streamnorm demo $(ARGS)
+
+test: packages lint ## check everything: lint, types, imports, tests
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.test ## check style, types and import directions only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.test ## measure, beside peers
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
+	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
+	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
+
+clean: ## remove everything that these commands made here
+	rm -rf .venv .venv-bench build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find service clients tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { \
+	  echo "streamnorm needs Python 3.11 or later; none of $(CANDIDATES) on PATH is. Name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) $(RECENT) || { echo "streamnorm needs Python 3.11 or later; $(PYTHON) is not" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(PYTHON) -c 'import sys; print(f"{sys.executable} cannot make \
+	virtual environments; on Debian: apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv")' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.run: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet -e clients/python -e '.[demo]'
+	@touch $@
+
+$(VENV)/.test: $(SOURCES) | $(BIN)/python
+	$(BIN)/pip install --quiet -e clients/python -e '.[dev]'
+	@touch $@
+
+# Installed by root, or by a sudo that asks nothing; others are told what is missing, and the tests go on.
+packages:
+	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	test -n "$$missing" || exit 0; \
+	if test "$$(id -u)" = 0; then sudo=; else sudo="sudo -n"; fi; \
+	if command -v apt-get >/dev/null && $$sudo true 2>/dev/null; then \
+	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -qy --no-install-recommends $$missing; \
+	else echo "some tests will fail; they need the Debian packages:$$missing" >&2; fi

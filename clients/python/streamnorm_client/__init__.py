@@ -1,0 +1,92 @@
+"""A client for streamnorm, which normalizes sensor readings as they arrive.
+
+from streamnorm_client import Client
+
+with Client("http://127.0.0.1:8000") as client:
+    boiler = client.stream("boiler-7")
+    print(boiler.observe({"temp": 21.4, "door": 0}).values)
+"""
+
+from streamnorm_client._answers import (
+    Answer,
+    Block,
+    Configured,
+    Denormalized,
+    Health,
+    Normalized,
+    StreamInfo,
+)
+from streamnorm_client._async_client import AsyncClient, AsyncStream
+from streamnorm_client._client import Client, Stream
+from streamnorm_client._errors import (
+    BodyTooLarge,
+    CannotInvert,
+    CannotMerge,
+    ConnectionFailed,
+    Fault,
+    Forbidden,
+    InternalError,
+    InvalidConfiguration,
+    InvalidInput,
+    InvalidReading,
+    InvalidRequest,
+    InvalidSnapshot,
+    LimitExceeded,
+    MalformedJson,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    Problem,
+    StaleSequence,
+    StoreUnavailable,
+    StreamnormError,
+    StreamNotFound,
+    TimedOut,
+    TransportError,
+    Unauthorized,
+    UnexpectedAnswer,
+    UnsupportedMediaType,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "AsyncStream",
+    "Block",
+    "BodyTooLarge",
+    "CannotInvert",
+    "CannotMerge",
+    "Client",
+    "Configured",
+    "ConnectionFailed",
+    "Denormalized",
+    "Fault",
+    "Forbidden",
+    "Health",
+    "InternalError",
+    "InvalidConfiguration",
+    "InvalidInput",
+    "InvalidReading",
+    "InvalidRequest",
+    "InvalidSnapshot",
+    "LimitExceeded",
+    "MalformedJson",
+    "MethodNotAllowed",
+    "Normalized",
+    "NotAcceptable",
+    "NotFound",
+    "Problem",
+    "StaleSequence",
+    "StoreUnavailable",
+    "Stream",
+    "StreamInfo",
+    "StreamNotFound",
+    "StreamnormError",
+    "TimedOut",
+    "TransportError",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "UnsupportedMediaType",
+]

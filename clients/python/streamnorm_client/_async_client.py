@@ -1,0 +1,186 @@
+"""The client for asyncio: the same names as `streamnorm_client._client`, where they are explained."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import httpx
+
+from streamnorm_client import _calls, _http
+from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Pause, Step, Steps, ask
+from streamnorm_client._steps import StreamSteps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, StreamInfo
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Like `Client`, for asyncio: every call is awaited, `streams` is an asynchronous iterator.
+
+    >>> async def main() -> None:
+    ...     async with AsyncClient("http://127.0.0.1:8000") as client:
+    ...         print(client.stream("boiler-7"))
+    >>> asyncio.run(main())
+    <AsyncStream 'boiler-7' of http://127.0.0.1:8000>
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        timeout: float = _http.DEFAULT_TIMEOUT,
+        retries: int = DEFAULT_RETRIES,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(transport=transport, **_http.options(url, key, timeout))
+        self._retries = retries
+        self._streams: dict[str, AsyncStream] = {}
+
+    def stream(self, stream: str) -> AsyncStream:
+        """Like `Client.stream`."""
+        return self._streams.setdefault(stream, AsyncStream(self, stream))
+
+    async def streams(self, prefix: str = "") -> AsyncIterator[StreamInfo]:
+        """Like `Client.streams`."""
+        after: str | None = ""
+        while after is not None:
+            page = await self._run(ask(_calls.streams(prefix, after), self._retries))
+            for info in page.streams:
+                yield info
+            after = page.next
+
+    async def bulk(self, readings: Iterable[Mapping[str, Any]]) -> list[Normalized]:
+        """Like `Client.bulk`."""
+        return await self._run(ask(_calls.many(readings), self._retries))
+
+    async def health(self) -> Health:
+        """Like `Client.health`."""
+        return await self._run(ask(_calls.health(), self._retries))
+
+    async def close(self) -> None:
+        """Like `Client.close`."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Use the client in an `async with` statement, which closes it."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def _run(self, steps: Steps[T]) -> T:
+        """Carry out a procedure."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._take(step))
+        except StopIteration as end:
+            return cast("T", end.value)
+
+    async def _take(self, step: Step) -> Outcome:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return _http.reply(await self._http.request(**_http.request(step)))
+        except _http.NO_ANSWER as error:
+            return _http.failure(error, self._http.base_url)
+
+
+class AsyncStream:
+    """Like `Stream`, for asyncio: readings of several tasks are sent one after the other."""
+
+    def __init__(self, client: AsyncClient, stream: str) -> None:
+        self._client = client
+        self._steps = StreamSteps(stream, client._retries)  # noqa: SLF001 - a client and its handles are one thing
+        self._turn: asyncio.Lock | None = None  # Python 3.9 binds a lock to the loop that it is made in
+
+    def __repr__(self) -> str:
+        """Tell the stream and where it is."""
+        return f"<AsyncStream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
+
+    @property
+    def id(self) -> str:
+        """The stream's id."""
+        return self._steps.stream
+
+    async def observe(
+        self, values: Any, *, timestamp: Any = None, stats: bool = False, seq: int | None = None, numbered: bool = True
+    ) -> Normalized:
+        """Like `Stream.observe`."""
+        return await self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
+
+    async def normalize(self, values: Any, *, timestamp: Any = None, stats: bool = False) -> Normalized:
+        """Like `Stream.normalize`."""
+        reading = _calls.reading(values, timestamp)
+        return await self._run(self._steps.asking(_calls.normalize(self.id, reading, stats=stats)))
+
+    async def denormalize(self, values: Any) -> Denormalized:
+        """Like `Stream.denormalize`."""
+        return await self._run(self._steps.asking(_calls.denormalize(self.id, values)))
+
+    async def bulk(
+        self,
+        rows: Any,
+        *,
+        features: Sequence[str] | None = None,
+        timestamps: Iterable[Any] | None = None,
+        seq: int | None = None,
+        numbered: bool = True,
+        learn: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Block:
+        """Like `Stream.bulk`."""
+        return await self._in_turn(
+            self._steps.bulk(rows, features, timestamps, seq=seq, numbered=numbered, learn=learn, progress=progress)
+        )
+
+    async def configure(self, **config: Any) -> Configured:
+        """Like `Stream.configure`."""
+        return await self._in_turn(self._steps.changing(_calls.configure(self.id, config)))
+
+    async def info(self) -> StreamInfo:
+        """Like `Stream.info`."""
+        return await self._run(self._steps.asking(_calls.info(self.id)))
+
+    async def snapshot(self) -> dict[str, Any]:
+        """Like `Stream.snapshot`."""
+        return await self._run(self._steps.asking(_calls.snapshot(self.id)))
+
+    async def restore(self, snapshot: Mapping[str, Any]) -> StreamInfo:
+        """Like `Stream.restore`."""
+        return await self._in_turn(self._steps.changing(_calls.restore(self.id, snapshot)))
+
+    async def merge(self, snapshot: Mapping[str, Any]) -> StreamInfo:
+        """Like `Stream.merge`."""
+        return await self._in_turn(self._steps.changing(_calls.merge(self.id, snapshot)))
+
+    async def reset(self) -> StreamInfo:
+        """Like `Stream.reset`."""
+        return await self._in_turn(self._steps.changing(_calls.reset(self.id)))
+
+    async def delete(self) -> None:
+        """Like `Stream.delete`."""
+        await self._in_turn(self._steps.delete())
+
+    async def _run(self, steps: Steps[T]) -> T:
+        return await self._client._run(steps)  # noqa: SLF001
+
+    async def _in_turn(self, steps: Steps[T]) -> T:
+        """Carry out a procedure that changes the numbering."""
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        async with self._turn:
+            return await self._run(steps)

@@ -1,0 +1,232 @@
+"""Everything that can go wrong in a call; the classes below Problem bear the names of the service's problem types.
+
+StreamnormError
+├── TransportError               no answer came
+│   ├── ConnectionFailed         also a ConnectionError
+│   └── TimedOut                 also a TimeoutError
+├── UnexpectedAnswer             what answered is no streamnorm service
+└── Problem                      the service answered with a problem (RFC 9457)
+    ├── InvalidInput             what was sent is wrong; `errors` says where
+    │   ├── InvalidReading
+    │   ├── InvalidConfiguration
+    │   ├── InvalidSnapshot
+    │   ├── InvalidRequest
+    │   ├── MalformedJson
+    │   ├── CannotInvert
+    │   └── LimitExceeded        `limit` names the setting
+    ├── StreamNotFound
+    ├── StaleSequence            `last_seq` is the last number applied
+    ├── CannotMerge
+    ├── BodyTooLarge
+    ├── UnsupportedMediaType
+    ├── NotAcceptable
+    ├── NotFound
+    ├── MethodNotAllowed
+    ├── Unauthorized
+    ├── Forbidden
+    ├── StoreUnavailable
+    └── InternalError
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVER_ERROR = 500
+
+
+class Fault(NamedTuple):
+    """One wrong place in what was sent: a JSON pointer (RFC 6901) and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class StreamnormError(Exception):
+    """The root of every error of this package.
+
+    `seq` is the number of the reading, or of the block's first reading, that was under way: sending the same again with
+    this `seq` is safe. `maybe_applied` tells that it may have been applied although no answer came. `rows_done` rows of
+    a bulk call were applied before this error: start again from there.
+    """
+
+    seq: int | None = None
+    rows_done: int = 0
+    maybe_applied: bool = False
+
+    def __str__(self) -> str:
+        """Tell what happened, and how much of a bulk call was applied before."""
+        text = super().__str__()
+        return f"{text} (the {self.rows_done} rows before this block were applied)" if self.rows_done else text
+
+
+class TransportError(StreamnormError):
+    """No answer came; `maybe_applied` is False where the request cannot have reached the service."""
+
+    def __init__(self, detail: str, *, maybe_applied: bool = True) -> None:
+        super().__init__(detail)
+        self.maybe_applied = maybe_applied
+
+
+class ConnectionFailed(TransportError, ConnectionError):
+    """The service could not be reached, or the connection broke before its answer."""
+
+
+class TimedOut(TransportError, TimeoutError):
+    """The service did not answer in time."""
+
+
+class UnexpectedAnswer(StreamnormError):
+    """The answer is none that a streamnorm service gives; the URL may be wrong."""
+
+    maybe_applied = True
+
+
+class Problem(StreamnormError):
+    """The service answered with a problem; problem types that this version does not know are plain `Problem`.
+
+    `members` holds the whole problem as it came, `retry_after` the seconds that the service asked to wait.
+    """
+
+    def __init__(self, status: int, members: Mapping[str, Any], retry_after: float | None = None) -> None:
+        self.status = status
+        self.type = str(members.get("type", "about:blank"))
+        self.title = str(members.get("title", ""))
+        self.detail = str(members.get("detail", "")) or self.title or f"HTTP status {status}"
+        self.errors = tuple(
+            Fault(str(fault.get("pointer", "")), str(fault.get("detail", ""))) for fault in members.get("errors", ())
+        )
+        self.members = members
+        self.retry_after = retry_after
+        self.maybe_applied = status >= SERVER_ERROR
+        super().__init__("; ".join([self.detail, *(f"{pointer}: {detail}" for pointer, detail in self._places())]))
+
+    def _places(self) -> list[Fault]:
+        """Tell the faults that the detail does not spell out already."""
+        return [fault for fault in self.errors if fault.detail not in self.detail]
+
+
+class InvalidInput(Problem):
+    """What was sent is wrong; `errors` names every place."""
+
+
+class InvalidReading(InvalidInput):
+    """A reading, or a row of a block, cannot be understood."""
+
+
+class InvalidConfiguration(InvalidInput):
+    """A configuration names an unknown parameter or a value out of its limits."""
+
+
+class InvalidSnapshot(InvalidInput):
+    """A snapshot is of another version, or does not fit its own configuration."""
+
+
+class InvalidRequest(InvalidInput):
+    """The request's parameters or members are wrong."""
+
+
+class MalformedJson(InvalidInput):
+    """The body is no JSON."""
+
+
+class CannotInvert(InvalidInput):
+    """A normalized value has no original: an unknown feature, or gamma 0."""
+
+
+class LimitExceeded(InvalidInput):
+    """A named limit is passed; `limit` is the name of its setting."""
+
+    @property
+    def limit(self) -> str:
+        """The name of the setting that sets the limit."""
+        return str(self.members.get("limit", ""))
+
+
+class StreamNotFound(Problem):
+    """No stream of this id exists."""
+
+
+class StaleSequence(Problem):
+    """The number was used before; `last_seq` is the last one applied."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last reading that the service applied."""
+        return int(self.members["last_seq"])
+
+
+class CannotMerge(Problem):
+    """The two states cannot be merged: another method, other parameters, or a method without a merge."""
+
+
+class BodyTooLarge(Problem):
+    """The body passes the service's limit."""
+
+
+class UnsupportedMediaType(Problem):
+    """The service does not read this content type."""
+
+
+class NotAcceptable(Problem):
+    """The service cannot answer in the form asked for."""
+
+
+class NotFound(Problem):
+    """The service has no such path."""
+
+
+class MethodNotAllowed(Problem):
+    """The path does not take this method."""
+
+
+class Unauthorized(Problem):
+    """The service wants a key, or does not know this one."""
+
+
+class Forbidden(Problem):
+    """The key does not allow this call."""
+
+
+class StoreUnavailable(Problem):
+    """The place where the service keeps its state cannot be reached or written now."""
+
+
+class InternalError(Problem):
+    """The service failed; its log says why."""
+
+
+PROBLEMS: Mapping[str, type[Problem]] = {
+    "invalid-reading": InvalidReading,
+    "invalid-configuration": InvalidConfiguration,
+    "invalid-snapshot": InvalidSnapshot,
+    "invalid-request": InvalidRequest,
+    "malformed-json": MalformedJson,
+    "cannot-invert": CannotInvert,
+    "limit-exceeded": LimitExceeded,
+    "stream-not-found": StreamNotFound,
+    "stale-sequence": StaleSequence,
+    "cannot-merge": CannotMerge,
+    "body-too-large": BodyTooLarge,
+    "unsupported-media-type": UnsupportedMediaType,
+    "not-acceptable": NotAcceptable,
+    "not-found": NotFound,
+    "method-not-allowed": MethodNotAllowed,
+    "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
+    "store-unavailable": StoreUnavailable,
+    "internal-error": InternalError,
+}
+
+
+def problem(status: int, members: Mapping[str, Any], retry_after: float | None = None) -> Problem:
+    """Make the error of a problem answer, by the last segment of its `type`.
+
+    >>> problem(409, {"type": "/problems/stale-sequence", "detail": "seq 3 is stale", "last_seq": 9}).last_seq
+    9
+    """
+    kind = PROBLEMS.get(str(members.get("type", "")).rpartition("/")[2], Problem)
+    return kind(status, members, retry_after)

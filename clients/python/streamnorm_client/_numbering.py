@@ -1,0 +1,132 @@
+"""Sequence numbers: how a reading that is sent twice is applied once.
+
+The handle of a stream numbers its readings, and the service remembers the last number it applied. The rules:
+
+1. The first number follows the service's `last_seq`; a stream that does not exist, or was never numbered, starts at 1.
+2. A retry carries the number of the first attempt. The service answers a number that it applied last from memory.
+3. A number is used up when it is sent, so a reading whose fate is unknown leaves at worst a gap, which the service
+   tells. After a reading that was certainly not applied (refused, or never sent) the service is asked again.
+4. A first attempt that is called stale, or is answered as a replay, met a number that somebody else used. The handle
+   numbers anew after the service's `last_seq` and sends again.
+5. A doubtful reading (an earlier attempt may have arrived) that is called stale was applied if the service's `last_seq`
+   is its own number: only its answer is lost, and is computed again without learning. If the service is further
+   on, somebody else writes to the stream too, and StaleSequence is raised: sending again might apply it twice.
+
+A service that lost its last second in a crash comes back with a smaller `last_seq`; the next reading shows a gap.
+
+Two handles on one stream, in two processes or two clients (one client has one handle a stream), are safe as long as
+answers arrive: rule 4 renumbers, and every reading is applied once. If an answer gets lost while the other handle
+writes, a retry cannot tell its own number from the other's: then a reading may go missing, or StaleSequence
+is raised; none is applied twice. Where several must write to one stream over a bad network, give the numbers
+yourself (`seq=`) from one counter, or send through one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable, Generic, TypeVar, Union
+
+from streamnorm_client._answers import Block, Normalized
+from streamnorm_client._errors import StaleSequence, StreamnormError, StreamNotFound
+from streamnorm_client._retry import Steps, ask, deliver
+
+if TYPE_CHECKING:
+    from streamnorm_client._answers import StreamInfo
+    from streamnorm_client._calls import Call
+
+AnswerT = TypeVar("AnswerT", bound=Union[Normalized, Block])
+
+MAX_RENUMBERINGS = 16  # each means that another writer was faster; more is no race but a mistake
+
+
+class Numbering:
+    """The next number of a stream; None until the service was asked.
+
+    >>> numbering = Numbering()
+    >>> numbering.learn(16)
+    >>> numbering.take(), numbering.take(rows=3), numbering.take()
+    (17, 18, 21)
+    """
+
+    def __init__(self) -> None:
+        self.next: int | None = None
+
+    def learn(self, last_seq: int | None) -> None:
+        """Continue after the last number that the service applied."""
+        self.next = (last_seq or 0) + 1
+
+    def forget(self) -> None:
+        """Ask the service again before the next reading."""
+        self.next = None
+
+    def take(self, rows: int = 1) -> int:
+        """Use up the numbers of so many rows, and tell the first."""
+        if self.next is None:
+            raise RuntimeError("the service's last_seq is not known yet")
+        first = self.next
+        self.next += rows
+        return first
+
+
+def last_seq(info: Call[StreamInfo], retries: int) -> Steps[int | None]:
+    """Ask for the stream's last number; None where there is no stream yet."""
+    try:
+        return (yield from ask(info, retries)).last_seq
+    except StreamNotFound:
+        return None
+
+
+@dataclass(frozen=True)
+class Sending(Generic[AnswerT]):
+    """Rows to send: the call that sends them under a first number, and the one that only normalizes them again."""
+
+    rows: int
+    numbered: Callable[[int], Call[AnswerT]]
+    recompute: Callable[[], Call[AnswerT]]
+
+
+def send_next(sending: Sending[AnswerT], numbering: Numbering, info: Call[StreamInfo], retries: int) -> Steps[AnswerT]:
+    """Send rows under the next numbers, and number anew where somebody else used them."""
+    for _ in range(MAX_RENUMBERINGS):
+        if numbering.next is None:
+            numbering.learn((yield from last_seq(info, retries)))
+        first = numbering.take(sending.rows)
+        try:
+            answer, doubtful = yield from send_as(first, sending, retries)
+        except StaleSequence as stale:
+            numbering.learn(stale.last_seq)
+            if stale.maybe_applied:
+                raise
+        except StreamnormError as error:
+            if not error.maybe_applied:
+                numbering.forget()
+            raise
+        else:
+            if doubtful or not answer.replayed:
+                return answer
+            numbering.forget()
+    raise StreamnormError(f"{MAX_RENUMBERINGS} times in a row another writer used the number first")
+
+
+def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Steps[tuple[AnswerT, bool]]:
+    """Send rows under given numbers; also tell whether an earlier attempt may have been applied."""
+    last = first + sending.rows - 1
+    try:
+        delivery = yield from deliver(sending.numbered(first), retries)
+        answer_lost = isinstance(delivery.result, StaleSequence) and delivery.result.last_seq == last
+        if not (delivery.doubtful and answer_lost):
+            return delivery.answer(), delivery.doubtful
+    except StreamnormError as error:
+        error.seq = first
+        raise
+    return (yield from _answer_again(first, last, sending, retries)), True
+
+
+def _answer_again(first: int, last: int, sending: Sending[AnswerT], retries: int) -> Steps[AnswerT]:
+    try:
+        answer = yield from ask(sending.recompute(), retries)
+    except StreamnormError as error:
+        error.seq, error.maybe_applied = first, True
+        raise
+    again = replace(answer, replayed=True, recomputed=True)
+    return replace(again, last_seq=last) if isinstance(again, Block) else replace(again, seq=first)

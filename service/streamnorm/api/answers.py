@@ -1,0 +1,68 @@
+"""Answers as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamnorm.api.schemas import rfc3339
+from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.layout import CREATED, UPDATED
+from streamnorm.engine.reading import Answer, Reading
+from streamnorm.engine.stream import Stream
+
+
+def shaped(reading: Reading, values: list[Any]) -> Any:
+    """Give values the form that the reading had: an object, or an array."""
+    return values if reading.listed else dict(zip(reading.names, values, strict=True))
+
+
+def of_reading(stream_id: str, reading: Reading, answer: Answer) -> dict[str, Any]:
+    """Answer one reading."""
+    body: dict[str, Any] = {"stream": stream_id}
+    if reading.seq is not None:
+        body["seq"] = reading.seq
+    body |= {"count": answer.count, "ready": answer.ready, "values": shaped(reading, answer.values)}
+    if answer.gap:
+        body["gap"] = answer.gap
+    if answer.replayed:
+        body["replayed"] = True
+    return body
+
+
+def with_stats(stream: Stream, reading: Reading, body: dict[str, Any]) -> dict[str, Any]:
+    """Add the mean and standard deviation of each feature."""
+    spreads = [stream.spread(name) for name in reading.names]
+    body["mean"] = shaped(reading, [mean for mean, _ in spreads])
+    body["std"] = shaped(reading, [std for _, std in spreads])
+    return body
+
+
+def of_block(stream_id: str, block: Block, answer: BlockAnswer) -> dict[str, Any]:
+    """Answer a block."""
+    body: dict[str, Any] = {
+        "stream": stream_id,
+        "count": answer.count,
+        "ready": answer.ready,
+        "features": block.names,
+        "values": answer.values,
+    }
+    if block.first_seq is not None:
+        body["last_seq"] = block.first_seq + len(block.values) - 1
+    if answer.gap:
+        body["gap"] = answer.gap
+    if answer.replayed:
+        body["replayed"] = True
+    return body
+
+
+def of_stream(stream_id: str, stream: Stream) -> dict[str, Any]:
+    """Describe a stream."""
+    return {
+        "stream": stream_id,
+        "count": stream.count,
+        "last_seq": stream.last_seq,
+        "features": list(stream.layout.names),
+        "config": stream.plan.to_json(),
+        "created": rfc3339(stream.state[CREATED]),
+        "updated": rfc3339(stream.state[UPDATED]),
+    }

@@ -1,0 +1,123 @@
+"""Bodies of requests: read within limits, checked, and told what is wrong with them and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, ValidationError
+
+from streamnorm.api.problems import Refused
+from streamnorm.api.schemas import ReadingBody
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import Reading, escaped, reading
+from streamnorm.errors import Fault, InvalidReading
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def raw(request: Request, limit: int) -> bytes:
+    """Read a whole body of at most `limit` bytes."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise _too_large(limit)
+    return bytes(chunks)
+
+
+def media_type(request: Request, *offered: str) -> str:
+    """Tell which of the media types a call takes the body has; none said is the first."""
+    given = request.headers.get("content-type", offered[0]).partition(";")[0].strip().lower()
+    if given not in offered:
+        raise Refused("unsupported-media-type", f"the body is {given}; this call takes {' or '.join(offered)}")
+    return given
+
+
+def accepted(request: Request, default: str, *offered: str) -> str:
+    """Choose the media type of the answer: the first one asked for, or the default."""
+    header = request.headers.get("accept", "*/*").lower()
+    asked = [part.partition(";")[0].strip() for part in header.split(",")]
+    for media in asked:
+        if media in offered:
+            return media
+        if media in {"*/*", "application/*", ""}:
+            return default
+    raise Refused("not-acceptable", f"the answer is given as {' or '.join(offered)}, not as {header}")
+
+
+def json(data: bytes, where: str = "the body") -> Any:
+    """Parse JSON; NaN, infinities and numbers beyond float64 are no JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Refused("malformed-json", f"{where} is not JSON: {error}") from None
+
+
+async def json_object(request: Request, limit: int) -> dict[str, Any]:
+    """Read a JSON object."""
+    media_type(request, JSON)
+    data = json(await raw(request, limit))
+    if not isinstance(data, dict):
+        raise InvalidReading.at("", "the body must be an object")
+    return data
+
+
+def lines(data: bytes) -> list[Any]:
+    """Parse NDJSON: a value a line; empty lines are passed over."""
+    found = [json(line, f"line {at}") for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    if not found:
+        raise InvalidReading.at("", "the body must hold at least one line")
+    return found
+
+
+def checked(model: type[Model], data: object, pointer: str = "") -> Model:
+    """Check plain data against a model."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(item, pointer) for item in error.errors(include_url=False, include_input=False)]
+        raise InvalidReading.of(faults) from None
+
+
+def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
+    """Make a reading of its checked body."""
+    return reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
+
+
+def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
+    """Answer with JSON; NaN is null."""
+    return Response(dumps(data), status, media_type=media)
+
+
+def encoded_lines(data: list[Any]) -> Response:
+    """Answer with NDJSON."""
+    return Response(b"".join(dumps(item) + b"\n" for item in data), media_type=NDJSON)
+
+
+def dumps(data: object) -> bytes:
+    """Write JSON; NaN is null."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused("body-too-large", f"the body is larger than {limit} bytes")
+
+
+def _fault(item: Mapping[str, Any], pointer: str) -> Fault:
+    place = pointer + "".join(f"/{escaped(str(part))}" for part in item["loc"])
+    message = {
+        "extra_forbidden": "unknown field",
+        "missing": "is missing",
+        "model_type": "must be an object",
+        "model_attributes_type": "must be an object",
+    }.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
+    return Fault(place, message[:1].lower() + message[1:])

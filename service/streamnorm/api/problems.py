@@ -1,0 +1,117 @@
+"""Errors as RFC 9457 problems: one table from what went wrong to status and title."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from streamnorm import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Refused(Exception):
+    """A request that cannot be taken for reasons of HTTP: its body, its media type."""
+
+    def __init__(self, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.slug = slug
+
+
+class Kind(NamedTuple):
+    """One type of problem."""
+
+    slug: str
+    status: int
+    title: str
+
+
+INVALID_REQUEST = Kind("invalid-request", 422, "A parameter of the request is wrong")
+INTERNAL = Kind("internal-error", 500, "The service failed")
+KINDS = {
+    kind.slug: kind
+    for kind in (
+        INVALID_REQUEST,
+        INTERNAL,
+        Kind("malformed-json", 400, "The body is not the JSON it claims to be"),
+        Kind("body-too-large", 413, "The body is larger than the limit"),
+        Kind("unsupported-media-type", 415, "The body's media type is not one this call takes"),
+        Kind("not-acceptable", 406, "The answer cannot be given in a media type asked for"),
+    )
+}
+TABLE: dict[type[errors.StreamnormError], Kind] = {
+    errors.InvalidReading: Kind("invalid-reading", 422, "The reading cannot be understood"),
+    errors.InvalidConfiguration: Kind("invalid-configuration", 422, "The configuration is wrong"),
+    errors.InvalidSnapshot: Kind("invalid-snapshot", 422, "The snapshot cannot be restored"),
+    errors.CannotInvert: Kind("cannot-invert", 422, "A value has no original"),
+    errors.LimitExceeded: Kind("limit-exceeded", 422, "A limit is passed"),
+    errors.StreamNotFound: Kind("stream-not-found", 404, "There is no such stream"),
+    errors.StaleSequence: Kind("stale-sequence", 409, "The sequence number was applied before"),
+    errors.CannotMerge: Kind("cannot-merge", 409, "The states cannot be merged"),
+    errors.StoreError: Kind("store-unavailable", 503, "The state cannot be kept now"),
+}
+
+
+def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """Answer with a problem."""
+    body = {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
+    return Response(orjson.dumps(body), kind.status, headers, MEDIA_TYPE)
+
+
+def of(error: errors.StreamnormError | Refused) -> tuple[Kind, dict[str, Any]]:
+    """Find the kind of problem an error is, and the members it adds."""
+    if isinstance(error, Refused):
+        return KINDS[error.slug], {}
+    kind = next(TABLE[base] for base in type(error).__mro__ if base in TABLE)
+    members: dict[str, Any] = {}
+    if isinstance(error, errors.InvalidInput) and error.faults:
+        members["errors"] = [fault._asdict() for fault in error.faults]
+    if isinstance(error, errors.StaleSequence):
+        members["last_seq"] = error.last_seq
+    if isinstance(error, errors.LimitExceeded):
+        members["limit"] = error.limit
+    return kind, members
+
+
+def install(app: FastAPI) -> None:
+    """Make every error an answer of this form."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, (errors.StreamnormError, Refused))  # noqa: S101 - what it is registered for
+        kind, members = of(error)
+        request.app.state.context.metrics.refusals.labels(kind.slug).inc()
+        headers = {"Retry-After": "1"} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return problem(kind, str(error), headers, **members)
+
+    async def parameters(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        request.app.state.context.metrics.refusals.labels(INVALID_REQUEST.slug).inc()
+        faults = [{"pointer": "/" + "/".join(map(str, item["loc"])), "detail": item["msg"]} for item in error.errors()]
+        detail = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults)
+        return problem(INVALID_REQUEST, detail, errors=faults)
+
+    async def plain(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        status = HTTPStatus(error.status_code)
+        slug = status.phrase.lower().replace(" ", "-")
+        request.app.state.context.metrics.refusals.labels(slug).inc()
+        kind = Kind(slug, status, status.phrase.capitalize())
+        return problem(kind, f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem(INTERNAL, "The log of the service has the details.")
+
+    app.add_exception_handler(errors.StreamnormError, known)
+    app.add_exception_handler(Refused, known)
+    app.add_exception_handler(RequestValidationError, parameters)
+    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(Exception, unknown)

@@ -1,0 +1,206 @@
+"""The bodies of requests and answers, for checking what comes in and for the OpenAPI pages."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from streamnorm.engine.limits import LARGEST_SEQ
+
+NUMBER = {"type": ["number", "null"]}
+VALUE: dict[str, Any] = {
+    "anyOf": [
+        NUMBER,
+        {"type": "array", "items": {}, "minItems": 1, "description": "a channel: nested arrays of numbers"},
+    ]
+}
+VALUES: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": VALUE, "minProperties": 1},
+        {"type": "array", "items": VALUE, "minItems": 1},
+    ],
+    "description": "a number, null or (nested) array for each feature; as an array, the features are 0, 1, …",
+    "examples": [{"temp": 21.4, "door": 0}],
+}
+
+
+def seconds(value: object) -> float:
+    """Read a time: epoch seconds, or RFC 3339 with its offset."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is not None and moment.tzinfo is not None:
+            return moment.timestamp()
+    message = f"must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not {value!r:.60}"
+    raise ValueError(message)
+
+
+def rfc3339(moment: float) -> str:
+    """Write a time in seconds since 1970 as RFC 3339, to the microsecond."""
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
+Values = Annotated[Any, WithJsonSchema(VALUES)]
+Seq = Annotated[int, Field(ge=0, le=LARGEST_SEQ, strict=True, description="makes retries safe", examples=[17])]
+Timestamp = Annotated[
+    float,
+    BeforeValidator(seconds),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}],
+            "description": "RFC 3339 with its offset, or epoch seconds",
+            "examples": ["2026-11-22T09:00:00Z"],
+        }
+    ),
+]
+
+
+class Body(BaseModel):
+    """A body that refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReadingBody(Body):
+    """One sample."""
+
+    values: Values
+    timestamp: Timestamp | None = None
+    seq: Seq | None = None
+
+
+class StreamReadingBody(ReadingBody):
+    """One sample of a named stream."""
+
+    stream: str = Field(pattern=r"^[A-Za-z0-9._:~-]{1,128}$", strict=True, examples=["boiler-7"])
+
+
+class ReadingsBody(Body):
+    """Readings of many streams."""
+
+    readings: list[StreamReadingBody] = Field(min_length=1)
+
+
+class BlockBody(Body):
+    """Readings of one stream as a table."""
+
+    features: list[Annotated[str, Field(strict=True)]] | None = Field(
+        None, description="names of the columns; 0, 1, … if absent", examples=[["temp", "door"]]
+    )
+    values: Annotated[
+        Any,
+        WithJsonSchema(
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "array", "items": NUMBER, "minItems": 1},
+                "examples": [[[21.4, 0], [21.5, None]]],
+            }
+        ),
+    ]
+    timestamps: list[Timestamp] | None = Field(None, description="one a row")
+    first_seq: Seq | None = Field(None, description="numbers the rows, from the first one on")
+
+
+class ValuesBody(Body):
+    """Normalized values to turn back."""
+
+    values: Values
+
+
+class ReadingAnswer(BaseModel):
+    """The reading at zero mean and unit variance."""
+
+    stream: str = Field(examples=["boiler-7"])
+    seq: int | None = Field(None, description="the reading's number, if it had one", examples=[17])
+    count: int = Field(description="readings observed so far", examples=[1234])
+    ready: bool = Field(description="every feature of the reading has had its warmup")
+    values: Values
+    mean: Values | None = Field(None, description="with ?stats=true: of each feature, after the reading")
+    std: Values | None = Field(None, description="with ?stats=true: of each feature, after the reading")
+    gap: int | None = Field(None, description="how many numbers before this one never came")
+    replayed: bool | None = Field(None, description="true: applied before, and answered as then")
+
+
+class BlockAnswerBody(BaseModel):
+    """The block at zero mean and unit variance."""
+
+    stream: str
+    count: int
+    ready: bool
+    features: list[str]
+    values: list[list[float | None]]
+    last_seq: int | None = None
+    gap: int | None = None
+    replayed: bool | None = None
+
+
+class ReadingsAnswer(BaseModel):
+    """The readings of many streams, in the order they came."""
+
+    readings: list[ReadingAnswer]
+
+
+class ValuesAnswer(BaseModel):
+    """Values in the sensor's own units."""
+
+    stream: str
+    values: Values
+
+
+class StreamInfo(BaseModel):
+    """A stream's configuration and counters."""
+
+    stream: str = Field(examples=["boiler-7"])
+    count: int = Field(examples=[1234])
+    last_seq: int | None = Field(examples=[17])
+    features: list[str] = Field(examples=[["temp", "door"]])
+    config: dict[str, Any] = Field(examples=[{"method": "online", "horizon": 1000.0, "warmup": 32}])
+    created: datetime
+    updated: datetime
+
+
+class ConfiguredStream(StreamInfo):
+    """A stream after it was configured."""
+
+    restarted: bool = Field(description="the statistics had to begin anew")
+    reason: str | None = Field(None, description="why they had to")
+
+
+class StreamPage(BaseModel):
+    """One page of the list of streams."""
+
+    streams: list[StreamInfo]
+    next: str | None = Field(description="pass it as `after` for the next page; null on the last one")
+
+
+class FaultBody(BaseModel):
+    """One wrong place."""
+
+    pointer: str = Field(examples=["/values/temp"])
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(examples=["/problems/invalid-reading"])
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultBody] | None = None
+    last_seq: int | None = Field(None, description="of stale-sequence: the last number applied")
+    limit: str | None = Field(None, description="of limit-exceeded: the setting that says so")
+
+
+class Health(BaseModel):
+    """Alive, or ready."""
+
+    status: Literal["ok"]

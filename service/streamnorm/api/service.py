@@ -1,0 +1,42 @@
+"""The calls about the service itself: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from streamnorm.api.bodies import encoded
+from streamnorm.api.context import Ctx
+from streamnorm.api.openapi import described
+from streamnorm.api.schemas import Health
+from streamnorm.errors import StoreUnavailable
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/", include_in_schema=False)
+async def index() -> Response:
+    """Lead to the pages that describe the calls."""
+    return RedirectResponse("docs")
+
+
+@router.get("/healthz", **described(None, Health))
+async def healthz() -> Response:
+    """Tell that the process is alive."""
+    return encoded({"status": "ok"})
+
+
+@router.get("/readyz", **described(None, Health))
+async def readyz(ctx: Ctx) -> Response:
+    """Tell whether readings can be taken and kept."""
+    if not ctx.serving:
+        raise StoreUnavailable("the service is starting or stopping")
+    ctx.streams.check()
+    return encoded({"status": "ok"})
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(ctx: Ctx) -> Response:
+    """Give the counters in Prometheus' text format."""
+    return Response(ctx.metrics.text(), media_type=CONTENT_TYPE_LATEST)

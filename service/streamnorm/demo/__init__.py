@@ -1,0 +1,80 @@
+"""`streamnorm demo`: a service, sensors that feed it through the Python client, and a live table of what comes back.
+
+The modules below need the extra `demo`; this one does not, so that it can say so.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_RATE = 10.0  # readings a second: what an eye can follow
+
+NEXT = """
+What to try next:
+
+  a service that stays      streamnorm serve
+  a reading from a shell    curl {url}/v1/streams/boiler-7/readings --json '{{"values": {{"temp": 21.4, "door": 0}}}}'
+  a reading from Python     from streamnorm_client import Client
+                            print(Client("{url}").stream("boiler-7").observe({{"temp": 21.4, "door": 0}}).values)
+  the whole API             {url}/docs
+"""
+
+
+def run(
+    *,
+    url: str | None = None,
+    rate: float = DEFAULT_RATE,
+    seconds: float | None = None,
+    readings: int | None = None,
+    seed: int = 0,
+    machine: bool = False,
+) -> int:
+    """Run the demo, and give its exit status.
+
+    Without `url` it starts a service of its own, which ends with it. `rate` is in readings a second; `seconds` and
+    `readings` bound the run, `seed` makes the simulated rig's readings, `machine` adds this machine's own sensors.
+    Ctrl-C and SIGTERM are how a demo without bounds ends, so they end it in good order, with status 0.
+    """
+    try:
+        from streamnorm.demo.feed import feed, sources, ticks  # noqa: PLC0415
+        from streamnorm.demo.host import NotStarted  # noqa: PLC0415
+        from streamnorm_client import StreamnormError  # noqa: PLC0415
+
+        found = sources(seed, machine=machine)
+    except ModuleNotFoundError as missing:
+        return failed(f"{missing.name} is not installed; the demo needs it: pip install 'streamnorm[demo]'")
+    console = Console()
+    try:
+        with interruptible():
+            feed(console, url, found, ticks(rate, seconds, readings))
+    except (StreamnormError, NotStarted, ValueError) as error:
+        return failed(str(error))
+    except KeyboardInterrupt:
+        pass
+    console.print(NEXT.format(url=url or "http://127.0.0.1:8000"), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def failed(why: str) -> int:
+    """Tell why the demo cannot go on."""
+    print(f"streamnorm demo: {why}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM, and a SIGINT that a shell made us ignore, as a Ctrl-C."""
+    former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

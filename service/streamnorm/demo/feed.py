@@ -1,0 +1,62 @@
+"""Feed a service from sensors, and show what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from rich.console import Console
+
+from streamnorm.demo import rig
+from streamnorm.demo.host import own_service
+from streamnorm.demo.table import showing, table
+from streamnorm_client import Client
+
+
+class Source(NamedTuple):
+    """Where readings come from, and the stream they go to."""
+
+    stream: str
+    units: Mapping[str, str]
+    readings: Iterator[dict[str, float]]
+
+
+def sources(seed: int, *, machine: bool) -> list[Source]:
+    """Give the simulated rig, and this machine's sensors if they are wanted."""
+    found = [Source("demo-rig", rig.UNITS, rig.readings(seed))]
+    if machine:
+        from streamnorm.demo import machine as own  # noqa: PLC0415 - needs psutil, which only this option needs
+
+        found.append(Source("demo-machine", own.UNITS, own.readings()))
+    return found
+
+
+def ticks(rate: float, seconds: float | None, readings: int | None) -> Iterator[int]:
+    """Count readings at a rate (a second), until so many seconds have passed or so many readings were counted."""
+    start = time.monotonic()
+    n = 0
+    while readings is None or n < readings:
+        if seconds is not None and time.monotonic() - start >= seconds:
+            return
+        yield n
+        n += 1
+        time.sleep(max(0.0, start + n / rate - time.monotonic()))
+
+
+def feed(console: Console, url: str | None, found: list[Source], counter: Iterator[int]) -> None:
+    """Send a reading of each source at every tick, to the service at `url` or to one of the demo's own."""
+    with ExitStack() as stack:
+        if url is None:
+            url = stack.enter_context(own_service())
+        console.print(f"service: {url}   its pages: {url}/docs   end with Ctrl-C", highlight=False, soft_wrap=True)
+        client = stack.enter_context(Client(url))
+        show = stack.enter_context(showing(console))
+        for _ in counter:
+            tables = {}
+            for source in found:
+                raw = next(source.readings)
+                answer = client.stream(source.stream).observe(raw, stats=True)
+                tables[source.stream] = table(answer, raw, source.units)
+            show(tables)

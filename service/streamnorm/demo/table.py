@@ -1,0 +1,74 @@
+"""What the demo shows: a table of a reading, raw and normalized, live on a terminal and now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from streamnorm_client import Normalized
+
+GAUGE = 13  # characters: the table fits into 80
+GAUGE_ENDS = 3.0  # standard deviations
+FRAMES_PER_SECOND = 10
+SECONDS_BETWEEN_PLAIN_TABLES = 5.0
+
+Tables = Mapping[str, Table]
+Show = Callable[[Tables], None]
+
+
+def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str]) -> Table:
+    """Draw a reading: each sensor's value, and what became of it."""
+    state = "" if answer.ready else ", still warming up"
+    grid = Table(title=f"{answer.stream}: {answer.count} readings{state}", title_justify="left", box=SIMPLE_HEAD)
+    grid.add_column("sensor", min_width=11)
+    for title, width in (("raw", 14), ("normalized", 10)):
+        grid.add_column(title, justify="right", min_width=width)
+    grid.add_column(f"{-GAUGE_ENDS:+.0f} … {GAUGE_ENDS:+.0f}", justify="center", no_wrap=True)
+    for title in ("mean", "std"):
+        grid.add_column(title, justify="right", min_width=9)
+    for name, x in raw.items():
+        y = answer.values[name]
+        statistics = (f"{answer.mean[name]:.6g}", f"{answer.std[name]:.4g}")
+        grid.add_row(name, f"{x:.6g} {units[name]:<4}", f"{y:+.3f}", gauge(y), *statistics)
+    return grid
+
+
+def gauge(y: float) -> str:
+    """Draw where a normalized value lies.
+
+    >>> gauge(0.0)
+    '──────●──────'
+    >>> gauge(-99.0)
+    '●────────────'
+    """
+    place = round((max(-GAUGE_ENDS, min(GAUGE_ENDS, y)) / GAUGE_ENDS + 1) / 2 * (GAUGE - 1))
+    return "─" * place + "●" + "─" * (GAUGE - 1 - place)
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Show]:
+    """Give a function that shows tables: in place on a terminal, else every few seconds and at the end."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=FRAMES_PER_SECOND) as live:
+            yield lambda tables: live.update(Group(*tables.values()))
+        return
+    latest: dict[str, Table] = {}
+    due = time.monotonic() + SECONDS_BETWEEN_PLAIN_TABLES
+
+    def show(tables: Tables) -> None:
+        nonlocal due
+        latest.update(tables)
+        if time.monotonic() >= due:
+            due = time.monotonic() + SECONDS_BETWEEN_PLAIN_TABLES
+            console.print(*latest.values())
+
+    try:
+        yield show
+    finally:
+        console.print(*latest.values())

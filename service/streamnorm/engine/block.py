@@ -1,0 +1,181 @@
+"""Many readings of one stream at once, in order; all of this runs on a draft of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamnorm.engine.layout import COUNT, GAP, HEAD, LAST_SEQ, UPDATED, layout
+from streamnorm.engine.limits import LARGEST_VALUE, Limits
+from streamnorm.engine.reading import Answer, Array, Reading, check_seq, check_time
+from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.errors import InvalidReading, StaleSequence
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Readings of one stream as a table: `values` is rows × features in float64, NaN where a value is missing.
+
+    `times` are seconds since 1970, one a row, or None for now; `first_seq` numbers the rows from there on.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    times: Array | None = None
+    first_seq: int | None = None
+
+
+@dataclass(slots=True)
+class BlockAnswer:
+    """The normalized block, of the same shape, with the stream's counters after it."""
+
+    values: Array
+    count: int
+    ready: bool
+    gap: int = 0
+    replayed: bool = False
+
+
+def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
+    """Normalize a block of readings and learn from it; the same bits as one reading after the other.
+
+    Raises:
+        StaleSequence: a row's number was applied before, and the block is not the last one again.
+        InvalidReading: naming the row.
+
+    """
+    rows = len(block.values)
+    times = _check(block, now, limits)
+    gap = 0
+    last_seq: int | None = None
+    if block.first_seq is not None:
+        last_seq = block.first_seq + rows - 1
+        if block.first_seq <= draft.state[LAST_SEQ]:
+            then = rewound(draft, block.first_seq, last_seq)
+            return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
+        check_seq(last_seq, "/first_seq")
+        gap = _gap(draft, block.first_seq)
+    before = draft.state[:]
+    columns = len(block.names)
+    draft.fit(block.names, [()] * columns, [False] * columns, limits)
+    where = draft.layout
+    starts = [where.starts[where.index[name]] for name in block.names]
+    plan = draft.plan
+    ends = [start + plan.stride for start in starts]
+    ys = plan.kernel.observe_block(block.values, times, plan.rule, plan.p, draft.state, starts, ends)
+    draft.state[COUNT] += rows
+    draft.touch(now)
+    draft.answered = draft.before = None
+    if last_seq is not None:
+        draft.state[LAST_SEQ] = last_seq
+        draft.state[GAP] = gap
+        draft.before = before
+    return BlockAnswer(_finished(draft, block.names, ys), draft.count, draft.ready(starts), gap)
+
+
+def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
+    """Normalize a block by today's statistics and learn nothing."""
+    _check(block, now, limits)
+    spreads = np.array([stream.spread(name) for name in block.names]).reshape(-1, 2)
+    mean, std = spreads[:, 0], spreads[:, 1]
+    flat = std == 0.0
+    ys = (block.values - mean) / np.where(flat, 1.0, std)
+    ys[:, flat] = block.values[:, flat] - block.values[:, flat]  # 0, and still NaN where a value is missing
+    where = stream.layout
+    known = [where.starts[where.index[name]] for name in block.names if name in where.index]
+    ready = len(known) == len(block.names) and stream.ready(known)
+    return BlockAnswer(_finished(stream, block.names, ys), stream.count, ready)
+
+
+def observe_readings(
+    draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
+) -> list[Answer]:
+    """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
+
+    Raises:
+        StaleSequence: a number was applied before, and the readings are not the last ones again.
+        InvalidReading: naming the row.
+
+    """
+    numbers = [reading.seq for reading in readings if reading.seq is not None]
+    if numbers and len(readings) > 1 and numbers[0] <= draft.state[LAST_SEQ]:
+        then = rewound(draft, numbers[0], numbers[-1])
+        answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
+        return [replace(answer, replayed=True) for answer in answers]
+    before = draft.state[:]
+    answers = []
+    for row, reading in enumerate(readings):
+        if row and reading.seq is not None and reading.seq <= draft.state[LAST_SEQ]:
+            last = int(draft.state[LAST_SEQ])
+            raise InvalidReading.at(f"{pointers[row]}/seq", f"{reading.seq} is not after {last}, the one before it")
+        try:
+            answers.append(draft.observe(reading, now, limits))
+        except InvalidReading as error:
+            raise error.within(pointers[row]) from None
+    if numbers and len(readings) > 1:
+        draft.answered, draft.before = None, before
+    return answers
+
+
+def rewound(stream: Stream, first_seq: int, last_seq: int) -> Stream:
+    """Give the stream as it was before its last block, where that is the block of these numbers.
+
+    A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
+
+    Raises:
+        StaleSequence: it is another.
+
+    """
+    last = int(stream.state[LAST_SEQ])
+    before = stream.before
+    if before is None or last_seq != last or before[LAST_SEQ] >= first_seq:
+        raise StaleSequence(first_seq, last)
+    where = stream.layout
+    had = (len(before) - HEAD) // where.stride
+    then = stream.draft()
+    then.layout = layout(where.names[:had], where.shapes[:had], where.stride)
+    then.state = before[:]
+    return then
+
+
+def _gap(stream: Stream, seq: int) -> int:
+    last = stream.state[LAST_SEQ]
+    return 0 if last == NO_SEQ else int(seq - last - 1)
+
+
+def _finished(stream: Stream, names: tuple[str, ...], ys: Array) -> Array:
+    plan = stream.plan
+    if not plan.finishes:
+        return ys
+    gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
+    return plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)
+
+
+def _check(block: Block, now: float, limits: Limits) -> Array:
+    rows, columns = block.values.shape
+    if not rows or not columns:
+        raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
+    if rows > limits.max_rows:
+        raise InvalidReading.at("/values", f"has {rows} rows, the limit (max_rows) is {limits.max_rows}")
+    if len(block.names) != columns:
+        raise InvalidReading.at("/features", f"names {len(block.names)} features, the rows have {columns}")
+    if len(set(block.names)) != columns:
+        raise InvalidReading.at("/features", "names a feature twice")
+    wild = ~(np.abs(block.values) <= LARGEST_VALUE) & ~np.isnan(block.values)
+    if wild.any():
+        row, column = (int(place[0]) for place in np.nonzero(wild))
+        detail = f"{float(block.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
+        raise InvalidReading.at(f"/values/{row}/{column}", detail)
+    if block.times is None:
+        return np.full(rows, now)
+    if len(block.times) != rows:
+        raise InvalidReading.at("/timestamps", f"has {len(block.times)} entries for {rows} rows")
+    for row in {int(np.argmin(block.times)), int(np.argmax(block.times))}:
+        check_time(float(block.times[row]), now, limits, f"/timestamps/{row}")
+    return block.times

@@ -1,0 +1,90 @@
+"""What changes a stream as a whole: reset, reconfigure, merge; each runs on a draft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamnorm.engine.layout import COUNT, GAP, HEAD, UPDATED, layout
+from streamnorm.errors import CannotMerge
+from streamnorm.kernels import online, profile
+
+if TYPE_CHECKING:
+    from streamnorm.engine.limits import Limits
+    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.stream import Stream
+
+
+def reset(draft: Stream, now: float) -> None:
+    """Forget the statistics; the configuration and the numbering stay."""
+    draft.layout = layout((), (), draft.plan.stride)
+    draft.state = draft.state[:HEAD]
+    draft.state[COUNT] = draft.state[GAP] = 0.0
+    draft.touch(now)
+    draft.answered = draft.before = None
+
+
+def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
+    """Give a stream another configuration; where its statistics had to restart, tell why."""
+    old, draft.plan = draft.plan, plan
+    reason = _why_restart(old, plan)
+    if reason is not None:
+        reset(draft, now)
+        return reason
+    where = draft.layout
+    own = 0 if plan.kernel.method.base else plan.stride - profile.SIZE - plan.timed
+    moved = draft.state[:HEAD]
+    for start, end in zip(where.starts, where.ends, strict=True):
+        moved.extend(draft.state[start : start + profile.SIZE + own])
+        if plan.timed:
+            moved.append(draft.state[end - 1] if old.timed else draft.state[UPDATED])
+    draft.layout = layout(where.names, where.shapes, plan.stride)
+    draft.state = moved
+    draft.touch(now)
+    draft.answered = draft.before = None
+    return None
+
+
+def _why_restart(old: Plan, new: Plan) -> str | None:
+    before, after = old.kernel.method, new.kernel.method
+    if after.base:
+        return None  # every stream keeps these statistics, whatever its method
+    if before is not after:
+        return f"the method {after.name} keeps other statistics than {before.name}"
+    changed = sorted(name for name in after.restarts if getattr(old.config, name) != getattr(new.config, name))
+    return f"another {' and '.join(changed)} needs other statistics" if changed else None
+
+
+def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
+    """Merge another stream's statistics in, as if its readings had been weighed together (Chan et al. 1979).
+
+    Counts add up; the numbering stays. Features that only the other has are added.
+
+    Raises:
+        CannotMerge: another method or other parameters, or a method that cannot merge.
+        ShapeMismatch, LimitExceeded: as for a reading.
+
+    """
+    plan, method = draft.plan, draft.plan.kernel.method
+    if other.plan.kernel.method is not method or other.plan.p != plan.p or other.plan.timed != plan.timed:
+        detail = (
+            f"a snapshot of method {other.plan.config.method!r} with its parameters does not merge into this stream's"
+        )
+        raise CannotMerge(detail)
+    if method.merge is None:
+        message = f"the method {method.name!r} cannot merge: its statistics depend on the order of the readings"
+        raise CannotMerge(message)
+    theirs = other.layout
+    missing = [not other.state[start + profile.COUNT] for start in theirs.starts]
+    draft.fit(theirs.names, theirs.shapes, missing, limits)
+    for name, at_other in zip(theirs.names, theirs.starts, strict=True):
+        at = draft.layout.starts[draft.layout.index[name]]
+        profile.merge(draft.state, at, other.state, at_other)
+        online.merge(plan.p, draft.state, at, other.state, at_other)
+        if not method.base:
+            method.merge(plan.p, draft.state, at + profile.SIZE, other.state, at_other + profile.SIZE)
+        if plan.timed:
+            end, end_other = at + plan.stride - 1, at_other + plan.stride - 1
+            draft.state[end] = max(draft.state[end], other.state[end_other])
+    draft.state[COUNT] += other.state[COUNT]
+    draft.touch(now)
+    draft.answered = draft.before = None

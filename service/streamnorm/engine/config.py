@@ -1,0 +1,141 @@
+"""A stream's configuration: one flat object of common parameters and the method's own."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from streamnorm.errors import Fault, InvalidConfiguration
+from streamnorm.kernels import METHODS
+from streamnorm.kernels.method import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: About a day of readings a minute: long enough to average noise, short enough to follow a season.
+DEFAULT_HORIZON = 1000.0
+#: The batch size from which statistics are commonly trusted.
+DEFAULT_WARMUP = 32
+
+
+class Affine(BaseModel):
+    """What is done to a feature's normalized values: y ← gamma·y + beta, as in Batch Normalization."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    gamma: float = Field(1.0, ge=-1e9, le=1e9, description="scale")
+    beta: float = Field(0.0, ge=-1e9, le=1e9, description="shift")
+
+
+class Configuration(Parameters):
+    """The parameters every method has."""
+
+    method: str = Field(description="how statistics are kept")
+    horizon: float | None = Field(
+        None,
+        gt=1.0,
+        le=1e12,
+        description=f"how many readings “normal” reaches back; {DEFAULT_HORIZON:g} unless `time_constant` is given",
+    )
+    time_constant: float | None = Field(
+        None, gt=0.0, le=1e12, description="how many seconds “normal” reaches back; instead of `horizon`"
+    )
+    warmup: int = Field(
+        DEFAULT_WARMUP, ge=0, le=1_000_000, description="readings a feature needs before its answers are `ready`"
+    )
+    clamp: float | None = Field(None, gt=0.0, le=1e9, description="bound on |y|, before the affine map")
+    robust: float | None = Field(
+        None,
+        ge=1.0,
+        le=1e9,
+        description="once ready, learn from deviations of at most this many standard deviations, so that one wild "
+        "reading cannot spoil the statistics",
+    )
+    missing: Literal["null", "mean"] = Field(
+        "null", description="what a missing value is answered with: null, or the mean (0, or beta where there is one)"
+    )
+    affine: dict[str, Affine] = Field({}, description="per feature, y ← gamma·y + beta")
+
+    @model_validator(mode="after")
+    def _reach_back_once(self) -> Self:
+        if self.horizon is not None and self.time_constant is not None:
+            message = "horizon and time_constant exclude each other"
+            raise ValueError(message)
+        return self
+
+
+def _flat(name: str) -> type[Configuration]:
+    own = METHODS[name].parameters
+    title = "".join(part.capitalize() for part in name.split("-")) + "Configuration"
+    bases = (own, Configuration) if own is not Parameters else (Configuration,)
+    model = create_model(
+        title,
+        __base__=bases,
+        __doc__=f"Configuration of a stream with the method `{name}`.",
+        __module__=__name__,
+        method=(cast("Any", Literal)[name], name),
+    )
+    return cast("type[Configuration]", model)
+
+
+#: method name -> the flat model of its configurations
+CONFIGURATIONS: dict[str, type[Configuration]] = {name: _flat(name) for name in METHODS}
+
+
+def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Configuration:
+    """Check a flat configuration object, filled up with the service's defaults.
+
+    >>> configuration({"horizon": 50}, {}).method
+    'online'
+    >>> configuration({"horizon": 0}, {})
+    Traceback (most recent call last):
+    ...
+    streamnorm.errors.InvalidConfiguration: /horizon: input should be greater than 1
+
+    Raises:
+        InvalidConfiguration: an unknown method or parameter, or a value out of its limits.
+
+    """
+    method = data.get("method", defaults.get("method", "online"))
+    model = CONFIGURATIONS.get(method) if isinstance(method, str) else None
+    if model is None:
+        known = ", ".join(CONFIGURATIONS)
+        raise InvalidConfiguration.at("/method", f"unknown method {method!r}; known are {known}")
+    filled = {key: value for key, value in defaults.items() if key in model.model_fields} | dict(data)
+    if data.get("time_constant") is not None and data.get("horizon") is None:
+        filled["horizon"] = None
+    elif data.get("horizon") is not None and data.get("time_constant") is None:
+        filled["time_constant"] = None
+    if filled.get("time_constant") is None and filled.get("horizon") is None:
+        filled["horizon"] = DEFAULT_HORIZON
+    try:
+        return model.model_validate(filled)
+    except ValidationError as error:
+        raise InvalidConfiguration.of([_fault(item) for item in error.errors(include_url=False)]) from None
+
+
+def _fault(item: Mapping[str, Any]) -> Fault:
+    detail = str(item["msg"])
+    if item["type"] == "extra_forbidden":
+        detail = "unknown parameter"
+    detail = detail.removeprefix("Value error, ")
+    return Fault("".join(f"/{part}" for part in item["loc"]), detail[:1].lower() + detail[1:])
+
+
+def to_json(config: Configuration) -> dict[str, Any]:
+    """Give a configuration as plain JSON data."""
+    return config.model_dump(mode="json")
+
+
+def key_of(config: Configuration) -> str:
+    """Give the text by which equal configurations are equal."""
+    return json.dumps(to_json(config), sort_keys=True)
+
+
+@functools.lru_cache(maxsize=4096)
+def from_key(key: str) -> Configuration:
+    """Give the configuration of a key."""
+    return configuration(json.loads(key), {})

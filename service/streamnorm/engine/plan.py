@@ -1,0 +1,72 @@
+"""A plan: a configuration worked out for the hot path, shared by all streams that are configured alike."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from streamnorm.engine.config import Configuration, from_key, key_of, to_json
+from streamnorm.kernels import kernel
+from streamnorm.kernels import profile as base
+
+#: what `finish` is told where a method compensates nothing: no bound, no layer scaling
+NO_COMPENSATION = (math.inf, -1.0)
+
+
+class Plan:
+    """What observing needs to know of a configuration; immutable, one for all equal configurations."""
+
+    __slots__ = (
+        "clamp",
+        "compensation",
+        "config",
+        "finishes",
+        "kernel",
+        "key",
+        "missing",
+        "observe",
+        "p",
+        "rule",
+        "stride",
+        "timed",
+        "warmup",
+    )
+
+    def __init__(self, config: Configuration) -> None:
+        self.config = config
+        self.key = key_of(config)
+        self.kernel = kernel(config.method)
+        self.observe = self.kernel.observe
+        self.p = config.pack()
+        self.timed = config.time_constant is not None
+        forgets = self.kernel.method.name != "cumulative" and config.horizon is not None
+        decay = 1.0 - 1.0 / config.horizon if forgets and config.horizon else 1.0
+        self.rule = (decay, config.time_constant or 0.0, float(config.warmup), config.robust or 0.0)
+        self.stride = base.SIZE + self.kernel.own_size(self.p) + self.timed
+        self.warmup = config.warmup
+        self.missing = 0.0 if config.missing == "mean" else math.nan
+        self.clamp = config.clamp or math.inf
+        self.compensation = NO_COMPENSATION
+        self.finishes = bool(
+            config.affine or config.clamp or config.missing == "mean" or self.compensation != NO_COMPENSATION
+        )
+
+    def gamma_beta(self, name: str) -> tuple[float, float]:
+        """Give a feature's affine map."""
+        affine = self.config.affine.get(name)
+        return (affine.gamma, affine.beta) if affine else (1.0, 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the configuration as plain JSON data."""
+        return to_json(self.config)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(key: str) -> Plan:
+    return Plan(from_key(key))
+
+
+def plan(config: Configuration) -> Plan:
+    """Give the plan of a configuration."""
+    return _shared(key_of(config))

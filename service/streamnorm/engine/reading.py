@@ -1,0 +1,183 @@
+"""Readings as the engine takes them, and the check that makes them from plain JSON data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.errors import Fault, InvalidReading
+
+Array = npt.NDArray[np.float64]
+#: stands for any number too large, so that a whole number of hundreds of digits does too
+_BEYOND = 2.0 * LARGEST_VALUE
+#: years 1 to 9999
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
+
+
+class Channel(NamedTuple):
+    """An array-valued feature of one reading: its elements, and their mean, variance, least and greatest."""
+
+    elements: Array
+    mean: float
+    variance: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, elements: Array) -> Channel:
+        """Sum an array up; NaN elements are left out, and all NaN is a missing value.
+
+        The sums are taken relative to one element, so that equal elements have exactly their value as mean.
+        """
+        present = elements[~np.isnan(elements)]
+        if not present.size:
+            return cls(elements, math.nan, 0.0, math.nan, math.nan)
+        origin = present[0]
+        shifted = present - origin
+        about = float(shifted.mean())
+        variance = float(np.square(shifted - about).mean())
+        return cls(elements, float(origin) + about, variance, float(present.min()), float(present.max()))
+
+
+Value: TypeAlias = "float | Channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One sample: a value for each of `names`; `listed` where it came, and is answered, as an array."""
+
+    names: tuple[str, ...]
+    values: list[Value]
+    listed: bool = False
+    timestamp: float | None = None
+    seq: int | None = None
+    #: no value is a channel
+    plain: bool = True
+
+
+@dataclass(slots=True)
+class Answer:
+    """A reading brought to zero mean and unit variance; arrays for channels, NaN where there is nothing to say."""
+
+    values: list[float | Array]
+    count: int
+    ready: bool
+    gap: int = 0
+    replayed: bool = False
+
+
+def reading(
+    values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"
+) -> Reading:
+    """Make a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
+
+    Raises:
+        InvalidReading: naming every wrong place below `pointer`.
+
+    """
+    listed = not isinstance(values, dict)
+    if isinstance(values, dict):
+        names, given = tuple(values), list(values.values())
+    elif isinstance(values, (list, tuple, np.ndarray)):
+        names, given = ordinals(len(values)), list(values)
+    else:
+        raise InvalidReading.at(pointer, "must be an object of features, or an array")
+    if not names:
+        raise InvalidReading.at(pointer, "must hold at least one feature")
+    faults: list[Fault] = []
+    plain = True
+    for place, value in enumerate(given):
+        if type(value) is float and -LARGEST_VALUE <= value <= LARGEST_VALUE:
+            continue
+        name = str(names[place])
+        given[place] = checked = _value(value, f"{pointer}/{escaped(name)}", limits, faults)
+        plain = plain and type(checked) is float
+    if faults:
+        raise InvalidReading.of(faults)
+    return Reading(names, given, listed, timestamp, seq, plain)
+
+
+def ordinals(count: int) -> tuple[str, ...]:
+    """Give the names of the features of an array: 0, 1 and so on."""
+    return tuple(map(str, range(count)))
+
+
+def escaped(name: str) -> str:
+    """Escape a name as one part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def check_time(timestamp: float, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
+    """Refuse a time that no reading can have; both in seconds since 1970.
+
+    Raises:
+        InvalidReading: beyond the years 1 to 9999, or further ahead of `now` than the limit.
+
+    """
+    if not EARLIEST <= timestamp <= LATEST:
+        raise InvalidReading.at(pointer, f"{timestamp!r} is not within the years 1 to 9999")
+    if timestamp > now + limits.max_ahead:
+        ahead = timestamp - now
+        raise InvalidReading.at(pointer, f"lies {ahead:.0f} s ahead, the limit (max_ahead) is {limits.max_ahead:.0f} s")
+
+
+def check_seq(seq: int, pointer: str = "/seq") -> None:
+    """Refuse a sequence number out of range."""
+    if not 0 <= seq <= LARGEST_SEQ:
+        raise InvalidReading.at(pointer, f"{seq} is not within 0 and {LARGEST_SEQ}")
+
+
+def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> Value:
+    if value is None:
+        return math.nan
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return _channel(value, pointer, limits, faults)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {_shown(value)}"))
+        return math.nan
+    if not -LARGEST_VALUE <= value <= LARGEST_VALUE and value == value:  # noqa: PLR0124 - NaN is a missing value
+        faults.append(Fault(pointer, f"{_shown(value)} is not within ±{LARGEST_VALUE:g}"))
+        return math.nan
+    return float(value)
+
+
+def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> Value:
+    elements, fault = _array(value)
+    if fault is None and not 0 < elements.size <= limits.max_elements:
+        detail = f"has {elements.size} elements, a channel has 1 to {limits.max_elements} (max_elements)"
+        fault = Fault("", detail)
+    if fault is None and np.nanmax(np.abs(elements), initial=0.0) > LARGEST_VALUE:
+        fault = Fault("", f"has an element that is not within ±{LARGEST_VALUE:g}")
+    if fault is not None:
+        faults.append(Fault(pointer + fault.pointer, fault.detail))
+        return math.nan
+    return Channel.of(elements)
+
+
+def _array(value: object) -> tuple[Array, Fault | None]:
+    """Make a float64 array of nested lists, or find the first place that is no number."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return value.astype(np.float64), None
+    leaves = np.array(value, dtype=object)
+    flat = leaves.ravel().tolist()
+    for place, leaf in enumerate(flat):
+        if isinstance(leaf, (list, tuple)):
+            return np.empty(0), Fault("", "must be a regular array: its rows differ in length or depth")
+        if leaf is not None and (isinstance(leaf, bool) or not isinstance(leaf, (int, float))):
+            path = "".join(f"/{part}" for part in np.unravel_index(place, leaves.shape))
+            return np.empty(0), Fault(path, f"must be a number or null, not {_shown(leaf)}")
+    bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
+    return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
+
+
+def _shown(value: object) -> str:
+    text = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    longest = 40
+    return text if len(text) <= longest else text[:longest] + "…"

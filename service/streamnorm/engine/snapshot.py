@@ -1,0 +1,132 @@
+"""A stream's whole state as versioned plain JSON data, and back; to the same bits."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streamnorm.engine.config import configuration
+from streamnorm.engine.layout import CREATED, UPDATED
+from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.plan import plan as plan_of
+from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.errors import Fault, InvalidConfiguration, InvalidSnapshot
+from streamnorm.kernels import profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+
+Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
+
+
+class Feature(BaseModel):
+    """One feature's state: the base block by name, then the method's own block and the time of its last reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str = Field(min_length=1, max_length=LARGEST_NAME)
+    shape: list[Whole] = Field(max_length=32)
+    weight: float = Field(ge=0)
+    mean: float
+    variance: float = Field(ge=0)
+    third_moment: float
+    fourth_moment: float = Field(ge=0)
+    successive: float = Field(ge=0)
+    count: float = Field(ge=0)
+    missing: float = Field(ge=0)
+    last: float
+    min: float
+    max: float
+    run: float = Field(ge=0)
+    time: float | None = None
+    own: list[float] = Field([], description="the method's own statistics")
+
+
+class Snapshot(BaseModel):
+    """A stream's whole state."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    version: Literal[1]
+    config: dict[str, Any]
+    count: Whole
+    last_seq: Whole | None = None
+    created: float
+    updated: float
+    features: list[Feature]
+
+
+def export(stream: Stream) -> dict[str, Any]:
+    """Give a stream's whole state as plain JSON data."""
+    plan, state, where = stream.plan, stream.state, stream.layout
+    features = []
+    for name, shape, start, end in zip(where.names, where.shapes, where.starts, where.ends, strict=True):
+        block = state[start:end].tolist()
+        feature: dict[str, Any] = {"name": name, "shape": list(shape), **dict(zip(profile.FIELDS, block, strict=False))}
+        own = block[profile.SIZE : -1] if plan.timed else block[profile.SIZE :]
+        if plan.timed:
+            feature["time"] = block[-1]
+        features.append(feature | {"own": own} if own else feature)
+    return {
+        "version": VERSION,
+        "config": plan.to_json(),
+        "count": stream.count,
+        "last_seq": stream.last_seq,
+        "created": state[CREATED],
+        "updated": state[UPDATED],
+        "features": features,
+    }
+
+
+def restored(data: object, limits: Limits) -> Stream:
+    """Make a stream of a snapshot.
+
+    Raises:
+        InvalidSnapshot: another version, or data that do not fit each other, naming every wrong place.
+
+    """
+    if not isinstance(data, dict):
+        raise InvalidSnapshot.at("", "must be an object")
+    if data.get("version") != VERSION:
+        raise InvalidSnapshot.at("/version", f"must be {VERSION}, not {data.get('version')!r}")
+    try:
+        snapshot = Snapshot.model_validate(data)
+        plan = plan_of(configuration(snapshot.config, {}))
+    except ValidationError as error:
+        raise InvalidSnapshot.of([_fault(item) for item in error.errors(include_url=False)]) from None
+    except InvalidConfiguration as error:
+        raise InvalidSnapshot.of(error.within("/config").faults) from None
+    stream = Stream(plan)
+    _fit(stream, snapshot.features, limits)
+    seq = NO_SEQ if snapshot.last_seq is None else float(snapshot.last_seq)
+    stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated])
+    for place, feature in enumerate(snapshot.features):
+        block = [getattr(feature, field) for field in profile.FIELDS] + feature.own
+        if plan.timed:
+            block.append(feature.time or 0.0)
+        if len(block) != plan.stride:
+            want = plan.stride - profile.SIZE - plan.timed
+            raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
+        stream.state.extend(block)
+    return stream
+
+
+def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
+    names = tuple(feature.name for feature in features)
+    if len(set(names)) != len(names):
+        raise InvalidSnapshot.at("/features", "names a feature twice")
+    shapes = [tuple(feature.shape) for feature in features]
+    for place, shape in enumerate(shapes):
+        if not all(shape) or math.prod(shape) > limits.max_elements:
+            raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
+    stream.fit(names, shapes, [False] * len(names), limits)
+
+
+def _fault(item: Mapping[str, Any]) -> Fault:
+    message = str(item["msg"])
+    return Fault("".join(f"/{part}" for part in item["loc"]), message[:1].lower() + message[1:])

@@ -1,0 +1,230 @@
+"""A stream: its state, and what can be done with one reading.
+
+Rules:
+
+1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
+2. What takes several readings (`streamnorm.engine.block`) may fail half-way: it runs on a draft, which replaces the
+   stream when it succeeded, and may do so in another thread while others look at the stream as it was.
+3. Time is an argument, in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import TYPE_CHECKING
+
+from streamnorm.engine.finish import finished
+from streamnorm.engine.layout import COUNT, CREATED, GAP, LAST_SEQ, UPDATED, Layout, layout
+from streamnorm.engine.limits import LARGEST_NAME, Limits
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time, escaped
+from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
+from streamnorm.kernels import profile as base
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamnorm.engine.layout import Shape
+    from streamnorm.engine.plan import Plan
+
+#: `last_seq` of a stream that has seen no numbered reading
+NO_SEQ = -1.0
+
+
+class Stream:
+    """One device's stream: the statistics of every feature, in one flat float64 buffer.
+
+    The buffer begins with the stream's own counters (`layout.HEAD` of them); then each feature's state follows.
+    """
+
+    __slots__ = ("answered", "before", "layout", "plan", "state")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.layout: Layout = layout((), (), plan.stride)
+        self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
+        #: y and scale of each value of the last reading, where it was numbered: what a retry is answered with
+        self.answered: array[float] | None = None
+        #: the state before the last block, where it was numbered: what a retry is computed from
+        self.before: array[float] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many readings were observed."""
+        return int(self.state[COUNT])
+
+    @property
+    def last_seq(self) -> int | None:
+        """The last sequence number applied."""
+        seq = self.state[LAST_SEQ]
+        return None if seq == NO_SEQ else int(seq)
+
+    def touch(self, now: float) -> None:
+        """Note the time of a change; the first one is when the stream was made."""
+        if not self.state[CREATED]:
+            self.state[CREATED] = now
+        self.state[UPDATED] = now
+
+    def draft(self) -> Stream:
+        """Copy the stream, to work on the copy."""
+        copy = Stream.__new__(Stream)
+        copy.plan, copy.layout, copy.state = self.plan, self.layout, self.state[:]
+        copy.answered, copy.before = self.answered, self.before
+        return copy
+
+    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:
+        """Normalize a reading and learn from it.
+
+        Raises:
+            StaleSequence: its number was applied before and is not the last one.
+            ShapeMismatch: a feature has another shape than before.
+            LimitExceeded: the stream would have too many features.
+            InvalidReading: its time lies too far ahead, or a new feature's name is unfit.
+
+        """
+        seq = reading.seq
+        if seq is not None and seq <= self.state[LAST_SEQ]:
+            return self._replay(reading, seq)
+        t = now
+        if reading.timestamp is not None:
+            t = reading.timestamp
+            check_time(t, now, limits)
+        if seq is not None:
+            check_seq(seq)
+        starts = self.places(reading, limits)
+        plan, state = self.plan, self.state
+        observe, rule, p, stride = plan.observe, plan.rule, plan.p, plan.stride
+        pairs = []
+        for value, at in zip(reading.values, starts, strict=True):
+            if isinstance(value, float):
+                pairs.append(observe(value, 0.0, value, value, t, rule, p, state, at, at + stride))
+            else:
+                _, x, v, low, high = value
+                pairs.append(observe(x, v, low, high, t, rule, p, state, at, at + stride))
+        state[COUNT] += 1.0
+        self.touch(now)
+        self.before = self.answered = None
+        gap = 0
+        if seq is not None:
+            last = state[LAST_SEQ]
+            gap = 0 if last == NO_SEQ else int(seq - last - 1)
+            state[LAST_SEQ] = seq
+            state[GAP] = gap
+            self.answered = array("d", [part for pair in pairs for part in pair])
+        return Answer(self._spread_out(reading, pairs), int(state[COUNT]), self.ready(starts), gap)
+
+    def normalize(self, reading: Reading) -> Answer:
+        """Normalize a reading by today's statistics and learn nothing; a feature never seen gives NaN."""
+        ys: list[float | Array] = []
+        ready = True
+        for name, value in zip(reading.names, reading.values, strict=True):
+            mean, std = self.spread(name)
+            x = value if isinstance(value, float) else value.elements
+            ys.append((x - mean) / std if std != 0.0 else x - x)  # 0, and still NaN where a value is missing
+            ready = ready and name in self.layout.index
+        starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
+        return Answer(finished(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
+
+    def denormalize(self, reading: Reading) -> list[float | Array]:
+        """Invert the map from values to answers, by today's statistics.
+
+        Raises:
+            CannotInvert: a feature is unknown, or its gamma is 0.
+
+        """
+        faults = []
+        xs: list[float | Array] = []
+        for name, value in zip(reading.names, reading.values, strict=True):
+            mean, std = self.spread(name)
+            gamma, beta = self.plan.gamma_beta(name)
+            if gamma == 0.0 or math.isnan(mean):
+                why = "unknown feature" if math.isnan(mean) else "gamma is 0"
+                faults.append(Fault(f"/values/{escaped(name)}", why))
+                continue
+            y = value if isinstance(value, float) else value.elements
+            xs.append((y - beta) / gamma * std + mean)
+        if faults:
+            raise CannotInvert.of(faults)
+        return xs
+
+    def spread(self, name: str) -> tuple[float, float]:
+        """Give a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
+        place = self.layout.index.get(name)
+        if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
+            return math.nan, math.nan
+        return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
+
+    def ready(self, starts: Sequence[int]) -> bool:
+        """Tell whether the features at these places have had their warmup."""
+        state, warmup = self.state, self.plan.warmup
+        return all(state[at + base.COUNT] >= warmup for at in starts)
+
+    def places(self, reading: Reading, limits: Limits) -> Sequence[int]:
+        """Give where the features of a reading have their state, making room for new ones."""
+        where = self.layout
+        if reading.plain and where.plain and reading.names == where.names:
+            return where.starts
+        shapes = [() if isinstance(value, float) else value.elements.shape for value in reading.values]
+        self.fit(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
+        where = self.layout
+        return [where.starts[where.index[name]] for name in reading.names]
+
+    def fit(self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits) -> None:
+        """Make sure that features of these names and shapes have their place; a missing value fits any shape.
+
+        Raises:
+            ShapeMismatch, LimitExceeded, InvalidReading: as `observe` says; nothing is changed then.
+
+        """
+        where = self.layout
+        had = list(where.shapes)
+        new: dict[str, Shape] = {}
+        for name, shape, absent in zip(names, shapes, missing, strict=True):
+            place = where.index.get(name)
+            if place is None:
+                _check_name(name)
+                new[name] = shape
+            elif had[place] != shape and not absent:
+                if self.state[where.starts[place] + base.COUNT]:
+                    was = f"has the shape {list(had[place])}, not {list(shape)}"
+                    raise ShapeMismatch.at(f"/values/{escaped(name)}", was)
+                had[place] = shape
+        if len(where.names) + len(new) > limits.max_features:
+            total = len(where.names) + len(new)
+            detail = f"the stream would have {total} features, the limit (max_features) is {limits.max_features}"
+            raise LimitExceeded("max_features", detail)
+        if new or had != list(where.shapes):
+            self.layout = layout((*where.names, *new), (*had, *new.values()), where.stride)
+            self.state.extend([0.0] * (where.stride * len(new)))
+
+    def _replay(self, reading: Reading, seq: int) -> Answer:
+        last = int(self.state[LAST_SEQ])
+        if seq < last or self.answered is None:
+            raise StaleSequence(seq, last)
+        parts = self.answered
+        if len(parts) != 2 * len(reading.names) or any(name not in self.layout.index for name in reading.names):
+            raise InvalidReading.at("/values", f"seq {seq} was applied with other features")
+        pairs = list(zip(parts[::2], parts[1::2], strict=True))
+        starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
+        gap = int(self.state[GAP])
+        return Answer(self._spread_out(reading, pairs), self.count, self.ready(starts), gap, replayed=True)
+
+    def _spread_out(self, reading: Reading, pairs: list[tuple[float, float]]) -> list[float | Array]:
+        """Give every value, and every element of a channel, its y; then the configured finish."""
+        ys: list[float | Array] = [
+            pair[0] if isinstance(value, float) else _elements(value, *pair)
+            for value, pair in zip(reading.values, pairs, strict=True)
+        ]
+        return finished(self.plan, reading.names, ys) if self.plan.finishes else ys
+
+
+def _elements(channel: Channel, y: float, scale: float) -> Array:
+    shifted: Array = y + (channel.elements - channel.mean) * scale
+    return shifted
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name) <= LARGEST_NAME or not name.isprintable():
+        shown = repr(name) if len(repr(name)) <= LARGEST_NAME else repr(name)[:LARGEST_NAME] + "…"
+        detail = f"the name {shown} of a feature must be 1 to {LARGEST_NAME} printable characters"
+        raise InvalidReading.at("/values", detail)

@@ -1,0 +1,117 @@
+"""The loops that run a step: one reading of one feature, and a block of rows.
+
+They are templates: `step` is a name that `streamnorm.kernels.kernel` binds to a method's step, in plain Python or
+compiled, so there is one source for all methods and machines. A feature's state is its base block (`profile`), then
+the method's own block, and where a time constant is used, last, the time of its latest reading.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamnorm.kernels import online
+from streamnorm.kernels.method import Buffer, Packed
+from streamnorm.kernels.profile import update, weigh
+
+base_step = online.step
+INFINITE = math.inf
+NAN = math.nan
+
+
+def step(
+    _x: float, _v: float, _lam: float, _omega: float, _clip: float, _p: Packed, _state: Buffer, _at: int
+) -> tuple[float, float]:
+    """Stand in for the method's step until a loop is bound to one."""
+    raise NotImplementedError
+
+
+def step_behind_base(
+    x: float, v: float, lam: float, omega: float, clip: float, p: Packed, state: Buffer, at: int
+) -> tuple[float, float]:
+    """Run a method that keeps a block of its own behind the base block."""
+    base_step(x, v, lam, omega, clip, p, state, at)
+    return step(x, v, lam, omega, clip, p, state, at + 12)
+
+
+def observe(
+    x: float, v: float, low: float, high: float, t: float, rule: Packed, p: Packed, state: Buffer, at: int, end: int
+) -> tuple[float, float]:
+    """Take one value of one feature in: `x`, or for a channel its elements' mean, variance, least and greatest.
+
+    `t` is the reading's time in seconds, `rule` is (λ, time constant or 0, warmup, robust or 0) and `state[at:end]`
+    the feature's state. NaN is a missing value: it is counted and changes nothing else. Returns what the step does.
+    """
+    if x != x:  # noqa: PLR0124 - NaN; math.isnan costs twice as much interpreted
+        state[at + 7] += 1.0
+        return NAN, 0.0
+    lam = rule[0]
+    omega = 1.0
+    if rule[1] > 0.0:
+        last = state[end - 1]
+        lam, omega = weigh(t, rule[1], last, state[at])
+        if t > last or state[at] == 0.0:
+            state[end - 1] = t
+    clip = rule[3] if rule[3] > 0.0 and state[at + 6] >= rule[2] else INFINITE
+    update(x, low, high, lam, omega, clip, state, at)
+    return step(x, v, lam, omega, clip, p, state, at)
+
+
+def observe_rows(
+    values: Buffer,
+    times: Buffer,
+    rule: Packed,
+    p: Packed,
+    state: Buffer,
+    starts: Buffer,
+    ends: Buffer,
+    first: int,
+    last: int,
+    out: Buffer,
+) -> None:
+    """Take columns `first` to `last` of a block in, in the order of its rows.
+
+    `values` and `out` are flat, row by row, with a column for each of `starts` and `ends`; `times` has one a row.
+    """
+    columns = len(starts)
+    for column in range(first, last):
+        at = starts[column]
+        end = ends[column]
+        for row in range(len(times)):
+            x = values[row * columns + column]
+            out[row * columns + column] = observe(x, 0.0, x, x, times[row], rule, p, state, at, end)[0]
+
+
+def finish_rows(
+    out: Buffer,
+    rows: int,
+    columns: int,
+    missing: float,
+    clamp: float,
+    gamma: Buffer,
+    beta: Buffer,
+    compensation: Packed,
+) -> None:
+    """Turn raw z-scores into answers, in place: missing value, clamp, affine map, compensation.
+
+    `missing` is what a missing value becomes before the affine map (NaN to leave it missing), `clamp` a bound or
+    infinity, `gamma` and `beta` have one a column. `compensation` is what `online-2019` does last: (bound or infinity,
+    ε of layer scaling or −1 for none); layer scaling divides a row by the root mean square of what is not missing.
+    """
+    for row in range(rows):
+        squares = 0.0
+        present = 0
+        for column in range(columns):
+            y = out[row * columns + column]
+            if y != y:  # noqa: PLR0124
+                y = missing
+            y = min(max(y, -clamp), clamp) if y == y else y  # noqa: PLR0124
+            y = y * gamma[column] + beta[column]
+            if y == y:  # noqa: PLR0124
+                y = min(max(y, -compensation[0]), compensation[0])
+                squares += y * y
+                present += 1
+            out[row * columns + column] = y
+        if compensation[1] >= 0.0 and present > 0:
+            scale = math.sqrt(squares / present + compensation[1])
+            for column in range(columns):
+                out[row * columns + column] /= scale

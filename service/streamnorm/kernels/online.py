@@ -1,0 +1,106 @@
+"""`online` and `cumulative`: exponentially weighted mean and variance, bias-corrected from the first reading on.
+
+For a reading x with decay λ and weight ω (1 unless the reading is late):
+
+    W ← λ·W + ω        g = ω/W
+    δ = x − μ          S⁺ = S + g·δ²
+    y = δ·√((1−g)/S⁺)
+    μ ← μ + g·δ        S ← (1−g)·S⁺
+
+which equals `pandas.Series.ewm(alpha=1-λ, adjust=True)` for the mean and the biased variance. y is the z-score of x
+within the weighted past that includes x, hence |y| ≤ √(W−1) without ε, clip or threshold. A channel, whose elements
+have mean x and variance v, merges as a group (Chan, Golub and LeVeque 1979): S ← (1−g)·S⁺ + g·v.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamnorm.kernels.method import Buffer, Method, Packed, Parameters
+
+WEIGHT, MEAN, VARIANCE = 0, 1, 2
+SIZE = 3
+
+
+def clipped(delta: float, clip: float, variance: float) -> float:
+    """Bound a deviation to ±clip standard deviations; a constant so far (variance 0) bounds nothing.
+
+    >>> clipped(10.0, 3.0, 4.0), clipped(-10.0, 3.0, 4.0), clipped(10.0, 3.0, 0.0)
+    (6.0, -6.0, 10.0)
+    """
+    if clip < math.inf and variance > 0.0:
+        bound = clip * math.sqrt(variance)
+        if delta > bound:
+            return bound
+        if delta < -bound:
+            return -bound
+    return delta
+
+
+def step(
+    x: float, v: float, lam: float, omega: float, clip: float, _p: Packed, state: Buffer, at: int
+) -> tuple[float, float]:
+    """Take one reading in; see `streamnorm.kernels.method.Step`.
+
+    >>> state = [0.0] * SIZE
+    >>> [round(step(x, 0.0, 0.999, 1.0, math.inf, (), state, 0)[0], 3) for x in (20.0, 22.0, 20.0)]
+    [0.0, 0.999, -0.707]
+    """
+    weight = lam * state[at] + omega
+    gain = omega / weight if weight > 0.0 else 0.0
+    rest = 1.0 - gain
+    mean = state[at + 1]
+    variance = state[at + 2]
+    delta = x - mean
+    square = delta * delta
+    total = variance + gain * square
+    bounded = clipped(delta, clip, variance)
+    moved = mean + gain * bounded
+    after = rest * (total if bounded == delta else variance + gain * bounded * bounded)
+    y = 0.0
+    scale = 0.0
+    if v > 0.0:
+        limit = clip * clip * variance if clip < math.inf and variance > 0.0 else v
+        after += gain * (v if v < limit else limit)
+        scale = 1.0 / math.sqrt(rest * total + gain * v)
+        y = rest * delta * scale
+    elif rest > 0.0 and mean + gain * delta != mean and total + square != total:
+        # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0.
+        y = delta * math.sqrt(rest / total)
+    state[at] = weight
+    state[at + 1] = moved
+    state[at + 2] = after
+    return y, scale
+
+
+def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
+    """Give today's mean and standard deviation."""
+    return state[at + 1], math.sqrt(state[at + 2])
+
+
+def size(_p: Packed) -> int:
+    """Count the floats of state a feature needs."""
+    return SIZE
+
+
+def merge(_p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
+    """Merge block b into block a as if their readings had been weighed together (Chan et al. 1979).
+
+    >>> a, b = [1.0, 0.0, 0.0], [1.0, 2.0, 0.0]
+    >>> merge((), a, 0, b, 0)
+    >>> a
+    [2.0, 1.0, 1.0]
+    """
+    weight = a[at_a] + b[at_b]
+    if weight <= 0.0:
+        return
+    share = b[at_b] / weight
+    delta = b[at_b + 1] - a[at_a + 1]
+    variance = (1.0 - share) * a[at_a + 2] + share * b[at_b + 2]
+    a[at_a] = weight
+    a[at_a + 1] += share * delta
+    a[at_a + 2] = variance + share * (1.0 - share) * delta * delta
+
+
+ONLINE = Method("online", Parameters, size, step, spread, merge, base=True)
+CUMULATIVE = Method("cumulative", Parameters, size, step, spread, merge, base=True)

@@ -1,0 +1,78 @@
+"""A stream as bytes: what every store keeps.
+
+Layout: one byte of version, four of the header's length (little-endian), the header as JSON, then float64 values
+(little-endian): the state, the last numbered reading's answer, the state before the last numbered block.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from typing import Any
+
+import orjson
+
+from streamnorm.engine.config import from_key
+from streamnorm.engine.layout import layout
+from streamnorm.engine.plan import plan
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import StoreCorrupt, StreamnormError
+
+VERSION = 1
+_PREFIX = struct.Struct("<BI")
+
+
+def encode(stream: Stream) -> bytes:
+    """Give a stream's whole state as bytes."""
+    answered = stream.answered if stream.answered is not None else array("d")
+    before = stream.before if stream.before is not None else array("d")
+    header = orjson.dumps(
+        {
+            "config": stream.plan.key,
+            "names": stream.layout.names,
+            "shapes": stream.layout.shapes,
+            "floats": (len(stream.state), len(answered), len(before)),
+        }
+    )
+    values = stream.state + answered + before
+    if sys.byteorder == "big":
+        values.byteswap()
+    return _PREFIX.pack(VERSION, len(header)) + header + values.tobytes()
+
+
+def decode(stream_id: str, blob: bytes) -> Stream:
+    """Give back the stream that was encoded, bit for bit.
+
+    Raises:
+        StoreCorrupt: the bytes are no stream, or one of a later version.
+
+    """
+    try:
+        version, length = _PREFIX.unpack_from(blob)
+        if version != VERSION:
+            message = f"the stored state of {stream_id!r} has version {version}, this streamnorm reads {VERSION}"
+            raise StoreCorrupt(message)
+        start = _PREFIX.size + length
+        header: dict[str, Any] = orjson.loads(blob[_PREFIX.size : start])
+        values = array("d")
+        values.frombytes(blob[start:])
+        if sys.byteorder == "big":
+            values.byteswap()
+        size, answered, before = header["floats"]
+        stream = Stream(plan(from_key(header["config"])))
+        names, shapes = tuple(header["names"]), tuple(tuple(shape) for shape in header["shapes"])
+        stream.layout = layout(names, shapes, stream.plan.stride)
+        stream.state = values[:size]
+        stream.answered = values[size : size + answered] or None
+        stream.before = values[size + answered :] or None
+        fits = len(values) == size + answered + before and size == stream.layout.size
+    except (struct.error, ValueError, KeyError, TypeError, StreamnormError) as error:
+        if isinstance(error, StoreCorrupt):
+            raise
+        message = f"the stored state of {stream_id!r} cannot be read: {error}"
+        raise StoreCorrupt(message) from error
+    if not fits:
+        message = f"the stored state of {stream_id!r} is cut short"
+        raise StoreCorrupt(message)
+    return stream

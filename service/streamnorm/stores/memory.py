@@ -1,0 +1,50 @@
+"""A store that forgets everything with its process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+
+
+class MemoryStore:
+    """Keep blobs in a dictionary: for tests, and for a service whose streams need not outlive it.
+
+    >>> store = MemoryStore()
+    >>> store.save({"boiler-7": b"state", "boiler-8": b"state"})
+    >>> store.page("boiler", after="boiler-7", limit=10)
+    ['boiler-8']
+    """
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+        self._lock = Lock()
+
+    def load(self, stream_id: str) -> bytes | None:
+        """Return the blob kept under the id, or None."""
+        with self._lock:
+            return self._blobs.get(stream_id)
+
+    def save(self, changes: Mapping[str, bytes | None]) -> None:
+        """Keep all changes at once; None deletes."""
+        with self._lock:
+            for stream_id, blob in changes.items():
+                if blob is None:
+                    self._blobs.pop(stream_id, None)
+                else:
+                    self._blobs[stream_id] = blob
+
+    def page(self, prefix: str, after: str, limit: int) -> list[str]:
+        """List at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
+        with self._lock:
+            return sorted(key for key in self._blobs if key.startswith(prefix) and key > after)[:limit]
+
+    def count(self) -> int:
+        """Count the streams kept."""
+        with self._lock:
+            return len(self._blobs)
+
+    def check(self) -> None:
+        """Do nothing: memory can always be written."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""

@@ -1,0 +1,46 @@
+"""The public names, pinned: adding or removing one is a decision."""
+
+from __future__ import annotations
+
+import streamnorm_client
+
+CLIENTS = {"AsyncClient", "AsyncStream", "Client", "Stream"}
+ANSWERS = {"Answer", "Block", "Configured", "Denormalized", "Health", "Normalized", "StreamInfo"}
+ERRORS = {
+    "BodyTooLarge",
+    "CannotInvert",
+    "CannotMerge",
+    "ConnectionFailed",
+    "Fault",
+    "Forbidden",
+    "InternalError",
+    "InvalidConfiguration",
+    "InvalidInput",
+    "InvalidReading",
+    "InvalidRequest",
+    "InvalidSnapshot",
+    "LimitExceeded",
+    "MalformedJson",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "Problem",
+    "StaleSequence",
+    "StoreUnavailable",
+    "StreamNotFound",
+    "StreamnormError",
+    "TimedOut",
+    "TransportError",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "UnsupportedMediaType",
+}
+
+
+def test_the_package_exports_these_names_and_no_others() -> None:
+    assert set(streamnorm_client.__all__) == CLIENTS | ANSWERS | ERRORS
+
+
+def test_every_public_name_of_the_package_is_exported_on_purpose() -> None:
+    public = {name for name in vars(streamnorm_client) if not name.startswith("_")}
+    assert public == set(streamnorm_client.__all__)

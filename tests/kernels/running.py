@@ -1,0 +1,65 @@
+"""How the tests run a method's step: interpreted, or compiled as the service compiles it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.kernels.kernel import rebuilt
+from streamnorm.kernels.method import Method
+
+Array = npt.NDArray[np.float64]
+
+
+def interpreted(
+    method: Method,
+    xs: Sequence[float] | Array,
+    p: tuple[float, ...] | None = None,
+    state: list[float] | None = None,
+    *,
+    vs: Sequence[float] | None = None,
+    clip: float = math.inf,
+) -> Array:
+    """Run readings through the plain step; gives every y."""
+    p = method.parameters().pack() if p is None else p
+    state = [0.0] * method.size(p) if state is None else state
+    spreads = vs or [0.0] * len(xs)
+    return np.array(
+        [method.step(float(x), v, 0.999, 1.0, clip, p, state, 0)[0] for x, v in zip(xs, spreads, strict=True)]
+    )
+
+
+def compiled(
+    method: Method,
+    xs: Sequence[float] | Array,
+    p: tuple[float, ...] | None = None,
+    state: Array | None = None,
+    *,
+    vs: Sequence[float] | None = None,
+    clip: float = math.inf,
+) -> Array:
+    """Run readings through the compiled step; gives every y."""
+    p = method.parameters().pack() if p is None else p
+    state = np.zeros(method.size(p)) if state is None else state
+    out = np.empty(len(xs))
+    spreads = np.zeros(len(xs)) if vs is None else np.array(vs)
+    _loop(method)(np.asarray(xs, dtype=np.float64), spreads, clip, p, state, out)
+    return out
+
+
+@functools.cache
+def _loop(method: Method) -> Callable[..., None]:
+    step = rebuilt(method.step, {}, numba.njit(error_model="python"), f"test-{method.name}")  # type: ignore[arg-type]
+
+    @numba.njit
+    def loop(xs: Array, vs: Array, clip: float, p: Any, state: Array, out: Array) -> None:
+        for i in range(len(xs)):
+            out[i] = step(xs[i], vs[i], 0.999, 1.0, clip, p, state, 0)[0]
+
+    return loop  # type: ignore[no-any-return]

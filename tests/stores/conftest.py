@@ -1,0 +1,27 @@
+"""What the stores' tests share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def sealed() -> Iterator[Path]:
+    """Give a folder that may be read but not written, to root neither: root is nobody meanwhile."""
+    # Not tmp_path: only its owner may enter that.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        yield folder
+        os.seteuid(user)
+        folder.chmod(0o755)
