@@ -1,4 +1,4 @@
-"""Material beside the repository, in ../shared: the published method's golden outputs, and recordings of real sensors."""
+"""Material beside the repository, in ../shared: a published method's golden outputs, recordings of real sensors."""
 
 from __future__ import annotations
 

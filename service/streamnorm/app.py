@@ -11,9 +11,11 @@ from fastapi import FastAPI
 import streamnorm
 from streamnorm.api import openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
+from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.store import Store
+from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.memory import MemoryStore
 from streamnorm.stores.residents import Residents
@@ -50,10 +52,10 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
     residents = Residents(store or store_of(settings), default_plan, durability=settings.durability)
+    core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
     context = Context(
-        streams=residents,
-        stream_defaults=settings.stream_defaults,
-        limits=settings.limits,
+        core,
+        Metrics(core),
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
     )

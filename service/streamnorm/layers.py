@@ -144,7 +144,8 @@ class OnlineNorm:
             rms = self._rms()
             scaled = self._mapped / rms
             elements = tuple(range(1, outer.ndim))
-            return (outer - scaled * np.mean(outer * scaled, axis=elements, keepdims=True)) / rms
+            along: Array = np.mean(outer * scaled, axis=elements, keepdims=True)
+            return (outer - scaled * along) / rms
         return outer
 
 

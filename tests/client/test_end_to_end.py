@@ -1,7 +1,5 @@
 """Both clients against a real service."""
 
-# ruff: noqa: PD011 - `values` is a member of the answers, not of a frame
-
 from __future__ import annotations
 
 import asyncio
@@ -199,6 +197,14 @@ def test_two_clients_on_one_stream_apply_every_reading_once(client: Client, serv
             (client if n % 3 else other).stream("shared").observe([n])
     info = client.stream("shared").info()
     assert (info.count, info.last_seq) == (20, 20)
+
+
+def test_two_clients_may_send_other_features_to_one_stream(client: Client, service: Service) -> None:
+    with Client(service.url) as other:
+        for _ in range(3):
+            client.stream("halves").observe({"left": 1})
+            other.stream("halves").observe({"right": 1, "top": 2})
+    assert client.stream("halves").info().count == 6
 
 
 def test_several_threads_may_use_one_handle(client: Client) -> None:

@@ -37,6 +37,12 @@ def test_an_unknown_problem_type_is_a_problem_still() -> None:
     assert (type(error), error.detail, error.members["spout"]) == (Problem, "short and stout", 1)
 
 
+@pytest.mark.parametrize("errors", [None, {"temp": ["is wrong"]}, ["is wrong"]])
+def test_faults_in_a_form_of_somebody_elses_are_left_in_the_members(errors: object) -> None:
+    error = problem(400, {"detail": "wrong", "errors": errors})
+    assert (str(error), error.errors, error.members["errors"]) == ("wrong", (), errors)
+
+
 def test_an_error_page_of_a_proxy_is_a_problem() -> None:
     error = problem_of(Reply(502, {}, b"<html>"))
     assert isinstance(error, Problem)

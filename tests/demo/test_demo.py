@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from streamnorm_client import Client
 
 from streamnorm import demo
 from streamnorm.demo import machine, rig
+from streamnorm_client import Client
 from tests.processes import PATIENCE, Service
 
 PROGRAM = [sys.executable, "-m", "streamnorm", "demo"]
@@ -59,6 +59,13 @@ def test_the_demo_ends_after_the_readings_asked_for() -> None:
     status, out, err = finish(start("--readings", "200", *FAST))
     assert (status, err) == (0, "")
     assert "demo-rig: 200 readings" in out
+
+
+def test_the_demo_shows_every_sensor_and_what_became_of_it_within_80_columns() -> None:
+    _, out, _ = finish(start("--readings", "3", *FAST))
+    titles = ["sensor", "raw", "normalized", "-3", "…", "+3", "mean", "std"]
+    assert titles in [line.split() for line in out.splitlines()]
+    assert all(any(line.split()[:1] == [name] for line in out.splitlines()) for name in rig.UNITS)
 
 
 def test_the_demo_tells_what_to_try_next() -> None:

@@ -19,7 +19,7 @@ Array = npt.NDArray[np.float64]
 
 def interpreted(
     method: Method,
-    xs: Sequence[float] | Array,
+    xs: Sequence[float] | npt.NDArray[np.floating],
     p: tuple[float, ...] | None = None,
     state: list[float] | None = None,
     *,
@@ -30,14 +30,13 @@ def interpreted(
     p = method.parameters().pack() if p is None else p
     state = [0.0] * method.size(p) if state is None else state
     spreads = vs or [0.0] * len(xs)
-    return np.array(
-        [method.step(float(x), v, 0.999, 1.0, clip, p, state, 0)[0] for x, v in zip(xs, spreads, strict=True)]
-    )
+    pairs = zip(xs, spreads, strict=True)
+    return np.array([method.step(float(x), v, 0.999, 1.0, clip, p, state, 0)[0] for x, v in pairs])
 
 
 def compiled(
     method: Method,
-    xs: Sequence[float] | Array,
+    xs: Sequence[float] | npt.NDArray[np.floating],
     p: tuple[float, ...] | None = None,
     state: Array | None = None,
     *,
@@ -55,10 +54,10 @@ def compiled(
 
 @functools.cache
 def _loop(method: Method) -> Callable[..., None]:
-    step = rebuilt(method.step, {}, numba.njit(error_model="python"), f"test-{method.name}")  # type: ignore[arg-type]
+    step = rebuilt(method.step, {}, decorate=numba.njit(error_model="python"), label=f"test-{method.name}")
 
     @numba.njit
-    def loop(xs: Array, vs: Array, clip: float, p: Any, state: Array, out: Array) -> None:
+    def loop(xs: Array, vs: Array, clip: float, p: Any, state: Array, out: Array) -> None:  # noqa: PLR0917
         for i in range(len(xs)):
             out[i] = step(xs[i], vs[i], 0.999, 1.0, clip, p, state, 0)[0]
 

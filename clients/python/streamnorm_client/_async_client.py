@@ -47,7 +47,7 @@ class AsyncClient:
 
     def stream(self, stream: str) -> AsyncStream:
         """Like `Client.stream`."""
-        return self._streams.setdefault(stream, AsyncStream(self, stream))
+        return self._streams.get(stream) or self._streams.setdefault(stream, AsyncStream(self, stream))
 
     async def streams(self, prefix: str = "") -> AsyncIterator[StreamInfo]:
         """Like `Client.streams`."""

@@ -59,10 +59,8 @@ class Call(Generic[T]):
 
     def answer(self, reply: Reply) -> T:
         """Read a successful answer."""
-        if not reply.body:
-            return self.read(None)
         try:
-            return self.read(json.loads(reply.body))
+            return self.read(json.loads(reply.body) if reply.body else None)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnexpectedAnswer(
                 f"{self.method} {self.path} was answered with {reply.body[:80]!r}: is this a streamnorm service?"

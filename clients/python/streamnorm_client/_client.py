@@ -52,7 +52,7 @@ class Client:
 
     def stream(self, stream: str) -> Stream:
         """Give the handle of a stream: the same one each time, for it numbers the stream's readings."""
-        return self._streams.setdefault(stream, Stream(self, stream))
+        return self._streams.get(stream) or self._streams.setdefault(stream, Stream(self, stream))
 
     def streams(self, prefix: str = "") -> Iterator[StreamInfo]:
         """List the streams whose ids start with `prefix`, in order; pages are fetched as they are needed."""

@@ -97,7 +97,9 @@ class Problem(StreamnormError):
         self.title = str(members.get("title", ""))
         self.detail = str(members.get("detail", "")) or self.title or f"HTTP status {status}"
         self.errors = tuple(
-            Fault(str(fault.get("pointer", "")), str(fault.get("detail", ""))) for fault in members.get("errors", ())
+            Fault(str(fault.get("pointer", "")), str(fault.get("detail", "")))
+            for fault in members.get("errors") or ()
+            if isinstance(fault, dict)  # other services' problems may have errors of another form
         )
         self.members = members
         self.retry_after = retry_after

@@ -6,7 +6,8 @@ The handle of a stream numbers its readings, and the service remembers the last 
 2. A retry carries the number of the first attempt. The service answers a number that it applied last from memory.
 3. A number is used up when it is sent, so a reading whose fate is unknown leaves at worst a gap, which the service
    tells. After a reading that was certainly not applied (refused, or never sent) the service is asked again.
-4. A first attempt that is called stale, or is answered as a replay, met a number that somebody else used. The handle
+4. A first attempt that is called stale, is answered as a replay, or is refused as invalid where the service's `last_seq`
+   has reached its number (so a replay with other features is), met a number that somebody else used. The handle
    numbers anew after the service's `last_seq` and sends again.
 5. A doubtful reading (an earlier attempt may have arrived) that is called stale was applied if the service's `last_seq`
    is its own number: only its answer is lost, and is computed again without learning. If the service is further
@@ -27,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Generic, TypeVar, Union
 
 from streamnorm_client._answers import Block, Normalized
-from streamnorm_client._errors import StaleSequence, StreamnormError, StreamNotFound
+from streamnorm_client._errors import InvalidReading, StaleSequence, StreamnormError, StreamNotFound
 from streamnorm_client._retry import Steps, ask, deliver
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Numbering:
 
     >>> numbering = Numbering()
     >>> numbering.learn(16)
+    17
     >>> numbering.take(), numbering.take(rows=3), numbering.take()
     (17, 18, 21)
     """
@@ -51,9 +53,10 @@ class Numbering:
     def __init__(self) -> None:
         self.next: int | None = None
 
-    def learn(self, last_seq: int | None) -> None:
-        """Continue after the last number that the service applied."""
+    def learn(self, last_seq: int | None) -> int:
+        """Continue after the last number that the service applied, and tell the next one."""
         self.next = (last_seq or 0) + 1
+        return self.next
 
     def forget(self) -> None:
         """Ask the service again before the next reading."""
@@ -93,19 +96,28 @@ def send_next(sending: Sending[AnswerT], numbering: Numbering, info: Call[Stream
         first = numbering.take(sending.rows)
         try:
             answer, doubtful = yield from send_as(first, sending, retries)
-        except StaleSequence as stale:
-            numbering.learn(stale.last_seq)
-            if stale.maybe_applied:
-                raise
         except StreamnormError as error:
-            if not error.maybe_applied:
-                numbering.forget()
-            raise
+            yield from _renumber(error, first, numbering, info, retries)
         else:
             if doubtful or not answer.replayed:
                 return answer
             numbering.forget()
     raise StreamnormError(f"{MAX_RENUMBERINGS} times in a row another writer used the number first")
+
+
+def _renumber(
+    error: StreamnormError, first: int, numbering: Numbering, info: Call[StreamInfo], retries: int
+) -> Steps[None]:
+    """Number anew if the error comes of somebody else's use of the number; raise it if not."""
+    if isinstance(error, StaleSequence):
+        numbering.learn(error.last_seq)
+    elif not error.maybe_applied:
+        numbering.forget()
+    collided = isinstance(error, StaleSequence) or (
+        isinstance(error, InvalidReading) and numbering.learn((yield from last_seq(info, retries))) > first
+    )
+    if error.maybe_applied or not collided:
+        raise error
 
 
 def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Steps[tuple[AnswerT, bool]]:

@@ -26,14 +26,9 @@ def of_reading(stream_id: str, reading: Reading, answer: Answer) -> dict[str, An
         body["gap"] = answer.gap
     if answer.replayed:
         body["replayed"] = True
-    return body
-
-
-def with_stats(stream: Stream, reading: Reading, body: dict[str, Any]) -> dict[str, Any]:
-    """Add the mean and standard deviation of each feature."""
-    spreads = [stream.spread(name) for name in reading.names]
-    body["mean"] = shaped(reading, [mean for mean, _ in spreads])
-    body["std"] = shaped(reading, [std for _, std in spreads])
+    if answer.spreads is not None:
+        body["mean"] = shaped(reading, [mean for mean, _ in answer.spreads])
+        body["std"] = shaped(reading, [std for _, std in answer.spreads])
     return body
 
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
-from streamnorm.engine.limits import Limits
-from streamnorm.engine.streams import Streams
+from streamnorm.service import Service
 
 
 @dataclass
 class Context:
-    """The streams and what is accepted of them."""
+    """The service, and what HTTP adds to it."""
 
-    streams: Streams
-    stream_defaults: dict[str, Any]
-    limits: Limits
+    service: Service
+    metrics: Metrics
     max_reading_bytes: int
     max_block_bytes: int
-    clock: Callable[[], float] = time.time
-    metrics: Metrics = field(default_factory=Metrics)
     #: False while starting and while draining
     serving: bool = False
 

@@ -32,7 +32,7 @@ async def readyz(ctx: Ctx) -> Response:
     """Tell whether readings can be taken and kept."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
-    ctx.streams.check()
+    ctx.service.streams.check()
     return encoded({"status": "ok"})
 
 

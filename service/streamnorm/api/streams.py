@@ -10,11 +10,9 @@ from streamnorm.api import answers, bodies
 from streamnorm.api.context import Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage
-from streamnorm.engine import change, snapshot
-from streamnorm.engine.config import CONFIGURATIONS, configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine import snapshot
+from streamnorm.engine.config import CONFIGURATIONS
 from streamnorm.engine.snapshot import Snapshot
-from streamnorm.engine.stream import Stream
 from streamnorm.errors import StreamNotFound
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
@@ -23,7 +21,7 @@ DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
 
 
-@router.get("", **described(None, StreamPage, 422))
+@router.get("", **described(None, StreamPage))
 async def list_streams(
     ctx: Ctx,
     prefix: Annotated[str, Query(description="only ids that start with it")] = "",
@@ -31,7 +29,7 @@ async def list_streams(
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="at most so many")] = DEFAULT_PAGE,
 ) -> Response:
     """List streams in the order of their ids, in pages."""
-    found = await ctx.streams.page(prefix, after, limit + 1)
+    found = await ctx.service.streams.page(prefix, after, limit + 1)
     page = [answers.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
     return bodies.encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
 
@@ -39,71 +37,54 @@ async def list_streams(
 @router.get("/{stream_id}", **described(None, StreamInfo, 404))
 async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     """Describe a stream: its configuration and counters."""
-    return bodies.encoded(await ctx.streams.read(stream_id, lambda stream: answers.of_stream(stream_id, stream)))
+    return bodies.encoded(
+        await ctx.service.streams.read(stream_id, lambda stream: answers.of_stream(stream_id, stream))
+    )
 
 
-@router.put("/{stream_id}", **described(tuple(CONFIGURATIONS.values()), ConfiguredStream, 413, 422, created=True))
+@router.put("/{stream_id}", **described(tuple(CONFIGURATIONS.values()), ConfiguredStream, created=True))
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Create or reconfigure a stream; what is not named takes the service's default."""
-    config = configuration(await bodies.json_object(request, ctx.max_reading_bytes), ctx.stream_defaults)
-    new = plan(config)
-    now = ctx.clock()
-
-    def apply(draft: Stream) -> dict[str, object]:
-        had = bool(draft.layout.names)
-        reason = change.reconfigure(draft, new, now)
-        restarted = {"restarted": True, "reason": reason} if reason and had else {"restarted": False}
-        return answers.of_stream(stream_id, draft) | restarted
-
+    config = await bodies.json_object(request, ctx.max_reading_bytes)
+    ctx.service.configuration(config)
     try:
-        await ctx.streams.read(stream_id, lambda _: None)
+        await ctx.service.streams.read(stream_id, lambda _: None)
         status = 200
     except StreamNotFound:
         status = 201
-    return bodies.encoded(await ctx.streams.update(stream_id, apply, draft=True), status)
+    stream, reason = await ctx.service.configure(stream_id, config)
+    restarted = {"restarted": True, "reason": reason} if reason else {"restarted": False}
+    return bodies.encoded(answers.of_stream(stream_id, stream) | restarted, status)
 
 
 @router.delete("/{stream_id}", status_code=204, **described(None, None, 404))
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget a stream."""
-    await ctx.streams.delete(stream_id)
+    await ctx.service.streams.delete(stream_id)
     return Response(status_code=204)
 
 
 @router.post("/{stream_id}/reset", **described(None, StreamInfo, 404))
 async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget the statistics; the configuration and the numbering stay."""
-    now = ctx.clock()
-
-    def apply(draft: Stream) -> dict[str, object]:
-        change.reset(draft, now)
-        return answers.of_stream(stream_id, draft)
-
-    return bodies.encoded(await ctx.streams.update(stream_id, apply, draft=True, create=False))
+    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.reset(stream_id)))
 
 
 @router.get("/{stream_id}/snapshot", **described(None, Snapshot, 404))
 async def export(ctx: Ctx, stream_id: StreamId) -> Response:
     """Export a stream's whole state."""
-    return bodies.encoded(await ctx.streams.read(stream_id, snapshot.export))
+    return bodies.encoded(await ctx.service.streams.read(stream_id, snapshot.export))
 
 
-@router.put("/{stream_id}/snapshot", **described(Snapshot, StreamInfo, 413, 422, created=True))
+@router.put("/{stream_id}/snapshot", **described(Snapshot, StreamInfo, created=True))
 async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Put an exported state in place of the stream's, or make a stream of it."""
-    stream = snapshot.restored(await bodies.json_object(request, ctx.max_block_bytes), ctx.limits)
-    made = await ctx.streams.replace(stream_id, stream)
+    stream, made = await ctx.service.restore(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
     return bodies.encoded(answers.of_stream(stream_id, stream), 201 if made else 200)
 
 
-@router.post("/{stream_id}/merge", **described(Snapshot, StreamInfo, 404, 409, 413, 422))
+@router.post("/{stream_id}/merge", **described(Snapshot, StreamInfo, 404, 409))
 async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Merge an exported state in, as if its readings had been observed here too."""
-    other = snapshot.restored(await bodies.json_object(request, ctx.max_block_bytes), ctx.limits)
-    now = ctx.clock()
-
-    def apply(draft: Stream) -> dict[str, object]:
-        change.merge(draft, other, now, ctx.limits)
-        return answers.of_stream(stream_id, draft)
-
-    return bodies.encoded(await ctx.streams.update(stream_id, apply, draft=True, create=False))
+    stream = await ctx.service.merge(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
+    return bodies.encoded(answers.of_stream(stream_id, stream))

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from streamnorm_client import Normalized
 
-GAUGE = 13  # characters: the table fits into 80
+GAUGE = 11  # characters: so the table fits into 80
 GAUGE_ENDS = 3.0  # standard deviations
 FRAMES_PER_SECOND = 10
 SECONDS_BETWEEN_PLAIN_TABLES = 5.0
@@ -25,13 +25,14 @@ Show = Callable[[Tables], None]
 def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str]) -> Table:
     """Draw a reading: each sensor's value, and what became of it."""
     state = "" if answer.ready else ", still warming up"
-    grid = Table(title=f"{answer.stream}: {answer.count} readings{state}", title_justify="left", box=SIMPLE_HEAD)
+    title = f"{answer.stream}: {answer.count} readings{state}"
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     grid.add_column("sensor", min_width=11)
-    for title, width in (("raw", 14), ("normalized", 10)):
-        grid.add_column(title, justify="right", min_width=width)
+    for name, width in (("raw", 15), ("normalized", 10)):
+        grid.add_column(name, justify="right", min_width=width)
     grid.add_column(f"{-GAUGE_ENDS:+.0f} … {GAUGE_ENDS:+.0f}", justify="center", no_wrap=True)
-    for title in ("mean", "std"):
-        grid.add_column(title, justify="right", min_width=9)
+    for name in ("mean", "std"):
+        grid.add_column(name, justify="right", min_width=10)
     for name, x in raw.items():
         y = answer.values[name]
         statistics = (f"{answer.mean[name]:.6g}", f"{answer.std[name]:.4g}")
@@ -43,9 +44,9 @@ def gauge(y: float) -> str:
     """Draw where a normalized value lies.
 
     >>> gauge(0.0)
-    '──────●──────'
+    '─────●─────'
     >>> gauge(-99.0)
-    '●────────────'
+    '●──────────'
     """
     place = round((max(-GAUGE_ENDS, min(GAUGE_ENDS, y)) / GAUGE_ENDS + 1) / 2 * (GAUGE - 1))
     return "─" * place + "●" + "─" * (GAUGE - 1 - place)

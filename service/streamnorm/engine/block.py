@@ -14,7 +14,6 @@ from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, StaleSequence
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Sequence
 
 

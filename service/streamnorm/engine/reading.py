@@ -69,6 +69,8 @@ class Answer:
     ready: bool
     gap: int = 0
     replayed: bool = False
+    #: each feature's mean and standard deviation after the reading, where they were asked for
+    spreads: list[tuple[float, float]] | None = None
 
 
 def reading(

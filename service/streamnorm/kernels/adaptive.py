@@ -39,7 +39,7 @@ FREEDOM = 6.0
 SHARE = 2.0**-16
 CRUMB = SHARE / HORIZONS
 NEGLIGIBLE = 2.0**-52
-TINY = 1e-280  # a variance below it is lost to underflow and no evidence
+TINY = 1e-280  # a variance below it is mangled by underflow: no evidence, and no spread
 
 # A block: weight, mean and variance of each horizon, p of each, mean and variance of the mixture.
 TRUST = 3 * HORIZONS
@@ -68,7 +68,7 @@ def judge(x: float, v: float, state: Buffer, at: int) -> float:
 
 
 def mix(state: Buffer, at: int) -> None:
-    """Write the mixture's mean and variance, relative to the mean of the shortest horizon so that constants stay exact."""
+    """Write the mixture's mean and variance; relative to one of the means, so that constants stay exact."""
     origin = state[at + 1]
     weight = 0.0
     mean = 0.0
@@ -127,7 +127,7 @@ def step(
     else:
         state[at + MIXTURE] = x - mean
         state[at + MIXTURE + 1] = variance if variance > 0.0 else 0.0
-    if variance <= 0.0:
+    if variance <= TINY:
         return 0.0, 0.0
     scale = 1.0 / math.sqrt(variance)
     if v > 0.0:

@@ -28,6 +28,8 @@ from streamnorm.kernels.online import clipped
 LONG, MIXED, LAST, RUN = 3, 6, 8, 9
 SIZE = 10
 
+TINY = 1e-140  # the square of a spread below it is mangled by underflow
+
 
 class StreamingParameters(Parameters):
     """Parameters of `streaming`."""
@@ -109,7 +111,7 @@ def step(
     state[at + LAST] = x
     if state[at] >= p[0]:
         fold(p, state, at)
-    if wide <= 0.0:
+    if wide <= TINY:
         return 0.0, 0.0
     if v > 0.0:
         return (x - mean) / wide, 1.0 / wide

@@ -1,0 +1,186 @@
+"""The service: what every way in (HTTP, WebSocket, MQTT, line protocol) calls to have readings normalized.
+
+It gives the engine the time, keeps what changed by way of the streams, and tells whoever listens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from streamnorm.engine import change, snapshot
+from streamnorm.engine.block import Block, BlockAnswer, normalize_block, observe_block, observe_readings
+from streamnorm.engine.config import Configuration, configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import Streams
+from streamnorm.errors import StaleSequence
+
+#: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
+HEAVY = 10_000
+
+
+class Listener(Protocol):
+    """Hears of everything that is observed, after it was; must be quick, and never raises."""
+
+    def heard(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Hear of one reading."""
+
+    def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Hear of a block."""
+
+
+class Service:
+    """Observes readings for all ways in."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        *,
+        limits: Limits,
+        defaults: Mapping[str, Any],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.streams = streams
+        self.limits = limits
+        self.clock = clock
+        #: configuration of streams that are not configured
+        self.defaults = defaults
+        self.listeners: list[Listener] = []
+        #: readings observed since the start
+        self.observed = 0
+
+    async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
+        """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std."""
+        now = self.clock()
+
+        def apply(stream: Stream) -> Answer:
+            answer = stream.observe(reading, now, self.limits)
+            if stats:
+                answer.spreads = [stream.spread(name) for name in reading.names]
+            return answer
+
+        answer = await self.streams.update(stream_id, apply)
+        self._tell(stream_id, reading, answer, now)
+        return answer
+
+    async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
+        """Normalize a reading and learn nothing."""
+
+        def look(stream: Stream) -> Answer:
+            answer = stream.normalize(reading)
+            if stats:
+                answer.spreads = [stream.spread(name) for name in reading.names]
+            return answer
+
+        return await self.streams.read(stream_id, look)
+
+    async def denormalize(self, stream_id: str, reading: Reading) -> list[float | Array]:
+        """Turn normalized values back, by today's statistics."""
+        return await self.streams.read(stream_id, lambda stream: stream.denormalize(reading))
+
+    async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:
+        """Observe a block of one stream's readings, as a whole or not at all."""
+        now = self.clock()
+        heavy = block.values.size > HEAVY
+        answer = await self.streams.update(
+            stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
+        )
+        if not answer.replayed:
+            self.observed += len(block.values)
+            for listener in self.listeners:
+                listener.heard_block(stream_id, block, answer, now)
+        return answer
+
+    async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
+        """Normalize a block and learn nothing."""
+        now = self.clock()
+        return await self.streams.read(stream_id, lambda stream: normalize_block(stream, block, now, self.limits))
+
+    async def observe_readings(self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str]) -> list[Answer]:
+        """Observe readings of any streams, in order within each, as a whole or not at all.
+
+        `pointers` name the readings' places in errors.
+        """
+        now = self.clock()
+        rows: dict[str, list[int]] = {}
+        for row, (stream_id, _) in enumerate(readings):
+            rows.setdefault(stream_id, []).append(row)
+
+        def of(stream_id: str, group: list[int]) -> Callable[[Stream], list[Answer]]:
+            own, places = [readings[row][1] for row in group], [pointers[row] for row in group]
+
+            def apply(draft: Stream) -> list[Answer]:
+                try:
+                    return observe_readings(draft, own, now, self.limits, places)
+                except StaleSequence as error:
+                    raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+
+            return apply
+
+        heavy = sum(len(reading.names) for _, reading in readings) > HEAVY
+        changes = {stream_id: of(stream_id, group) for stream_id, group in rows.items()}
+        given = {stream_id: iter(found) for stream_id, found in (await self._all(changes, heavy=heavy)).items()}
+        answers = [next(given[stream_id]) for stream_id, _ in readings]
+        for (stream_id, reading), answer in zip(readings, answers, strict=True):
+            self._tell(stream_id, reading, answer, now)
+        return answers
+
+    async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
+        """Create or reconfigure a stream; gives it, and why its statistics had to restart if they had to."""
+        new = plan(self.configuration(config))
+        now = self.clock()
+
+        def apply(draft: Stream) -> tuple[Stream, str | None]:
+            had = bool(draft.layout.names)
+            reason = change.reconfigure(draft, new, now)
+            return draft, reason if had else None
+
+        return await self.streams.update(stream_id, apply, draft=True)
+
+    def configuration(self, config: Mapping[str, Any]) -> Configuration:
+        """Fill a configuration up with the defaults and check it."""
+        return configuration(config, self.defaults)
+
+    async def reset(self, stream_id: str) -> Stream:
+        """Forget a stream's statistics."""
+        now = self.clock()
+
+        def apply(draft: Stream) -> Stream:
+            change.reset(draft, now)
+            return draft
+
+        return await self.streams.update(stream_id, apply, draft=True, create=False)
+
+    async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
+        """Put a snapshot in place of a stream; gives it, and whether there was none before."""
+        stream = snapshot.restored(data, self.limits)
+        return stream, await self.streams.replace(stream_id, stream)
+
+    async def merge(self, stream_id: str, data: object) -> Stream:
+        """Merge a snapshot into a stream."""
+        other = snapshot.restored(data, self.limits)
+        now = self.clock()
+
+        def apply(draft: Stream) -> Stream:
+            change.merge(draft, other, now, self.limits)
+            return draft
+
+        return await self.streams.update(stream_id, apply, draft=True, create=False)
+
+    async def _all(
+        self, changes: dict[str, Callable[[Stream], list[Answer]]], *, heavy: bool
+    ) -> dict[str, list[Answer]]:
+        if len(changes) > 1:
+            return await self.streams.update_many(changes)
+        ((stream_id, apply),) = changes.items()
+        return {stream_id: await self.streams.update(stream_id, apply, draft=True, heavy=heavy)}
+
+    def _tell(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        if not answer.replayed:
+            self.observed += 1
+            for listener in self.listeners:
+                listener.heard(stream_id, reading, answer, now)
