@@ -18,16 +18,7 @@ from streamnorm.engine.snapshot import Snapshot
 
 Models = type[BaseModel] | tuple[type[BaseModel], ...]
 REF: Final = "#/components/schemas/{model}"
-PROBLEMS = {
-    400: "The body is not JSON",
-    404: "There is no such stream",
-    406: "The answer cannot be given in a media type asked for",
-    409: "It conflicts with what was applied before",
-    413: "The body is too large",
-    415: "The body's media type is not taken here",
-    422: "The request is wrong; `errors` names the places",
-    503: "The state cannot be kept now",
-}
+BODY_PROBLEMS: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
 
 
 def described(

@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from streamnorm import errors
 
@@ -60,6 +61,11 @@ TABLE: dict[type[errors.StreamnormError], Kind] = {
 }
 
 
+def kind_of(slug: str) -> Kind:
+    """Find a kind of problem by its slug."""
+    return next(kind for kind in (*KINDS.values(), *TABLE.values()) if kind.slug == slug)
+
+
 def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
     """Answer with a problem."""
     body = {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
@@ -106,6 +112,10 @@ def install(app: FastAPI) -> None:
         kind = Kind(slug, status, status.phrase.capitalize())
         return problem(kind, f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
 
+    async def gone(request: Request, _: Exception) -> Response:
+        request.app.state.context.metrics.refusals.labels("client-gone").inc()
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
+
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return problem(INTERNAL, "The log of the service has the details.")
@@ -114,4 +124,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, known)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unknown)

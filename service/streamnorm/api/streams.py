@@ -13,7 +13,7 @@ from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage
 from streamnorm.engine import snapshot
 from streamnorm.engine.config import CONFIGURATIONS
 from streamnorm.engine.snapshot import Snapshot
-from streamnorm.errors import StreamNotFound
+from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
@@ -45,7 +45,7 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
 @router.put("/{stream_id}", **described(tuple(CONFIGURATIONS.values()), ConfiguredStream, created=True))
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Create or reconfigure a stream; what is not named takes the service's default."""
-    config = await bodies.json_object(request, ctx.max_reading_bytes)
+    config = await bodies.json_object(request, ctx.max_reading_bytes, InvalidConfiguration)
     ctx.service.configuration(config)
     try:
         await ctx.service.streams.read(stream_id, lambda _: None)
@@ -79,12 +79,13 @@ async def export(ctx: Ctx, stream_id: StreamId) -> Response:
 @router.put("/{stream_id}/snapshot", **described(Snapshot, StreamInfo, created=True))
 async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Put an exported state in place of the stream's, or make a stream of it."""
-    stream, made = await ctx.service.restore(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    stream, made = await ctx.service.restore(stream_id, data)
     return bodies.encoded(answers.of_stream(stream_id, stream), 201 if made else 200)
 
 
 @router.post("/{stream_id}/merge", **described(Snapshot, StreamInfo, 404, 409))
 async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Merge an exported state in, as if its readings had been observed here too."""
-    stream = await ctx.service.merge(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
-    return bodies.encoded(answers.of_stream(stream_id, stream))
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.merge(stream_id, data)))

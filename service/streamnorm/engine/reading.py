@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.errors import Fault, InvalidReading
 
 Array = npt.NDArray[np.float64]
@@ -155,6 +155,8 @@ def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -
     if fault is None and not 0 < elements.size <= limits.max_elements:
         detail = f"has {elements.size} elements, a channel has 1 to {limits.max_elements} (max_elements)"
         fault = Fault("", detail)
+    if fault is None and elements.ndim > LARGEST_DEPTH:
+        fault = Fault("", f"is nested {elements.ndim} deep, a channel is at most {LARGEST_DEPTH}")
     if fault is None and np.nanmax(np.abs(elements), initial=0.0) > LARGEST_VALUE:
         fault = Fault("", f"has an element that is not within ±{LARGEST_VALUE:g}")
     if fault is not None:

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamnorm.engine.config import configuration
 from streamnorm.engine.layout import CREATED, UPDATED
-from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, Limits
 from streamnorm.engine.plan import plan as plan_of
+from streamnorm.engine.reading import EARLIEST, LATEST, escaped
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import Fault, InvalidConfiguration, InvalidSnapshot
 from streamnorm.kernels import profile
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
+Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
 
 
 class Feature(BaseModel):
@@ -30,7 +32,7 @@ class Feature(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=LARGEST_NAME)
-    shape: list[Whole] = Field(max_length=32)
+    shape: list[Whole] = Field(max_length=LARGEST_DEPTH)
     weight: float = Field(ge=0)
     mean: float
     variance: float = Field(ge=0)
@@ -43,7 +45,7 @@ class Feature(BaseModel):
     min: float
     max: float
     run: float = Field(ge=0)
-    time: float | None = None
+    time: Time | None = None
     own: list[float] = Field([], description="the method's own statistics")
 
 
@@ -56,8 +58,8 @@ class Snapshot(BaseModel):
     config: dict[str, Any]
     count: Whole
     last_seq: Whole | None = None
-    created: float
-    updated: float
+    created: Time
+    updated: Time
     features: list[Feature]
 
 
@@ -121,7 +123,9 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
     if len(set(names)) != len(names):
         raise InvalidSnapshot.at("/features", "names a feature twice")
     shapes = [tuple(feature.shape) for feature in features]
-    for place, shape in enumerate(shapes):
+    for place, (name, shape) in enumerate(zip(names, shapes, strict=True)):
+        if not name.isprintable():
+            raise InvalidSnapshot.at(f"/features/{place}/name", "must be printable characters")
         if not all(shape) or math.prod(shape) > limits.max_elements:
             raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
     stream.fit(names, shapes, [False] * len(names), limits)
@@ -129,4 +133,4 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
 
 def _fault(item: Mapping[str, Any]) -> Fault:
     message = str(item["msg"])
-    return Fault("".join(f"/{part}" for part in item["loc"]), message[:1].lower() + message[1:])
+    return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), message[:1].lower() + message[1:])
