@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamnorm import errors
 from streamnorm.api import answers, schemas
 from streamnorm.api.bodies import dumps, json
-from streamnorm.api.problems import kind_of
+from streamnorm.api.problems import Refused, of
 from streamnorm.engine.block import Block, observe_block
 from streamnorm.engine.config import CONFIGURATIONS, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
+from streamnorm.engine.profile import profile
 from streamnorm.engine.reading import reading
 from streamnorm.engine.snapshot import Snapshot, export
 from streamnorm.engine.stream import Stream
@@ -24,49 +26,25 @@ ID = "boiler-7"
 TIME = "2026-11-22T09:00:00Z"
 ROWS = [[21.4, 0], [21.9, 1], [22.0, None]]
 
-#: What each type of problem says beside its type, title and status.
-PROBLEMS: dict[str, dict[str, Any]] = {
-    "malformed-json": {"detail": "the body is not JSON: unexpected end of input: line 1, column 18"},
-    "body-too-large": {"detail": "the body is larger than 1048576 bytes"},
-    "unsupported-media-type": {"detail": "the body is text/plain; this call takes application/json"},
-    "not-acceptable": {"detail": "the answer is given as application/json, not as text/html"},
-    "invalid-request": {
-        "detail": "/query/learn: Input should be a valid boolean, unable to interpret input",
-        "errors": [{"pointer": "/query/learn", "detail": "Input should be a valid boolean, unable to interpret input"}],
-    },
-    "invalid-reading": {
-        "detail": "/values/temp: must be a number, null or an array of numbers, not 'warm'",
-        "errors": [{"pointer": "/values/temp", "detail": "must be a number, null or an array of numbers, not 'warm'"}],
-    },
-    "invalid-configuration": {
-        "detail": "/horizon: input should be greater than 1",
-        "errors": [{"pointer": "/horizon", "detail": "input should be greater than 1"}],
-    },
-    "invalid-snapshot": {
-        "detail": "/version: must be 1, not 2",
-        "errors": [{"pointer": "/version", "detail": "must be 1, not 2"}],
-    },
-    "cannot-invert": {
-        "detail": "/values/humidity: unknown feature",
-        "errors": [{"pointer": "/values/humidity", "detail": "unknown feature"}],
-    },
-    "limit-exceeded": {
-        "detail": "the stream would have 5000 features, the limit (max_features) is 4096",
-        "limit": "max_features",
-    },
-    "stream-not-found": {"detail": "there is no stream 'boiler-7'"},
-    "stale-sequence": {"detail": "seq 16 is not after the last applied seq 17", "last_seq": 17},
-    "cannot-merge": {
-        "detail": "a snapshot of method 'cumulative' with its parameters does not merge into this stream's"
-    },
-    "store-unavailable": {"detail": "the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"},
-}
-
-
-def problem(slug: str) -> dict[str, Any]:
-    """Give an example of a type of problem."""
-    kind = kind_of(slug)
-    return {"type": f"/problems/{slug}", "title": kind.title, "status": kind.status} | PROBLEMS[slug]
+WRONG_FLAG = "Input should be a valid boolean, unable to interpret input"
+ERRORS: tuple[errors.StreamnormError | Refused, ...] = (
+    Refused("malformed-json", "the body is not JSON: unexpected end of input: line 1, column 18"),
+    Refused("body-too-large", "the body is larger than 1048576 bytes"),
+    Refused("unsupported-media-type", "the body is text/plain; this call takes application/json"),
+    Refused("not-acceptable", "the answer is given as application/json, not as text/html"),
+    Refused("invalid-request", f"/query/learn: {WRONG_FLAG}", (errors.Fault("/query/learn", WRONG_FLAG),)),
+    errors.InvalidReading.at("/values/temp", "must be a number, null or an array of numbers, not 'warm'"),
+    errors.InvalidConfiguration.at("/horizon", "input should be greater than 1"),
+    errors.InvalidSnapshot.at("/version", "must be 1, not 2"),
+    errors.CannotInvert.at("/values/humidity", "unknown feature"),
+    errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),
+    errors.StreamNotFound(ID),
+    errors.StaleSequence(16, 17),
+    errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),
+    errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
+)
+#: an example of every type of problem, by its slug
+PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(of, ERRORS)}
 
 
 def lines(items: list[Any]) -> str:
@@ -97,6 +75,7 @@ def worked() -> dict[type[BaseModel], Any]:
         schemas.BlockAnswerBody: table,
         schemas.ValuesAnswer: {"stream": ID, "values": {"temp": 22.1}},
         schemas.StreamInfo: info,
+        schemas.StreamProfile: {"stream": ID, "features": profile(stream)},
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},

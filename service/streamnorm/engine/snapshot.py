@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamnorm.engine.config import configuration
 from streamnorm.engine.layout import CREATED, UPDATED
-from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.plan import plan as plan_of
 from streamnorm.engine.reading import EARLIEST, LATEST, escaped
 from streamnorm.engine.stream import NO_SEQ, Stream
@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+#: deviations span twice the largest value, and rounding takes a little more
+_LARGEST = 4.0 * LARGEST_VALUE
+
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
+Value = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Square = Annotated[float, Field(ge=0, le=_LARGEST**2)]
+Number = Annotated[float, Field(ge=0, le=LARGEST_SEQ)]
 
 
 class Feature(BaseModel):
@@ -33,20 +39,27 @@ class Feature(BaseModel):
 
     name: str = Field(min_length=1, max_length=LARGEST_NAME)
     shape: list[Whole] = Field(max_length=LARGEST_DEPTH)
-    weight: float = Field(ge=0)
-    mean: float
-    variance: float = Field(ge=0)
-    third_moment: float
-    fourth_moment: float = Field(ge=0)
-    successive: float = Field(ge=0)
-    count: float = Field(ge=0)
-    missing: float = Field(ge=0)
-    last: float
-    min: float
-    max: float
-    run: float = Field(ge=0)
+    weight: Number
+    mean: Value
+    variance: Square
+    third_moment: float = Field(ge=-(_LARGEST**3), le=_LARGEST**3)
+    fourth_moment: float = Field(ge=0, le=_LARGEST**4)
+    successive: Square
+    count: Number
+    missing: Number
+    last: Value
+    min: Value
+    max: Value
+    run: Number
     time: Time | None = None
     own: list[float] = Field([], description="the method's own statistics")
+
+    @model_validator(mode="after")
+    def _weigh_what_was_counted(self) -> Self:
+        if bool(self.count) != bool(self.weight):
+            message = f"count {self.count:g} and weight {self.weight:g} contradict each other"
+            raise ValueError(message)
+        return self
 
 
 class Snapshot(BaseModel):
@@ -132,5 +145,5 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
 
 
 def _fault(item: Mapping[str, Any]) -> Fault:
-    message = str(item["msg"])
+    message = str(item["msg"]).removeprefix("Value error, ")
     return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), message[:1].lower() + message[1:])
