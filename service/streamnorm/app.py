@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -13,13 +14,17 @@ from streamnorm.api import openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.plan import Plan, plan
 from streamnorm.engine.store import Store
+from streamnorm.errors import StoreError
 from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.memory import MemoryStore
 from streamnorm.stores.residents import Residents
 from streamnorm.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from streamnorm.stores.replicated import Replicated
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,22 @@ def store_of(settings: Settings) -> Store:
     return SQLiteStore(settings.data_dir, synchronous="normal" if settings.durability == "no" else "full")
 
 
+def shared_streams(settings: Settings, default_plan: Plan) -> Replicated:
+    """Give the streams of a store that other replicas use too.
+
+    Raises:
+        StoreError: its address cannot be understood, or its client library is missing.
+
+    """
+    try:
+        from streamnorm.stores.redis.address import parse  # noqa: PLC0415 - an extra, and only here it is needed
+        from streamnorm.stores.replicated import Replicated  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError(f"{error}: a shared store needs the extra, pip install 'streamnorm[redis]'") from error
+    replicas = settings.store_replicas if settings.durability == "always" else 0
+    return Replicated(parse(settings.store), default_plan, prefix=settings.store_prefix, replicas=replicas)
+
+
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Build the application; its lifespan starts and stops what it works with.
 
@@ -51,7 +72,11 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
-    residents = Residents(store or store_of(settings), default_plan, durability=settings.durability)
+    residents: Residents | Replicated
+    if store is None and settings.shared:
+        residents = shared_streams(settings, default_plan)
+    else:
+        residents = Residents(store or store_of(settings), default_plan, durability=settings.durability)
     core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
     context = Context(
         core,

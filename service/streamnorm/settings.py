@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
@@ -17,6 +17,16 @@ MIB = 1024 * 1024
 DEFAULT_MAX_READING_BYTES = 1 * MIB
 #: JSON costs about eight times its size while it is parsed: half a gigabyte here.
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
+
+
+SHARED_STORES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+
+
+def _store(value: str) -> str:
+    if value not in {"sqlite", "memory"} and not value.startswith(SHARED_STORES):
+        message = f"Input should be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
+        raise ValueError(message)
+    return value
 
 
 class Settings(BaseSettings):
@@ -32,8 +42,13 @@ class Settings(BaseSettings):
     """port to listen on; 0 takes a free one"""
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
-    store: Literal["sqlite", "memory"] = "sqlite"
-    """where state rests: sqlite (a file in the data folder) or memory (lost at the end)"""
+    store: Annotated[str, AfterValidator(_store)] = "sqlite"
+    """where state rests: sqlite (a file in the data folder), memory (lost at the end), or, shared by any number of
+    replicas, redis://…, rediss://… (TLS), redis+cluster://… or rediss+cluster://…"""
+    store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "streamnorm"
+    """what the names of all keys in a shared store begin with"""
+    store_replicas: Annotated[int, Field(ge=0)] = 1
+    """with durability `always`, replicas of a shared store that must have a change before it is answered"""
     durability: Literal["always", "everysec", "no"] = "everysec"
     """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
@@ -56,6 +71,11 @@ class Settings(BaseSettings):
     """how far, in seconds, a reading's timestamp may lie ahead of the clock"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the store is one that other replicas use too."""
+        return self.store.startswith(SHARED_STORES)
 
     @property
     def stream_defaults(self) -> dict[str, object]:
