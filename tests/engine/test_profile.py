@@ -17,7 +17,7 @@ from streamnorm.kernels import METHODS
 from tests.engine.building import LIMITS, NOW, block_of, new, observe, observe_rows
 from tests.shared import office_room
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 HORIZON = 1000.0
 READINGS = 5000
 
