@@ -57,7 +57,7 @@ class Figures:
     #: largest |y| at rest, and least y of an event
     rest: float
     event: float
-    #: (offset, spread) of each drift, by windows: mean of |mean of y|; root mean square of (standard deviation of y − 1)
+    #: (offset, spread) of each drift, by windows: mean of |mean of y|; root mean square of (deviation of y − 1)
     drift: tuple[float, float]
     slow_drift: tuple[float, float]
 
