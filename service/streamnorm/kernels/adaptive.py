@@ -29,6 +29,7 @@ of scale is +0.004 from the best fixed horizon's (−0.006), on heavy tails −0
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from streamnorm.kernels.method import Buffer, Method, Packed, Parameters
 from streamnorm.kernels.online import merge as merge_online
@@ -183,4 +184,10 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     mix((1.0 - SHARE) / total, a, at_a)
 
 
-ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge)
+def sound(_p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether nothing but means lies below 0."""
+    means = {*range(1, MIXTURE, STRIDE), MIXTURE}
+    return all(value >= 0.0 for place, value in enumerate(own) if place not in means)
+
+
+ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge, sound=sound)
