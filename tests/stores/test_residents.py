@@ -274,6 +274,10 @@ async def test_no_turn_is_kept_when_all_is_done(store: GatedStore) -> None:
 # When changes are kept
 
 
+def test_every_second_is_every_second() -> None:
+    assert residents.FLUSH_INTERVAL == 1.0
+
+
 @pytest.mark.usefixtures("often")
 async def test_every_second_what_changed_is_kept(store: GatedStore) -> None:
     async with started(store, "everysec") as streams:
