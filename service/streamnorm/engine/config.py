@@ -79,7 +79,7 @@ def _flat(name: str) -> type[Configuration]:
         __base__=bases,
         __doc__=f"Configuration of a stream with the method `{name}`.",
         __module__=__name__,
-        method=(cast("Any", Literal)[name], name),
+        method=(cast("Any", Literal)[name], Field(name, description="how statistics are kept")),
     )
     return cast("type[Configuration]", model)
 
