@@ -230,7 +230,7 @@ def test_a_method_needs_its_own_statistics() -> None:
         ("streaming", 7, -1.0),
         ("online-2019", 2, -1.0),
         ("adaptive", 0, -1.0),
-        ("adaptive", -1, -1.0),
+        ("adaptive", -2, -1.0),
     ],
 )
 def test_own_statistics_that_no_readings_make_are_refused(method: str, place: int, value: float) -> None:
