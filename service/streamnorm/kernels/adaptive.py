@@ -34,6 +34,7 @@ change of scale −0.015 (+0.001). With ν = 16, 22 of 200 alarms, and the offse
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from streamnorm.kernels.method import Buffer, Method, Packed, Parameters
 from streamnorm.kernels.online import merge as merge_online
@@ -193,4 +194,10 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     mix((1.0 - SHARE) / total, FIRST_CRUMB, a, at_a)
 
 
-ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge)
+def sound(_p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether nothing but means and the last reading lies below 0."""
+    signed = {*range(1, MIXTURE, STRIDE), MIXTURE, LAST}
+    return all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
+
+
+ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge, sound=sound)
