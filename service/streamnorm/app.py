@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from fastapi import FastAPI
 
@@ -39,7 +40,8 @@ def store_of(settings: Settings) -> Store:
     if settings.store == "memory":
         return MemoryStore()
     # A write once a second may well wait for the disk: only `no` goes without.
-    return SQLiteStore(settings.data_dir, synchronous="normal" if settings.durability == "no" else "full")
+    synchronous: Literal["normal", "full"] = "normal" if settings.durability == "no" else "full"
+    return SQLiteStore(settings.data_dir, synchronous=synchronous, expiring=settings.stream_ttl > 0)
 
 
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
@@ -51,7 +53,14 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
-    residents = Residents(store or store_of(settings), default_plan, durability=settings.durability)
+    residents = Residents(
+        store or store_of(settings),
+        default_plan,
+        durability=settings.durability,
+        max_resident=settings.max_resident_streams,
+        max_streams=settings.max_streams,
+        ttl=settings.stream_ttl,
+    )
     core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
     context = Context(
         core,

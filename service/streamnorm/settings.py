@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.kernels import METHODS
+from streamnorm.stores import residents
 
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
@@ -36,6 +37,12 @@ class Settings(BaseSettings):
     """where state rests: sqlite (a file in the data folder) or memory (lost at the end)"""
     durability: Literal["always", "everysec", "no"] = "everysec"
     """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
+    max_resident_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_RESIDENT_STREAMS
+    """most streams in memory; the others rest in the store, and come back with their next reading"""
+    max_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_STREAMS
+    """most streams at all"""
+    stream_ttl: Annotated[float, Field(ge=0)] = 0.0
+    """seconds after which a stream without readings is forgotten; 0 keeps all"""
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
     """method of streams that are not configured"""
     horizon: Annotated[float, Field(gt=1)] = DEFAULT_HORIZON

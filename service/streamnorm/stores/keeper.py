@@ -114,6 +114,11 @@ class Keeper:
             except StoreError as error:
                 self._failed(error, commit)
                 raise
+            except Exception as error:
+                log.exception("the store failed")
+                told = StoreError("the store failed, the log of the service has the details")
+                self._failed(told, commit)
+                raise told from error
             if self.failure is not None:
                 log.info("readings are kept again")
             self.failure = None

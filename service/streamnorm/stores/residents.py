@@ -72,12 +72,11 @@ class Residents:
         self._keeper = Keeper(store, self._streams, durability, clock)
         self._dirty = self._keeper.dirty
         self._turns = Turns()
-        self._total = 0
+        self._total = store.count()
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to keep changes as configured."""
-        self._total = await asyncio.to_thread(self._store.count)
         self._keeper.start()
         if self._ttl:
             self._expiry = asyncio.create_task(self._expire(), name="streamnorm expiry")
@@ -213,9 +212,9 @@ class Residents:
                 await self.expire()
 
     async def _prepare(self, stream_ids: Collection[str]) -> None:
-        """Make room in memory for streams; refuse where changes cannot be kept."""
+        """Make room in memory for streams; refuse where changes still cannot be kept."""
         if self._keeper.failure is not None:
-            raise self._keeper.failure
+            await self._keeper.committed()
         wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
         while wanted and len(self._streams) > max(0, self._max_resident - wanted):
             if not self._rest(wanted):
