@@ -5,6 +5,7 @@ Every answer is held against the OpenAPI document, whatever else the test asks o
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ class Api:
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
         """Get a page."""
-        return await self.client.get(path, params=params)
+        return await self.client.get(path, params=params or None)
 
     async def post(
         self, path: str, body: object = None, *, method: str = "POST", headers: dict[str, str] | None = None
@@ -71,7 +72,13 @@ class Api:
     async def check(self, response: httpx.Response) -> None:
         """Hold an answer against the OpenAPI document."""
         await response.aread()
-        check_answer(self.app.openapi(), response)
+        check_answer(response)
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """Give the OpenAPI document."""
+    return create_app(Settings(), MemoryStore()).openapi()
 
 
 @asynccontextmanager
@@ -88,11 +95,11 @@ async def running(store: Store | None = None, **settings: Any) -> AsyncIterator[
             yield api
 
 
-def check_answer(document: dict[str, Any], response: httpx.Response) -> None:
-    """Hold an answer to a described call against the OpenAPI document: status, media type, form."""
+def check_answer(response: httpx.Response) -> None:
+    """Hold an answer to a described call against the document: status, media type, form."""
     found = [
         (template, calls)
-        for template, calls in document["paths"].items()
+        for template, calls in document()["paths"].items()
         if re.fullmatch(re.sub(r"\{.*?\}", "[^/]+", template), response.request.url.path)
     ]
     call = found[0][1].get(response.request.method.lower()) if found else None
@@ -105,12 +112,12 @@ def check_answer(document: dict[str, Any], response: httpx.Response) -> None:
     media = response.headers["content-type"].partition(";")[0]
     schema = described["content"][media]["schema"]
     for item in [response.text] if media in {NDJSON, "text/plain"} else [response.json()]:
-        valid(document, schema, item)
+        valid(schema, item)
 
 
-def valid(document: dict[str, Any], schema: dict[str, Any], item: object) -> None:
+def valid(schema: dict[str, Any], item: object) -> None:
     """Hold an item against a schema of the document."""
-    Draft202012Validator({**schema, "components": document["components"]}).validate(item)
+    Draft202012Validator({**schema, "components": document()["components"]}).validate(item)
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str, *pointers: str) -> Any:

@@ -12,7 +12,7 @@ from tests.api.calls import Api, running
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
     """Start the application with a store in memory."""
-    async with running(max_reading_bytes=20_000, max_block_bytes=40_000, max_rows=100, max_features=20) as started:
+    async with running(max_reading_bytes=20_000, max_block_bytes=40_000, max_rows=200, max_features=20) as started:
         yield started
 
 

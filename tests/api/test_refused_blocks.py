@@ -152,9 +152,9 @@ async def test_too_many_features_of_a_block_are_told_with_the_limit(warm: Api, f
 async def test_too_many_rows_are_told_with_the_limit(warm: Api) -> None:
     before = await warm.state()
     answers = [
-        await warm.post(BLOCK, {"values": [[1]] * 101}),
-        await warm.lines(BLOCK, *[{"values": [1]}] * 101),
-        await warm.lines("/v1/bulk", *[{"stream": "a", "values": [1]}] * 101),
+        await warm.post(BLOCK, {"values": [[1]] * 201}),
+        await warm.lines(BLOCK, *[{"values": [1]}] * 201),
+        await warm.lines("/v1/bulk", *[{"stream": "a", "values": [1]}] * 201),
     ]
     assert [assert_problem(answer, 422, "limit-exceeded")["limit"] for answer in answers] == ["max_rows"] * 3
     assert await warm.state() == before

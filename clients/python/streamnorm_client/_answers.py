@@ -97,7 +97,6 @@ class FeatureProfile(Answer):
 
     `kind` is warming, constant, stuck, two-level, rarely-active, drifting or continuous. `mean`, `std`, `min`, `max`
     and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None where
-    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None where
     there is nothing to tell.
     """
 

@@ -47,6 +47,7 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     Raises:
         StaleSequence: a row's number was applied before, and the block is not the last one again.
         InvalidReading: naming the row.
+        LimitExceeded: too many rows, or features.
 
     """
     rows = len(block.values)

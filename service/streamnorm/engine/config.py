@@ -65,6 +65,8 @@ class Configuration(Parameters):
         if self.horizon is not None and self.time_constant is not None:
             message = "horizon and time_constant exclude each other"
             raise ValueError(message)
+        if self.time_constant is not None and self.method != "online":
+            raise ValueError(f"time_constant belongs to the method online; {self.method} counts readings")
         return self
 
 

@@ -23,7 +23,7 @@ normal densities N(μ_k, S_k) with weights p_k before x; `spread` gives the mean
 
 Chosen by measurement, ν = 4 and 10⁻⁴ shared evenly in brackets: two random levels come within 0.026 of ±1, root mean
 square of 17 000 readings, the worst of 40 such sensors (0.055); the score of `tests/benchmarks/quality.py` on a change
-of scale is +0.004 from the best fixed horizon's (−0.006), on heavy tails −0.009 (−0.031).
+of scale is +0.004 from the best fixed horizon's (−0.006), on heavy tails −0.011 (−0.031).
 """
 
 from __future__ import annotations
