@@ -42,6 +42,6 @@ class Gunzip:
             yield part
             data = self._member.unconsumed_tail
             if self._member.eof:
-                data = self._member.unused_data
+                data, part = self._member.unused_data, b""
                 self._member = zlib.decompressobj(GZIP)
                 self._begun = False

@@ -122,7 +122,11 @@ class Keys:
     def find(self, token: str) -> Key | None:
         """Find the key that somebody shows; the time it takes tells nothing of any secret."""
         self._look()
-        key = self._known.get(token[3:].partition("_")[0])
+        key_id = token[3:].partition("_")[0]
+        if key_id not in self._known:
+            self._look_at = 0.0  # perhaps it was made this very moment
+            self._look()
+        key = self._known.get(key_id)
         shown = _hash(token)
         same = hmac.compare_digest(shown, key.hash if key else _NOBODY)
         return key if key and same and key.revoked is None else None
