@@ -18,6 +18,9 @@ from streamnorm.engine.reading import escaped
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: Who sends a million wrong values is told of so many, in an answer that is not larger than the question.
+MOST_FAULTS = 50
+LONGEST = 2000
 
 
 class Refused(Exception):
@@ -80,12 +83,13 @@ def of(error: errors.StreamnormError | Refused) -> tuple[Kind, dict[str, Any]]:
         kind = next(TABLE[base] for base in type(error).__mro__ if base in TABLE)
     members: dict[str, Any] = {}
     if isinstance(error, (errors.InvalidInput, Refused)) and error.faults:
-        members["errors"] = [fault._asdict() for fault in error.faults]
+        members["errors"] = [fault._asdict() for fault in error.faults[:MOST_FAULTS]]
     if isinstance(error, errors.StaleSequence):
         members["last_seq"] = error.last_seq
     if isinstance(error, errors.LimitExceeded):
         members["limit"] = error.limit
-    return kind, problem(kind, str(error), **members)
+    detail = str(error)
+    return kind, problem(kind, detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}…", **members)
 
 
 #: what an answer of a status says besides
