@@ -1,4 +1,4 @@
-"""Devices that send numbered readings to a real service, and a twin of each stream that replays what was acknowledged."""
+"""Devices that send numbered readings to a real service, and a twin of each stream that replays the acknowledged ones."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Device:
 
     def last_seq(self, client: httpx.Client) -> int:
         """Ask for the number of the last reading applied; -1 where there is none."""
-        info = client.get(f"/v1/streams/{self.stream}").json()
-        return info["last_seq"] if "last_seq" in info else -1
+        last: int = client.get(f"/v1/streams/{self.stream}").json().get("last_seq", -1)
+        return last
 
     def _next(self) -> Sent:
         rows = ROWS if self.rng.random() < 0.1 else 1

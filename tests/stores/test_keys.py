@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -108,7 +107,7 @@ def test_a_key_that_another_process_revokes_is_refused_after_the_next_look(
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     assert not Keys(tmp_path).any()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
