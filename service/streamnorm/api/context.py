@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
 from streamnorm.service import Service
+from streamnorm.stores.keys import ANYONE, Key
 
 
 @dataclass
@@ -21,6 +23,13 @@ class Context:
     max_block_bytes: int
     #: False while starting and while draining
     serving: bool = False
+    #: set when the service is told to stop: who keeps a connection open ends it then, and says why
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def drain(self) -> None:
+        """Have live connections end, and be ready no more."""
+        self.serving = False
+        self.draining.set()
 
 
 def _context(request: Request) -> Context:
@@ -28,7 +37,14 @@ def _context(request: Request) -> Context:
     return context
 
 
+def _caller(request: Request) -> Key:
+    caller: Key = request.scope.get("caller", ANYONE)
+    return caller
+
+
 Ctx = Annotated[Context, Depends(_context)]
+#: Who calls: for calls that do not name their streams in their paths.
+Caller = Annotated[Key, Depends(_caller)]
 STREAM_ID = r"^[A-Za-z0-9._:~-]{1,128}$"
 StreamId = Annotated[
     str, Path(pattern=STREAM_ID, description="1 to 128 letters, digits and . _ : ~ -", examples=["boiler-7"])
