@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import streamnorm
-from streamnorm.api import openapi, problems, readings, service, streams
+from streamnorm.api import line_protocol, openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
@@ -58,6 +58,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         Metrics(core),
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
+        line_stream=settings.line_stream,
     )
 
     @contextlib.asynccontextmanager
@@ -80,7 +81,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, service.router):
+    for router in (readings.router, streams.router, line_protocol.router, service.router):
         app.include_router(router)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
 
 MIB = 1024 * 1024
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     """most elements of a channel"""
     max_ahead: Annotated[float, Field(ge=0)] = limits.DEFAULT_MAX_AHEAD
     """how far, in seconds, a reading's timestamp may lie ahead of the clock"""
+    line_stream: str = DEFAULT_TEMPLATE
+    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
 

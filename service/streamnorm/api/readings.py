@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api import answers, bodies, senml
 from streamnorm.api.context import Context, Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import (
@@ -37,6 +37,8 @@ async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
     """Observe one reading: normalize it and learn from it."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_reading_bytes, learn=learn)
     body = bodies.checked(ReadingBody, await bodies.json_object(request, ctx.max_reading_bytes))
     one = bodies.to_reading(body, ctx.service.limits)
     call = ctx.service.observe if learn else ctx.service.normalize
@@ -55,6 +57,8 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
 @router.post("/streams/{stream_id}/bulk", **described(BlockBody, BlockAnswerBody, 404, 406, 409, lines=ReadingBody))
 async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True) -> Response:
     """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_block_bytes, learn=learn)
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
     bodies.accepted(request, media, media)
     data = await bodies.raw(request, ctx.max_block_bytes)
