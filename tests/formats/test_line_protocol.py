@@ -56,8 +56,8 @@ def test_measurements_may_have_equals_signs() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "m", "m ", "m f", "m f=", "m f=x", "m f=nan", "m f=1i5", 'm f="x', "m f=1 x", "m f=1 1.5", "m,t f=1", "m,t= f=1",
-        " f=1", "m f=1,", "m f=1 17 18", 'm f="x"y', "m f=1" + "0" * 400 + "i",
+        "m", "m ", "m f", "m f=", "m f=x", "m f=nan", "m f=1i5", 'm f="x', "m f=1 x", "m f=1 1.5", "m,t f=1",
+        "m,t= f=1", " f=1", "m f=1,", "m f=1 17 18", 'm f="x"y', "m f=1" + "0" * 400 + "i",
     ],
 )  # fmt: skip
 def test_what_is_no_line_protocol_is_refused(line: str) -> None:

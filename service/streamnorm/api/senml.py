@@ -15,6 +15,18 @@ from streamnorm.api.problems import Refused
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import senml
 
+EXAMPLE = [{"bn": "urn:dev:ow:10e2073a01080063:", "n": "temp", "u": "Cel", "v": 23.1}, {"n": "open", "vb": False}]
+ANSWER = [{"n": "urn:dev:ow:10e2073a01080063:temp", "t": 1795338000.0, "v": 0.0}]
+
+
+def described_too(route: dict[str, Any]) -> dict[str, Any]:
+    """Add SenML to the description of a route."""
+    schema = {"type": "array", "items": {"type": "object"}, "description": "a pack of SenML (RFC 8428); or as CBOR"}
+    route["openapi_extra"]["requestBody"]["content"][senml.JSON] = {"schema": schema, "example": EXAMPLE}
+    answer = route["responses"][200]
+    answer["content"] = answer["content"] | {senml.JSON: {"schema": schema, "example": ANSWER}}
+    return route
+
 
 def sent(request: Request) -> bool:
     """Tell whether the body claims to be SenML."""
@@ -25,7 +37,6 @@ def sent(request: Request) -> bool:
 async def observe(ctx: Context, request: Request, stream_id: str, limit: int, *, learn: bool) -> Response:
     """Observe a pack: a reading for each of its times, in order, as a whole or not at all."""
     media = bodies.media_type(request, senml.JSON, senml.CBOR)
-    bodies.accepted(request, media, media)
     data = await bodies.raw(request, limit)
     pack = bodies.json(data) if media == senml.JSON else cbor(data)
     records = senml.resolved(pack, ctx.service.clock())
