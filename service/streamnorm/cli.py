@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `streamnorm demo`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import streamnorm
 from streamnorm.app import create_app
 from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
+from streamnorm.filtering.command import filter_lines
 from streamnorm.settings import Settings
 
 cli = typer.Typer(
@@ -106,6 +107,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+cli.command("filter")(filter_lines)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, reading
+from streamnorm.formats.ids import fitting
 
 FieldValue: TypeAlias = float | int | bool | str
 
@@ -34,7 +35,6 @@ PRECISIONS = {
 }
 #: A text that is never closed would otherwise take in the rest of the body.
 MOST_LINES = 64
-LONGEST_ID = 128
 DEFAULT_TEMPLATE = "{measurement}{tags}"
 
 _MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
@@ -46,7 +46,6 @@ _TIME = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
 _ESCAPED = re.compile(r"\\([,= ])")
-_UNFIT = re.compile(r"[^A-Za-z0-9._:~-]")
 _BOOLEANS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
     ("f", "F", "false", "False", "FALSE"), False
 )
@@ -178,11 +177,10 @@ def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
         "tags": "".join(f".{value}" for _, value in point.tags),
     }
     filled = re.sub(r"\{([^{}]*)\}", lambda match: known.get(match[1], ""), template)
-    found = _UNFIT.sub("_", filled).strip(".:~-")
-    if not 0 < len(found) <= LONGEST_ID:
-        message = f"the stream would be called {found!r:.160}: an id has 1 to {LONGEST_ID} characters"
-        raise Malformed(message)
-    return found
+    try:
+        return fitting(filled.strip(".:~-"))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
 
 
 def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
