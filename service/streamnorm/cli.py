@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 import streamnorm
 from streamnorm.app import create_app
+from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
 from streamnorm.filtering.command import filter_lines
@@ -107,6 +108,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
 
 
