@@ -18,6 +18,8 @@ from streamnorm.backfill.sinks import Sink
 
 #: Few enough for a progress bar that moves, and for a block of 32 columns to be one request.
 CHUNK_ROWS = 5_000
+#: A chunk of a stream must be one request, which the SDK keeps below 8 MiB of JSON: some 25 bytes a value.
+CHUNK_CELLS = 300_000
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,9 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
         OtherBackfill: one was begun with other options.
 
     """
+    work = _cut_small(work)
     with contextlib.closing(files.chunks(work.file, work.form, work.chunk_rows)) as chunks:
-        opening = next(chunks, None)
-        if opening is None:
-            message = f"{work.file} has no rows"
-            raise Unreadable(message)
+        opening = next(chunks)
         columns = shapes.settled(work.columns, opening.rows)
         names = list(dict.fromkeys(name for row in opening.rows for name in row))
         journal = Journal.opened(work.journal, work.described())
@@ -95,6 +95,16 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
     own = {columns.stream_column, columns.time_column, columns.feature_column}
     untouched = [name for name in names if name not in touched | own]
     return Done(journal.rows, resumed_at, len(journal.bases), untouched)
+
+
+def _cut_small(work: Work) -> Work:
+    """Give wide rows smaller chunks."""
+    with contextlib.closing(files.chunks(work.file, work.form, 1)) as chunks:
+        opening = next(chunks, None)
+    if opening is None:
+        message = f"{work.file} has no rows"
+        raise Unreadable(message)
+    return replace(work, chunk_rows=max(1, min(work.chunk_rows, CHUNK_CELLS // len(opening.rows[0] or [0]))))
 
 
 def _check(sink: Sink, journal: Journal) -> None:

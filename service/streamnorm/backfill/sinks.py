@@ -23,7 +23,6 @@ from streamnorm.stores.residents import Residents
 from streamnorm_client import Client
 from streamnorm_client import StreamNotFound as NoStream
 
-
 #: retries: about a minute and a half
 PATIENCE = 40
 
