@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import streamnorm
+from streamnorm import bridges
 from streamnorm.api import line_protocol, openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
 from streamnorm.api.metrics import Metrics
@@ -61,14 +62,24 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         line_stream=settings.line_stream,
     )
 
+    async def settle() -> None:
+        if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
+            await residents.flush()
+
+    ways = bridges.of(settings, core, settle)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await residents.start()
+        for bridge in ways:
+            await bridge.start()
         context.serving = True
         try:
             yield
         finally:
             context.serving = False
+            for bridge in ways:
+                await bridge.stop()
             await residents.stop()
             log.info("state saved")
 
