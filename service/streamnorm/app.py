@@ -12,7 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import streamnorm
-from streamnorm.api import openapi, problems, readings, service, streams
+from streamnorm import bridges
+from streamnorm.api import line_protocol, openapi, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
 from streamnorm.api.guard import Capacity, Guard
@@ -123,16 +124,27 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         Metrics(core),
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
+        line_stream=settings.line_stream,
     )
+
+    async def settle() -> None:
+        if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
+            await residents.flush()
+
+    ways = bridges.of(settings, core, settle)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await residents.start()
+        for bridge in ways:
+            await bridge.start()
         context.serving = True
         try:
             yield
         finally:
             context.drain()
+            for bridge in ways:
+                await bridge.stop()
             await save(residents)
 
     app = FastAPI(
@@ -144,7 +156,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, service.router):
+    for router in (readings.router, streams.router, line_protocol.router, service.router):
         app.include_router(router)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `streamnorm demo`, `streamnorm keys`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pydantic import ValidationError
 import streamnorm
 from streamnorm import logs, server
 from streamnorm.app import application
+from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
+from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
@@ -111,6 +113,8 @@ def bound(host: str, port: int) -> socket.socket:
 cli.add_typer(keys, name="keys")
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+cli.command("backfill")(backfill_file)
+cli.command("filter")(filter_lines)
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
 from streamnorm.stores import residents
 
@@ -106,6 +107,22 @@ class Settings(BaseSettings):
     """password of the key's file"""
     log_format: Literal["text", "json"] = "text"
     """form of what is logged: text or json"""
+    mqtt: str = ""
+    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
+    mqtt_topics: str = "sensors/{stream}/raw"
+    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
+    mqtt_publish: str = "sensors/{stream}/normalized"
+    """topic for normalized readings"""
+    mqtt_client_id: str = "streamnorm"
+    """name by which the broker knows the service, and keeps its messages while it is away"""
+    mqtt_discovery: str = ""
+    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    forward: str = ""
+    """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
+    forward_token: str = ""
+    """token for it"""
+    line_stream: str = DEFAULT_TEMPLATE
+    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
 

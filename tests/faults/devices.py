@@ -1,4 +1,4 @@
-"""Devices that send numbered readings to a real service, and a twin of each stream that replays the acknowledged ones."""
+"""Disks that fail."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.service import Service
 from streamnorm.stores.keys import ANYONE, Key
 
@@ -21,6 +22,8 @@ class Context:
     metrics: Metrics
     max_reading_bytes: int
     max_block_bytes: int
+    #: how the points of line protocol name their streams
+    line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining
     serving: bool = False
     #: set when the service is told to stop: who keeps a connection open ends it then, and says why

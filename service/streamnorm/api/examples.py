@@ -18,6 +18,7 @@ from streamnorm.engine.profile import profile
 from streamnorm.engine.reading import reading
 from streamnorm.engine.snapshot import Snapshot, export
 from streamnorm.engine.stream import Stream
+from streamnorm.formats.instants import seconds
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -60,7 +61,7 @@ def lines(items: list[Any]) -> str:
 
 def worked() -> dict[type[BaseModel], Any]:
     """Give an example of every body and answer."""
-    limits, now = Limits(), schemas.seconds(TIME)
+    limits, now = Limits(), seconds(TIME)
     stream = Stream(plan(configuration({}, {})))
     sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}
     one = reading(sent["values"], limits, timestamp=now, seq=17)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api import answers, bodies, senml
 from streamnorm.api.access import check_streams
 from streamnorm.api.context import Caller, Context, Ctx, StreamId
 from streamnorm.api.openapi import described
@@ -37,11 +37,16 @@ Learn = Annotated[bool, Query(description="false: normalize only, and leave the 
 Stats = Annotated[bool, Query(description="true: answer with each feature's mean and std too")]
 
 
-@router.post("/streams/{stream_id}/readings", **described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS))
+@router.post(
+    "/streams/{stream_id}/readings",
+    **senml.described_too(described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS)),
+)
 async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
     """Observe one reading: normalize it and learn from it."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_reading_bytes, learn=learn)
     body = bodies.checked(ReadingBody, await bodies.json_object(request, ctx.max_reading_bytes))
     one = bodies.to_reading(body, ctx.service.limits)
     call = ctx.service.observe if learn else ctx.service.normalize
@@ -62,17 +67,21 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
 
 @router.post(
     "/streams/{stream_id}/bulk",
-    **described(
-        BlockBody,
-        BlockAnswerBody,
-        "stream-not-found",
-        "not-acceptable",
-        *PROBLEMS,
-        lines=(ReadingBody, ReadingAnswer),
+    **senml.described_too(
+        described(
+            BlockBody,
+            BlockAnswerBody,
+            "stream-not-found",
+            "not-acceptable",
+            *PROBLEMS,
+            lines=(ReadingBody, ReadingAnswer),
+        )
     ),
 )
 async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True) -> Response:
     """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_block_bytes, learn=learn)
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
     bodies.accepted(request, media, media)
     data = await bodies.raw(request, ctx.max_block_bytes)
