@@ -52,7 +52,7 @@ class Server:
     def do(self, *command: str | int) -> Any:
         """Send one command."""
         with self.client() as client:
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)
 
     def signal(self, which: signal.Signals) -> None:
         """Send a signal: SIGSTOP freezes it, SIGCONT lets it go on."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,8 @@ from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.stores.redis.address import parse
 from streamnorm.stores.replicated import Replicated
+from tests.replicas.starting import Start
 from tests.servers import Cluster, Server, cluster
-
-#: Starts one more replica; its store is the one given, or the test's own.
-Starter = Callable[..., "Replicated"]
 
 numbers = itertools.count()
 
@@ -48,14 +47,14 @@ def prefix() -> str:
 
 
 @pytest.fixture
-async def start(url: str, prefix: str) -> AsyncIterator[Starter]:
+async def start(url: str, prefix: str) -> AsyncIterator[Start]:
     """Give what starts replicas; they are stopped in the end."""
     async with AsyncExitStack() as running:
 
-        async def started(**options: object) -> Replicated:
-            replica = Replicated(parse(url), plan(configuration({}, {})), **{"prefix": prefix, **options})  # type: ignore[arg-type]
+        async def started(**options: Any) -> Replicated:
+            replica = Replicated(parse(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
             running.push_async_callback(replica.stop)
             await replica.start()
             return replica
 
-        yield started  # type: ignore[misc]
+        yield started

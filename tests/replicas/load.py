@@ -67,7 +67,7 @@ class Load:
     async def until(self, condition: Callable[[], bool], patience: float = 60.0) -> None:
         """Let them send until something is so."""
         async with asyncio.timeout(patience):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - whatever is so, nobody signals it
                 await asyncio.sleep(PAUSE)
 
     async def more(self, readings: int, patience: float = 60.0) -> None:
@@ -82,7 +82,7 @@ class Load:
 
 
 @asynccontextmanager
-async def sending(urls: Sequence[str], devices: int = 32) -> AsyncIterator[Load]:
+async def sending(urls: list[str], devices: int = 32) -> AsyncIterator[Load]:
     """Let devices send to replicas for as long as the block runs; then each ends with an acknowledged reading."""
     load = Load([Device(f"device-{number}", urls[number % 2 :] + urls[: number % 2]) for number in range(devices)])
     stop = False

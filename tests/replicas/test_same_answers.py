@@ -49,7 +49,11 @@ def calls(rng: random.Random) -> Iterator[Call]:
             [30, 30, 8, 8, 8, 8, 4, 8, 2],
         )[0]
         if kind == "reading":
-            yield "POST", f"{at}/readings?stats=true", {"values": values(rng), "timestamp": 1_795_337_000 + rng.random()}
+            yield (
+                "POST",
+                f"{at}/readings?stats=true",
+                {"values": values(rng), "timestamp": 1_795_337_000 + rng.random()},
+            )
         elif kind == "numbered":
             seqs[stream] += rng.choice([1, 1, 1, 3])
             yield "POST", f"{at}/readings", {"values": {"temp": rng.gauss(20, 1)}, "seq": seqs[stream]}
@@ -66,13 +70,21 @@ def calls(rng: random.Random) -> Iterator[Call]:
             yield "POST", f"{at}/bulk", block
         elif kind == "many":
             some = [{"stream": rng.choice(STREAMS), "values": values(rng)} for _ in range(12)]
-            yield "POST", "/v1/bulk", {"readings": some + ([{**some[0], "values": {"temp": "x"}}] if rng.random() < 0.2 else [])}
+            yield (
+                "POST",
+                "/v1/bulk",
+                {"readings": some + ([{**some[0], "values": {"temp": "x"}}] if rng.random() < 0.2 else [])},
+            )
         elif kind == "configure":
             yield "PUT", at, rng.choice(CONFIGS)
         elif kind == "whole":
             yield "GET", at, None
             yield "GET", f"{at}/profile", None
-            yield "GET", f"/v1/streams?limit=2&prefix={rng.choice(['', 'boiler'])}&after={rng.choice(['', stream])}", None
+            yield (
+                "GET",
+                f"/v1/streams?limit=2&prefix={rng.choice(['', 'boiler'])}&after={rng.choice(['', stream])}",
+                None,
+            )
             yield "GET", f"{at}/snapshot", None
         else:
             yield "POST", f"{at}/reset", None
@@ -80,7 +92,7 @@ def calls(rng: random.Random) -> Iterator[Call]:
             seqs[stream] = 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_any_calls_are_answered_as_one_machine_answers_them(url: str, prefix: str, seed: int) -> None:
     rng = random.Random(seed)
     async with AsyncExitStack() as stack:

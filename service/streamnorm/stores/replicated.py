@@ -16,6 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import Vitals
 from streamnorm.errors import StoreUnavailable, StreamnormError, StreamNotFound
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis.batcher import Batcher, Edit, Entry, Task
@@ -25,7 +26,7 @@ from streamnorm.stores.redis.nodes import PATIENCE, PAUSE, Nodes
 from streamnorm.stores.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.streams import Change
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 DEFAULT_MAX_REMEMBERED = 100_000
 #: Seconds between two looks whether the store is there.
 CHECK_INTERVAL = 1.0
+#: Counting asks for a thousand numbers.
+CHECKS_PER_COUNT = 60
 #: A change in another thread is done again so often where others overtake it.
 HEAVY_TRIES = 10
 
@@ -66,6 +69,11 @@ class Replicated:
         self.keys = Keyspace(prefix)
         self.keep = round(ttl * 1000)
         self.replicas = replicas
+        #: called at the start and about once a second
+        self.watchers: list[Callable[[], Awaitable[None]]] = []
+        self.commits = 0
+        self.commit_seconds = 0.0
+        self._total = 0
         self._max_remembered = max_remembered
         self._remembered: dict[str, Entry] = {}
         self._batchers: dict[Link, Batcher] = {}
@@ -92,6 +100,9 @@ class Replicated:
             await batcher.drained()
         self._fail_all(StoreUnavailable("the service is stopping"))
         await self.nodes.close()
+
+    async def flush(self) -> None:
+        """Do nothing: what was answered is in the store."""
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
@@ -167,6 +178,11 @@ class Replicated:
         """Raise the StoreError that keeps changes from being kept, if there was one a moment ago."""
         if self._failure is not None:
             raise self._failure
+
+    def vitals(self) -> Vitals:
+        """Give figures of how the streams are kept; commits are rounds that wrote."""
+        resident = len(self._remembered)
+        return Vitals(resident, max(0, self._total - resident), 0.0, self.commits, self.commit_seconds)
 
     def known(self, stream_id: str) -> Entry | None:
         """Give what is remembered of a stream."""
@@ -260,8 +276,11 @@ class Replicated:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(CHECK_INTERVAL)
-            await self._look()
+            with contextlib.suppress(StoreUnavailable):  # told by _look
+                self._total = await self._listing.count()
+            for _ in range(CHECKS_PER_COUNT):
+                await asyncio.sleep(CHECK_INTERVAL)
+                await self._look()
 
     async def _ailment(self, link: Link) -> StoreUnavailable | None:
         """Tell what keeps a node from serving, if anything does."""
@@ -292,3 +311,6 @@ class Replicated:
             else:
                 log.error("readings are refused: %s", failure)
         self._failure = failure
+        for watcher in () if failure else self.watchers:
+            with contextlib.suppress(StoreUnavailable):  # the next look tells
+                await watcher()

@@ -17,6 +17,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from redis.exceptions import ResponseError
@@ -89,6 +90,9 @@ class Shared(Protocol):
     keep: int
     #: replicas that must have a change before it is answered
     replicas: int
+    #: rounds that wrote, and the seconds they took
+    commits: int
+    commit_seconds: float
 
     def known(self, stream_id: str) -> Entry | None:
         """Give what is remembered of a stream."""
@@ -219,10 +223,13 @@ class Batcher:
     async def _write(self, changed: list[tuple[Group, Entry]]) -> None:
         shared = self._shared
         puts = [self._put(group, entry) for group, entry in changed]
+        began = perf_counter()
         try:
             replies = await shared.nodes.run(self._link, puts, shared.replicas)
         except StoreUnavailable as error:
             replies = [error] * len(puts)
+        shared.commits += 1
+        shared.commit_seconds += perf_counter() - began
         for (group, entry), reply in zip(changed, replies, strict=True):
             if reply == 1:
                 shared.remember(group.stream_id, None if entry.stream is None else entry)
