@@ -18,6 +18,8 @@ OTHERS: dict[str, Any] = {
     "port": 9000,
     "data_dir": Path("elsewhere"),
     "store": "memory",
+    "store_prefix": "elsewhere",
+    "store_replicas": 2,
     "durability": "always",
     "method": "cumulative",
     "horizon": 50.5,

@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
 from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
+from streamnorm.migrate_command import migrate
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
 
@@ -115,6 +116,7 @@ serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
 cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
+cli.command()(migrate)
 
 
 @cli.command()

@@ -40,6 +40,7 @@ def create(
         typer.Option(help="what it may do: observe (the default), read, admin (everything); may be given again"),
     ] = None,
     prefix: Annotated[str, typer.Option(help="only streams whose ids begin with it")] = "",
+    *,
     data_dir: Folder = DATA_DIR,
     store: Store = STORE,
     store_prefix: Prefix = PREFIX,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.streams import Streams
     from streamnorm.settings import Settings
+    from streamnorm.stores.copying import Depot
     from streamnorm.stores.keys import Keys
     from streamnorm.stores.replicated import Replicated
 
@@ -75,3 +76,16 @@ def keys_at(store: str, prefix: str) -> Keys:
         from streamnorm.stores.redis.keyspace import Keyspace  # noqa: PLC0415
         from streamnorm.stores.redis.nodes import Nodes  # noqa: PLC0415
     return SharedKeys(Nodes(parse(store)), Keyspace(prefix))
+
+
+def depot(store: str, prefix: str) -> Depot:
+    """Give a shared store as the source or the target of a copy.
+
+    Raises:
+        StoreError: its address cannot be understood, or the extra is missing.
+
+    """
+    with needing_extra():
+        from streamnorm.stores.redis.address import parse  # noqa: PLC0415
+        from streamnorm.stores.redis.depot import RedisDepot  # noqa: PLC0415
+    return RedisDepot(parse(store), prefix)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -15,10 +15,12 @@ from streamnorm.stores.keys import Key, Keys, hashed
 from streamnorm.stores.redis.keyspace import tag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine
+    from collections.abc import Collection, Coroutine, Iterable
 
     from streamnorm.stores.redis.keyspace import Keyspace
     from streamnorm.stores.redis.nodes import Nodes
+
+T = TypeVar("T")
 
 
 class SharedKeys(Keys):
@@ -70,23 +72,32 @@ class SharedKeys(Keys):
         if not self._read:  # and so nobody knows yet whether a key is needed
             raise StoreUnavailable(f"the keys in {self._nodes.address} could not be read yet")
 
-    async def _put(self, key: Key) -> None:
-        fields = {**asdict(key), "scopes": sorted(key.scopes), "hash": key.hash.hex()}
-        del fields["id"]
-        await self._nodes.ask([(0, ("HSET", self._place, key.id, orjson.dumps(fields)))])
+    def adopt(self, keys: Iterable[Key]) -> int:
+        """Take in keys that were made elsewhere, where there are none of their ids; tells how many were new."""
+        asked = [(0, ("HSETNX", self._place, key.id, _encoded(key))) for key in keys]
+        return sum(self._alone(self._nodes.ask(asked)))
 
-    def _alone(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _put(self, key: Key) -> None:
+        await self._nodes.ask([(0, ("HSET", self._place, key.id, _encoded(key)))])
+
+    def _alone(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work in an event loop of its own, for the command line."""
 
-        async def worked() -> None:
+        async def worked() -> T:
             try:
                 await self._nodes.refresh()
-                await work
+                return await work
             finally:
                 work.close()
                 await self._nodes.close()
 
-        asyncio.run(worked())
+        return asyncio.run(worked())
+
+
+def _encoded(key: Key) -> bytes:
+    fields = {**asdict(key), "scopes": sorted(key.scopes), "hash": key.hash.hex()}
+    del fields["id"]
+    return orjson.dumps(fields)
 
 
 def _decoded(key_id: bytes, fields: bytes) -> Key:
