@@ -14,7 +14,7 @@ from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.redis.keyring import SharedKeys
 from tests.processes import Service
 from tests.replicas.starting import Start
-from tests.servers import wait_until
+from tests.servers import Cluster, wait_until
 
 
 def keys(url: str, prefix: str, *arguments: str) -> str:
@@ -25,7 +25,8 @@ def keys(url: str, prefix: str, *arguments: str) -> str:
     return result.stdout.strip()
 
 
-def test_a_key_made_by_hand_opens_every_replica_until_it_is_revoked(url: str, prefix: str, tmp_path: Path) -> None:
+def test_a_key_made_by_hand_opens_a_replica_until_it_is_revoked(shards: Cluster, prefix: str, tmp_path: Path) -> None:
+    url = shards.url
     environment = {"STREAMNORM_STORE": url, "STREAMNORM_STORE_PREFIX": prefix}
     first = keys(url, prefix, "create", "boss", "--scope", "admin")
     with Service(tmp_path, **environment) as service, httpx.Client(base_url=service.url) as client:
