@@ -33,6 +33,7 @@ class Server:
         if cluster:
             self._options += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
             self._options += ["--cluster-node-timeout", str(NODE_TIMEOUT), "--cluster-replica-validity-factor", "0"]
+            self._options += ["--repl-diskless-sync-delay", "0"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -98,13 +99,10 @@ class Cluster:
 
     @staticmethod
     def followers(master: Server) -> int:
-        """Count the replicas that are connected to a master."""
+        """Count the replicas that have all that a master has."""
         with master.client() as client:
-            return int(client.info("replication")["connected_slaves"])
-
-    def replicas_of(self, place: int) -> list[Server]:
-        """Give the replicas that a master had at first."""
-        return self.replicas[place::MASTERS]
+            info = client.info("replication")
+        return sum(info[f"slave{number}"]["state"] == "online" for number in range(info["connected_slaves"]))
 
 
 def text(reply: Any) -> str:
