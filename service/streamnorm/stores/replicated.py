@@ -126,8 +126,9 @@ class Replicated:
         that were written are put back as they were, unless they have changed again meanwhile.
         """
         async with self._turns.hold(sorted(changes)):
-            found = await asyncio.gather(*(self._entry(stream_id) for stream_id in changes))
-            before = dict(zip(changes, found, strict=True))
+            before = {key: entry for key in changes if (entry := self.known(key)) is not None}
+            guessed = bool(before)
+            before |= await self._entries(key for key in changes if key not in before)
             after: dict[str, Stream] = {}
             results: dict[str, T] = {}
             due = list(changes)
@@ -138,11 +139,15 @@ class Replicated:
                         results[stream_id] = changes[stream_id](stream)
                         after[stream_id] = stream
                 except StreamnormError:
+                    if guessed:  # then the refusal may be founded on what was true once
+                        guessed, before = False, await self._entries(changes)
+                        continue
                     await self._put_back({key: (before[key], after[key]) for key in changes if key not in due})
                     raise
+                guessed = False
                 put = await asyncio.gather(*(self._exchange(key, before[key], after[key]) for key in due))
                 due = [stream_id for stream_id, done in zip(due, put, strict=True) if not done]
-                before |= dict(zip(due, await asyncio.gather(*map(self._entry, due)), strict=True))
+                before |= await self._entries(due)
         return results
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
@@ -242,6 +247,11 @@ class Replicated:
     def _entry(self, stream_id: str) -> asyncio.Future[Entry]:
         """Read a stream with its version."""
         return self._do(stream_id, lambda entry: (entry.stream, entry), fresh=True)
+
+    async def _entries(self, stream_ids: Iterable[str]) -> dict[str, Entry]:
+        """Read streams with their versions."""
+        asked = {stream_id: self._entry(stream_id) for stream_id in stream_ids}
+        return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
     def _exchange(self, stream_id: str, expected: Entry, stream: Stream | None) -> asyncio.Future[bool]:
         """Put a stream in place of another; tells whether it was still that one."""
