@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import streamnorm
-from streamnorm.api import openapi, problems, readings, service, streams
+from streamnorm.api import events, openapi, pages, problems, readings, service, streams
 from streamnorm.api.context import Context
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.store import Store
+from streamnorm.events import Hub
 from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.memory import MemoryStore
@@ -53,9 +54,12 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     default_plan = plan(configuration({}, settings.stream_defaults))
     residents = Residents(store or store_of(settings), default_plan, durability=settings.durability)
     core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
+    hub = Hub(residents.peek)
+    core.listeners.append(hub)
     context = Context(
         core,
         Metrics(core),
+        hub,
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
     )
@@ -76,11 +80,13 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         version=streamnorm.__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
         redoc_url=None,
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, service.router):
+    for router in (readings.router, streams.router, events.router, service.router):
         app.include_router(router)
+    pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import inspect
 import logging
+import socket
 import sys
 from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 import streamnorm
 from streamnorm.app import create_app
 from streamnorm.errors import StreamnormError
+from streamnorm.events import Hub
 from streamnorm.settings import Settings
+
+#: Less than the ten seconds that containers are given, with time left to save: a reader that stopped reading, or one
+#: very long request, must not cost the state.
+SECONDS_TO_DRAIN = 5
 
 cli = typer.Typer(
     name="streamnorm",
@@ -28,6 +35,19 @@ cli = typer.Typer(
 @cli.callback()
 def streamnorm_command() -> None:
     """Normalize sensor readings as they arrive, one at a time."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which waits for open answers before it stops: the endless ones are ended first."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._events: Hub = app.state.context.events
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop in good order."""
+        self._events.end()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -81,12 +101,13 @@ def serve(**options: Any) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_DRAIN,
     )
-    socket = config.bind_socket()
-    host, port = socket.getsockname()[:2]
+    bound = config.bind_socket()
+    host, port = bound.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} ({url}/docs lists the calls)")
-    uvicorn.Server(config).run(sockets=[socket])
+    Server(config, app).run(sockets=[bound])
 
 
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
+from streamnorm.events import Hub
 from streamnorm.service import Service
 
 
@@ -17,6 +18,7 @@ class Context:
 
     service: Service
     metrics: Metrics
+    events: Hub
     max_reading_bytes: int
     max_block_bytes: int
     #: False while starting and while draining
