@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -22,8 +24,8 @@ Array = npt.NDArray[np.float64]
 def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
     """Build a function anew with some of its global names bound, and the kernels it calls decorated as it is.
 
-    Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, which is
-    why the loops are bound through globals, under a label of their own.
+    Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, nor by
+    what it calls, which is why the loops are bound through globals, under a label that stands for all of the source.
     """
     scope = {**function.__globals__, **names}
     for name in function.__code__.co_names:
@@ -34,6 +36,13 @@ def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: 
     copy.__module__ = function.__module__
     copy.__qualname__ = f"{label}.{function.__name__}"
     return decorate(copy)
+
+
+@functools.cache
+def sources() -> str:
+    """Give a digest of all kernels' source: where a step has changed, the loops compiled with it are stale."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class Kernel:
         """Turn a block of raw z-scores into answers; see `loops.finish_rows`."""
         rows, columns = out.shape
         if self.compiled:
+            out = np.ascontiguousarray(out)
             self.finish(out.ravel(), rows, columns, missing, clamp, np.array(gamma), np.array(beta), last)
             return out
         flat = out.ravel().tolist()
@@ -106,7 +116,7 @@ def bind(method: Method, *, compile_with: Decorate | None = None) -> Kernel:
     """Bind the loops to a method; with a compiler, what works on blocks is compiled by it."""
 
     def loop(decorate: Decorate, name: str) -> Callable[..., Any]:
-        build = functools.partial(rebuilt, decorate=decorate, label=method.name)
+        build = functools.partial(rebuilt, decorate=decorate, label=label)
         step = build(method.step, {})
         if not method.base:
             step = build(loops.step_behind_base, {"step": step})
@@ -116,6 +126,7 @@ def bind(method: Method, *, compile_with: Decorate | None = None) -> Kernel:
     def plain(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
+    label = f"{method.name}-{sources()}" if compile_with else method.name
     blocks = compile_with or plain
     return Kernel(
         method,
