@@ -39,7 +39,7 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis
+	rm -rf .venv .venv-bench build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -20,9 +20,9 @@ from streamnorm.errors import StreamnormError
 from streamnorm.events import Hub
 from streamnorm.settings import Settings
 
-#: Less than the ten seconds that containers are given, with time left to save: a reader that stopped reading, or one
-#: very long request, must not cost the state.
-SECONDS_TO_DRAIN = 5
+#: Half of the ten seconds that containers are given, so that there is time left to save: a reader that stopped reading,
+#: or one very long request, must not cost the state.
+SECONDS_TO_DRAIN = 4
 
 cli = typer.Typer(
     name="streamnorm",

@@ -34,8 +34,9 @@ MOST_ROWS = 512
 MOST_BYTES = 1024 * 1024
 #: Of all streams' pasts together: 500 streams of 8 features remember 400 readings each.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
-#: Seconds between two notes of mean and deviation: they cost more than the rest, and move slowly.
+#: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
 SECONDS_BETWEEN_SPREADS = 0.25
+READINGS_BETWEEN_SPREADS = 32
 #: What Python needs for a row beside its numbers.
 OVERHEAD = 120
 
@@ -92,12 +93,14 @@ class Ring:
 class Past(Ring):
     """One stream's recent past, and when its mean and deviation were noted last."""
 
-    __slots__ = ("count", "names", "noted", "number")
+    __slots__ = ("count", "names", "noted", "number", "unnoted")
 
     def __init__(self) -> None:
         super().__init__()
         self.names: Names = ()
         self.noted = -math.inf
+        #: readings since then
+        self.unnoted = 0
         #: of the latest row among all streams' rows
         self.number = 0
         #: the stream's, at the latest row
@@ -169,10 +172,8 @@ class Hub:
             else ([plain(value) for value in reading.values], [plain(y) for y in answer.values])
         )
         past = self._past(stream_id, reading.names, answer.count)
-        if now - past.noted >= SECONDS_BETWEEN_SPREADS:
-            spreads = self._spreads(past, stream_id, now)
-        else:
-            spreads = ()
+        due = now - past.noted >= SECONDS_BETWEEN_SPREADS or past.unnoted >= READINGS_BETWEEN_SPREADS
+        spreads = self._spreads(past, stream_id, now) if due else ()
         names = past.names
         time = now if reading.timestamp is None else reading.timestamp
         pack = numbers(3 + 2 * len(names) + len(spreads)).pack
@@ -232,6 +233,7 @@ class Hub:
             self._bytes -= past.bytes
             past.clear()
         past.count = count
+        past.unnoted += 1
         if names != past.names:
             past.names = names
         return past
@@ -253,7 +255,7 @@ class Hub:
         stream = self._peek(stream_id)
         if stream is None:
             return ()
-        past.noted = now
+        past.noted, past.unnoted = now, 0
         means, stds = zip(*map(stream.spread, past.names), strict=True)
         return (*means, *stds)
 

@@ -15,6 +15,7 @@ from pydantic import StringConstraints
 
 from streamnorm.api.bodies import dumps
 from streamnorm.api.context import STREAM_ID, Ctx
+from streamnorm.api.openapi import described
 from streamnorm.events import Hub, Subscription
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -29,24 +30,22 @@ SILENCE = 15.0
 #: Features of a stream that a glance shows.
 GLANCE_FEATURES = 4
 
-DESCRIPTION = f"""Follow readings with their normalized values as server-sent events, until either side ends it.
-
-- `history`: `{{"stream", "readings": [...]}}`, at first, where `history=true`: the recent past of each named stream.
-- `reading`: `{{"stream", "time", "count", "ready", "values", "normalized"}}`, and now and then `"mean"` and `"std"`;
-  time is in seconds since 1970, a channel is represented by the mean of its elements.
-- `latest`: `{{"streams": [...]}}`, where `latest=true`: once a second, the counters and first {GLANCE_FEATURES} values
-  of each stream that has had a reading since; then the other events are of named streams only.
-- `dropped`: `{{"readings": n}}`: the reader was too slow for its bounded queue, and the oldest went.
-- `end`: `{{"reason"}}`: the service stops; come back later.
-"""
+EXAMPLE = (
+    'event: reading\ndata: {"stream":"boiler-7","time":1795338000.0,"count":1234,"ready":true,'
+    '"values":{"temp":21.4,"door":0.0},"normalized":{"temp":0.18,"door":-0.53}}\n\n'
+)
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Events, as they come", "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+    200: {
+        "description": "Events, as they come",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+    },
+    **described(None, None, "invalid-request")["responses"],
 }
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not gather what is sent
 StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
 
 
-@router.get("/events", responses=RESPONSES, response_class=Response, description=DESCRIPTION)
+@router.get("/events", responses=RESPONSES, response_class=Response, response_model=None)
 async def events(
     ctx: Ctx,
     stream: Annotated[list[StreamName] | None, Query(description="only these; may be given several times")] = None,
@@ -55,7 +54,16 @@ async def events(
     history: Annotated[bool, Query(description="begin with the recent past of the named streams")] = False,
     latest: Annotated[bool, Query(description="once a second, tell the latest reading of every stream")] = False,
 ) -> Response:
-    """Follow readings as they are observed."""
+    """Follow readings, with their normalized values, as server-sent events, until either side ends it.
+
+    - `history`: `{"stream", "readings": […]}`, at first, where `history=true`: the recent past of each named stream.
+    - `reading`: `{"stream", "time", "count", "ready", "values", "normalized"}`, and now and then `"mean"` and `"std"`;
+      time is in seconds since 1970, a channel is represented by the mean of its elements.
+    - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
+      stream that has had a reading since; then the other events are of named streams only.
+    - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
+    - `end`: `{"reason"}`: the service stops; come back later.
+    """
     named = stream or []
     subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, prefix)
     past = [name for name in named if subscription.wants(name)] if history else []

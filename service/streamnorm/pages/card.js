@@ -1,7 +1,7 @@
 // One feature: its newest values, its pictures and its profile.
 import { Pictures, soon } from "./charts.js";
 import { attention, number, sigmas, whole, why } from "./format.js";
-import { set } from "./streams.js";
+import { set } from "./page.js";
 
 const PROFILE = [
   ["count", "readings", whole], ["missing", "missing", whole], ["weight", "weight", number],

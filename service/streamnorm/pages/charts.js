@@ -1,5 +1,6 @@
 // The pictures of one feature: two traces by uPlot, and two histograms; nothing is drawn more than ten times a second.
-import { number } from "./format.js";
+import { number, short } from "./format.js";
+import { set } from "./page.js";
 import { histogram, range } from "./trace.js";
 
 const SECONDS_BETWEEN_FRAMES = 0.1;
@@ -61,7 +62,7 @@ function options(trace, colour, width, y, series, more) {
     pxAlign: 1,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 6 }, sync: { key: "feature" } },
-    padding: [6, 6, 0, 0],
+    padding: [6, 26, 0, 0],
     scales: { x: { time: false }, y },
     axes: [
       { ...axis, space: 84, size: 22, gap: 2, values: ticks(trace) },
@@ -168,6 +169,11 @@ export class Pictures {
     this.#card = card;
     this.#trace = trace;
     this.#name = name;
+    const label = (picture, text) => card.querySelector(picture).setAttribute("aria-label", text);
+    label("[data-plot=raw]", `Trace of the raw values of ${name}, with mean and deviation`);
+    label("[data-plot=normalized]", `Trace of the normalized values of ${name}`);
+    label("[data-histogram=raw]", "Histogram before");
+    label("[data-histogram=normalized]", "Histogram after");
   }
 
   draw = () => {
@@ -198,8 +204,6 @@ export class Pictures {
     const place = (part) => this.#card.querySelector(`[data-plot=${part}]`);
     const drawn = typeof uPlot === "function";
     this.#charts = drawn ? [rawChart(place("raw"), this.#trace, this.#colour), normalizedChart(place("normalized"), this.#trace, this.#colour)] : [];
-    place("raw").setAttribute("aria-label", `Trace of the raw values of ${this.#name}, with mean and deviation`);
-    place("normalized").setAttribute("aria-label", `Trace of the normalized values of ${this.#name}`);
   }
 
   #histograms(column) {
@@ -209,6 +213,9 @@ export class Pictures {
     let far = ENDS;
     for (const y of column.normalized) if (y !== null && Math.abs(y) > far && far < 8) far = Math.min(8, Math.abs(y) * 1.05);
     const after = drawHistogram(canvas("normalized"), column.normalized, [-far, far], colour, colour.normalized, true);
+    const caption = (part, found) => set(this.#card.querySelector(`[data-centre=${part}]`), found.n ? `${short(found.mean)} ± ${short(found.std)}` : "");
+    caption("raw", before);
+    caption("normalized", after);
     const tell = (found) => `centred at ${number(found.mean)}, spread ${number(found.std)}, of ${found.n} readings`;
     canvas("raw").setAttribute("aria-label", `Histogram before: ${tell(before)}`);
     canvas("normalized").setAttribute("aria-label", `Histogram after: ${tell(after)}`);

@@ -9,6 +9,9 @@ export function number(x) {
   return x.toFixed(Math.min(7, Math.max(0, 4 - Math.floor(Math.log10(size)))));
 }
 
+/** A value in few digits. */
+export const short = (x) => (Math.abs(x) < 1e-9 ? "0" : String(Number(x.toPrecision(Math.abs(x) < 1 ? 2 : Math.abs(x) < 1000 ? 4 : 7)))).replace("-", "−");
+
 /** A count, its thousands set apart. */
 export const whole = (n) => (n ?? 0).toLocaleString("en");
 
@@ -32,7 +35,7 @@ export function age(seconds) {
   return `${Math.floor(seconds / 86_400)} days ago`;
 }
 
-/** How often readings come, from their counts over the last half minute. */
+/** How often readings come, from their counts over the last ten seconds. */
 export class Rate {
   #samples = [];
 
@@ -40,7 +43,7 @@ export class Rate {
     const last = this.#samples.at(-1);
     if (last && count < last[1]) this.#samples = [];
     this.#samples.push([seconds, count]);
-    while (this.#samples.length > 2 && this.#samples[0][0] < seconds - 30) this.#samples.shift();
+    while (this.#samples.length > 2 && this.#samples[0][0] < seconds - 10) this.#samples.shift();
   }
 
   perSecond(now) {

@@ -39,6 +39,7 @@ export class Panels {
   /** Show a stream's configuration. */
   async show({ config }) {
     this.#config = config;
+    this.form.firstElementChild.disabled = false;
     const shown = Object.entries(config).filter(([, value]) => value !== null && (typeof value !== "object" || Object.keys(value).length));
     this.chips.replaceChildren(...shown.map(([name, value]) => {
       const chip = document.createElement("span");
@@ -47,10 +48,12 @@ export class Panels {
       return chip;
     }));
     if (this.#dirty) return; // someone is typing
-    const select = this.form.elements.method;
-    const names = await knownMethods().catch(() => []);
-    select.replaceChildren(...new Set([config.method, ...names]).values().map((name) => new Option(name, name, false, name === config.method)));
     for (const name of NUMBERS) this.form.elements[name].value = config[name] ?? "";
+    const select = this.form.elements.method;
+    select.replaceChildren(new Option(config.method));
+    const names = await knownMethods().catch(() => []);
+    const others = names.filter((name) => name !== config.method);
+    select.replaceChildren(select.options[0], ...others.map((name) => new Option(name)));
   }
 
   /** Offer the latest values as the reading to send. */

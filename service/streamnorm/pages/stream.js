@@ -4,7 +4,7 @@ import { Card } from "./card.js";
 import { soon } from "./charts.js";
 import { Rate, age, attention, gravity, rate, whole } from "./format.js";
 import { Panels } from "./panels.js";
-import { set } from "./streams.js";
+import { set } from "./page.js";
 import { Trace } from "./trace.js";
 
 const CARDS = 48; // at first; more on demand
@@ -40,7 +40,11 @@ export class StreamView {
     });
     this.panels = new Panels(place, id, this.trace, { changed: () => this.changed(), gone: hooks.gone });
     this.sight = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
-    this.width = new ResizeObserver(() => this.remake());
+    let width = 0;
+    this.width = new ResizeObserver(([{ contentRect }]) => {
+      if (width && width !== contentRect.width) this.remake();
+      width = contentRect.width;
+    });
     this.width.observe(this.list);
     this.#timers = [
       setInterval(() => this.#look(), SECONDS_BETWEEN_PROFILES * 1000),

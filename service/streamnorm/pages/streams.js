@@ -1,5 +1,6 @@
 // The list of streams: all of them in the page, only what is in sight kept up to date.
 import { get, streamPath } from "./api.js";
+import { set } from "./page.js";
 import { Rate, age, attention, gravity, number, rate, whole } from "./format.js";
 
 const ROW = 68; // pixels, as dashboard.css says
@@ -221,10 +222,6 @@ function drawSpark(row) {
   if (row.spark.length < 2) return;
   const low = Math.min(...row.spark);
   const high = Math.max(...row.spark);
-  const points = row.spark.map((x, at) => `${((at + SPARK - row.spark.length) / (SPARK - 1)) * 72},${high > low ? 22 - ((x - low) / (high - low)) * 20 : 12}`);
+  const points = row.spark.map((x, at) => `${(at / (Math.max(row.spark.length, 12) - 1)) * 72},${high > low ? 22 - ((x - low) / (high - low)) * 20 : 12}`);
   row.line.setAttribute("points", points.join(" "));
-}
-
-export function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
