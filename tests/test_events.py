@@ -146,6 +146,13 @@ async def test_a_reset_begins_a_new_past(house: House) -> None:
     assert house.counts("boiler-7") == [1]
 
 
+async def test_a_deleted_stream_is_forgotten(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0})
+    house.hub.forget("boiler-7")
+    assert house.hub.past("boiler-7") == []
+    assert list(house.hub.latest(0)) == []
+
+
 async def test_a_subscriber_hears_of_every_stream(house: House) -> None:
     with house.hub.subscribe() as subscription:
         await house.observe("a", {"x": 1.0})

@@ -217,6 +217,12 @@ class Hub:
             if past.rows and past.rows[-1].stream.startswith(prefix):
                 yield past.rows[-1]
 
+    def forget(self, stream_id: str) -> None:
+        """Forget the past of a stream that was deleted."""
+        past = self._pasts.pop(stream_id, None)
+        if past is not None:
+            self._bytes -= past.bytes
+
     def end(self) -> None:
         """End every subscription, so that open event streams do not hold up a shutdown."""
         self.ended = True

@@ -1,7 +1,8 @@
-"""What the pages' tests share: the wheel as users install it, a service of it, and Chromium, which reaches nothing else."""
+"""What the pages' tests share: the wheel as users install it, a service of it, and Chromium."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.pages.watched import ARGUMENTS, CHROMIUM, Watched
+from streamnorm_client import Client
+from tests.pages.watched import ARGUMENTS, CHROMIUM, Watched, fill
 from tests.processes import PATIENCE, Service
 
 ROOT = Path(__file__).parents[2]
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +33,39 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Run a service of the installed wheel; tests take streams of their own names, and leave it running."""
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+        yield running
+
+
 @pytest.fixture
-def service(installed: Path, tmp_path: Path) -> Iterator[Service]:
-    """Run a service of the installed wheel."""
+def own_service(installed: Path, tmp_path: Path) -> Iterator[Service]:
+    """Run a service for one test, empty at first."""
     with Service(tmp_path, PYTHONPATH=str(installed)) as running:
         yield running
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[Client]:
+    """Talk to the shared service."""
+    with Client(service.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stream(client: Client) -> str:
+    """Fill a stream of the test's own with readings of the simulated rig, which has sensors of every kind."""
+    name = f"rig-{next(NUMBERS)}"
+    fill(client, name)
+    return name
+
+
+@pytest.fixture
+def address(service: Service, stream: str) -> str:
+    """Give where that stream is shown."""
+    return f"{service.url}/#{stream}"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +87,9 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def watched(context: BrowserContext, service: Service) -> Iterator[Watched]:
+def watched(context: BrowserContext) -> Iterator[Watched]:
     """Open a page that may neither fail nor ask anyone but the service for anything."""
-    opened = Watched(context.new_page(), service.url)
+    opened = Watched(context.new_page())
     yield opened
     assert opened.wrong == []
 
