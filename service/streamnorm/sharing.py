@@ -10,8 +10,10 @@ from streamnorm.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from streamnorm.bridges import Bridge
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.streams import Streams
+    from streamnorm.events import Hub
     from streamnorm.settings import Settings
     from streamnorm.stores.copying import Depot
     from streamnorm.stores.keys import Keys
@@ -50,6 +52,15 @@ def streams(settings: Settings, default_plan: Plan) -> Replicated:
         max_remembered=settings.max_resident_streams,
         ttl=settings.stream_ttl,
     )
+
+
+def relay(streams: Streams, hub: Hub) -> Bridge:
+    """Give what brings the events of other replicas here, and those from here to them."""
+    with needing_extra():
+        from streamnorm.bridges.relay import Relay  # noqa: PLC0415
+        from streamnorm.stores.replicated import Replicated  # noqa: PLC0415
+    assert isinstance(streams, Replicated)  # noqa: S101 - where the store is shared, they are
+    return Relay(hub, streams.nodes, streams.keys.prefix)
 
 
 def keys(streams: Streams) -> Keys:

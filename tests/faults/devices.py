@@ -140,8 +140,7 @@ def sending(url: str, groups: Iterable[list[Device]]) -> Iterator[None]:
             failures.append(error)
 
     threads = [
-        threading.Thread(target=guarded, args=[lambda group=group: send_until_cut(url, group)])  # type: ignore[misc]
-        for group in groups
+        threading.Thread(target=guarded, args=[lambda group=group: send_until_cut(url, group)]) for group in groups
     ]
     for thread in threads:
         thread.start()

@@ -175,6 +175,11 @@ class Replicated:
 
         await self._do(stream_id, edit)
 
+    def peek(self, stream_id: str) -> Stream | None:
+        """Look at a stream where it is remembered; it may have changed elsewhere."""
+        entry = self._remembered.get(stream_id)
+        return None if entry is None else entry.stream
+
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams in byte order."""
         return await self._listing.streams(prefix, after, limit)
