@@ -36,7 +36,7 @@ class House:
             await self.service.observe(stream_id, reading(values, LIMITS, timestamp=timestamp))
 
     async def block(self, stream_id: str, values: list[list[float]]) -> None:
-        """Observe a block of the features a, b, …"""
+        """Observe a block of the features a, b and so on."""
         names = tuple("abcdefgh"[: len(values[0])])
         await self.service.observe_block(stream_id, Block(names, np.array(values)))
 
@@ -136,7 +136,11 @@ async def test_all_pasts_together_are_bounded_and_the_quietest_stream_is_forgott
 
 async def test_features_may_come_in_turns(house: House) -> None:
     await house.observe("boiler-7", {"temp": 20.0}, {"door": 1.0}, {"temp": 21.0})
-    assert [row.event()["values"] for row in house.hub.past("boiler-7")] == [{"temp": 20.0}, {"door": 1.0}, {"temp": 21.0}]
+    assert [row.event()["values"] for row in house.hub.past("boiler-7")] == [
+        {"temp": 20.0},
+        {"door": 1.0},
+        {"temp": 21.0},
+    ]
 
 
 async def test_a_reset_begins_a_new_past(house: House) -> None:

@@ -1,28 +1,25 @@
-"""The command line: `streamnorm serve`, `streamnorm demo`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`."""
 
 from __future__ import annotations
 
 import inspect
-import logging
 import socket
 import sys
 from typing import Annotated, Any
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 
 import streamnorm
-from streamnorm.app import create_app
+from streamnorm import logs, server
+from streamnorm.app import application
+from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
-from streamnorm.events import Hub
+from streamnorm.filtering.command import filter_lines
+from streamnorm.key_commands import keys
 from streamnorm.settings import Settings
-
-#: Half of the ten seconds that containers are given, so that there is time left to save: a reader that stopped reading,
-#: or one very long request, must not cost the state.
-SECONDS_TO_DRAIN = 4
+from streamnorm.stores.keys import Keys
 
 cli = typer.Typer(
     name="streamnorm",
@@ -36,19 +33,6 @@ cli = typer.Typer(
 @cli.callback()
 def streamnorm_command() -> None:
     """Normalize sensor readings as they arrive, one at a time."""
-
-
-class Server(uvicorn.Server):
-    """Uvicorn, which waits for open answers before it stops: the endless ones are ended first."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
-        self._events: Hub = app.state.context.events
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop in good order."""
-        self._events.end()
-        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -87,28 +71,29 @@ def serve(**options: Any) -> None:
         for item in error.errors():
             print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(settings.log_level, settings.log_format)
     try:
-        app = create_app(settings)
+        first = first_key(settings)
+        app, context = application(settings)
+        config = server.configuration(app, settings)
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_DRAIN,
-    )
     taken = bound(settings.host, settings.port)
     host, port = taken.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
-    Server(config, app).run(sockets=[taken])
+    url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} ({url}/docs lists the calls)")
+    if first:
+        typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
+    server.Server(config, context.drain, settings.idle_timeout).run(sockets=[taken])
+
+
+def first_key(settings: Settings) -> str | None:
+    """Make a first key where others can reach the service and there is none."""
+    known = Keys(settings.data_dir)
+    if settings.loopback or settings.insecure or known.any():
+        return None
+    return known.create("first", ["admin"])
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -118,14 +103,18 @@ def bound(host: str, port: int) -> socket.socket:
         taken = socket.socket(family, kind, protocol)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(address)
+        taken.listen()  # from here on callers wait instead of being refused
     except OSError as error:
         print(f"streamnorm cannot listen on {host}, port {port}: {error.strerror}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
     return taken
 
 
+cli.add_typer(keys, name="keys")
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+cli.command("backfill")(backfill_file)
+cli.command("filter")(filter_lines)
 
 
 @cli.command()

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 
+from streamnorm.api.access import check_streams, narrowed
 from streamnorm.api.bodies import dumps
-from streamnorm.api.context import STREAM_ID, Ctx
+from streamnorm.api.context import STREAM_ID, Caller, Ctx
 from streamnorm.api.openapi import described
 from streamnorm.events import Hub, Subscription
 
@@ -34,20 +35,19 @@ EXAMPLE = (
     'event: reading\ndata: {"stream":"boiler-7","time":1795338000.0,"count":1234,"ready":true,'
     '"values":{"temp":21.4,"door":0.0},"normalized":{"temp":0.18,"door":-0.53}}\n\n'
 )
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events, as they come",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
-    },
-    **described(None, None, "invalid-request")["responses"],
+DESCRIBED = described(None, None, "invalid-request")
+DESCRIBED["responses"][200] = {
+    "description": "Events, as they come",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
 }
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not gather what is sent
 StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
 
 
-@router.get("/events", responses=RESPONSES, response_class=Response, response_model=None)
+@router.get("/events", response_class=Response, **DESCRIBED)
 async def events(
     ctx: Ctx,
+    caller: Caller,
     stream: Annotated[list[StreamName] | None, Query(description="only these; may be given several times")] = None,
     prefix: Annotated[str, Query(description="only streams whose ids start with it")] = "",
     *,
@@ -65,9 +65,12 @@ async def events(
     - `end`: `{"reason"}`: the service stops; come back later.
     """
     named = stream or []
-    subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, prefix)
+    check_streams(caller, named)
+    allowed = narrowed(caller, prefix)
+    everything = allowed is not None and not (named or latest)
+    subscription = ctx.events.subscribe(None if everything else frozenset(named), allowed or prefix)
     past = [name for name in named if subscription.wants(name)] if history else []
-    sent = follow(ctx.events, subscription, past, prefix if latest else None)
+    sent = follow(ctx.events, subscription, past, allowed if latest else None)
     return StreamingResponse(sent, media_type=MEDIA_TYPE, headers=HEADERS)
 
 

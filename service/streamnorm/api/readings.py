@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
-from streamnorm.api.context import Context, Ctx, StreamId
+from streamnorm.api import answers, bodies, senml
+from streamnorm.api.access import check_streams
+from streamnorm.api.context import Caller, Context, Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import (
     BlockAnswerBody,
@@ -25,6 +26,7 @@ from streamnorm.api.schemas import (
 from streamnorm.engine.block import Block
 from streamnorm.engine.reading import ordinals, reading
 from streamnorm.engine.table import table
+from streamnorm.errors import LimitExceeded
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
@@ -35,11 +37,16 @@ Learn = Annotated[bool, Query(description="false: normalize only, and leave the 
 Stats = Annotated[bool, Query(description="true: answer with each feature's mean and std too")]
 
 
-@router.post("/streams/{stream_id}/readings", **described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS))
+@router.post(
+    "/streams/{stream_id}/readings",
+    **senml.described_too(described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS)),
+)
 async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
     """Observe one reading: normalize it and learn from it."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_reading_bytes, learn=learn)
     body = bodies.checked(ReadingBody, await bodies.json_object(request, ctx.max_reading_bytes))
     one = bodies.to_reading(body, ctx.service.limits)
     call = ctx.service.observe if learn else ctx.service.normalize
@@ -60,17 +67,21 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
 
 @router.post(
     "/streams/{stream_id}/bulk",
-    **described(
-        BlockBody,
-        BlockAnswerBody,
-        "stream-not-found",
-        "not-acceptable",
-        *PROBLEMS,
-        lines=(ReadingBody, ReadingAnswer),
+    **senml.described_too(
+        described(
+            BlockBody,
+            BlockAnswerBody,
+            "stream-not-found",
+            "not-acceptable",
+            *PROBLEMS,
+            lines=(ReadingBody, ReadingAnswer),
+        )
     ),
 )
 async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True) -> Response:
     """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_block_bytes, learn=learn)
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
     bodies.accepted(request, media, media)
     data = await bodies.raw(request, ctx.max_block_bytes)
@@ -87,15 +98,17 @@ async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn
     "/bulk",
     **described(ReadingsBody, ReadingsAnswer, "not-acceptable", *PROBLEMS, lines=(StreamReadingBody, ReadingAnswer)),
 )
-async def observe_many(ctx: Ctx, request: Request) -> Response:
+async def observe_many(ctx: Ctx, caller: Caller, request: Request) -> Response:
     """Observe readings of many streams, in order within each stream; a bad one refuses them all."""
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
     bodies.accepted(request, media, media)
     data = await bodies.raw(request, ctx.max_block_bytes)
     if media == bodies.NDJSON:
         found = [bodies.checked(StreamReadingBody, item, f"/{row}") for row, item in enumerate(bodies.lines(data))]
+        check_streams(caller, (body.stream for body in found))
         return bodies.encoded_lines(await _observed(ctx, [body.stream for body in found], found, ""))
     found = bodies.checked(ReadingsBody, bodies.json(data)).readings
+    check_streams(caller, (body.stream for body in found))
     given = await _observed(ctx, [body.stream for body in found], found, "/readings")
     return bodies.encoded({"readings": given})
 
@@ -103,6 +116,9 @@ async def observe_many(ctx: Ctx, request: Request) -> Response:
 async def _observed(
     ctx: Context, stream_ids: list[str], found: Sequence[ReadingBody], prefix: str, *, learn: bool = True
 ) -> list[dict[str, Any]]:
+    if len(found) > ctx.service.limits.max_rows:
+        most = ctx.service.limits.max_rows
+        raise LimitExceeded("max_rows", f"there are {len(found)} readings, the limit (max_rows) is {most}")
     pointers = [f"{prefix}/{row}" for row in range(len(found))]
     made = (bodies.to_reading(body, ctx.service.limits, at) for body, at in zip(found, pointers, strict=True))
     readings = list(zip(stream_ids, made, strict=True))
