@@ -34,8 +34,8 @@ class Context:
     def drain(self) -> None:
         """Have live connections end, and be ready no more."""
         self.serving = False
-        self.draining.set()
         self.events.end()
+        self.draining.set()
 
 
 def _context(request: Request) -> Context:

@@ -17,6 +17,7 @@ from streamnorm.api.access import check_streams, narrowed
 from streamnorm.api.bodies import dumps
 from streamnorm.api.context import STREAM_ID, Caller, Ctx
 from streamnorm.api.openapi import described
+from streamnorm.errors import Forbidden
 from streamnorm.events import Hub, Subscription
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -67,8 +68,9 @@ async def events(
     named = stream or []
     check_streams(caller, named)
     allowed = narrowed(caller, prefix)
-    everything = allowed is not None and not (named or latest)
-    subscription = ctx.events.subscribe(None if everything else frozenset(named), allowed or prefix)
+    if allowed is None:
+        raise Forbidden(f"the key {caller.name!r} is for streams whose ids begin with {caller.prefix!r}")
+    subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, allowed)
     past = [name for name in named if subscription.wants(name)] if history else []
     sent = follow(ctx.events, subscription, past, allowed if latest else None)
     return StreamingResponse(sent, media_type=MEDIA_TYPE, headers=HEADERS)
