@@ -25,11 +25,12 @@ def half_sent(service: Service) -> socket.socket:
     return connection
 
 
-def test_an_open_request_is_answered_and_kept(tmp_path: Path) -> None:
+def test_an_open_request_is_answered_and_kept_and_nobody_new_is_taken(tmp_path: Path) -> None:
     with Service(tmp_path) as service:
         with half_sent(service) as connection:
             service.ask_to_stop()
             time.sleep(0.5)
+            assert not service.alive()
             connection.sendall(READING[10:])
             answer = HTTPResponse(connection)
             answer.begin()
@@ -47,11 +48,3 @@ def test_requests_that_never_end_do_not_hold_it_up(tmp_path: Path) -> None:
         assert time.monotonic() - began < WITHIN
         service.start()
         assert idle.get(f"{service.url}/v1/streams/other").json()["count"] == 1
-
-
-def test_nobody_new_is_taken_while_it_stops(tmp_path: Path) -> None:
-    with Service(tmp_path) as service, half_sent(service):
-        service.ask_to_stop()
-        time.sleep(0.5)
-        assert not service.alive()
-        service.wait()
