@@ -13,11 +13,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench image clean packages
+.PHONY: help run test lint bench pictures image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
@@ -33,6 +33,9 @@ lint: $(VENV)/.test ## check style, types and import directions only
 
 bench: $(VENV)/.test ## measure, beside peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
+	$(BIN)/python -m tests.pictures
 
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }

@@ -99,7 +99,7 @@ async def test_a_body_that_grows_beyond_the_limit_is_refused(api: Api) -> None:
 
 async def test_a_body_that_is_not_compressed_as_it_says_is_refused(api: Api) -> None:
     response = await api.client.post("/write", content=LINES.encode(), headers={"content-encoding": "gzip"})
-    assert_problem(response, 400, "malformed-json")
+    assert_problem(response, 400, "malformed-gzip")
 
 
 async def test_an_unknown_compression_is_refused(api: Api) -> None:

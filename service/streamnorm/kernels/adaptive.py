@@ -195,9 +195,10 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
 
 
 def sound(_p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether nothing but means and the last reading lies below 0."""
+    """Tell whether nothing but means and the last reading lies below 0, and some horizon is trusted once one read."""
     signed = {*range(1, MIXTURE, STRIDE), MIXTURE, LAST}
-    return all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
+    trusted = own[0] == 0.0 or max(own[TRUST:MIXTURE:STRIDE]) >= FIRST_CRUMB
+    return trusted and all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
 
 
 ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge, sound=sound)
