@@ -1,13 +1,13 @@
 # One command each; `make` alone lists them. ARGS="…" is handed on to what a command runs.
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml clients/python/pyproject.toml
+SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := prometheus
+PACKAGES := chromium prometheus
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
@@ -42,7 +42,7 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis
+	rm -rf .venv .venv-bench build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:

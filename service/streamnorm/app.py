@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import streamnorm
 from streamnorm import bridges
-from streamnorm.api import line_protocol, openapi, problems, readings, service, streams
+from streamnorm.api import events, line_protocol, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
 from streamnorm.api.guard import Capacity, Guard
@@ -22,6 +22,7 @@ from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.store import Store
 from streamnorm.errors import StoreError
+from streamnorm.events import Hub
 from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
@@ -119,9 +120,12 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         ttl=settings.stream_ttl,
     )
     core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
+    hub = Hub(residents.peek)
+    core.listeners.append(hub)
     context = Context(
         core,
         Metrics(core),
+        hub,
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
         line_stream=settings.line_stream,
@@ -152,11 +156,13 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         version=streamnorm.__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
         redoc_url=None,
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, line_protocol.router, service.router):
+    for router in (readings.router, streams.router, events.router, line_protocol.router, service.router):
         app.include_router(router)
+    pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -81,7 +81,7 @@ def serve(**options: Any) -> None:
     taken = bound(settings.host, settings.port)
     host, port = taken.getsockname()[:2]
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
-    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} ({url}/docs lists the calls)")
+    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
     if first := first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
     server.Server(config, context.drain, settings.idle_timeout).run(sockets=[taken])

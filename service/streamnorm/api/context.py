@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
+from streamnorm.events import Hub
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.service import Service
 from streamnorm.stores.keys import ANYONE, Key
@@ -20,6 +21,7 @@ class Context:
 
     service: Service
     metrics: Metrics
+    events: Hub
     max_reading_bytes: int
     max_block_bytes: int
     #: how the points of line protocol name their streams
@@ -32,6 +34,7 @@ class Context:
     def drain(self) -> None:
         """Have live connections end, and be ready no more."""
         self.serving = False
+        self.events.end()
         self.draining.set()
 
 

@@ -79,7 +79,9 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self.headers]
+            given = message.get("headers", ())
+            names = {name for name, _ in given}  # what an application says itself goes before
+            message["headers"] = [*given, *(header for header in self.headers if header[0] not in names)]
         elif kind in {"websocket.accept", "websocket.http.response.start"}:
             message["headers"] = [*message.get("headers", ()), *self.headers[:1]]
         await self._send(message)

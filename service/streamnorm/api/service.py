@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from streamnorm.api.bodies import encoded
@@ -13,12 +12,6 @@ from streamnorm.api.schemas import Health
 from streamnorm.errors import StoreUnavailable
 
 router = APIRouter(tags=["service"])
-
-
-@router.get("/", include_in_schema=False)
-async def index() -> Response:
-    """Lead to the pages that describe the calls."""
-    return RedirectResponse("docs")
 
 
 @router.get("/healthz", **described(None, Health, guarded=False))

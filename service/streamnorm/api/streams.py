@@ -77,6 +77,7 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget a stream."""
     await ctx.service.streams.delete(stream_id)
+    ctx.events.forget(stream_id)
     return Response(status_code=204)
 
 

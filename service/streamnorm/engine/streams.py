@@ -69,6 +69,9 @@ class Streams(Protocol):
 
         """
 
+    def peek(self, stream_id: str) -> Stream | None:
+        """Look at a stream where it is in this process's memory, without waiting for a store."""
+
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
 

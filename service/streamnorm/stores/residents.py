@@ -157,6 +157,10 @@ class Residents:
             self._forget(stream_id)
         await self._keeper.kept()
 
+    def peek(self, stream_id: str) -> Stream | None:
+        """Look at a stream where it is in memory."""
+        return self._streams.get(stream_id)
+
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams in byte order; those in memory and those at rest."""
         unsaved = self._dirty | self._keeper.saving
