@@ -18,10 +18,13 @@ HEAD = f"POST {PATH}/readings HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
 WITHIN = 5.0  # seconds
 
 
-def half_sent(service: Service) -> socket.socket:
-    """Send half a reading."""
+def half_sent(service: Service, already: int = 0) -> socket.socket:
+    """Send half a reading, and wait until the service is at it."""
     connection = socket.create_connection(("127.0.0.1", service.port), PATIENCE)
     connection.sendall(f"{HEAD}Content-Length: {len(READING)}\r\n\r\n".encode() + READING[:10])
+    deadline = time.monotonic() + PATIENCE
+    while f"\nstreamnorm_requests_open {already + 2}.0\n" not in httpx.get(f"{service.url}/metrics").text:
+        assert time.monotonic() < deadline
     return connection
 
 
@@ -29,8 +32,8 @@ def test_an_open_request_is_answered_and_kept_and_nobody_new_is_taken(tmp_path: 
     with Service(tmp_path) as service:
         with half_sent(service) as connection:
             service.ask_to_stop()
-            time.sleep(0.5)
-            assert not service.alive()
+            while service.alive():
+                pass
             connection.sendall(READING[10:])
             answer = HTTPResponse(connection)
             answer.begin()
@@ -40,8 +43,22 @@ def test_an_open_request_is_answered_and_kept_and_nobody_new_is_taken(tmp_path: 
         assert httpx.get(f"{service.url}{PATH}").json()["last_seq"] == 1
 
 
+def test_open_event_streams_are_ended_with_a_reason(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, httpx.Client(base_url=service.url, timeout=PATIENCE) as client:
+        with client.stream("GET", "/v1/events") as followed, client.stream("GET", "/v1/events?latest=true") as glance:
+            lines = [followed.iter_lines(), glance.iter_lines()]
+            assert [next(each) for each in lines] == [": streamnorm"] * 2
+            began = time.monotonic()
+            service.ask_to_stop()
+            told = [list(each) for each in lines]
+            service.wait()
+        assert time.monotonic() - began < WITHIN
+    end = ["event: end", 'data: {"reason":"the service is stopping"}', ""]
+    assert [each[-3:] for each in told] == [end] * 2
+
+
 def test_requests_that_never_end_do_not_hold_it_up(tmp_path: Path) -> None:
-    with Service(tmp_path) as service, half_sent(service), half_sent(service), httpx.Client() as idle:
+    with Service(tmp_path) as service, half_sent(service), half_sent(service, 1), httpx.Client() as idle:
         idle.post(f"{service.url}/v1/streams/other/readings", json={"values": {"temp": 1}})
         began = time.monotonic()
         service.stop()
