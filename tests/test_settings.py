@@ -28,6 +28,14 @@ OTHERS: dict[str, Any] = {
     "max_features": 4,
     "max_elements": 5,
     "max_ahead": 0.5,
+    "mqtt": "mqtt://broker",
+    "mqtt_topics": "a/{stream}",
+    "mqtt_publish": "b/{stream}",
+    "mqtt_client_id": "c",
+    "mqtt_discovery": "homeassistant",
+    "forward": "http://influx/write",
+    "forward_token": "secret",
+    "line_stream": "{host}",
     "log_level": "debug",
 }
 

@@ -82,6 +82,8 @@ def serve(**options: Any) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
+        loop="asyncio" if settings.mqtt else "auto",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -111,6 +111,10 @@ class AsyncStream:
         """Tell the stream and where it is."""
         return f"<AsyncStream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Like `Stream.__deepcopy__`."""
+        return self
+
     @property
     def id(self) -> str:
         """The stream's id."""
