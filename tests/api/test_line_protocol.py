@@ -53,7 +53,7 @@ async def test_times_are_in_the_precision_of_the_write(api: Api, precision: str,
     assert snapshot["features"][0]["time"] == pytest.approx(1000 * seconds)
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip"])
 async def test_compressed_bodies_are_taken(api: Api, encoding: str) -> None:
     packed = gzip.compress(LINES.encode())
     response = await api.client.post("/api/v2/write", content=packed, headers={"content-encoding": encoding})
@@ -99,7 +99,7 @@ async def test_a_body_that_grows_beyond_the_limit_is_refused(api: Api) -> None:
 
 async def test_a_body_that_is_not_compressed_as_it_says_is_refused(api: Api) -> None:
     response = await api.client.post("/write", content=LINES.encode(), headers={"content-encoding": "gzip"})
-    assert_problem(response, 400, "malformed-json")
+    assert_problem(response, 400, "malformed-gzip")
 
 
 async def test_an_unknown_compression_is_refused(api: Api) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
+from streamnorm.api.exchange import Exchange
+from streamnorm.api.gunzip import Gunzip
 from streamnorm.api.problems import Refused
 from streamnorm.api.schemas import ReadingBody
 from streamnorm.engine.limits import Limits
@@ -17,21 +20,49 @@ from streamnorm.errors import Fault, InvalidInput, InvalidReading
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+CODINGS = ("identity", "gzip", "x-gzip")
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def raw(request: Request, limit: int) -> bytes:
-    """Read a whole body of at most `limit` bytes."""
+    """Read a whole body of at most `limit` bytes, which may come packed by gzip."""
+    return b"".join([part async for part in parts(request, limit)])
+
+
+async def parts(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Read a body of at most `limit` bytes in the parts it comes in, unpacked."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > limit:
+    exchange: Exchange | None = request.scope.get("exchange")
+    size = 0
+    async for part in _unpacked(request):
+        size += len(part)
+        if size > limit:
             raise _too_large(limit)
-    return bytes(chunks)
+        if exchange is not None:
+            exchange.hold(len(part))
+        yield part
+
+
+async def _unpacked(request: Request) -> AsyncIterator[bytes]:
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in CODINGS:
+        raise Refused("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
+    if coding == "identity":
+        async for chunk in request.stream():
+            yield chunk
+        return
+    unpacking = Gunzip()
+    try:
+        async for chunk in request.stream():
+            for part in unpacking.feed(chunk):
+                yield part
+    except zlib.error as error:
+        raise Refused("malformed-gzip", f"the body is not gzip: {error}") from None
+    if not unpacking.whole:
+        raise Refused("malformed-gzip", "the body is not gzip: it is cut short")
 
 
 def media_type(request: Request, *offered: str) -> str:

@@ -7,23 +7,21 @@ what is answered so, and send again what is answered 429 or 503.
 from __future__ import annotations
 
 import asyncio
-import zlib
 
 from fastapi import APIRouter, Request, Response
 
 import streamnorm
 from streamnorm.api import bodies
-from streamnorm.api.context import Context, Ctx
-from streamnorm.api.problems import Refused
+from streamnorm.api.access import check_streams
+from streamnorm.api.context import Caller, Context, Ctx
 from streamnorm.errors import InvalidInput, LimitExceeded
 from streamnorm.formats import line_protocol
 from streamnorm.formats.line_protocol import PRECISIONS, PointReading
+from streamnorm.stores.keys import Key
 
 #: described by InfluxDB: the calls, their bodies and the form of their errors are its own
 router = APIRouter(include_in_schema=False)
 
-#: as zlib says it: a gzip header, or a zlib one
-ANY_WINDOW = 32 + zlib.MAX_WBITS
 #: as many as somebody reads
 TOLD = 10
 
@@ -36,24 +34,24 @@ async def ping() -> Response:
 
 @router.post("/api/v2/write", status_code=204, response_class=Response)
 @router.post("/write", status_code=204, response_class=Response)
-async def write(ctx: Ctx, request: Request, precision: str = "ns") -> Response:
+async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns") -> Response:
     """Observe points of line protocol; the stream of each is named by its measurement and tags."""
     tick = PRECISIONS.get(precision)
     if tick is None:
         return refused(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
     data = await bodies.raw(request, ctx.max_block_bytes)
     try:
-        text = inflated(data, request.headers.get("content-encoding", ""), ctx.max_block_bytes).decode()
+        text = data.decode()
     except UnicodeDecodeError as error:
         return refused(f"the body is not UTF-8: {error}")
-    faults = await observe(ctx, text, tick)
+    faults = await observe(ctx, caller, text, tick)
     if not faults:
         return Response(status_code=204)
     more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
     return refused(f"partial write: {len(faults)} refused: {'; '.join(faults[:TOLD])}{more}")
 
 
-async def observe(ctx: Context, text: str, tick: int) -> list[str]:
+async def observe(ctx: Context, caller: Key, text: str, tick: int) -> list[str]:
     """Observe what can be observed, in order within each stream, and tell what cannot."""
     groups: dict[str, list[tuple[int, PointReading]]] = {}
     faults: list[str] = []
@@ -69,6 +67,7 @@ async def observe(ctx: Context, text: str, tick: int) -> list[str]:
             continue
         if one is not None:
             groups.setdefault(stream_id, []).append((line, one))
+    check_streams(caller, groups)
     for told in await asyncio.gather(*(_observed(ctx, *group) for group in groups.items())):
         faults += told
     return faults
@@ -83,22 +82,6 @@ async def _observed(ctx: Context, stream_id: str, group: list[tuple[int, PointRe
             return [f"line {group[0][0]}: {error}"]
         return [fault for each in group for fault in await _observed(ctx, stream_id, [each])]
     return []
-
-
-def inflated(data: bytes, encoding: str, limit: int) -> bytes:
-    """Undo the body's compression, within the limit."""
-    if encoding.lower() in {"", "identity"}:
-        return data
-    if encoding.lower() not in {"gzip", "deflate"}:
-        raise Refused("unsupported-media-type", f"the body is compressed as {encoding}; this call takes gzip")
-    inflater = zlib.decompressobj(ANY_WINDOW)
-    try:
-        found = inflater.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise Refused("malformed-json", f"the body is not {encoding}: {error}") from None
-    if len(found) > limit:
-        raise Refused("body-too-large", f"the body is larger than {limit} bytes")
-    return found
 
 
 def refused(message: str) -> Response:

@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api import answers, bodies, senml
-from streamnorm.api.context import Context, Ctx, StreamId
+from streamnorm.api.access import check_streams
+from streamnorm.api.context import Caller, Context, Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import (
     BlockAnswerBody,
@@ -25,6 +26,7 @@ from streamnorm.api.schemas import (
 from streamnorm.engine.block import Block
 from streamnorm.engine.reading import ordinals, reading
 from streamnorm.engine.table import table
+from streamnorm.errors import LimitExceeded
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
@@ -96,15 +98,17 @@ async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn
     "/bulk",
     **described(ReadingsBody, ReadingsAnswer, "not-acceptable", *PROBLEMS, lines=(StreamReadingBody, ReadingAnswer)),
 )
-async def observe_many(ctx: Ctx, request: Request) -> Response:
+async def observe_many(ctx: Ctx, caller: Caller, request: Request) -> Response:
     """Observe readings of many streams, in order within each stream; a bad one refuses them all."""
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
     bodies.accepted(request, media, media)
     data = await bodies.raw(request, ctx.max_block_bytes)
     if media == bodies.NDJSON:
         found = [bodies.checked(StreamReadingBody, item, f"/{row}") for row, item in enumerate(bodies.lines(data))]
+        check_streams(caller, (body.stream for body in found))
         return bodies.encoded_lines(await _observed(ctx, [body.stream for body in found], found, ""))
     found = bodies.checked(ReadingsBody, bodies.json(data)).readings
+    check_streams(caller, (body.stream for body in found))
     given = await _observed(ctx, [body.stream for body in found], found, "/readings")
     return bodies.encoded({"readings": given})
 
@@ -112,6 +116,9 @@ async def observe_many(ctx: Ctx, request: Request) -> Response:
 async def _observed(
     ctx: Context, stream_ids: list[str], found: Sequence[ReadingBody], prefix: str, *, learn: bool = True
 ) -> list[dict[str, Any]]:
+    if len(found) > ctx.service.limits.max_rows:
+        most = ctx.service.limits.max_rows
+        raise LimitExceeded("max_rows", f"there are {len(found)} readings, the limit (max_rows) is {most}")
     pointers = [f"{prefix}/{row}" for row in range(len(found))]
     made = (bodies.to_reading(body, ctx.service.limits, at) for body, at in zip(found, pointers, strict=True))
     readings = list(zip(stream_ids, made, strict=True))

@@ -44,7 +44,7 @@ SESSION_EXPIRY = 0xFFFFFFFF
 #: Seconds that commits are apart, so that a trickle of messages does not become a commit each.
 LINGER = 0.1
 #: Seconds for what was begun, when the service stops.
-DRAIN = 5.0
+DRAIN = 1.0
 #: Messages that may be sent again after the connection broke: those not acknowledged, and as many whose
 #: acknowledgements did not arrive.
 REMEMBERED = 2 * RECEIVE_MAXIMUM
