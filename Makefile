@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench pictures image clean packages
+.PHONY: help run test lint bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -36,6 +36,9 @@ bench: $(VENV)/.test ## measure, beside peers
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures
+
+screenshots: $(VENV)/.test packages ## take pictures of the pages: build/screenshots, and the README's
+	$(BIN)/python -m tests.pages.screenshots build/screenshots
 
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }

@@ -51,6 +51,13 @@ class Service:
             time.sleep(STEP)
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process, while there is one."""
+        if self._process is None:
+            raise RuntimeError("the service was not started")
+        return self._process.pid
+
     def alive(self) -> bool:
         """Tell whether it answers."""
         try:
