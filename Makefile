@@ -7,13 +7,13 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium prometheus
+PACKAGES := chromium mosquitto prometheus redis-server
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench pictures screenshots image clean packages
+.PHONY: help run test lint faults bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -30,6 +30,9 @@ lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
+	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
 
 bench: $(VENV)/.test ## measure, beside peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
