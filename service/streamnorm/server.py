@@ -66,6 +66,8 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
+        loop="asyncio" if settings.mqtt else "auto",
         http=protocol(settings.max_head_bytes),
         ws_max_size=settings.max_reading_bytes,
         log_config=None,

@@ -49,6 +49,7 @@ from streamnorm_client._errors import (
     UnexpectedAnswer,
     UnsupportedMediaType,
 )
+from streamnorm_client._outbox import Outbox
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,7 @@ __all__ = [
     "Normalized",
     "NotAcceptable",
     "NotFound",
+    "Outbox",
     "Problem",
     "Profile",
     "StaleSequence",

@@ -9,15 +9,18 @@ import httpx
 
 from streamnorm_client import _calls, _http
 from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Pause, Step, Steps, ask
+from streamnorm_client._sending import sender
 from streamnorm_client._steps import StreamSteps
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
+    from streamnorm_client._outbox import Outbox
 
 T = TypeVar("T")
 
@@ -40,10 +43,13 @@ class AsyncClient:
         timeout: float = _http.DEFAULT_TIMEOUT,
         retries: int = DEFAULT_RETRIES,
         transport: httpx.AsyncBaseTransport | None = None,
+        outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(transport=transport, **_http.options(url, key, timeout))
+        options = _http.options(url, key, timeout)
+        self._http = httpx.AsyncClient(transport=transport, **options)
         self._retries = retries
         self._streams: dict[str, AsyncStream] = {}
+        self._sender = None if outbox is None else sender(outbox, options)
 
     def stream(self, stream: str) -> AsyncStream:
         """Like `Client.stream`."""
@@ -66,8 +72,21 @@ class AsyncClient:
         """Like `Client.health`."""
         return await self._run(ask(_calls.health(), self._retries))
 
+    @property
+    def waiting(self) -> int:
+        """Like `Client.waiting`."""
+        return 0 if self._sender is None else self._sender.waiting
+
+    async def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
+        """Like `Client.flush`; `progress` is called in another thread."""
+        return self._sender is None or await asyncio.get_running_loop().run_in_executor(
+            None, self._sender.flush, timeout, progress
+        )
+
     async def close(self) -> None:
         """Like `Client.close`."""
+        if self._sender is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._sender.close)
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -104,12 +123,16 @@ class AsyncStream:
 
     def __init__(self, client: AsyncClient, stream: str) -> None:
         self._client = client
-        self._steps = StreamSteps(stream, client._retries)  # noqa: SLF001 - a client and its handles are one thing
+        self._steps = StreamSteps(stream, client._retries, client._sender)  # noqa: SLF001 - one thing with its client
         self._turn: asyncio.Lock | None = None  # Python 3.9 binds a lock to the loop that it is made in
 
     def __repr__(self) -> str:
         """Tell the stream and where it is."""
         return f"<AsyncStream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Like `Stream.__deepcopy__`."""
+        return self
 
     @property
     def id(self) -> str:
@@ -121,6 +144,10 @@ class AsyncStream:
     ) -> Normalized:
         """Like `Stream.observe`."""
         return await self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
+
+    async def put(self, values: Any, *, timestamp: Any = None) -> None:
+        """Like `Stream.put`; SQLite takes some ten microseconds, which is no reason to go to another thread."""
+        self._steps.put(values, timestamp)
 
     async def normalize(self, values: Any, *, timestamp: Any = None, stats: bool = False) -> Normalized:
         """Like `Stream.normalize`."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
 from streamnorm_client import _calls, _http
-from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Pause, Step, Steps, ask
+from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Step, Steps, ask
+from streamnorm_client._sending import run, sender, take
 from streamnorm_client._steps import StreamSteps
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
+    from streamnorm_client._outbox import Outbox
 
 T = TypeVar("T")
 
@@ -29,7 +31,7 @@ class Client:
     `url` defaults to the environment's STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
     `timeout` is in seconds, for connecting and for each wait on the network. A call that got no answer, or was told
     to come later, is sent again up to `retries` times, after growing waits, where that cannot apply a reading twice.
-    `transport` replaces httpx's own.
+    `transport` replaces httpx's own. `outbox` is a file for readings that are `put`, or an `Outbox` that says more.
 
     >>> with Client("http://127.0.0.1:8000") as client:
     ...     boiler = client.stream("boiler-7")
@@ -45,10 +47,13 @@ class Client:
         timeout: float = _http.DEFAULT_TIMEOUT,
         retries: int = DEFAULT_RETRIES,
         transport: httpx.BaseTransport | None = None,
+        outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        self._http = httpx.Client(transport=transport, **_http.options(url, key, timeout))
+        options = _http.options(url, key, timeout)
+        self._http = httpx.Client(transport=transport, **options)
         self._retries = retries
         self._streams: dict[str, Stream] = {}
+        self._sender = None if outbox is None else sender(outbox, options)
 
     def stream(self, stream: str) -> Stream:
         """Give the handle of a stream: the same one each time, for it numbers the stream's readings."""
@@ -74,8 +79,22 @@ class Client:
         """Ask whether the service is alive."""
         return self._run(ask(_calls.health(), self._retries))
 
+    @property
+    def waiting(self) -> int:
+        """How many readings wait in the outbox."""
+        return 0 if self._sender is None else self._sender.waiting
+
+    def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
+        """Send what waits in the outbox now; tells whether all of it was sent within `timeout` seconds.
+
+        `progress(done, total)` is called after each block.
+        """
+        return self._sender is None or self._sender.flush(timeout, progress)
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; what waits in the outbox stays there for the next client."""
+        if self._sender is not None:
+            self._sender.close()
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -90,21 +109,10 @@ class Client:
 
     def _run(self, steps: Steps[T]) -> T:
         """Carry out a procedure."""
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send(self._take(step))
-        except StopIteration as end:
-            return cast("T", end.value)
+        return run(steps, self._take)
 
     def _take(self, step: Step) -> Outcome:
-        if isinstance(step, Pause):
-            time.sleep(step.seconds)
-            return None
-        try:
-            return _http.reply(self._http.request(**_http.request(step)))
-        except _http.NO_ANSWER as error:
-            return _http.failure(error, self._http.base_url)
+        return take(self._http, step)
 
 
 class Stream:
@@ -117,7 +125,7 @@ class Stream:
 
     def __init__(self, client: Client, stream: str) -> None:
         self._client = client
-        self._steps = StreamSteps(stream, client._retries)  # noqa: SLF001 - a client and its handles are one thing
+        self._steps = StreamSteps(stream, client._retries, client._sender)  # noqa: SLF001 - one thing with its client
         self._turn = threading.Lock()
 
     def __repr__(self) -> str:
@@ -144,6 +152,14 @@ class Stream:
         a request without answer raises TransportError instead of being sent again.
         """
         return self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
+
+    def put(self, values: Any, *, timestamp: Any = None) -> None:
+        """Keep a reading in the client's outbox, from where it is sent as soon as the service is there.
+
+        It is safe when this returns. `timestamp` is now if it is not given. From then on the outbox numbers the
+        stream's readings, so `observe` and `bulk` refuse to.
+        """
+        self._steps.put(values, timestamp)
 
     def normalize(self, values: Any, *, timestamp: Any = None, stats: bool = False) -> Normalized:
         """Normalize a reading and leave the stream as it is; a feature never seen gives None."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from streamnorm_client._answers import Block, Normalized
     from streamnorm_client._calls import Call
+    from streamnorm_client._outbox import Sender
 
 T = TypeVar("T")
 
@@ -23,10 +24,11 @@ T = TypeVar("T")
 class StreamSteps:
     """The procedures of one stream, and its numbering, which those that are run one at a time may change."""
 
-    def __init__(self, stream: str, retries: int) -> None:
+    def __init__(self, stream: str, retries: int, sender: Sender | None = None) -> None:
         self.path = _calls.stream_path(stream)
         self.stream = stream
         self.retries = retries
+        self.sender = sender
         self.numbering = Numbering()
 
     def observe(
@@ -82,8 +84,18 @@ class StreamSteps:
         )
         return (yield from self._send(sending, seq))
 
+    def put(self, values: Any, timestamp: Any) -> None:
+        """Keep a reading in the outbox."""
+        if self.sender is None:
+            raise ValueError("the client has no outbox: Client(outbox='readings.db')")
+        self.sender.put(self.stream, _calls.reading(values, timestamp))
+
     def _send(self, sending: Sending[AnswerT], seq: int | None) -> Steps[AnswerT]:
         """Send under the caller's number, or under the next one."""
+        if self.sender is not None and self.sender.owns(self.stream):
+            raise ValueError(
+                f"the outbox numbers the readings of {self.stream!r}: put them, or send them numbered=False"
+            )
         if seq is None:
             return (yield from send_next(sending, self.numbering, _calls.info(self.stream), self.retries))
         self.numbering.forget()

@@ -18,16 +18,15 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
-from paho.mqtt.client import MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from streamnorm.bridges import messages
+from streamnorm.bridges.connection import RECEIVE_MAXIMUM, Connection
 from streamnorm.bridges.outbox import Outbox
 from streamnorm.bridges.topics import Match, Topic, filled
 from streamnorm.engine.block import Block, BlockAnswer
@@ -40,15 +39,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds between attempts to reach the broker: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
-#: Messages the broker may send before the first of them is acknowledged; mosquitto's own limit of 20 would mean 20 a
-#: commit.
-RECEIVE_MAXIMUM = 1_000
 #: Never: a device's readings of a week's holiday are worth more than the broker's memory, which has limits of its own.
 SESSION_EXPIRY = 0xFFFFFFFF
 #: Seconds that commits are apart, so that a trickle of messages does not become a commit each.
 LINGER = 0.1
 #: Seconds for what was begun, when the service stops.
-DRAIN = 5.0
+DRAIN = 1.0
 #: Messages that may be sent again after the connection broke: those not acknowledged, and as many whose
 #: acknowledgements did not arrive.
 REMEMBERED = 2 * RECEIVE_MAXIMUM
@@ -79,38 +75,6 @@ class Options:
             if topic.match(filled(self.publish, "x")):
                 detail = f"{self.publish!r} is one of the topics {topic.template!r}: answers would be taken as readings"
                 raise InvalidConfiguration.at("/mqtt_publish", detail)
-
-
-class Connection(aiomqtt.Client):
-    """aiomqtt's client, where the one who takes a message acknowledges it.
-
-    aiomqtt 2 acknowledges a message before it hands it over, and hides whether it is sent again; the client of paho
-    below it can do both. And where a broker that is just starting takes a connection and drops it before it has
-    answered, aiomqtt waits for ten seconds; this one tells at once.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._client.manual_ack_set(on=True)
-        self.pending_calls_threshold = RECEIVE_MAXIMUM
-        #: ids of messages that are sent again
-        self.again: set[int] = set()
-
-    def acknowledge(self, message: aiomqtt.Message) -> None:
-        """Acknowledge a message; one of a connection that is gone is sent again."""
-        self._client.ack(message.mid, message.qos)
-
-    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
-        if message.dup:
-            self.again.add(message.mid)
-        else:
-            self.again.discard(message.mid)
-        super()._on_message(client, userdata, message)
-
-    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError("the broker dropped the connection"))
-        super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
 
 class Mqtt:

@@ -1,0 +1,202 @@
+"""The outbox: readings that are kept on disk until the service has them.
+
+The rules, by which no reading is lost and none is applied twice, whoever is killed:
+
+1. `put` returns when the reading is in the file. A thread sends what is there, in order, in blocks.
+2. The outbox numbers a stream's readings after the service's `last_seq`, and writes the numbers down before they are
+   sent; nobody else may number that stream.
+3. Before every block the service is asked for `last_seq`: what has a number up to it was applied, whatever became of
+   the answer; what has a number beyond it was not, or was forgotten by a service that was killed, and is sent again.
+4. What was sent stays in the file for a while, longer than a killed service can forget.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Union
+
+from streamnorm_client import _calls
+from streamnorm_client._errors import (
+    BodyTooLarge,
+    InvalidInput,
+    StaleSequence,
+    StreamnormError,
+)
+from streamnorm_client._kept import Kept, KeptReading
+from streamnorm_client._numbering import last_seq
+from streamnorm_client._retry import FIRST_DELAY, Steps, ask
+
+if TYPE_CHECKING:
+    import os
+    from typing import Any
+
+    from streamnorm_client._answers import Normalized
+
+    Path = Union[str, os.PathLike[str]]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MAX_AGE = 7 * 86_400.0  # a device on its own for longer has another problem, and "normal" has moved on
+DEFAULT_MAX_BYTES = 64 * 1024 * 1024  # half a million readings of a few features; small beside any SD card
+DEFAULT_BLOCK = 1_000  # some 100 kB a request
+DEFAULT_LINGER = 1.0
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """Where readings are kept, and how long and how they are sent.
+
+    Beyond `max_age` seconds or `max_bytes` of readings the oldest go. A block is sent when `block` readings wait, or
+    the first has waited `linger` seconds. `on_sent(stream, answers)` gets the normalized readings, in the sending
+    thread; the answer to a reading that had to be sent twice may be lost. `on_dropped(stream, values, error)` hears of
+    readings that went for want of room or because of their age (`error` is None), or that the service refused.
+    """
+
+    path: Path
+    max_age: float = DEFAULT_MAX_AGE
+    max_bytes: int = DEFAULT_MAX_BYTES
+    block: int = DEFAULT_BLOCK
+    linger: float = DEFAULT_LINGER
+    on_sent: Callable[[str, list[Normalized]], object] | None = None
+    on_dropped: Callable[[str, Any, StreamnormError | None], object] | None = None
+
+
+class Sender:
+    """The thread that sends, and what the clients ask of it."""
+
+    def __init__(self, outbox: Outbox, run: Callable[[Steps[int]], int], close: Callable[[], None]) -> None:
+        self._outbox = outbox
+        self._kept = Kept(outbox.path, outbox.max_bytes)
+        self._run = run
+        self._close = close
+        self._news = threading.Condition()
+        self._stopping = False
+        self._flushing = 0
+        self._thread = threading.Thread(target=self._work, name="streamnorm outbox", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many readings are not sent yet."""
+        return self._kept.waiting()
+
+    def owns(self, stream: str) -> bool:
+        """Tell whether the outbox numbers a stream."""
+        return stream in self._kept.streams
+
+    def put(self, stream: str, reading: dict[str, Any]) -> None:
+        """Keep a reading."""
+        now = time.time()
+        dropped = self._kept.put(stream, reading if "timestamp" in reading else {**reading, "timestamp": now}, now)
+        for each in dropped:
+            self._drop(each, None)
+        with self._news:
+            self._news.notify_all()
+
+    def flush(self, timeout: float | None, progress: Callable[[int, int], object] | None) -> bool:
+        """Send at once; tells whether everything was sent in time."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        total = left = self.waiting
+        with self._news:
+            self._flushing += 1
+            self._news.notify_all()
+        try:
+            while left and (deadline is None or time.monotonic() < deadline) and self._thread.is_alive():
+                with self._news:
+                    self._news.wait(0.1)
+                left, before = self.waiting, left
+                if progress is not None and left != before:
+                    progress(max(0, total - left), total)
+        finally:
+            with self._news:
+                self._flushing -= 1
+        return not left
+
+    def close(self) -> None:
+        """End the thread; what waits stays in the file."""
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        pause = FIRST_DELAY
+        try:
+            while not self._stopping:
+                self._wait()
+                try:
+                    while not self._stopping and self._send():
+                        pause = FIRST_DELAY
+                except StreamnormError as error:
+                    log.info("%d readings wait: %s", self.waiting, error)
+                    with self._news:
+                        self._news.wait_for(lambda: self._stopping, pause)
+                    pause = min(LONGEST_PAUSE, 2 * pause)
+                except Exception:  # a full disk, for one: the thread outlives it
+                    log.exception("the outbox cannot send")
+                    time.sleep(1.0)
+        finally:
+            self._kept.close()
+            self._close()
+
+    def _wait(self) -> None:
+        """Wait until there is a block to send."""
+        with self._news:
+            self._news.wait_for(lambda: self._stopping or self.waiting)
+            full = lambda: self._stopping or self._flushing or self.waiting >= self._outbox.block  # noqa: E731
+            self._news.wait_for(full, self._outbox.linger)
+
+    def _send(self) -> int:
+        """Send a block of each stream that has something to send; gives how many readings are dealt with."""
+        done = 0
+        for each in self._kept.drop_older(time.time() - self._outbox.max_age):
+            self._drop(each, None)
+        for stream in self._kept.waiting_streams():
+            if not self._stopping:
+                done += self._run(self._block(stream))
+            with self._news:
+                self._news.notify_all()
+        return done
+
+    def _block(self, stream: str) -> Steps[int]:
+        """Send one block."""
+        last = (yield from last_seq(_calls.info(stream), 0)) or 0
+        most = self._outbox.block
+        while True:
+            rows = self._kept.block(stream, last, most, time.time())
+            if not rows:
+                return 0
+            try:
+                answers = yield from ask(_calls.many([row.reading() for row in rows]), 0)
+            except StaleSequence as error:
+                self._kept.renumber(stream)  # somebody else numbered it meanwhile
+                last = error.last_seq
+            except (InvalidInput, BodyTooLarge) as error:
+                if len(rows) == 1:
+                    self._kept.forget(rows)
+                    self._drop(rows[0], error)
+                    return 1
+                most = max(1, len(rows) // 2)
+            else:
+                self._kept.sent(rows, time.time())
+                self._answered(stream, answers)
+                return len(rows)
+
+    def _answered(self, stream: str, answers: list[Normalized]) -> None:
+        if self._outbox.on_sent is not None:
+            try:
+                self._outbox.on_sent(stream, answers)
+            except Exception:
+                log.exception("on_sent failed")
+
+    def _drop(self, row: KeptReading, error: StreamnormError | None) -> None:
+        log.warning("a reading of %s is dropped: %s", row.stream, error or "the outbox is full or it is too old")
+        if self._outbox.on_dropped is not None:
+            try:
+                self._outbox.on_dropped(row.stream, row.body["values"], error)
+            except Exception:
+                log.exception("on_dropped failed")
