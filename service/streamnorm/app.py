@@ -11,6 +11,7 @@ from fastapi import FastAPI
 import streamnorm
 from streamnorm.api import openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
+from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
@@ -40,6 +41,13 @@ def store_of(settings: Settings) -> Store:
         return MemoryStore()
     # A write once a second may well wait for the disk: only `no` goes without.
     return SQLiteStore(settings.data_dir, synchronous="normal" if settings.durability == "no" else "full")
+
+
+def application(settings: Settings) -> HotPath:
+    """Build what the server runs: the application behind its hot path."""
+    app = create_app(settings)
+    context: Context = app.state.context
+    return HotPath(app, context.service, context.max_reading_bytes)
 
 
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:

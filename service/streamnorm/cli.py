@@ -12,7 +12,7 @@ import uvicorn
 from pydantic import ValidationError
 
 import streamnorm
-from streamnorm.app import create_app
+from streamnorm.app import application
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 
@@ -70,7 +70,7 @@ def serve(**options: Any) -> None:
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        app = create_app(settings)
+        app = application(settings)
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None

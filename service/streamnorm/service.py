@@ -53,6 +53,16 @@ class Service:
         #: readings observed since the start
         self.observed = 0
 
+    def observe_at_once(self, stream_id: str, reading: Reading) -> Answer | None:
+        """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
+        stream = self.streams.at_hand(stream_id)
+        if stream is None:
+            return None
+        now = self.clock()
+        answer = stream.observe(reading, now, self.limits)
+        self._tell(stream_id, reading, answer, now)
+        return answer
+
     async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std."""
         now = self.clock()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from streamnorm.api.problems import Refused
 from streamnorm.api.schemas import ReadingBody
-from streamnorm.engine.limits import Limits
+from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Reading, escaped, reading
 from streamnorm.errors import Fault, InvalidReading
 
@@ -91,6 +91,31 @@ def checked(model: type[Model], data: object, pointer: str = "") -> Model:
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
     """Make a reading of its checked body."""
     return reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
+
+
+def usual_reading(data: bytes) -> Reading | None:
+    """Make a reading of a JSON object of numbers with or without `seq`; None for all else, wrong or only unusual."""
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if body.__class__ is not dict:
+        return None
+    values = body.get("values")
+    seq = body.get("seq")
+    known = 1 if seq is None else 2
+    if len(body) != known or values.__class__ is not dict or not values or (seq is not None and type(seq) is not int):
+        return None
+    numbers = list(values.values())
+    for place, number in enumerate(numbers):
+        if number.__class__ is float:
+            if -LARGEST_VALUE <= number <= LARGEST_VALUE:
+                continue
+            return None
+        if number.__class__ is not int or not -LARGEST_VALUE <= number <= LARGEST_VALUE:
+            return None
+        numbers[place] = float(number)
+    return Reading(tuple(values), numbers, seq=seq)
 
 
 def encoded(data: object, status: int = 200, media: str = JSON) -> Response:

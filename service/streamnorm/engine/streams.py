@@ -20,6 +20,9 @@ class Streams(Protocol):
     #: the configuration of a stream that comes into being with its first reading
     default_plan: Plan
 
+    def at_hand(self, stream_id: str) -> Stream | None:
+        """Give a stream that may be observed into here and now, noting that it changes; None where it may not."""
+
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:

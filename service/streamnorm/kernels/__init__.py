@@ -19,6 +19,6 @@ def kernel(name: str) -> Kernel:
     """Give the kernel of a method, with compiled loops where Numba (the extra `fast`) is installed."""
     if importlib.util.find_spec("numba") is None:
         return bind(METHODS[name])
-    import numba  # noqa: PLC0415 - triples the memory of the process; only where it was asked for
+    from streamnorm.kernels.compiled import compile_loop  # noqa: PLC0415 - triples the memory; only where asked for
 
-    return bind(METHODS[name], compile_with=numba.njit(nogil=True, error_model="python", cache=True))
+    return bind(METHODS[name], compile_with=compile_loop)

@@ -40,15 +40,30 @@ def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: 
 class Kernel:
     """A method bound to the loops.
 
-    `observe` takes one value of one feature in and always runs interpreted: for so little, the way into compiled code
-    costs as much as it saves. `observe_block` and `finish_block` work on whole blocks.
+    `observe` takes one value of one feature in, interpreted; `observe_row` a whole reading of plain features, compiled,
+    and is None where nothing is compiled. `observe_block` and `finish_block` work on blocks.
     """
 
     method: Method
     observe: Callable[..., tuple[float, float]]
     rows: Callable[..., None]
     finish: Callable[..., None]
-    compiled: bool
+    observe_row_at: Callable[..., bool] | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the loops are compiled."""
+        return self.observe_row_at is not None
+
+    def observe_row(
+        self, values: list[float], t: float, rule: Packed, p: Packed, state: array[float], first: int, stride: int
+    ) -> tuple[array[float], bool]:
+        """Take a reading in; gives its raw z-scores, and whether every feature has had its warmup."""
+        assert self.observe_row_at is not None  # noqa: S101 - for compiled kernels only
+        row = array("d", values)
+        at, count = row.buffer_info()
+        state_at, size = state.buffer_info()
+        return row, self.observe_row_at(at, count, t, rule, p, state_at, size, first, stride)
 
     def own_size(self, p: Packed) -> int:
         """Count the floats that a feature needs behind its base block."""
@@ -103,24 +118,25 @@ class Kernel:
 
 
 def bind(method: Method, *, compile_with: Decorate | None = None) -> Kernel:
-    """Bind the loops to a method; with a compiler, what works on blocks is compiled by it."""
+    """Bind the loops to a method; with a compiler, all but `observe` is compiled by it."""
 
-    def loop(decorate: Decorate, name: str) -> Callable[..., Any]:
+    def loop(decorate: Decorate, template: Any) -> Callable[..., Any]:
         build = functools.partial(rebuilt, decorate=decorate, label=method.name)
         step = build(method.step, {})
         if not method.base:
             step = build(loops.step_behind_base, {"step": step})
         observe = build(loops.observe, {"step": step})
-        return observe if name == "observe" else build(getattr(loops, name), {"observe": observe})
+        return observe if template is loops.observe else build(template, {"observe": observe})
 
     def plain(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
 
-    blocks = compile_with or plain
-    return Kernel(
-        method,
-        observe=loop(plain, "observe"),
-        rows=loop(blocks, "observe_rows"),
-        finish=loop(blocks, "finish_rows"),
-        compiled=compile_with is not None,
-    )
+    observe = loop(plain, loops.observe)
+    if compile_with is None:
+        return Kernel(method, observe, loop(plain, loops.observe_rows), loop(plain, loops.finish_rows))
+    from streamnorm.kernels import compiled  # noqa: PLC0415 - imports Numba
+
+    rows, finish = loop(compile_with, loops.observe_rows), loop(compile_with, loops.finish_rows)
+    names = {"observe_row": loop(compile_with, loops.observe_row)}
+    at_addresses = rebuilt(compiled.observe_row_at, names, decorate=compile_with, label=method.name)
+    return Kernel(method, observe, rows, finish, at_addresses)

@@ -81,6 +81,22 @@ def observe_rows(
             out[row * columns + column] = observe(x, 0.0, x, x, times[row], rule, p, state, at, end)[0]
 
 
+def observe_row(values: Buffer, t: float, rule: Packed, p: Packed, state: Buffer, first: int, stride: int) -> bool:
+    """Take one reading of plain features in whose states lie side by side, the first at `first`.
+
+    `values` are replaced by the raw z-scores. Tells whether every feature has had its warmup.
+    """
+    ready = True
+    at = first
+    for place in range(len(values)):
+        x = values[place]
+        values[place] = observe(x, 0.0, x, x, t, rule, p, state, at, at + stride)[0]
+        if state[at + 6] < rule[2]:
+            ready = False
+        at += stride
+    return ready
+
+
 def finish_rows(
     out: Buffer,
     rows: int,

@@ -82,6 +82,14 @@ class Residents:
         finally:
             self._store.close()
 
+    def at_hand(self, stream_id: str) -> Stream | None:
+        """Give a stream in memory, where nobody works on it and no commit is to be waited for."""
+        stream = self._streams.get(stream_id)
+        if stream is None or stream_id in self._turns or self._durability == "always":
+            return None
+        self._dirty.add(stream_id)
+        return stream
+
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
