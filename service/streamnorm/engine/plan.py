@@ -26,7 +26,6 @@ class Plan:
         "key",
         "missing",
         "observe",
-        "observe_row",
         "p",
         "rule",
         "stride",
@@ -39,7 +38,6 @@ class Plan:
         self.key = key_of(config)
         self.kernel = kernel(config.method)
         self.observe = self.kernel.observe
-        self.observe_row = self.kernel.observe_row if self.kernel.compiled else None
         self.p = config.pack()
         self.timed = config.time_constant is not None
         forgets = self.kernel.method.name != "cumulative" and config.horizon is not None

@@ -95,9 +95,9 @@ class Stream:
         plain = reading.plain and where.plain and reading.names == where.names
         answered: array[float]
         plan = self.plan
-        if plain and plan.observe_row is not None:
+        if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
-            answered, ready = plan.observe_row(row, t, plan.rule, plan.p, self.state, HEAD, plan.stride)
+            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEAD, plan.stride)
         else:
             answered, ready = self._observe_each(reading, where.starts if plain else self.places(reading, limits), t)
         state = self.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 
-from streamnorm.kernels.kernel import Kernel, bind
+from streamnorm.kernels.kernel import Kernel
 from streamnorm.kernels.method import Method
 from streamnorm.kernels.online import CUMULATIVE, ONLINE
 
@@ -16,9 +16,10 @@ METHODS: dict[str, Method] = {method.name: method for method in (ONLINE, CUMULAT
 
 @functools.cache
 def kernel(name: str) -> Kernel:
-    """Give the kernel of a method, with compiled loops where Numba (the extra `fast`) is installed."""
-    if importlib.util.find_spec("numba") is None:
-        return bind(METHODS[name])
-    from streamnorm.kernels.compiled import compile_loop  # noqa: PLC0415 - triples the memory; only where asked for
+    """Give the kernel of a method; its loops compile at their first use where Numba (the extra `fast`) is installed."""
+    made = Kernel(METHODS[name])
+    if importlib.util.find_spec("numba") is not None:
+        from streamnorm.kernels.compiled import compiled  # noqa: PLC0415 - triples the memory; only where asked for
 
-    return bind(METHODS[name], compile_with=compile_loop)
+        made.fast = compiled(made.method)
+    return made

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import os
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,17 @@ import numpy.typing as npt
 from streamnorm.kernels import loops, profile
 from streamnorm.kernels.method import Method, Packed
 
+if TYPE_CHECKING:
+    from streamnorm.kernels.compiled import Compiled
+
 Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
-Array = npt.NDArray[np.float64]
+#: float64; blocks may be float32 too
+Array = npt.NDArray[Any]
+
+#: Columns that are worth a thread: for fewer, threads write to the same lines of the processors' caches.
+WIDE = 32
+#: Values that are worth a thread: half a millisecond of work, ten times what it costs to hand it over.
+LARGE = 1 << 16
 
 
 def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
@@ -36,34 +47,42 @@ def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: 
     return decorate(copy)
 
 
-@dataclass(frozen=True)
+def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Bind `loops.observe` to a method's step."""
+    build = functools.partial(rebuilt, decorate=decorate, label=label)
+    step = build(method.step, {})
+    if not method.base:
+        step = build(loops.step_behind_base, {"step": step})
+    return build(loops.observe, {"step": step})
+
+
 class Kernel:
     """A method bound to the loops.
 
-    `observe` takes one value of one feature in, interpreted; `observe_row` a whole reading of plain features, compiled,
-    and is None where nothing is compiled. `observe_block` and `finish_block` work on blocks.
+    `observe` takes one value of one feature in, interpreted; `observe_row`, which is there where `fast` is, a whole
+    reading of plain features, compiled. `observe_block` and `finish_block` work on blocks, compiled where `fast` is.
     """
 
-    method: Method
-    observe: Callable[..., tuple[float, float]]
-    rows: Callable[..., None]
-    finish: Callable[..., None]
-    observe_row_at: Callable[..., bool] | None = None
+    def __init__(self, method: Method) -> None:
+        plain = functools.partial(rebuilt, decorate=_plain, label=method.name)
+        self.method = method
+        self.observe = bound_observe(method, decorate=_plain, label=method.name)
+        self._rows = plain(loops.observe_rows, {"observe": self.observe})
+        #: the compiled loops; None while there are none, and then everything is interpreted
+        self.fast: Compiled | None = None
 
     @property
     def compiled(self) -> bool:
         """Whether the loops are compiled."""
-        return self.observe_row_at is not None
+        return self.fast is not None
 
     def observe_row(
         self, values: list[float], t: float, rule: Packed, p: Packed, state: array[float], first: int, stride: int
     ) -> tuple[array[float], bool]:
         """Take a reading in; gives its raw z-scores, and whether every feature has had its warmup."""
-        assert self.observe_row_at is not None  # noqa: S101 - for compiled kernels only
         row = array("d", values)
         at, count = row.buffer_info()
-        state_at, size = state.buffer_info()
-        return row, self.observe_row_at(at, count, t, rule, p, state_at, size, first, stride)
+        return row, self.fast.row(at, count, t, rule, p, state.buffer_info()[0], first, stride)  # type: ignore[union-attr]
 
     def own_size(self, p: Packed) -> int:
         """Count the floats that a feature needs behind its base block."""
@@ -83,60 +102,71 @@ class Kernel:
         starts: Sequence[int],
         ends: Sequence[int],
     ) -> Array:
-        """Take a block (rows × columns, float64) in; gives its raw z-scores, of the same shape."""
+        """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type."""
         rows, columns = values.shape
-        if not self.compiled:
+        if self.fast is None:
             out: list[float] = [0.0] * (rows * columns)
-            self.rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, 0, columns, out)
-            return np.array(out).reshape(rows, columns)
-        result = np.empty((rows, columns))
-        self.rows(
-            np.ascontiguousarray(values).ravel(),
-            times,
-            rule,
-            p,
-            np.frombuffer(state),
-            np.array(starts),
-            np.array(ends),
-            0,
-            columns,
-            result.ravel(),
-        )
+            span = (rows, columns, 0, columns)
+            self._rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, span, out)
+            return np.array(out, dtype=values.dtype).reshape(rows, columns)
+        values = np.ascontiguousarray(values)
+        times = np.ascontiguousarray(times, dtype=np.float64)
+        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+        result = np.empty_like(values)
+        loop = self.fast.rows if values.dtype == np.float64 else self.fast.rows_of_singles
+        before = values.ctypes.data, times.ctypes.data, rule, p, state.buffer_info()[0], at.ctypes.data, to.ctypes.data
+        out_at = result.ctypes.data
+        share(columns, values.size, lambda first, last: loop(*before, (rows, columns, first, last), out_at))
         return result
 
     def finish_block(
         self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
     ) -> Array:
-        """Turn a block of raw z-scores into answers; see `loops.finish_rows`."""
+        """Turn a block of raw z-scores (float64) into answers; see `loops.finish_rows`."""
         rows, columns = out.shape
-        if self.compiled:
-            self.finish(out.ravel(), rows, columns, missing, clamp, np.array(gamma), np.array(beta), last)
+        if self.fast is not None:
+            out = np.ascontiguousarray(out)
+            scale, shift = np.array(gamma, dtype=np.float64), np.array(beta, dtype=np.float64)
+            self.fast.finish(out.ctypes.data, rows, columns, missing, clamp, scale.ctypes.data, shift.ctypes.data, last)
             return out
         flat = out.ravel().tolist()
-        self.finish(flat, rows, columns, missing, clamp, gamma, beta, last)
+        loops.finish_rows(flat, rows, columns, missing, clamp, gamma, beta, last)
         return np.array(flat).reshape(rows, columns)
 
+    def first_wild(self, values: Array, limit: float) -> tuple[int, int] | None:
+        """Find the row and column of the first value beyond ±limit; infinities are, NaN is not."""
+        if self.fast is None:
+            wild = ~(np.abs(values) <= limit) & ~np.isnan(values)
+            place = int(wild.argmax()) if wild.any() else -1
+        else:
+            values = np.ascontiguousarray(values)
+            find = self.fast.wild if values.dtype == np.float64 else self.fast.wild_of_singles
+            place = find(values.ctypes.data, values.size, limit)
+        return None if place < 0 else divmod(place, values.shape[1])
 
-def bind(method: Method, *, compile_with: Decorate | None = None) -> Kernel:
-    """Bind the loops to a method; with a compiler, all but `observe` is compiled by it."""
 
-    def loop(decorate: Decorate, template: Any) -> Callable[..., Any]:
-        build = functools.partial(rebuilt, decorate=decorate, label=method.name)
-        step = build(method.step, {})
-        if not method.base:
-            step = build(loops.step_behind_base, {"step": step})
-        observe = build(loops.observe, {"step": step})
-        return observe if template is loops.observe else build(template, {"observe": observe})
+def share(columns: int, size: int, work: Callable[[int, int], object]) -> None:
+    """Share columns out among the machine's cores, where there are many of them; the calling thread takes its part."""
+    parts = min(cores(), columns // WIDE, size // LARGE)
+    if parts < 2:  # noqa: PLR2004 - nobody to share with
+        work(0, columns)
+        return
+    edges = [columns * part // parts // 16 * 16 for part in range(parts)] + [columns]
+    others = [_pool().submit(work, *pair) for pair in itertools.pairwise(edges[1:])]
+    work(0, edges[1])
+    for other in others:
+        other.result()
 
-    def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-        return function
 
-    observe = loop(plain, loops.observe)
-    if compile_with is None:
-        return Kernel(method, observe, loop(plain, loops.observe_rows), loop(plain, loops.finish_rows))
-    from streamnorm.kernels import compiled  # noqa: PLC0415 - imports Numba
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    rows, finish = loop(compile_with, loops.observe_rows), loop(compile_with, loops.finish_rows)
-    names = {"observe_row": loop(compile_with, loops.observe_row)}
-    at_addresses = rebuilt(compiled.observe_row_at, names, decorate=compile_with, label=method.name)
-    return Kernel(method, observe, rows, finish, at_addresses)
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="kernel")
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
