@@ -15,9 +15,10 @@ from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import Stream
 from streamnorm.engine.streams import Streams
-from streamnorm.errors import StaleSequence
+from streamnorm.errors import StaleSequence, StreamnormError
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 HEAVY = 10_000
@@ -76,6 +77,27 @@ class Service:
         answer = await self.streams.update(stream_id, apply)
         self._tell(stream_id, reading, answer, now)
         return answer
+
+    async def observe_run(
+        self, stream_id: str, readings: Sequence[Reading]
+    ) -> tuple[list[Answer], StreamnormError | None]:
+        """Observe readings one after the other, up to the first one that is refused; tells its error."""
+        now = self.clock()
+
+        def apply(stream: Stream) -> tuple[list[Answer], StreamnormError | None]:
+            answers, error = observe_run(stream, readings, now, self.limits)
+            if error is not None and not answers:
+                raise error  # nothing has happened, and no stream comes into being by it
+            return answers, error
+
+        stream = self.streams.at_hand(stream_id)
+        try:
+            answers, error = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
+        except StreamnormError as refused:
+            return [], refused
+        for reading, answer in zip(readings, answers, strict=False):
+            self._tell(stream_id, reading, answer, now)
+        return answers, error
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn nothing."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from streamnorm.api import answers, bodies
+from streamnorm.api.texts import usual_reading
 from streamnorm.errors import StreamnormError
 from streamnorm.service import Service
 
@@ -35,26 +38,27 @@ class HotPath:
             await self.app(scope, receive, send)
             return
         message = await receive()
-        if message["type"] == "http.request" and not message["more_body"]:
+        if message["type"] == "http.request" and not message.get("more_body"):
             answer = self._answer(path[_START:_END], message["body"])
             if answer is not None:
                 length = b"%d" % len(answer)
-                headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+                headers = [(b"content-length", length), (b"content-type", b"application/json")]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": answer})
                 return
         await self.app(scope, _again(message, receive), send)
 
     def _answer(self, stream_id: str, body: bytes) -> bytes | None:
+        """Answer a reading; where there is None, nothing has happened."""
         if len(body) > self._max_reading_bytes:
             return None
-        reading = bodies.usual_reading(body)
-        if reading is None:
-            return None
         try:
+            reading = usual_reading(orjson.loads(body))
+            if reading is None:
+                return None
             answer = self._service.observe_at_once(stream_id, reading)
-        except StreamnormError:
-            return None  # nothing has happened; the route tells what is wrong
+        except (orjson.JSONDecodeError, StreamnormError):
+            return None  # the route tells what is wrong
         return None if answer is None else bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 

@@ -1,0 +1,80 @@
+"""Readings from JSON texts: a body, a line, a message; what devices usually send takes a short way to the same end."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from streamnorm.api import bodies
+from streamnorm.api.context import STREAM_ID
+from streamnorm.api.schemas import ReadingBody, StreamReadingBody, seconds
+from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.reading import Reading
+
+_STREAM_ID = re.compile(STREAM_ID)
+
+
+def usual_reading(body: Any) -> Reading | None:
+    """Make a reading of an object of numbers and nulls; None for all else, be it wrong or only unusual.
+
+    What it makes is what `bodies.to_reading` makes of the checked body, at a fifth of the cost.
+    """
+    if body.__class__ is not dict:
+        return None
+    values, timestamp, seq = body.get("values"), body.get("timestamp"), body.get("seq")
+    if len(body) != 1 + (timestamp is not None) + (seq is not None) or values.__class__ is not dict or not values:
+        return None
+    if seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ):
+        return None
+    if timestamp is not None:
+        try:
+            timestamp = seconds(timestamp)
+        except ValueError:
+            return None
+    numbers = list(values.values())
+    for place, number in enumerate(numbers):
+        kind = number.__class__
+        if kind is float:
+            if not -LARGEST_VALUE <= number <= LARGEST_VALUE:
+                return None
+        elif kind is int and -LARGEST_VALUE <= number <= LARGEST_VALUE:
+            numbers[place] = float(number)
+        elif number is None:
+            numbers[place] = math.nan
+        else:
+            return None
+    return Reading(tuple(values), numbers, False, timestamp, seq)  # noqa: FBT003 - named, it takes twice as long
+
+
+class Parser:
+    """Makes readings of texts: those of one stream, or where that is None, those that name their stream."""
+
+    def __init__(self, limits: Limits, stream_id: str | None = None) -> None:
+        self._limits = limits
+        self._stream_id = stream_id
+
+    def __call__(self, text: bytes | str, where: str = "the body", pointer: str = "") -> tuple[str, Reading]:
+        """Make a reading; `where` and `pointer` tell its place in errors.
+
+        Raises:
+            Refused: it is no JSON.
+            InvalidReading: naming every wrong place.
+
+        """
+        body = bodies.json(text, where)
+        if self._stream_id is not None:
+            usual = usual_reading(body)
+            return self._stream_id, usual or self._checked(ReadingBody, body, pointer)
+        stream_id = body.pop("stream", None) if body.__class__ is dict else None
+        if stream_id.__class__ is str and _STREAM_ID.match(stream_id):
+            usual = usual_reading(body)
+            if usual is not None:
+                return stream_id, usual
+        if stream_id is not None:
+            body["stream"] = stream_id
+        checked = bodies.checked(StreamReadingBody, body, pointer)
+        return checked.stream, bodies.to_reading(checked, self._limits, pointer)
+
+    def _checked(self, model: type[ReadingBody], body: Any, pointer: str) -> Reading:
+        return bodies.to_reading(bodies.checked(model, body, pointer), self._limits, pointer)
