@@ -39,8 +39,8 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find service clients tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .venv-bench build dist .hypothesis
+	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \

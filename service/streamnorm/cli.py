@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import socket
 import sys
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 import streamnorm
 from streamnorm.app import application
+from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 
@@ -82,12 +84,39 @@ def serve(**options: Any) -> None:
         access_log=False,
         server_header=False,
     )
-    socket = config.bind_socket()
-    host, port = socket.getsockname()[:2]
+    taken = bound(settings.host, settings.port)
+    host, port = taken.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} ({url}/docs lists the calls)")
-    uvicorn.Server(config).run(sockets=[socket])
+    uvicorn.Server(config).run(sockets=[taken])
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Take the address to listen on; uvicorn's own way tells neither host nor port when it cannot."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, kind, protocol)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+    except OSError as error:
+        print(f"streamnorm cannot listen on {host}, port {port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from None
+    return taken
 
 
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+
+
+@cli.command()
+def demo(
+    url: Annotated[str | None, typer.Option(help="address of a running service; one is started if not given")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="readings a second")] = 10.0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="end after so many seconds")] = None,
+    readings: Annotated[int | None, typer.Option(min=1, help="end after so many readings")] = None,
+    seed: Annotated[int, typer.Option(help="seed of the simulated sensors")] = 0,
+    *,
+    machine: Annotated[bool, typer.Option("--machine", help="read this machine's own sensors too")] = False,
+) -> None:
+    """Show it at work: simulated sensors send to a service, and a table shows what it answers."""
+    raise typer.Exit(run_demo(url=url, rate=rate, seconds=seconds, readings=readings, seed=seed, machine=machine))

@@ -36,10 +36,10 @@ class OnlineNorm:
     >>> layer = OnlineNorm(2, alpha_fwd=0.9, compensation="none")
     >>> layer.forward([[1.0, 2.0], [1.0, -2.0]]).round(3)
     array([[ 1.   ,  2.   ],
-           [ 0.904, -1.96 ]])
+           [ 0.905, -1.96 ]])
     >>> layer.backward([[1.0, 0.0], [0.0, 1.0]]).round(3)
     array([[ 1.   ,  0.   ],
-           [-0.018,  0.891]])
+           [-0.019,  0.891]])
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import Stream
 from streamnorm.engine.streams import Streams
-from streamnorm.errors import StaleSequence, StreamnormError
+from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 HEAVY = 10_000
@@ -137,6 +137,9 @@ class Service:
 
         `pointers` name the readings' places in errors.
         """
+        if len(readings) > self.limits.max_rows:
+            detail = f"there are {len(readings)} readings, the limit (max_rows) is {self.limits.max_rows}"
+            raise LimitExceeded("max_rows", detail)
         now = self.clock()
         rows: dict[str, list[int]] = {}
         for row, (stream_id, _) in enumerate(readings):

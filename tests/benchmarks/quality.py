@@ -116,13 +116,10 @@ def run_adaptive(xs: Array, noise: float) -> Iterator[Run]:
     """Run a sensor through `adaptive`, and note each reading's density in its mixture."""
     result, mixture = Run("adaptive"), Run("adaptive, its mixture")
     state = [0.0] * adaptive.SIZE
-    bank = slice(0, adaptive.TRUST)
-    trust = slice(adaptive.TRUST, adaptive.MIXTURE)
     logs = []
     for x in xs.tolist():
         mean, std = adaptive.spread((), state, 0)
-        _, means, variances = np.array(state[bank]).reshape(-1, 3).T
-        shares = np.array(state[trust])
+        _, means, variances, shares = np.array(state[: adaptive.MIXTURE]).reshape(-1, adaptive.STRIDE).T
         parts = log_normal(x, means, variances + noise) + np.log(np.maximum(shares, LEAST))
         logs.append(parts.max() + np.log(np.exp(parts - parts.max()).sum()))
         result.add(adaptive.step(x, 0.0, 1.0, 1.0, math.inf, (), state, 0)[0], mean, std * std)

@@ -104,6 +104,17 @@ def test_a_block_whose_answer_is_cut_off_is_applied_once(service: Service) -> No
         assert (block.replayed, block.recomputed, stream.info().count) == (True, False, 40)
 
 
+def test_numbered_readings_of_many_streams_whose_answer_is_cut_off_are_applied_once(service: Service) -> None:
+    names = ("many-a", "many-b")
+    readings = [{"stream": name, "values": row, "seq": n} for n, row in enumerate(READINGS, 1) for name in names]
+    with Proxy(service.port) as proxy, Client(proxy.url) as client:
+        client.health()
+        proxy.cut(1)
+        answers = client.bulk(readings)
+        counts = [client.stream(name).info().count for name in names]
+    assert (len(answers), answers[-1].replayed, counts) == (80, True, [40, 40])
+
+
 def test_an_unnumbered_reading_whose_answer_is_cut_off_is_told_and_not_sent_again(service: Service) -> None:
     with Proxy(service.port) as proxy, Client(proxy.url) as client:
         stream = client.stream("cut-unnumbered")

@@ -5,7 +5,17 @@ from __future__ import annotations
 import streamnorm_client
 
 CLIENTS = {"AsyncClient", "AsyncStream", "Client", "Stream"}
-ANSWERS = {"Answer", "Block", "Configured", "Denormalized", "Health", "Normalized", "StreamInfo"}
+ANSWERS = {
+    "Answer",
+    "Block",
+    "Configured",
+    "Denormalized",
+    "FeatureProfile",
+    "Health",
+    "Normalized",
+    "Profile",
+    "StreamInfo",
+}
 ERRORS = {
     "BodyTooLarge",
     "CannotInvert",

@@ -81,16 +81,16 @@ def adaptive(xs: Array) -> Array:
     """Give the z-scores of the bank of horizons, trust in logarithms, all horizons at once."""
     bank = [online(xs, 2.0**k) for k in range(4, 15)]
     means, variances = (np.stack(part, axis=1) for part in zip(*bank, strict=True))
-    horizons = len(bank)
-    trust = np.full(horizons, 1.0 / horizons)
+    prior = 2.0 ** np.arange(len(bank)) / 2047.0
+    trust = prior
     ys = np.zeros(len(xs))
     mixed = 0.0
     for i, x in enumerate(xs):
         if mixed > 0.0:
-            u = variances[i - 1] / mixed + 1 / 32
-            log_trust = np.log(trust) - np.log(u) / 2 - 3.5 * np.log1p((x - means[i - 1]) ** 2 / (6 * mixed * u))
+            u = variances[i - 1] / mixed + 1 / 128
+            log_trust = np.log(trust) - np.log(u) / 2 - 4.5 * np.log1p((x - means[i - 1]) ** 2 / (8 * mixed * u))
             trust = np.exp(log_trust - log_trust.max())
-            trust = (1 - 2**-16) * trust / trust.sum() + 2**-16 / horizons
+            trust = (1 - 2**-13) * trust / trust.sum() + 2**-13 * prior
         w = trust**2 / (trust**2).sum()
         mean = (w * means[i]).sum()
         mixed = float((w * (variances[i] + (means[i] - mean) ** 2)).sum())

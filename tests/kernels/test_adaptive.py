@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.kernels.adaptive import ADAPTIVE, HORIZONS, SIZE, TRUST
+from streamnorm.kernels.adaptive import ADAPTIVE, MIXTURE, SIZE, STRIDE, TRUST
 from tests.kernels import naive
 from tests.kernels.running import compiled, interpreted
 
@@ -161,4 +161,4 @@ def test_merging_into_nothing_gives_the_other() -> None:
 
 def test_merged_trust_is_still_shares_of_one() -> None:
     a, b = (learnt(np.random.default_rng(seed).normal(size=300)) for seed in (0, 1))
-    assert sum(merged(a, b)[TRUST : TRUST + HORIZONS]) == pytest.approx(1.0)
+    assert sum(merged(a, b)[TRUST:MIXTURE:STRIDE]) == pytest.approx(1.0)

@@ -12,8 +12,10 @@ from streamnorm_client._answers import (
     Block,
     Configured,
     Denormalized,
+    FeatureProfile,
     Health,
     Normalized,
+    Profile,
     StreamInfo,
 )
 from streamnorm_client._async_client import AsyncClient, AsyncStream
@@ -63,6 +65,7 @@ __all__ = [
     "ConnectionFailed",
     "Denormalized",
     "Fault",
+    "FeatureProfile",
     "Forbidden",
     "Health",
     "InternalError",
@@ -78,6 +81,7 @@ __all__ = [
     "NotAcceptable",
     "NotFound",
     "Problem",
+    "Profile",
     "StaleSequence",
     "StoreUnavailable",
     "Stream",

@@ -92,6 +92,42 @@ class StreamInfo(Answer):
 
 
 @dataclass(frozen=True, **SLOTS)
+class FeatureProfile(Answer):
+    """What the service knows of one feature.
+
+    `kind` is warming, constant, stuck, two-level, rarely-active, drifting or continuous. `mean`, `std`, `min`, `max`
+    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None where
+    there is nothing to tell.
+    """
+
+    count: int
+    missing: int
+    mean: float | None
+    std: float | None
+    weight: float
+    min: float | None
+    max: float | None
+    last: float | None
+    skew: float | None
+    kurtosis: float | None
+    kind: str
+
+
+@dataclass(frozen=True, **SLOTS)
+class Profile(Answer):
+    """What the service knows of each feature of a stream."""
+
+    stream: str
+    features: dict[str, FeatureProfile]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Profile:
+        """Make the profile of every feature."""
+        known = {name: FeatureProfile.from_json(feature) for name, feature in data["features"].items()}
+        return cls(data["stream"], known)
+
+
+@dataclass(frozen=True, **SLOTS)
 class Configured(StreamInfo):
     """The stream after a change of its configuration; `restarted`: its statistics began anew, for this `reason`."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, StreamInfo
+    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
 
 T = TypeVar("T")
 
@@ -154,6 +154,10 @@ class AsyncStream:
     async def info(self) -> StreamInfo:
         """Like `Stream.info`."""
         return await self._run(self._steps.asking(_calls.info(self.id)))
+
+    async def profile(self) -> Profile:
+        """Like `Stream.profile`."""
+        return await self._run(self._steps.asking(_calls.profile(self.id)))
 
     async def snapshot(self) -> dict[str, Any]:
         """Like `Stream.snapshot`."""

@@ -18,6 +18,7 @@ from streamnorm_client._answers import (
     Health,
     Normalized,
     Page,
+    Profile,
     StreamInfo,
 )
 from streamnorm_client._errors import Problem, UnexpectedAnswer, problem
@@ -178,6 +179,11 @@ def configure(stream: str, config: Mapping[str, Any]) -> Call[Configured]:
 def info(stream: str) -> Call[StreamInfo]:
     """Read a stream's configuration and counters."""
     return Call("GET", stream_path(stream), StreamInfo.from_json)
+
+
+def profile(stream: str) -> Call[Profile]:
+    """Read what is known of a stream's features."""
+    return Call("GET", f"{stream_path(stream)}/profile", Profile.from_json)
 
 
 def delete(stream: str) -> Call[None]:

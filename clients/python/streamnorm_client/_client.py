@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, StreamInfo
+    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
 
 T = TypeVar("T")
 
@@ -184,6 +184,10 @@ class Stream:
     def info(self) -> StreamInfo:
         """Read the stream's configuration and counters."""
         return self._run(self._steps.asking(_calls.info(self.id)))
+
+    def profile(self) -> Profile:
+        """Read what the service knows of each feature, and what kind of sensor it takes it for."""
+        return self._run(self._steps.asking(_calls.profile(self.id)))
 
     def snapshot(self) -> dict[str, Any]:
         """Export the stream's whole state as plain JSON data."""

@@ -3,12 +3,12 @@
 The handle of a stream numbers its readings, and the service remembers the last number it applied. The rules:
 
 1. The first number follows the service's `last_seq`; a stream that does not exist, or was never numbered, starts at 1.
-2. A retry carries the number of the first attempt. The service answers a number that it applied last from memory.
+2. A retry carries the number of the first attempt. The service gives the first answer again.
 3. A number is used up when it is sent, so a reading whose fate is unknown leaves at worst a gap, which the service
    tells. After a reading that was certainly not applied (refused, or never sent) the service is asked again.
-4. A first attempt that is called stale, is answered as a replay, or is refused as invalid where the service's `last_seq`
-   has reached its number (so a replay with other features is), met a number that somebody else used. The handle
-   numbers anew after the service's `last_seq` and sends again.
+4. A first attempt that is called stale, is answered as a replay, or is refused as invalid where the service's
+   `last_seq` has reached its number (so a replay with other features is), met a number that somebody else used. The
+   handle numbers anew after the service's `last_seq` and sends again.
 5. A doubtful reading (an earlier attempt may have arrived) that is called stale was applied if the service's `last_seq`
    is its own number: only its answer is lost, and is computed again without learning. If the service is further
    on, somebody else writes to the stream too, and StaleSequence is raised: sending again might apply it twice.
@@ -108,7 +108,7 @@ def send_next(sending: Sending[AnswerT], numbering: Numbering, info: Call[Stream
 def _renumber(
     error: StreamnormError, first: int, numbering: Numbering, info: Call[StreamInfo], retries: int
 ) -> Steps[None]:
-    """Number anew if the error comes of somebody else's use of the number; raise it if not."""
+    """Renumber if the error comes of somebody else's use of the number; else raise it."""
     if isinstance(error, StaleSequence):
         numbering.learn(error.last_seq)
     elif not error.maybe_applied:

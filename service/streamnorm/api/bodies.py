@@ -13,7 +13,7 @@ from streamnorm.api.problems import Refused
 from streamnorm.api.schemas import ReadingBody
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Reading, escaped, reading
-from streamnorm.errors import Fault, InvalidReading
+from streamnorm.errors import Fault, InvalidInput, InvalidReading
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -54,26 +54,27 @@ def accepted(request: Request, default: str, *offered: str) -> str:
     raise Refused("not-acceptable", f"the answer is given as {' or '.join(offered)}, not as {header}")
 
 
-def json(data: bytes, where: str = "the body") -> Any:
-    """Parse JSON; NaN, infinities and numbers beyond float64 are no JSON."""
+def json(data: bytes | str, line: int = 0) -> Any:
+    """Parse JSON, perhaps of one line of many; NaN, infinities and numbers beyond float64 are no JSON."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise Refused("malformed-json", f"{where} is not JSON: {error}") from None
+        place = f"line {line or error.lineno}, column {error.colno}"
+        raise Refused("malformed-json", f"the body is not JSON: {error.msg}: {place}") from None
 
 
-async def json_object(request: Request, limit: int) -> dict[str, Any]:
-    """Read a JSON object."""
+async def json_object(request: Request, limit: int, wrong: type[InvalidInput] = InvalidReading) -> dict[str, Any]:
+    """Read a JSON object; `wrong` is what anything else is."""
     media_type(request, JSON)
     data = json(await raw(request, limit))
     if not isinstance(data, dict):
-        raise InvalidReading.at("", "the body must be an object")
+        raise wrong.at("", "the body must be an object")
     return data
 
 
 def lines(data: bytes) -> list[Any]:
     """Parse NDJSON: a value a line; empty lines are passed over."""
-    found = [json(line, f"line {at}") for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    found = [json(line, at) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not found:
         raise InvalidReading.at("", "the body must hold at least one line")
     return found

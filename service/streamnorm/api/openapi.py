@@ -1,7 +1,9 @@
-"""What the OpenAPI pages say of bodies that the routes read themselves."""
+"""What the OpenAPI pages say of bodies that the routes read themselves, and of problems; with examples."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -9,47 +11,41 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from streamnorm.api import schemas
+from streamnorm.api import examples
 from streamnorm.api.bodies import JSON, NDJSON
 from streamnorm.api.problems import MEDIA_TYPE
 from streamnorm.api.schemas import ProblemBody
-from streamnorm.engine.config import CONFIGURATIONS
-from streamnorm.engine.snapshot import Snapshot
 
 Models = type[BaseModel] | tuple[type[BaseModel], ...]
 REF: Final = "#/components/schemas/{model}"
-PROBLEMS = {
-    400: "The body is not JSON",
-    404: "There is no such stream",
-    406: "The answer cannot be given in a media type asked for",
-    409: "It conflicts with what was applied before",
-    413: "The body is too large",
-    415: "The body's media type is not taken here",
-    422: "The request is wrong; `errors` names the places",
-    503: "The state cannot be kept now",
-}
+BODY_PROBLEMS: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
 
 
 def described(
-    body: Models | None, answer: type[BaseModel] | None, *statuses: int, created: bool = False, lines: Any = None
+    body: Models | None,
+    answer: type[BaseModel] | None,
+    *problems: str,
+    created: bool = False,
+    lines: tuple[type[BaseModel], type[BaseModel]] | None = None,
 ) -> dict[str, Any]:
-    """Describe a route: what it takes, what it answers, and its problems."""
-    every = {*statuses, 422, 503} | ({400, 413, 415} if body else set())
-    problem = {MEDIA_TYPE: {"schema": _ref(ProblemBody)}}
-    responses: dict[int | str, dict[str, Any]] = {
-        status: {"description": PROBLEMS[status], "content": problem} for status in sorted(every)
-    }
+    """Describe a route: what it takes, what it answers, and its problems by their slugs.
+
+    `lines` are what a line of the body and of the answer is where the call also takes NDJSON.
+    """
+    responses: dict[int | str, dict[str, Any]] = {}
+    for slug in (*(BODY_PROBLEMS if body else ()), *problems):
+        example = examples.PROBLEMS[slug]
+        found = responses.setdefault(example["status"], {"description": HTTPStatus(example["status"]).phrase})
+        content = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
+        content[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
     if answer:
-        content = {JSON: {"schema": _ref(answer)}} | ({NDJSON: {"schema": {"type": "string"}}} if lines else {})
-        responses[200] = {"description": "Done", "content": content}
+        responses[200] = {"description": "Done", "content": _content((answer,), lines and lines[1])}
         if created:
-            responses[201] = {"description": "Made", "content": content}
+            responses[201] = responses[200] | {"description": "Made"}
     extra: dict[str, Any] = {}
     if body:
-        media: dict[str, Any] = {JSON: {"schema": _any(_all(body))}}
-        if lines:
-            media[NDJSON] = {"schema": {"type": "string", "description": f"a {lines.__name__} a line"}}
-        extra["requestBody"] = {"required": True, "content": media}
+        models = body if isinstance(body, tuple) else (body,)
+        extra["requestBody"] = {"required": True, "content": _content(models, lines and lines[0])}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 
@@ -57,23 +53,38 @@ def schema(app: FastAPI) -> dict[str, Any]:
     """Give the service's OpenAPI document."""
     if not app.openapi_schema:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        models: set[type[BaseModel]] = {Snapshot, *CONFIGURATIONS.values()}
-        models |= {
-            found for found in vars(schemas).values() if isinstance(found, type) and issubclass(found, BaseModel)
-        }
-        _, definitions = models_json_schema([(model, "validation") for model in models - {BaseModel}], ref_template=REF)
+        worked = examples.worked()
+        models: list[type[BaseModel]] = [*worked, ProblemBody]
+        _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
         document["components"] = {"schemas": definitions["$defs"]}
+        values: dict[str, Any] = {}
+        for model, value in worked.items():
+            name = model.__name__
+            values |= {name: value, f"{name}Lines": examples.lines([value])}
+            document["components"]["schemas"][f"{name}Lines"] = {
+                "type": "string",
+                "description": f"NDJSON: a {name} a line",
+            }
+        for media in _media(document["paths"]):
+            names = [found["$ref"].rpartition("/")[2] for found in media["schema"].get("anyOf", [media["schema"]])]
+            media.setdefault("examples", {name: {"value": values[name]} for name in names if name in values})
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _all(models: Models | None) -> tuple[type[BaseModel], ...]:
-    return () if models is None else models if isinstance(models, tuple) else (models,)
+def _media(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find what is said of every body, answer and problem, where it refers to a model."""
+    for path in paths.values():
+        for call in path.values():
+            for said in (call.get("requestBody", {}), *call["responses"].values()):
+                yield from (media for media in said.get("content", {}).values() if "example" not in media)
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": REF.format(model=model.__name__)}
+def _content(models: tuple[type[BaseModel], ...], line: type[BaseModel] | None) -> dict[str, Any]:
+    refs = [_ref(model.__name__) for model in models]
+    content = {JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
+    return content | ({NDJSON: {"schema": _ref(f"{line.__name__}Lines")}} if line else {})
 
 
-def _any(models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
-    return _ref(models[0]) if len(models) == 1 else {"oneOf": [_ref(model) for model in models]}
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": REF.format(model=name)}

@@ -10,8 +10,10 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from streamnorm import errors
+from streamnorm.engine.reading import escaped
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +21,12 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Refused(Exception):
-    """A request that cannot be taken for reasons of HTTP: its body, its media type."""
+    """A request that cannot be taken for reasons of HTTP: its body, its media type, its parameters."""
 
-    def __init__(self, slug: str, detail: str) -> None:
+    def __init__(self, slug: str, detail: str, faults: tuple[errors.Fault, ...] = ()) -> None:
         super().__init__(detail)
         self.slug = slug
+        self.faults = faults
 
 
 class Kind(NamedTuple):
@@ -34,13 +37,11 @@ class Kind(NamedTuple):
     title: str
 
 
-INVALID_REQUEST = Kind("invalid-request", 422, "A parameter of the request is wrong")
 INTERNAL = Kind("internal-error", 500, "The service failed")
 KINDS = {
     kind.slug: kind
     for kind in (
-        INVALID_REQUEST,
-        INTERNAL,
+        Kind("invalid-request", 422, "A parameter of the request is wrong"),
         Kind("malformed-json", 400, "The body is not the JSON it claims to be"),
         Kind("body-too-large", 413, "The body is larger than the limit"),
         Kind("unsupported-media-type", 415, "The body's media type is not one this call takes"),
@@ -60,25 +61,30 @@ TABLE: dict[type[errors.StreamnormError], Kind] = {
 }
 
 
-def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
-    """Answer with a problem."""
-    body = {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
-    return Response(orjson.dumps(body), kind.status, headers, MEDIA_TYPE)
+def problem(kind: Kind, detail: str, **members: Any) -> dict[str, Any]:
+    """Give a problem as plain data."""
+    return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
 
 
 def of(error: errors.StreamnormError | Refused) -> tuple[Kind, dict[str, Any]]:
-    """Find the kind of problem an error is, and the members it adds."""
+    """Find what kind of problem an error is, and tell it."""
     if isinstance(error, Refused):
-        return KINDS[error.slug], {}
-    kind = next(TABLE[base] for base in type(error).__mro__ if base in TABLE)
+        kind = KINDS[error.slug]
+    else:
+        kind = next(TABLE[base] for base in type(error).__mro__ if base in TABLE)
     members: dict[str, Any] = {}
-    if isinstance(error, errors.InvalidInput) and error.faults:
+    if isinstance(error, (errors.InvalidInput, Refused)) and error.faults:
         members["errors"] = [fault._asdict() for fault in error.faults]
     if isinstance(error, errors.StaleSequence):
         members["last_seq"] = error.last_seq
     if isinstance(error, errors.LimitExceeded):
         members["limit"] = error.limit
-    return kind, members
+    return kind, problem(kind, str(error), **members)
+
+
+def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """Answer with a problem."""
+    return Response(orjson.dumps(body), body["status"], headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -86,32 +92,38 @@ def install(app: FastAPI) -> None:
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, (errors.StreamnormError, Refused))  # noqa: S101 - what it is registered for
-        kind, members = of(error)
+        kind, body = of(error)
         request.app.state.context.metrics.refusals.labels(kind.slug).inc()
-        headers = {"Retry-After": "1"} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-        return problem(kind, str(error), headers, **members)
+        return answer(body, {"Retry-After": "1"} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        request.app.state.context.metrics.refusals.labels(INVALID_REQUEST.slug).inc()
-        faults = [{"pointer": "/" + "/".join(map(str, item["loc"])), "detail": item["msg"]} for item in error.errors()]
-        detail = "; ".join(f"{fault['pointer']}: {fault['detail']}" for fault in faults)
-        return problem(INVALID_REQUEST, detail, errors=faults)
+        faults = tuple(
+            errors.Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), item["msg"])
+            for item in error.errors()
+        )
+        detail = "; ".join(f"{pointer}: {what}" for pointer, what in faults)
+        return await known(request, Refused("invalid-request", detail, faults))
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         status = HTTPStatus(error.status_code)
-        slug = status.phrase.lower().replace(" ", "-")
-        request.app.state.context.metrics.refusals.labels(slug).inc()
-        kind = Kind(slug, status, status.phrase.capitalize())
-        return problem(kind, f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
+        kind = Kind(status.phrase.lower().replace(" ", "-"), status, status.phrase.capitalize())
+        request.app.state.context.metrics.refusals.labels(kind.slug).inc()
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        return answer(problem(kind, detail), dict(error.headers or {}))
+
+    async def gone(request: Request, _: Exception) -> Response:
+        request.app.state.context.metrics.refusals.labels("client-gone").inc()
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return problem(INTERNAL, "The log of the service has the details.")
+        return answer(problem(INTERNAL, "The log of the service has the details."))
 
     app.add_exception_handler(errors.StreamnormError, known)
     app.add_exception_handler(Refused, known)
     app.add_exception_handler(RequestValidationError, parameters)
     app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, unknown)

@@ -28,11 +28,14 @@ from streamnorm.engine.table import table
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
+#: what can be wrong with readings, wherever they come in
+PROBLEMS = ("invalid-reading", "invalid-request", "limit-exceeded", "stale-sequence", "store-unavailable")
+
 Learn = Annotated[bool, Query(description="false: normalize only, and leave the statistics as they are")]
 Stats = Annotated[bool, Query(description="true: answer with each feature's mean and std too")]
 
 
-@router.post("/streams/{stream_id}/readings", **described(ReadingBody, ReadingAnswer, 404, 409))
+@router.post("/streams/{stream_id}/readings", **described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS))
 async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
@@ -43,7 +46,10 @@ async def observe(
     return bodies.encoded(answers.of_reading(stream_id, one, await call(stream_id, one, stats=stats)))
 
 
-@router.post("/streams/{stream_id}/denormalize", **described(ValuesBody, ValuesAnswer, 404))
+@router.post(
+    "/streams/{stream_id}/denormalize",
+    **described(ValuesBody, ValuesAnswer, "stream-not-found", "cannot-invert", "invalid-reading", "invalid-request"),
+)
 async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Turn normalized values back into the sensor's units, by today's statistics."""
     body = bodies.checked(ValuesBody, await bodies.json_object(request, ctx.max_reading_bytes))
@@ -52,7 +58,17 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
     return bodies.encoded({"stream": stream_id, "values": answers.shaped(one, values)})
 
 
-@router.post("/streams/{stream_id}/bulk", **described(BlockBody, BlockAnswerBody, 404, 406, 409, lines=ReadingBody))
+@router.post(
+    "/streams/{stream_id}/bulk",
+    **described(
+        BlockBody,
+        BlockAnswerBody,
+        "stream-not-found",
+        "not-acceptable",
+        *PROBLEMS,
+        lines=(ReadingBody, ReadingAnswer),
+    ),
+)
 async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True) -> Response:
     """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
@@ -67,7 +83,10 @@ async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn
     return bodies.encoded(answers.of_block(stream_id, block, await call(stream_id, block)))
 
 
-@router.post("/bulk", **described(ReadingsBody, ReadingsAnswer, 406, 409, lines=StreamReadingBody))
+@router.post(
+    "/bulk",
+    **described(ReadingsBody, ReadingsAnswer, "not-acceptable", *PROBLEMS, lines=(StreamReadingBody, ReadingAnswer)),
+)
 async def observe_many(ctx: Ctx, request: Request) -> Response:
     """Observe readings of many streams, in order within each stream; a bad one refuses them all."""
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)

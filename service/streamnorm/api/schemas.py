@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from streamnorm.engine.limits import LARGEST_SEQ
+from streamnorm.engine.profile import FeatureProfile
 
 NUMBER = {"type": ["number", "null"]}
 VALUE: dict[str, Any] = {
@@ -165,6 +166,13 @@ class StreamInfo(BaseModel):
     config: dict[str, Any] = Field(examples=[{"method": "online", "horizon": 1000.0, "warmup": 32}])
     created: datetime
     updated: datetime
+
+
+class StreamProfile(BaseModel):
+    """What is known of each feature of a stream."""
+
+    stream: str
+    features: dict[str, FeatureProfile]
 
 
 class ConfiguredStream(StreamInfo):

@@ -27,7 +27,7 @@ async def healthz() -> Response:
     return encoded({"status": "ok"})
 
 
-@router.get("/readyz", **described(None, Health))
+@router.get("/readyz", **described(None, Health, "store-unavailable"))
 async def readyz(ctx: Ctx) -> Response:
     """Tell whether readings can be taken and kept."""
     if not ctx.serving:
@@ -36,7 +36,16 @@ async def readyz(ctx: Ctx) -> Response:
     return encoded({"status": "ok"})
 
 
-@router.get("/metrics", response_class=Response)
+TEXT = {"type": "string"}
+METRICS = "# HELP streamnorm_readings_total Readings observed.\n# TYPE streamnorm_readings_total counter\n"
+METRICS += "streamnorm_readings_total 1234.0\n"
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Done", "content": {"text/plain": {"schema": TEXT, "example": METRICS}}}},
+)
 async def metrics(ctx: Ctx) -> Response:
     """Give the counters in Prometheus' text format."""
     return Response(ctx.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -9,19 +9,22 @@ from fastapi import APIRouter, Query, Request, Response
 from streamnorm.api import answers, bodies
 from streamnorm.api.context import Ctx, StreamId
 from streamnorm.api.openapi import described
-from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage
+from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
 from streamnorm.engine import snapshot
 from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.profile import profile
 from streamnorm.engine.snapshot import Snapshot
-from streamnorm.errors import StreamNotFound
+from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
+#: what can go wrong where a stream must be there
+FOUND = ("stream-not-found", "invalid-request", "store-unavailable")
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
 
 
-@router.get("", **described(None, StreamPage))
+@router.get("", **described(None, StreamPage, "invalid-request", "store-unavailable"))
 async def list_streams(
     ctx: Ctx,
     prefix: Annotated[str, Query(description="only ids that start with it")] = "",
@@ -34,7 +37,7 @@ async def list_streams(
     return bodies.encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
 
 
-@router.get("/{stream_id}", **described(None, StreamInfo, 404))
+@router.get("/{stream_id}", **described(None, StreamInfo, *FOUND))
 async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     """Describe a stream: its configuration and counters."""
     return bodies.encoded(
@@ -42,10 +45,20 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     )
 
 
-@router.put("/{stream_id}", **described(tuple(CONFIGURATIONS.values()), ConfiguredStream, created=True))
+@router.put(
+    "/{stream_id}",
+    **described(
+        tuple(CONFIGURATIONS.values()),
+        ConfiguredStream,
+        "invalid-configuration",
+        "invalid-request",
+        "store-unavailable",
+        created=True,
+    ),
+)
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Create or reconfigure a stream; what is not named takes the service's default."""
-    config = await bodies.json_object(request, ctx.max_reading_bytes)
+    config = await bodies.json_object(request, ctx.max_reading_bytes, InvalidConfiguration)
     ctx.service.configuration(config)
     try:
         await ctx.service.streams.read(stream_id, lambda _: None)
@@ -57,34 +70,56 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
     return bodies.encoded(answers.of_stream(stream_id, stream) | restarted, status)
 
 
-@router.delete("/{stream_id}", status_code=204, **described(None, None, 404))
+@router.delete("/{stream_id}", status_code=204, **described(None, None, *FOUND))
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget a stream."""
     await ctx.service.streams.delete(stream_id)
     return Response(status_code=204)
 
 
-@router.post("/{stream_id}/reset", **described(None, StreamInfo, 404))
+@router.get("/{stream_id}/profile", **described(None, StreamProfile, *FOUND))
+async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Tell what is known of each feature, and what kind of sensor it looks like."""
+    features = await ctx.service.streams.read(stream_id, profile)
+    return bodies.encoded({"stream": stream_id, "features": features})
+
+
+@router.post("/{stream_id}/reset", **described(None, StreamInfo, *FOUND))
 async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget the statistics; the configuration and the numbering stay."""
     return bodies.encoded(answers.of_stream(stream_id, await ctx.service.reset(stream_id)))
 
 
-@router.get("/{stream_id}/snapshot", **described(None, Snapshot, 404))
+@router.get("/{stream_id}/snapshot", **described(None, Snapshot, *FOUND))
 async def export(ctx: Ctx, stream_id: StreamId) -> Response:
     """Export a stream's whole state."""
     return bodies.encoded(await ctx.service.streams.read(stream_id, snapshot.export))
 
 
-@router.put("/{stream_id}/snapshot", **described(Snapshot, StreamInfo, created=True))
+@router.put(
+    "/{stream_id}/snapshot",
+    **described(
+        Snapshot,
+        StreamInfo,
+        "invalid-snapshot",
+        "invalid-request",
+        "limit-exceeded",
+        "store-unavailable",
+        created=True,
+    ),
+)
 async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Put an exported state in place of the stream's, or make a stream of it."""
-    stream, made = await ctx.service.restore(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    stream, made = await ctx.service.restore(stream_id, data)
     return bodies.encoded(answers.of_stream(stream_id, stream), 201 if made else 200)
 
 
-@router.post("/{stream_id}/merge", **described(Snapshot, StreamInfo, 404, 409))
+@router.post(
+    "/{stream_id}/merge",
+    **described(Snapshot, StreamInfo, "invalid-snapshot", "cannot-merge", "limit-exceeded", *FOUND),
+)
 async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Merge an exported state in, as if its readings had been observed here too."""
-    stream = await ctx.service.merge(stream_id, await bodies.json_object(request, ctx.max_block_bytes))
-    return bodies.encoded(answers.of_stream(stream_id, stream))
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.merge(stream_id, data)))

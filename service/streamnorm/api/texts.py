@@ -25,26 +25,29 @@ def usual_reading(body: Any) -> Reading | None:
     values, timestamp, seq = body.get("values"), body.get("timestamp"), body.get("seq")
     if len(body) != 1 + (timestamp is not None) + (seq is not None) or values.__class__ is not dict or not values:
         return None
-    if seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ):
+    numbers = list(values.values())
+    if not _floats(numbers) or (seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ)):
         return None
     if timestamp is not None:
         try:
             timestamp = seconds(timestamp)
         except ValueError:
             return None
-    numbers = list(values.values())
+    return Reading(tuple(values), numbers, False, timestamp, seq)  # noqa: FBT003 - named, it takes twice as long
+
+
+def _floats(numbers: list[Any]) -> bool:
+    """Turn whole numbers and nulls into floats, in place; tells whether there is nothing else."""
     for place, number in enumerate(numbers):
         kind = number.__class__
-        if kind is float:
-            if not -LARGEST_VALUE <= number <= LARGEST_VALUE:
-                return None
-        elif kind is int and -LARGEST_VALUE <= number <= LARGEST_VALUE:
-            numbers[place] = float(number)
+        if (kind is float or kind is int) and -LARGEST_VALUE <= number <= LARGEST_VALUE:
+            if kind is int:
+                numbers[place] = float(number)
         elif number is None:
             numbers[place] = math.nan
         else:
-            return None
-    return Reading(tuple(values), numbers, False, timestamp, seq)  # noqa: FBT003 - named, it takes twice as long
+            return False
+    return True
 
 
 class Parser:
@@ -54,27 +57,22 @@ class Parser:
         self._limits = limits
         self._stream_id = stream_id
 
-    def __call__(self, text: bytes | str, where: str = "the body", pointer: str = "") -> tuple[str, Reading]:
-        """Make a reading; `where` and `pointer` tell its place in errors.
+    def __call__(self, text: bytes | str, line: int = 0, pointer: str = "") -> tuple[str, Reading]:
+        """Make a reading; `line` and `pointer` tell its place in errors.
 
         Raises:
             Refused: it is no JSON.
             InvalidReading: naming every wrong place.
 
         """
-        body = bodies.json(text, where)
+        body = bodies.json(text, line)
         if self._stream_id is not None:
-            usual = usual_reading(body)
-            return self._stream_id, usual or self._checked(ReadingBody, body, pointer)
+            return self._stream_id, usual_reading(body) or self._checked(ReadingBody, body, pointer)
         stream_id = body.pop("stream", None) if body.__class__ is dict else None
-        if stream_id.__class__ is str and _STREAM_ID.match(stream_id):
-            usual = usual_reading(body)
-            if usual is not None:
-                return stream_id, usual
-        if stream_id is not None:
-            body["stream"] = stream_id
-        checked = bodies.checked(StreamReadingBody, body, pointer)
-        return checked.stream, bodies.to_reading(checked, self._limits, pointer)
+        if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+            return stream_id, usual_reading(body) or self._checked(ReadingBody, body, pointer)
+        bodies.checked(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, pointer)
+        raise AssertionError("a stream's id was taken for wrong")
 
     def _checked(self, model: type[ReadingBody], body: Any, pointer: str) -> Reading:
         return bodies.to_reading(bodies.checked(model, body, pointer), self._limits, pointer)

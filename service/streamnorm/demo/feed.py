@@ -57,6 +57,7 @@ def feed(console: Console, url: str | None, found: list[Source], counter: Iterat
             tables = {}
             for source in found:
                 raw = next(source.readings)
-                answer = client.stream(source.stream).observe(raw, stats=True)
-                tables[source.stream] = table(answer, raw, source.units)
+                stream = client.stream(source.stream)
+                answer = stream.observe(raw, stats=True)
+                tables[source.stream] = table(answer, raw, source.units, stream.profile())
             show(tables)

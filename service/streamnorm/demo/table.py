@@ -11,10 +11,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from streamnorm_client import Normalized
+from streamnorm_client import Normalized, Profile
 
-GAUGE = 11  # characters: so the table fits into 80
-GAUGE_ENDS = 3.0  # standard deviations
 FRAMES_PER_SECOND = 10
 SECONDS_BETWEEN_PLAIN_TABLES = 5.0
 
@@ -22,34 +20,22 @@ Tables = Mapping[str, Table]
 Show = Callable[[Tables], None]
 
 
-def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str]) -> Table:
-    """Draw a reading: each sensor's value, and what became of it."""
+def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str], profile: Profile) -> Table:
+    """Draw a reading: each sensor's value, what became of it, and what kind of sensor it looks like."""
     state = "" if answer.ready else ", still warming up"
     title = f"{answer.stream}: {answer.count} readings{state}"
-    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     grid.add_column("sensor", min_width=11)
-    for name, width in (("raw", 15), ("normalized", 10)):
+    for name, width in (("raw", 13), ("normalized", 10)):
         grid.add_column(name, justify="right", min_width=width)
-    grid.add_column(f"{-GAUGE_ENDS:+.0f} … {GAUGE_ENDS:+.0f}", justify="center", no_wrap=True)
     for name in ("mean", "std"):
-        grid.add_column(name, justify="right", min_width=10)
+        grid.add_column(name, justify="right", min_width=8, no_wrap=True)
+    grid.add_column("kind", no_wrap=True)
     for name, x in raw.items():
         y = answer.values[name]
-        statistics = (f"{answer.mean[name]:.6g}", f"{answer.std[name]:.4g}")
-        grid.add_row(name, f"{x:.6g} {units[name]:<4}", f"{y:+.3f}", gauge(y), *statistics)
+        statistics = (f"{answer.mean[name]:.4g}", f"{answer.std[name]:.3g}")
+        grid.add_row(name, f"{x:.4g} {units[name]}", f"{y:+.3f}", *statistics, profile.features[name].kind)
     return grid
-
-
-def gauge(y: float) -> str:
-    """Draw where a normalized value lies.
-
-    >>> gauge(0.0)
-    '─────●─────'
-    >>> gauge(-99.0)
-    '●──────────'
-    """
-    place = round((max(-GAUGE_ENDS, min(GAUGE_ENDS, y)) / GAUGE_ENDS + 1) / 2 * (GAUGE - 1))
-    return "─" * place + "●" + "─" * (GAUGE - 1 - place)
 
 
 @contextmanager

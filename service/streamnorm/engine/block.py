@@ -14,7 +14,7 @@ from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Answer, Array, Reading, check_seq, check_time
 from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import NO_SEQ, Stream
-from streamnorm.errors import InvalidReading, StaleSequence
+from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     Raises:
         StaleSequence: a row's number was applied before, and the block is not the last one again.
         InvalidReading: naming the row.
+        LimitExceeded: too many rows, or features.
 
     """
     rows = len(block.values)
@@ -62,8 +63,9 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     last_seq: int | None = None
     if block.first_seq is not None:
         last_seq = block.first_seq + rows - 1
+        check_seq(block.first_seq, "/first_seq")
         if block.first_seq <= draft.state[LAST_SEQ]:
-            then = rewound(draft, block.first_seq, last_seq)
+            then = rewound(draft, block.first_seq, last_seq, rows)
             return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
         check_seq(last_seq, "/first_seq")
         gap = _gap(draft, block.first_seq)
@@ -90,11 +92,7 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
     """Normalize a block by today's statistics and learn nothing."""
     _check(stream.plan.kernel, block, now, limits)
-    spreads = np.array([stream.spread(name) for name in block.names]).reshape(-1, 2)
-    mean, std = spreads[:, 0], spreads[:, 1]
-    flat = std == 0.0
-    ys = (block.values - mean) / np.where(flat, 1.0, std)
-    ys[:, flat] = block.values[:, flat] - block.values[:, flat]  # 0, and still NaN where a value is missing
+    ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
     where = stream.layout
     known = [where.starts[where.index[name]] for name in block.names if name in where.index]
     ready = len(known) == len(block.names) and stream.ready(known)
@@ -113,7 +111,7 @@ def observe_readings(
     """
     numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
     if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
-        then = rewound(draft, numbered[0][1], numbered[-1][1])
+        then = rewound(draft, numbered[0][1], numbered[-1][1], len(readings))
         answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
         return [replace(answer, replayed=True) for answer in answers]
     for (_, earlier), (row, later) in pairwise(numbered):
@@ -130,8 +128,8 @@ def observe_readings(
     return answers
 
 
-def rewound(stream: Stream, first_seq: int, last_seq: int) -> Stream:
-    """Give the stream as it was before its last block, where that is the block of these numbers.
+def rewound(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
+    """Give the stream as it was before its last block, where that is the block of these numbers and so many rows.
 
     A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
 
@@ -141,7 +139,12 @@ def rewound(stream: Stream, first_seq: int, last_seq: int) -> Stream:
     """
     last = int(stream.state[LAST_SEQ])
     before = stream.before
-    if before is None or last_seq != last or before[LAST_SEQ] >= first_seq:
+    if (
+        before is None
+        or last_seq != last
+        or before[LAST_SEQ] >= first_seq
+        or stream.state[COUNT] - before[COUNT] != rows
+    ):
         raise StaleSequence(first_seq, last)
     where = stream.layout
     had = (len(before) - HEAD) // where.stride
@@ -161,7 +164,7 @@ def _check(kernel: Kernel, block: Block, now: float, limits: Limits) -> Array:
     if not rows or not columns:
         raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
     if rows > limits.max_rows:
-        raise InvalidReading.at("/values", f"has {rows} rows, the limit (max_rows) is {limits.max_rows}")
+        raise LimitExceeded("max_rows", f"the block has {rows} rows, the limit (max_rows) is {limits.max_rows}")
     if len(block.names) != columns:
         raise InvalidReading.at("/features", f"names {len(block.names)} features, the rows have {columns}")
     if len(set(block.names)) != columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from streamnorm.engine.layout import COUNT, GAP, HEAD, UPDATED, layout
@@ -9,6 +10,8 @@ from streamnorm.errors import CannotMerge
 from streamnorm.kernels import online, profile
 
 if TYPE_CHECKING:
+    from array import array
+
     from streamnorm.engine.limits import Limits
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.stream import Stream
@@ -73,18 +76,31 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     if method.merge is None:
         message = f"the method {method.name!r} cannot merge: its statistics depend on the order of the readings"
         raise CannotMerge(message)
+    other = other.draft()  # where a time constant is used, its weights fade
     theirs = other.layout
     missing = [not other.state[start + profile.COUNT] for start in theirs.starts]
     draft.fit(theirs.names, theirs.shapes, missing, limits)
     for name, at_other in zip(theirs.names, theirs.starts, strict=True):
         at = draft.layout.starts[draft.layout.index[name]]
+        if plan.timed:
+            _meet(plan, draft.state, at, other.state, at_other)
         profile.merge(draft.state, at, other.state, at_other)
         online.merge(plan.p, draft.state, at, other.state, at_other)
         if not method.base:
             method.merge(plan.p, draft.state, at + profile.SIZE, other.state, at_other + profile.SIZE)
-        if plan.timed:
-            end, end_other = at + plan.stride - 1, at_other + plan.stride - 1
-            draft.state[end] = max(draft.state[end], other.state[end_other])
     draft.state[COUNT] += other.state[COUNT]
     draft.touch(now)
     draft.answered = draft.before = None
+
+
+def _meet(plan: Plan, a: array[float], at_a: int, b: array[float], at_b: int) -> None:
+    """Let the older statistics of a feature fade until the time of the younger ones, which becomes block a's."""
+    end_a, end_b = at_a + plan.stride - 1, at_b + plan.stride - 1
+    if not b[at_b + profile.COUNT]:
+        return
+    fade = math.exp(-abs(a[end_a] - b[end_b]) / plan.rule[1])
+    if not a[at_a + profile.COUNT] or a[end_a] < b[end_b]:
+        a[at_a] *= fade
+        a[end_a] = b[end_b]
+    else:
+        b[at_b] *= fade

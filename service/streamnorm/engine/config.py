@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
+from streamnorm.engine.reading import escaped
 from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.kernels import METHODS
 from streamnorm.kernels.method import Parameters
@@ -64,6 +65,8 @@ class Configuration(Parameters):
         if self.horizon is not None and self.time_constant is not None:
             message = "horizon and time_constant exclude each other"
             raise ValueError(message)
+        if self.time_constant is not None and self.method != "online":
+            raise ValueError(f"time_constant belongs to the method online; {self.method} counts readings")
         return self
 
 
@@ -122,7 +125,7 @@ def _fault(item: Mapping[str, Any]) -> Fault:
     if item["type"] == "extra_forbidden":
         detail = "unknown parameter"
     detail = detail.removeprefix("Value error, ")
-    return Fault("".join(f"/{part}" for part in item["loc"]), detail[:1].lower() + detail[1:])
+    return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), detail[:1].lower() + detail[1:])
 
 
 def to_json(config: Configuration) -> dict[str, Any]:

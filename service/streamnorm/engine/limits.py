@@ -14,6 +14,8 @@ DEFAULT_MAX_FEATURES = 4_096
 DEFAULT_MAX_ELEMENTS = 1_048_576
 #: At 8 features a block of 64 MB in float64.
 DEFAULT_MAX_ROWS = 1_000_000
+#: NumPy stops at 64, and nobody counts that far.
+LARGEST_DEPTH = 32
 #: Names are paths or tags, not documents.
 LARGEST_NAME = 128
 #: A day: clocks of devices are wrong by hours (time zones), seldom by more.

@@ -47,7 +47,8 @@ class Plan:
         self.warmup = config.warmup
         self.missing = 0.0 if config.missing == "mean" else math.nan
         self.clamp = config.clamp or math.inf
-        self.compensation = NO_COMPENSATION
+        compensation = self.kernel.method.compensation
+        self.compensation = compensation(self.p) if compensation else NO_COMPENSATION
         self.finishes = bool(
             config.affine or config.clamp or config.missing == "mean" or self.compensation != NO_COMPENSATION
         )

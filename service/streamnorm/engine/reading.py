@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.errors import Fault, InvalidReading
 
 Array = npt.NDArray[np.float64]
@@ -85,7 +85,7 @@ def reading(
     listed = not isinstance(values, dict)
     if isinstance(values, dict):
         names, given = tuple(values), list(values.values())
-    elif isinstance(values, (list, tuple, np.ndarray)):
+    elif isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim):
         names, given = ordinals(len(values)), list(values)
     else:
         raise InvalidReading.at(pointer, "must be an object of features, or an array")
@@ -137,11 +137,11 @@ def check_seq(seq: int, pointer: str = "/seq") -> None:
 def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> Value:
     if value is None:
         return math.nan
-    if isinstance(value, np.ndarray) and not value.ndim:
+    if isinstance(value, (np.generic, np.ndarray)) and not value.ndim:
         value = value.item()
     if isinstance(value, (list, tuple, np.ndarray)):
         return _channel(value, pointer, limits, faults)
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not _is_number(value):
         faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {_shown(value)}"))
         return math.nan
     if not -LARGEST_VALUE <= value <= LARGEST_VALUE and value == value:  # noqa: PLR0124 - NaN is a missing value
@@ -155,6 +155,8 @@ def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -
     if fault is None and not 0 < elements.size <= limits.max_elements:
         detail = f"has {elements.size} elements, a channel has 1 to {limits.max_elements} (max_elements)"
         fault = Fault("", detail)
+    if fault is None and elements.ndim > LARGEST_DEPTH:
+        fault = Fault("", f"is nested {elements.ndim} deep, a channel is at most {LARGEST_DEPTH}")
     if fault is None and np.nanmax(np.abs(elements), initial=0.0) > LARGEST_VALUE:
         fault = Fault("", f"has an element that is not within ±{LARGEST_VALUE:g}")
     if fault is not None:
@@ -167,19 +169,31 @@ def _array(value: object) -> tuple[Array, Fault | None]:
     """Make a float64 array of nested lists, or find the first place that is no number."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         return value.astype(np.float64), None
-    leaves = np.array(value, dtype=object)
-    flat = leaves.ravel().tolist()
+    irregular = Fault("", "must be a regular array: its rows differ in length or depth")
+    try:
+        leaves = np.array(value, dtype=object)
+    except ValueError:  # a list of arrays of several shapes
+        return np.empty(0), irregular
+    flat = [leaf.item() if isinstance(leaf, np.generic) else leaf for leaf in leaves.ravel().tolist()]
     for place, leaf in enumerate(flat):
-        if isinstance(leaf, (list, tuple)):
-            return np.empty(0), Fault("", "must be a regular array: its rows differ in length or depth")
-        if leaf is not None and (isinstance(leaf, bool) or not isinstance(leaf, (int, float))):
+        if isinstance(leaf, (list, tuple, np.ndarray)):
+            return np.empty(0), irregular
+        if leaf is not None and not _is_number(leaf):
             path = "".join(f"/{part}" for part in np.unravel_index(place, leaves.shape))
             return np.empty(0), Fault(path, f"must be a number or null, not {_shown(leaf)}")
     bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _shown(value: object) -> str:
-    text = {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
     longest = 40
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > 4 * longest:  # Python refuses to spell the longest ones
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
     return text if len(text) <= longest else text[:longest] + "…"

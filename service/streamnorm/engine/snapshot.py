@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamnorm.engine.config import configuration
 from streamnorm.engine.layout import CREATED, UPDATED
-from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.plan import plan as plan_of
+from streamnorm.engine.reading import EARLIEST, LATEST, escaped
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import Fault, InvalidConfiguration, InvalidSnapshot
 from streamnorm.kernels import profile
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+#: deviations span twice the largest value, and rounding takes a little more
+_LARGEST = 4.0 * LARGEST_VALUE
+
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
+Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
+Value = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Square = Annotated[float, Field(ge=0, le=_LARGEST**2)]
+Number = Annotated[float, Field(ge=0, le=LARGEST_SEQ)]
 
 
 class Feature(BaseModel):
@@ -30,21 +38,28 @@ class Feature(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=LARGEST_NAME)
-    shape: list[Whole] = Field(max_length=32)
-    weight: float = Field(ge=0)
-    mean: float
-    variance: float = Field(ge=0)
-    third_moment: float
-    fourth_moment: float = Field(ge=0)
-    successive: float = Field(ge=0)
-    count: float = Field(ge=0)
-    missing: float = Field(ge=0)
-    last: float
-    min: float
-    max: float
-    run: float = Field(ge=0)
-    time: float | None = None
+    shape: list[Whole] = Field(max_length=LARGEST_DEPTH)
+    weight: Number
+    mean: Value
+    variance: Square
+    third_moment: float = Field(ge=-(_LARGEST**3), le=_LARGEST**3)
+    fourth_moment: float = Field(ge=0, le=_LARGEST**4)
+    successive: Square
+    count: Number
+    missing: Number
+    last: Value
+    min: Value
+    max: Value
+    run: Number
+    time: Time | None = None
     own: list[float] = Field([], description="the method's own statistics")
+
+    @model_validator(mode="after")
+    def _weigh_what_was_counted(self) -> Self:
+        if bool(self.count) != bool(self.weight):
+            message = f"count {self.count:g} and weight {self.weight:g} contradict each other"
+            raise ValueError(message)
+        return self
 
 
 class Snapshot(BaseModel):
@@ -56,8 +71,8 @@ class Snapshot(BaseModel):
     config: dict[str, Any]
     count: Whole
     last_seq: Whole | None = None
-    created: float
-    updated: float
+    created: Time
+    updated: Time
     features: list[Feature]
 
 
@@ -121,12 +136,14 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
     if len(set(names)) != len(names):
         raise InvalidSnapshot.at("/features", "names a feature twice")
     shapes = [tuple(feature.shape) for feature in features]
-    for place, shape in enumerate(shapes):
+    for place, (name, shape) in enumerate(zip(names, shapes, strict=True)):
+        if not name.isprintable():
+            raise InvalidSnapshot.at(f"/features/{place}/name", "must be printable characters")
         if not all(shape) or math.prod(shape) > limits.max_elements:
             raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
     stream.fit(names, shapes, [False] * len(names), limits)
 
 
 def _fault(item: Mapping[str, Any]) -> Fault:
-    message = str(item["msg"])
-    return Fault("".join(f"/{part}" for part in item["loc"]), message[:1].lower() + message[1:])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), message[:1].lower() + message[1:])

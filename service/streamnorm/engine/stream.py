@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from streamnorm.engine.finish import finished
 from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
@@ -84,9 +84,9 @@ class Stream:
         """
         seq = reading.seq
         if seq is not None:
+            check_seq(seq)
             if seq <= self.state[LAST_SEQ]:
                 return self._replay(reading, seq)
-            check_seq(seq)
         t = now
         if reading.timestamp is not None:
             t = reading.timestamp
@@ -140,9 +140,7 @@ class Stream:
         ys: list[float | Array] = []
         ready = True
         for name, value in zip(reading.names, reading.values, strict=True):
-            mean, std = self.spread(name)
-            x = value if isinstance(value, float) else value.elements
-            ys.append((x - mean) / std if std != 0.0 else x - x)  # 0, and still NaN where a value is missing
+            ys.append(self.score(name, value if isinstance(value, float) else value.elements))
             ready = ready and name in self.layout.index
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
         return Answer(finished(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
@@ -175,6 +173,17 @@ class Stream:
         if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
             return math.nan, math.nan
         return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
+
+    def score(self, name: str, x: Any) -> Any:
+        """Give the z-score of a number, or those of an array, by a feature's statistics of today.
+
+        As when observing, 0 where nothing has varied, or where the feature's mean would no longer resolve x − μ. NaN
+        stays NaN, and is the answer of a feature without readings.
+        """
+        mean, std = self.spread(name)
+        weight = 1.0 if math.isnan(mean) else self.state[self.layout.starts[self.layout.index[name]]]
+        delta = x - mean
+        return delta / (std or math.inf) * (mean + delta / weight != mean) + 0.0
 
     def ready(self, starts: Sequence[int]) -> bool:
         """Tell whether the features at these places have had their warmup."""

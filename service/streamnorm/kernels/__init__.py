@@ -5,13 +5,20 @@ from __future__ import annotations
 import functools
 import importlib.util
 
+from streamnorm.kernels.adaptive import ADAPTIVE
+from streamnorm.kernels.batch import BATCH
+from streamnorm.kernels.batch_renorm import BATCH_RENORM
 from streamnorm.kernels.kernel import Kernel
 from streamnorm.kernels.method import Method
 from streamnorm.kernels.online import CUMULATIVE, ONLINE
+from streamnorm.kernels.online_2019 import ONLINE_2019
+from streamnorm.kernels.streaming import STREAMING
 
 __all__ = ["METHODS", "Kernel", "Method", "kernel"]
 
-METHODS: dict[str, Method] = {method.name: method for method in (ONLINE, CUMULATIVE)}
+METHODS: dict[str, Method] = {
+    method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
+}
 
 
 @functools.cache

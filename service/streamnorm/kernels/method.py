@@ -64,5 +64,7 @@ class Method:
     merge: Callable[[Packed, Buffer, int, Buffer, int], None] | None
     #: True where the base block, which every feature has, is the whole method
     base: bool = False
+    #: what is done to a reading's answers last, after the affine map: (bound or infinity, ε of layer scaling or −1)
+    compensation: Callable[[Packed], tuple[float, float]] | None = None
     #: own parameters whose change voids the block, so that the statistics must restart
     restarts: frozenset[str] = frozenset()

@@ -21,6 +21,8 @@ from streamnorm.kernels.method import Buffer, Method, Packed, Parameters
 WEIGHT, MEAN, VARIANCE = 0, 1, 2
 SIZE = 3
 
+TINY = 1e-280  # a variance below it is mangled by underflow: no spread
+
 
 def clipped(delta: float, clip: float, variance: float) -> float:
     """Bound a deviation to ±clip standard deviations; a constant so far (variance 0) bounds nothing.
@@ -62,9 +64,11 @@ def step(
     if v > 0.0:
         limit = clip * clip * variance if clip < math.inf and variance > 0.0 else v
         after += gain * (v if v < limit else limit)
-        scale = 1.0 / math.sqrt(rest * total + gain * v)
-        y = rest * delta * scale
-    elif rest > 0.0 and mean + gain * delta != mean and total + square != total:
+        spread_now = rest * total + gain * v
+        if spread_now > TINY:
+            scale = 1.0 / math.sqrt(spread_now)
+            y = rest * delta * scale
+    elif rest > 0.0 and total > TINY and mean + gain * delta != mean and total + square != total:
         # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0.
         y = delta * math.sqrt(rest / total)
     state[at] = weight

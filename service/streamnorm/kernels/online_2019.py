@@ -97,5 +97,6 @@ ONLINE_2019 = Method(
     size=size,
     step=step,
     spread=spread,
+    compensation=compensation,
     merge=None,  # the start (0 ± 1) is part of the statistics and would count twice
 )

@@ -74,7 +74,8 @@ class Residents:
 
         """
         if self._writer is not None:
-            self._writer.cancel()
+            async with self._flushing:  # between two commits: one that is cut off could end after a later one
+                self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
         try:
@@ -169,6 +170,7 @@ class Residents:
 
         """
         async with self._flushing:
+            commit, self._commit = self._commit, None
             due = list(self._dirty)
             try:
                 for start in range(0, len(due), BATCH):
@@ -177,10 +179,15 @@ class Residents:
                 if self._failure is None:
                     log.error("readings are not kept on disk: %s", error)  # noqa: TRY400 - the message says it all
                 self._failure = error
+                if commit is not None:
+                    commit.set_exception(error)
+                    commit.exception()  # who waited may have gone away
                 raise
             if self._failure is not None:
                 log.info("readings are kept on disk again")
             self._failure = None
+            if commit is not None:
+                commit.set_result(None)
 
     async def _save(self, batch: Iterable[str]) -> None:
         changes: dict[str, bytes | None] = {}
@@ -205,16 +212,8 @@ class Residents:
                 self._wake.clear()
             else:
                 await asyncio.sleep(FLUSH_INTERVAL)
-            commit, self._commit = self._commit, None
-            try:
+            with contextlib.suppress(StoreError):  # told by flush, and by check
                 await self.flush()
-            except StoreError as error:
-                if commit is not None:
-                    commit.set_exception(error)
-                    commit.exception()  # who waited may have gone away
-            else:
-                if commit is not None:
-                    commit.set_result(None)
 
     async def _kept(self) -> None:
         """Wait, with `always`, for a commit that begins after now."""

@@ -1,0 +1,136 @@
+"""A stream as bytes: it comes back bit for bit, and what is no stream is told."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamnorm.engine.config import configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import StoreCorrupt, StreamnormError
+from streamnorm.stores.codec import decode, encode
+
+NOW = 1_795_338_000.0
+
+values = st.one_of(st.none(), st.floats(-1e75, 1e75), st.integers(-(10**9), 10**9))
+channels = st.lists(values, min_size=2, max_size=3).map(lambda row: [row, row])
+readings = st.tuples(
+    st.dictionaries(st.sampled_from(["temp", "door", "ä/b~c", "🌡"]), values, min_size=1),
+    st.one_of(st.none(), channels),
+    st.one_of(st.none(), st.integers(0, 2**53 - 1)),
+)
+configs = st.one_of(
+    st.just({}),
+    st.just({"time_constant": 60.0, "robust": 3.0}),
+    st.just({"method": "cumulative", "affine": {"temp": {"gamma": 2.0}}, "clamp": 3.0, "missing": "mean"}),
+)
+
+
+def made(config: dict[str, Any], given_: list[Any]) -> Stream:
+    """Make a stream of readings; those that are refused leave it as it was."""
+    stream = Stream(plan(configuration(config, {})))
+    for row, channel, seq in given_:
+        whole = row if channel is None else {**row, "ir": channel}
+        try:
+            stream.observe(reading(whole, Limits(), seq=seq), NOW, Limits())
+        except StreamnormError:
+            continue
+    return stream
+
+
+def bits(floats: array[float] | None) -> bytes | None:
+    """Give the bits of floats: by ==, NaN differs from itself, and 0 equals −0."""
+    return None if floats is None else floats.tobytes()
+
+
+def whole(stream: Stream) -> object:
+    """Give everything a stream is."""
+    where = stream.layout
+    parts = (bits(stream.state), bits(stream.answered), bits(stream.before))
+    return stream.plan, where.names, where.shapes, where.starts, parts
+
+
+@given(configs, st.lists(readings, max_size=6))
+def test_a_stream_comes_back_bit_for_bit(config: dict[str, Any], sent: list[Any]) -> None:
+    stream = made(config, sent)
+    assert whole(decode("boiler-7", encode(stream))) == whole(stream)
+
+
+@given(st.lists(readings, max_size=3))
+def test_what_came_back_is_encoded_to_the_same_bytes(sent: list[Any]) -> None:
+    blob = encode(made({}, sent))
+    assert encode(decode("boiler-7", blob)) == blob
+
+
+def test_the_last_block_is_kept_for_its_retry() -> None:
+    stream = made({}, [({"temp": 1.0}, None, 3)])
+    stream.before = array("d", stream.state)
+    assert bits(decode("boiler-7", encode(stream)).before) == bits(stream.state)
+
+
+BLOB = encode(made({}, [({"temp": 21.4, "door": 0}, [[1, 2], [3, 4]], 17)]))
+
+
+@pytest.mark.parametrize("size", range(0, len(BLOB), 7))
+def test_a_blob_that_is_cut_short_is_told(size: int) -> None:
+    with pytest.raises(StoreCorrupt, match="boiler-7"):
+        decode("boiler-7", BLOB[:size])
+
+
+def test_a_blob_that_is_too_long_is_told() -> None:
+    with pytest.raises(StoreCorrupt, match="boiler-7"):
+        decode("boiler-7", BLOB + bytes(8))
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_a_blob_of_another_version_is_told_with_both_versions(version: int) -> None:
+    with pytest.raises(StoreCorrupt, match=f"version {version}, this streamnorm reads 1"):
+        decode("boiler-7", bytes([version]) + BLOB[1:])
+
+
+@given(st.binary(max_size=200))
+def test_a_blob_of_anything_is_told(blob: bytes) -> None:
+    with pytest.raises(StoreCorrupt):
+        decode("boiler-7", blob)
+
+
+@given(st.binary(max_size=80))
+def test_a_header_of_anything_is_told(header: bytes) -> None:
+    with pytest.raises(StoreCorrupt):
+        decode("boiler-7", struct.pack("<BI", 1, len(header)) + header)
+
+
+HEADER_END = 5 + struct.unpack_from("<BI", BLOB)[1]
+
+
+@given(st.integers(5, HEADER_END - 1), st.integers(0, 255))
+def test_a_garbled_header_is_told_or_still_a_stream(at: int, byte: int) -> None:
+    garbled = BLOB[:at] + bytes([byte]) + BLOB[at + 1 :]
+    try:
+        stream = decode("boiler-7", garbled)
+    except StoreCorrupt:
+        return
+    assert len(stream.state) == stream.layout.size
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-3, 100), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(("config", "names", "shapes", "floats"), JSON_VALUES)))
+def test_a_header_of_the_right_names_and_wrong_values_is_told(header: dict[str, Any]) -> None:
+    text = orjson.dumps(header)
+    with pytest.raises(StoreCorrupt):
+        decode("boiler-7", struct.pack("<BI", 1, len(text)) + text)
