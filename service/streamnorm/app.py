@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 import streamnorm
-from streamnorm.api import openapi, problems, readings, service, streams
+from streamnorm.api import bulk, openapi, problems, readings, service, streams
 from streamnorm.api.context import Context
 from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
@@ -66,6 +66,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         Metrics(core),
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
     )
 
     @contextlib.asynccontextmanager
@@ -88,7 +89,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, service.router):
+    for router in (readings.router, bulk.router, streams.router, service.router):
         app.include_router(router)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

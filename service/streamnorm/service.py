@@ -6,11 +6,12 @@ It gives the engine the time, keeps what changed by way of the streams, and tell
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from streamnorm.engine import change, snapshot
 from streamnorm.engine.block import Block, BlockAnswer, normalize_block, observe_block, observe_readings
+from streamnorm.engine.blocks import observe_blocks
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
@@ -19,6 +20,8 @@ from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import Stream
 from streamnorm.engine.streams import Streams
 from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
+
+T = TypeVar("T")
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 HEAVY = 10_000
@@ -121,11 +124,19 @@ class Service:
         answer = await self.streams.update(
             stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
         )
-        if not answer.replayed:
-            self.observed += len(block.values)
-            for listener in self.listeners:
-                listener.heard_block(stream_id, block, answer, now)
+        self._tell_block(stream_id, block, answer, now)
         return answer
+
+    async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
+        """Observe a block of each of several streams, as a whole or not at all."""
+        now = self.clock()
+        heavy = sum(block.values.size for block in blocks.values()) > HEAVY
+        answers = await self.streams.update_many(
+            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
+        )
+        for stream_id, answer in answers.items():
+            self._tell_block(stream_id, blocks[stream_id], answer, now)
+        return answers
 
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Normalize a block and learn nothing."""
@@ -145,20 +156,17 @@ class Service:
         for row, (stream_id, _) in enumerate(readings):
             rows.setdefault(stream_id, []).append(row)
 
-        def of(stream_id: str, group: list[int]) -> Callable[[Stream], list[Answer]]:
+        def apply(stream_id: str, draft: Stream) -> list[Answer]:
+            group = rows[stream_id]
             own, places = [readings[row][1] for row in group], [pointers[row] for row in group]
-
-            def apply(draft: Stream) -> list[Answer]:
-                try:
-                    return observe_readings(draft, own, now, self.limits, places)
-                except StaleSequence as error:
-                    raise StaleSequence(error.seq, error.last_seq, stream_id) from None
-
-            return apply
+            try:
+                return observe_readings(draft, own, now, self.limits, places)
+            except StaleSequence as error:
+                raise StaleSequence(error.seq, error.last_seq, stream_id) from None
 
         heavy = sum(len(reading.names) for _, reading in readings) > HEAVY
-        changes = {stream_id: of(stream_id, group) for stream_id, group in rows.items()}
-        given = {stream_id: iter(found) for stream_id, found in (await self._all(changes, heavy=heavy)).items()}
+        found = await self._all(rows, apply, heavy=heavy)
+        given = {stream_id: iter(answers) for stream_id, answers in found.items()}
         answers = [next(given[stream_id]) for stream_id, _ in readings]
         for (stream_id, reading), answer in zip(readings, answers, strict=True):
             self._tell(stream_id, reading, answer, now)
@@ -206,16 +214,23 @@ class Service:
 
         return await self.streams.update(stream_id, apply, draft=True, create=False)
 
-    async def _all(
-        self, changes: dict[str, Callable[[Stream], list[Answer]]], *, heavy: bool
-    ) -> dict[str, list[Answer]]:
-        if len(changes) > 1:
-            return await self.streams.update_many(changes)
-        ((stream_id, apply),) = changes.items()
-        return {stream_id: await self.streams.update(stream_id, apply, draft=True, heavy=heavy)}
+    async def _all(self, stream_ids: Iterable[str], apply: Callable[[str, Stream], T], *, heavy: bool) -> dict[str, T]:
+        """Change several streams as a whole; one alone waits for nobody."""
+        if len(each := list(stream_ids)) > 1:
+            return await self.streams.update_many(
+                each, lambda drafts: {stream_id: apply(stream_id, drafts[stream_id]) for stream_id in each}, heavy=heavy
+            )
+        (only,) = each
+        return {only: await self.streams.update(only, lambda draft: apply(only, draft), draft=True, heavy=heavy)}
 
     def _tell(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         if not answer.replayed:
             self.observed += 1
             for listener in self.listeners:
                 listener.heard(stream_id, reading, answer, now)
+
+    def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        if not answer.replayed:
+            self.observed += len(block.values)
+            for listener in self.listeners:
+                listener.heard_block(stream_id, block, answer, now)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -18,19 +19,22 @@ from streamnorm.errors import Fault, InvalidInput, InvalidReading
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
+T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
+#: Bytes of JSON that take some five milliseconds.
+LARGE = 256 * 1024
 
 
 async def raw(request: Request, limit: int) -> bytes:
     """Read a whole body of at most `limit` bytes."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
         if len(chunks) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return bytes(chunks)
 
 
@@ -72,14 +76,6 @@ async def json_object(request: Request, limit: int, wrong: type[InvalidInput] = 
     return data
 
 
-def lines(data: bytes) -> list[Any]:
-    """Parse NDJSON: a value a line; empty lines are passed over."""
-    found = [json(line, at) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
-    if not found:
-        raise InvalidReading.at("", "the body must hold at least one line")
-    return found
-
-
 def checked(model: type[Model], data: object, pointer: str = "") -> Model:
     """Check plain data against a model."""
     try:
@@ -119,6 +115,11 @@ def usual_reading(data: bytes) -> Reading | None:
     return Reading(tuple(values), numbers, seq=seq)
 
 
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """Do work on so many bytes: in another thread where they are many, so that others are answered meanwhile."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
+
+
 def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
     """Answer with JSON; NaN is null."""
     return Response(dumps(data), status, media_type=media)
@@ -126,7 +127,12 @@ def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
 
 def encoded_lines(data: list[Any]) -> Response:
     """Answer with NDJSON."""
-    return Response(b"".join(dumps(item) + b"\n" for item in data), media_type=NDJSON)
+    return Response(b"".join(map(dumps_line, data)), media_type=NDJSON)
+
+
+def dumps_line(data: object) -> bytes:
+    """Write JSON on a line of its own."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 
 
 def dumps(data: object) -> bytes:
@@ -134,8 +140,9 @@ def dumps(data: object) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused("body-too-large", f"the body is larger than {limit} bytes")
+def too_large(limit: int, what: str = "the body") -> Refused:
+    """Say that something is larger than a limit."""
+    return Refused("body-too-large", f"{what} is larger than {limit} bytes")
 
 
 def _fault(item: Mapping[str, Any], pointer: str) -> Fault:

@@ -19,6 +19,7 @@ class Context:
     metrics: Metrics
     max_reading_bytes: int
     max_block_bytes: int
+    max_binary_bytes: int
     #: False while starting and while draining
     serving: bool = False
 

@@ -11,6 +11,7 @@ from streamnorm.api.context import STREAM_ID
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody, seconds
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Reading
+from streamnorm.errors import InvalidReading
 
 _STREAM_ID = re.compile(STREAM_ID)
 
@@ -73,6 +74,16 @@ class Parser:
             return stream_id, usual_reading(body) or self._checked(ReadingBody, body, pointer)
         bodies.checked(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, pointer)
         raise AssertionError("a stream's id was taken for wrong")
+
+    def lines(self, data: bytes) -> list[tuple[str, Reading]]:
+        """Make readings of NDJSON: one a line; empty lines are passed over."""
+        found: list[tuple[str, Reading]] = []
+        for at, line in enumerate(data.split(b"\n"), 1):
+            if line and not line.isspace():
+                found.append(self(line, at, f"/{len(found)}"))
+        if not found:
+            raise InvalidReading.at("", "the body must hold at least one line")
+        return found
 
     def _checked(self, model: type[ReadingBody], body: Any, pointer: str) -> Reading:
         return bodies.to_reading(bodies.checked(model, body, pointer), self._limits, pointer)

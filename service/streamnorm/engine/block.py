@@ -35,6 +35,8 @@ class Block:
     values: Array
     times: Array | None = None
     first_seq: int | None = None
+    #: where the answer's values are to be written, if not to an array of their own
+    out: Array | None = None
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     plan = draft.plan
     ends = [start + plan.stride for start in starts]
     values = block.values.astype(np.float64, copy=False) if plan.finishes else block.values
-    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, draft.state, starts, ends)
+    out = block.out if values is block.values else None
+    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, draft.state, starts, ends, out)
     draft.state[COUNT] += rows
     draft.touch(now)
     draft.answered = draft.before = None
@@ -86,6 +89,8 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
         draft.state[GAP] = gap
         draft.before = before
     done = finish_block(plan, block.names, ys, block.values.dtype)
+    if block.out is not None and done is not block.out:
+        block.out[...] = done
     return BlockAnswer(done, draft.count, draft.ready(starts), gap)
 
 

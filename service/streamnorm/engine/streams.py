@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
@@ -36,8 +36,10 @@ class Streams(Protocol):
 
         """
 
-    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
-        """Change several streams, as a whole or not at all."""
+    async def update_many(
+        self, stream_ids: Iterable[str], change: Callable[[dict[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams, as a whole or not at all; `change` is given a draft of each, by its id."""
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream.

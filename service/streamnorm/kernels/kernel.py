@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import threading
 from array import array
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ Array = npt.NDArray[Any]
 WIDE = 32
 #: Values that are worth a thread: half a millisecond of work, ten times what it costs to hand it over.
 LARGE = 1 << 16
+WORKER = "streamnorm-kernel"
 
 
 def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
@@ -101,18 +103,23 @@ class Kernel:
         state: array[float],
         starts: Sequence[int],
         ends: Sequence[int],
+        out: Array | None = None,
     ) -> Array:
-        """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type."""
+        """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type.
+
+        They are written to `out`, C-contiguous, where it is given.
+        """
         rows, columns = values.shape
+        result = np.empty_like(values, order="C") if out is None else out
         if self.fast is None:
-            out: list[float] = [0.0] * (rows * columns)
+            ys: list[float] = [0.0] * (rows * columns)
             span = (rows, columns, 0, columns)
-            self._rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, span, out)
-            return np.array(out, dtype=values.dtype).reshape(rows, columns)
+            self._rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, span, ys)
+            result[...] = np.array(ys).reshape(rows, columns)
+            return result
         values = np.ascontiguousarray(values)
         times = np.ascontiguousarray(times, dtype=np.float64)
         at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
-        result = np.empty_like(values)
         loop = self.fast.rows if values.dtype == np.float64 else self.fast.rows_of_singles
         before = values.ctypes.data, times.ctypes.data, rule, p, state.buffer_info()[0], at.ctypes.data, to.ctypes.data
         out_at = result.ctypes.data
@@ -145,15 +152,21 @@ class Kernel:
         return None if place < 0 else divmod(place, values.shape[1])
 
 
-def share(columns: int, size: int, work: Callable[[int, int], object]) -> None:
-    """Share columns out among the machine's cores, where there are many of them; the calling thread takes its part."""
-    parts = min(cores(), columns // WIDE, size // LARGE)
-    if parts < 2:  # noqa: PLR2004 - nobody to share with
-        work(0, columns)
+def share(items: int, size: int, work: Callable[[int, int], object], *, least: int = WIDE) -> None:
+    """Share items, `size` values in all, out among the machine's cores; the calling thread takes the first part.
+
+    Each part has at least `least` of them; `work` is given the first item of a part and its end.
+    """
+    parts = min(cores(), items // least, size // LARGE)
+    if parts < 2 or threading.current_thread().name.startswith(WORKER):  # noqa: PLR2004 - nobody to share with
+        work(0, items)
         return
-    edges = [columns * part // parts // 16 * 16 for part in range(parts)] + [columns]
+    edges = [items * part // parts for part in range(parts + 1)]
     others = [_pool().submit(work, *pair) for pair in itertools.pairwise(edges[1:])]
-    work(0, edges[1])
+    try:
+        work(0, edges[1])
+    finally:
+        wait(others)
     for other in others:
         other.result()
 
@@ -165,7 +178,7 @@ def cores() -> int:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores(), thread_name_prefix="kernel")
+    return ThreadPoolExecutor(cores(), thread_name_prefix=WORKER)
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ from streamnorm.errors import StoreError, StreamNotFound
 from streamnorm.stores.codec import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.store import Store
@@ -107,15 +107,18 @@ class Residents:
         await self._kept()
         return result
 
-    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
+    async def update_many(
+        self, stream_ids: Iterable[str], change: Callable[[dict[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
         """Change several streams as a whole; see `streamnorm.engine.streams.Streams`."""
-        async with self._turn(sorted(changes)):
-            drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in changes}
-            results = {stream_id: change(drafts[stream_id]) for stream_id, change in changes.items()}
+        each = sorted(stream_ids)
+        async with self._turn(each):
+            drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in each}
+            result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
             for stream_id, draft in drafts.items():
                 self._install(stream_id, draft)
         await self._kept()
-        return results
+        return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream."""
