@@ -45,7 +45,11 @@ def store_of(settings: Settings) -> Store:
 
 def application(settings: Settings) -> HotPath:
     """Build what the server runs: the application behind its hot path."""
-    app = create_app(settings)
+    return in_front(create_app(settings))
+
+
+def in_front(app: FastAPI) -> HotPath:
+    """Put the hot path in front of an application."""
     context: Context = app.state.context
     return HotPath(app, context.service, context.max_reading_bytes)
 
