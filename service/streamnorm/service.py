@@ -6,7 +6,7 @@ It gives the engine the time, keeps what changed by way of the streams, and tell
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from streamnorm.engine import change, snapshot
@@ -18,7 +18,7 @@ from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import Stream
-from streamnorm.engine.streams import Streams
+from streamnorm.engine.streams import Change, Streams
 from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Service:
         """Observe a block of each of several streams, as a whole or not at all."""
         now = self.clock()
         heavy = sum(block.values.size for block in blocks.values()) > HEAVY
-        answers = await self.streams.update_many(
+        answers = await self.streams.update_together(
             blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
         )
         for stream_id, answer in answers.items():
@@ -156,16 +156,19 @@ class Service:
         for row, (stream_id, _) in enumerate(readings):
             rows.setdefault(stream_id, []).append(row)
 
-        def apply(stream_id: str, draft: Stream) -> list[Answer]:
-            group = rows[stream_id]
+        def of(stream_id: str, group: list[int]) -> Change[list[Answer]]:
             own, places = [readings[row][1] for row in group], [pointers[row] for row in group]
-            try:
-                return observe_readings(draft, own, now, self.limits, places)
-            except StaleSequence as error:
-                raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+
+            def apply(draft: Stream) -> list[Answer]:
+                try:
+                    return observe_readings(draft, own, now, self.limits, places)
+                except StaleSequence as error:
+                    raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+
+            return apply
 
         heavy = sum(len(reading.names) for _, reading in readings) > HEAVY
-        found = await self._all(rows, apply, heavy=heavy)
+        found = await self._all({stream_id: of(stream_id, group) for stream_id, group in rows.items()}, heavy=heavy)
         given = {stream_id: iter(answers) for stream_id, answers in found.items()}
         answers = [next(given[stream_id]) for stream_id, _ in readings]
         for (stream_id, reading), answer in zip(readings, answers, strict=True):
@@ -214,14 +217,12 @@ class Service:
 
         return await self.streams.update(stream_id, apply, draft=True, create=False)
 
-    async def _all(self, stream_ids: Iterable[str], apply: Callable[[str, Stream], T], *, heavy: bool) -> dict[str, T]:
+    async def _all(self, changes: dict[str, Change[T]], *, heavy: bool) -> dict[str, T]:
         """Change several streams as a whole; one alone waits for nobody."""
-        if len(each := list(stream_ids)) > 1:
-            return await self.streams.update_many(
-                each, lambda drafts: {stream_id: apply(stream_id, drafts[stream_id]) for stream_id in each}, heavy=heavy
-            )
-        (only,) = each
-        return {only: await self.streams.update(only, lambda draft: apply(only, draft), draft=True, heavy=heavy)}
+        if len(changes) > 1:
+            return await self.streams.update_many(changes, heavy=heavy)
+        ((stream_id, apply),) = changes.items()
+        return {stream_id: await self.streams.update(stream_id, apply, draft=True, heavy=heavy)}
 
     def _tell(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         if not answer.replayed:

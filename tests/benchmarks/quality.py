@@ -15,6 +15,8 @@ trust in them before the reading.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -30,10 +32,7 @@ from streamnorm.kernels.online import ONLINE
 from streamnorm.kernels.online_2019 import ONLINE_2019
 from tests.shared import office_room
 
-try:
-    from river import preprocessing  # type: ignore[import-not-found]
-except ImportError:
-    preprocessing = None
+preprocessing: Any = importlib.import_module("river.preprocessing") if importlib.util.find_spec("river") else None
 
 Array = npt.NDArray[np.float64]
 READINGS = 20_000

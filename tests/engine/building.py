@@ -18,6 +18,19 @@ from streamnorm.engine.stream import Stream
 Array = npt.NDArray[np.float64]
 NOW = 1_800_000_000.0
 LIMITS = Limits()
+#: every way of forgetting, and of finishing an answer
+CONFIGS: list[dict[str, Any]] = [
+    {},
+    {"method": "cumulative"},
+    {"time_constant": 60.0},
+    {
+        "clamp": 2.0,
+        "missing": "mean",
+        "robust": 3.0,
+        "warmup": 4,
+        "affine": {"a": {"gamma": -2.0, "beta": 0.5}, "b": {"gamma": 3.0}},
+    },
+]
 
 
 def new(**config: Any) -> Stream:
@@ -39,7 +52,7 @@ def observe_all(
 
 
 def block_of(values: Any, names: Sequence[str] = (), times: Any = None, first_seq: int | None = None) -> Block:
-    """Make a block of rows, its features named a, b, c …"""
+    """Make a block of rows, its features named a, b, c and so on."""
     table = np.asarray(values, dtype=np.float64)
     features = tuple(names) or tuple("abcdefgh"[: table.shape[1]])
     return Block(features, table, None if times is None else np.asarray(times, dtype=np.float64), first_seq)
@@ -63,6 +76,13 @@ def varied(readings: int = 100, columns: int = 2, seed: int = 0) -> Array:
     return rng.normal(20.0, 1.0, size=(readings, columns))
 
 
+def fed(stream: Stream, readings: int = 100, seed: int = 0) -> Stream:
+    """Observe numbered readings of a plain feature and a channel."""
+    for seq, (a, b) in enumerate(varied(readings, seed=seed).tolist()):
+        observe(stream, {"a": a, "ir": [a, b]}, seq)
+    return stream
+
+
 def bits(stream: Stream) -> tuple[Any, ...]:
     """Give all there is to a stream; equal where not a bit differs."""
     answered = None if stream.answered is None else stream.answered.tobytes()
@@ -73,6 +93,11 @@ def bits(stream: Stream) -> tuple[Any, ...]:
 def ybits(answer: Answer) -> list[bytes]:
     """Give the bits of every answered value."""
     return [np.asarray(y, dtype=np.float64).tobytes() for y in answer.values]
+
+
+def plain(answer: Answer) -> Array:
+    """Give the answer of a reading without channels as an array."""
+    return np.array(answer.values, dtype=np.float64)
 
 
 def channel(value: object) -> Channel:

@@ -67,7 +67,7 @@ def test_an_unknown_method_is_refused(method: object) -> None:
 
 
 def test_the_error_of_an_unknown_method_names_the_known_ones() -> None:
-    with pytest.raises(InvalidConfiguration, match="'magic'; known are online, cumulative"):
+    with pytest.raises(InvalidConfiguration, match="'magic'; known are online, "):
         configuration({"method": "magic"}, {})
 
 
@@ -94,6 +94,7 @@ def test_the_error_of_an_unknown_method_names_the_known_ones() -> None:
         ("clamp", -3.0),
         ("clamp", math.inf),
         ("robust", 0.5),
+        ("robust", 1.0),
         ("robust", -3.0),
         ("robust", math.nan),
         ("missing", "zero"),
@@ -126,6 +127,12 @@ def test_an_affine_map_has_gamma_and_beta_only() -> None:
 def test_horizon_and_time_constant_exclude_each_other() -> None:
     with pytest.raises(InvalidConfiguration, match="horizon and time_constant exclude each other"):
         configuration({"horizon": 5.0, "time_constant": 5.0}, {})
+
+
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"online"}))
+def test_only_online_forgets_by_time(method: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="time_constant belongs to the method online"):
+        configuration({"method": method, "time_constant": 60.0}, {})
 
 
 def test_a_wrong_default_is_named_too() -> None:

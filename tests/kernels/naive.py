@@ -81,12 +81,12 @@ def adaptive(xs: Array) -> Array:
     """Give the z-scores of the bank of horizons, trust in logarithms, all horizons at once."""
     bank = [online(xs, 2.0**k) for k in range(4, 15)]
     means, variances = (np.stack(part, axis=1) for part in zip(*bank, strict=True))
-    prior = 2.0 ** np.arange(len(bank)) / 2047.0
+    prior = 4.0 ** np.arange(len(bank)) / sum(4.0 ** np.arange(len(bank)))
     trust = prior
     ys = np.zeros(len(xs))
     mixed = 0.0
     for i, x in enumerate(xs):
-        if mixed > 0.0:
+        if mixed > 0.0 and x != xs[i - 1]:
             u = variances[i - 1] / mixed + 1 / 128
             log_trust = np.log(trust) - np.log(u) / 2 - 4.5 * np.log1p((x - means[i - 1]) ** 2 / (8 * mixed * u))
             trust = np.exp(log_trust - log_trust.max())

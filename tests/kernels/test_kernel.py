@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.kernels import METHODS, Kernel, kernel, profile
+from streamnorm.kernels.compiled import sources
 
 Array = npt.NDArray[np.float64]
 Rule = tuple[float, float, float, float]
@@ -80,6 +81,11 @@ def one_by_one(name: str, values: Array, times: Array, rule: Rule) -> tuple[byte
 
 def test_numba_compiles_where_it_is_installed() -> None:
     assert kernel("online").compiled
+
+
+def test_compiled_loops_are_kept_by_a_digest_of_all_source() -> None:
+    # Numba looks at the file of the loop alone, and would go on with the step of yesterday.
+    assert sources() in kernel("online").rows.py_func.__qualname__  # type: ignore[attr-defined]
 
 
 @all_methods

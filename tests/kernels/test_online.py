@@ -155,6 +155,13 @@ def test_after_a_gap_of_many_time_constants_a_reading_is_the_first_again() -> No
     assert state == [1.0, 5.0, 0.0]
 
 
+@pytest.mark.parametrize("late", [100.0, 5000.0, 1e9])
+def test_however_late_a_reading_is_told_by_its_z_score(late: float) -> None:
+    xs = (20.0 + varying(100)).tolist()
+    ys, state = timed([*xs, 30.0], [*map(float, range(100)), -late], 60.0)
+    assert ys[-1] == pytest.approx((30.0 - state[1]) / math.sqrt(state[2]), rel=1e-9)
+
+
 def test_readings_of_the_same_moment_weigh_the_same() -> None:
     _, state = timed([1.0, 2.0, 6.0], [7.0, 7.0, 7.0], 60.0)
     assert state == pytest.approx([3.0, 3.0, 14.0 / 3.0])

@@ -28,7 +28,7 @@ readings = st.tuples(
     st.one_of(st.none(), channels),
     st.one_of(st.none(), st.integers(0, 2**53 - 1)),
 )
-configs = st.one_of(
+configs: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.just({"time_constant": 60.0, "robust": 3.0}),
     st.just({"method": "cumulative", "affine": {"temp": {"gamma": 2.0}}, "clamp": 3.0, "missing": "mean"}),
@@ -120,6 +120,13 @@ def test_a_garbled_header_is_told_or_still_a_stream(at: int, byte: int) -> None:
     except StoreCorrupt:
         return
     assert len(stream.state) == stream.layout.size
+
+
+@pytest.mark.parametrize("config", ["[]", "1", "null", "{", '{"method": "onlin"}', ""])
+def test_a_header_with_a_configuration_that_is_none_is_told(config: str) -> None:
+    text = orjson.dumps({"config": config, "names": [], "shapes": [], "floats": [5, 0, 0]})
+    with pytest.raises(StoreCorrupt, match="boiler-7"):
+        decode("boiler-7", struct.pack("<BI", 1, len(text)) + text + bytes(40))
 
 
 JSON_VALUES = st.recursive(

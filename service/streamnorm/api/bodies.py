@@ -42,7 +42,9 @@ def media_type(request: Request, *offered: str) -> str:
     """Tell which of the media types a call takes the body has; none said is the first."""
     given = request.headers.get("content-type", offered[0]).partition(";")[0].strip().lower()
     if given not in offered:
-        raise Refused("unsupported-media-type", f"the body is {given}; this call takes {' or '.join(offered)}")
+        raise Refused(
+            "unsupported-media-type", f"the body is {given or 'untyped'}; this call takes {' or '.join(offered)}"
+        )
     return given
 
 

@@ -50,7 +50,7 @@ class Configuration(Parameters):
     clamp: float | None = Field(None, gt=0.0, le=1e9, description="bound on |y|, before the affine map")
     robust: float | None = Field(
         None,
-        ge=1.0,
+        gt=1.0,  # deviations cut to one standard deviation would shrink it for ever
         le=1e9,
         description="once ready, learn from deviations of at most this many standard deviations, so that one wild "
         "reading cannot spoil the statistics",
@@ -79,7 +79,7 @@ def _flat(name: str) -> type[Configuration]:
         __base__=bases,
         __doc__=f"Configuration of a stream with the method `{name}`.",
         __module__=__name__,
-        method=(cast("Any", Literal)[name], name),
+        method=(cast("Any", Literal)[name], Field(name, description="how statistics are kept")),
     )
     return cast("type[Configuration]", model)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal["warming", "constant", "stuck", "two-level", "rarely-active", "drifting", "continuous"]
 
 #: (1 + skewness²)/kurtosis is 1 for a two-point distribution and less for every other (Pearson 1916): 0.33 for a
-#: Gaussian, 0.55 for a uniform one, and 0.9 for two levels with noise of a sixth of their distance.
+#: Gaussian, 0.55 for a uniform one, and 0.9 for two equal levels with noise of a twelfth of their distance.
 TWO_LEVEL = 0.9
 #: Kurtosis of two levels of which one is taken 5 % of the time; Laplace noise has 6, Gaussian 3.
 RARELY = 18.0

@@ -29,6 +29,7 @@ Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
 Value = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Square = Annotated[float, Field(ge=0, le=_LARGEST**2)]
+Own = Annotated[float, Field(ge=-(_LARGEST**2), le=_LARGEST**2)]
 Number = Annotated[float, Field(ge=0, le=LARGEST_SEQ)]
 
 
@@ -52,7 +53,7 @@ class Feature(BaseModel):
     max: Value
     run: Number
     time: Time | None = None
-    own: list[float] = Field([], description="the method's own statistics")
+    own: list[Own] = Field([], description="the method's own statistics")
 
     @model_validator(mode="after")
     def _weigh_what_was_counted(self) -> Self:
@@ -127,6 +128,9 @@ def restored(data: object, limits: Limits) -> Stream:
         if len(block) != plan.stride:
             want = plan.stride - profile.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
+        sound = plan.kernel.method.sound
+        if sound is not None and not sound(plan.p, feature.own):
+            raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
         stream.state.extend(block)
     return stream
 

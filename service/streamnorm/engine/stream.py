@@ -149,7 +149,7 @@ class Stream:
         """Invert the map from values to answers, by today's statistics.
 
         Raises:
-            CannotInvert: a feature is unknown, or its gamma is 0.
+            CannotInvert: a feature is unknown, its gamma is 0, or layer scaling mixes it with the others.
 
         """
         faults = []
@@ -157,9 +157,9 @@ class Stream:
         for name, value in zip(reading.names, reading.values, strict=True):
             mean, std = self.spread(name)
             gamma, beta = self.plan.gamma_beta(name)
-            if gamma == 0.0 or math.isnan(mean):
-                why = "unknown feature" if math.isnan(mean) else "gamma is 0"
-                faults.append(Fault(f"/values/{escaped(name)}", why))
+            if gamma == 0.0 or math.isnan(mean) or self.plan.compensation[1] >= 0.0:
+                one_way = "gamma is 0" if gamma == 0.0 else "layer scaling cannot be undone"
+                faults.append(Fault(f"/values/{escaped(name)}", "unknown feature" if math.isnan(mean) else one_way))
                 continue
             y = value if isinstance(value, float) else value.elements
             xs.append((y - beta) / gamma * std + mean)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
@@ -36,10 +36,13 @@ class Streams(Protocol):
 
         """
 
-    async def update_many(
-        self, stream_ids: Iterable[str], change: Callable[[dict[str, Stream]], T], *, heavy: bool = False
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+        """Change several streams, as a whole or not at all."""
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
     ) -> T:
-        """Change several streams, as a whole or not at all; `change` is given a draft of each, by its id."""
+        """Change several streams, as a whole or not at all, by one change, which is given a draft of each."""
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream.

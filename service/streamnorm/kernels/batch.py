@@ -17,6 +17,7 @@ again `window` readings after a change. A reading costs the same few operations 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -111,6 +112,13 @@ def size(p: Packed) -> int:
     return SLOTS + 2 * int(p[0])
 
 
+def sound(p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether the counts lie within the window and no variance below 0."""
+    batch, head = own[0], own[HEAD]
+    counted = 0.0 <= batch <= p[0] and 0.0 <= head < p[0] and batch == int(batch) and head == int(head)
+    return counted and min(own[2], own[HEAD + 2], *own[SLOTS + 1 :: 2]) >= 0.0
+
+
 BATCH = Method(
     name="batch",
     parameters=BatchParameters,
@@ -118,5 +126,6 @@ BATCH = Method(
     step=step,
     spread=spread,
     merge=None,  # two sensors' readings have no common order to slide over
+    sound=sound,
     restarts=frozenset({"window"}),
 )

@@ -16,6 +16,7 @@ Readings are counted: λ and ω are not used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -79,6 +80,11 @@ def size(p: Packed) -> int:
     return BATCH + batch.size(p)
 
 
+def sound(p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether weight and standard deviation are not below 0, and the batch behind them is sound."""
+    return min(own[0], own[2]) >= 0.0 and batch.sound(p, own[BATCH:])
+
+
 BATCH_RENORM = Method(
     name="batch-renorm",
     parameters=BatchRenormParameters,
@@ -86,5 +92,6 @@ BATCH_RENORM = Method(
     step=step,
     spread=spread,
     merge=None,  # as `batch`
+    sound=sound,
     restarts=frozenset({"window"}),
 )

@@ -66,5 +66,8 @@ class Method:
     base: bool = False
     #: what is done to a reading's answers last, after the affine map: (bound or infinity, ε of layer scaling or −1)
     compensation: Callable[[Packed], tuple[float, float]] | None = None
+    #: (p, own block) -> whether readings could have made it: `step` trusts counts to index by, and squares to be none
+    #: below 0, which a block from outside need not keep
+    sound: Callable[[Packed, Sequence[float]], bool] | None = None
     #: own parameters whose change voids the block, so that the statistics must restart
     restarts: frozenset[str] = frozenset()

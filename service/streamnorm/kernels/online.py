@@ -68,8 +68,14 @@ def step(
         if spread_now > TINY:
             scale = 1.0 / math.sqrt(spread_now)
             y = rest * delta * scale
-    elif rest > 0.0 and total > TINY and mean + gain * delta != mean and total + square != total:
-        # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0.
+    elif (
+        rest > 0.0
+        and total > TINY
+        and total + square != total
+        and mean + (gain if omega == 1.0 else 1.0 / weight) * delta != mean
+    ):
+        # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0. A late reading is
+        # judged as if it had its whole weight: that it hardly moves the mean is then not for want of digits.
         y = delta * math.sqrt(rest / total)
     state[at] = weight
     state[at + 1] = moved

@@ -14,6 +14,7 @@ and ω are not used.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -91,12 +92,18 @@ def size(_p: Packed) -> int:
     return SIZE
 
 
+def sound(_p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether count and variance are not below 0."""
+    return min(own[0], own[2]) >= 0.0
+
+
 ONLINE_2019 = Method(
     name="online-2019",
     parameters=Online2019Parameters,
     size=size,
     step=step,
     spread=spread,
+    sound=sound,
     compensation=compensation,
     merge=None,  # the start (0 ± 1) is part of the statistics and would count twice
 )

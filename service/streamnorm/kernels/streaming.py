@@ -17,6 +17,7 @@ and ω are not used. A channel's elements deviate by √((x − μ)² + v).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -130,6 +131,11 @@ def size(_p: Packed) -> int:
     return SIZE
 
 
+def sound(p: Packed, own: Sequence[float]) -> bool:
+    """Tell whether counts and moments are not below 0, and the period is not over."""
+    return own[0] < p[0] and min(own[0], own[2], own[LONG], own[LONG + 2], own[MIXED + 1], own[RUN]) >= 0.0
+
+
 STREAMING = Method(
     name="streaming",
     parameters=StreamingParameters,
@@ -137,5 +143,6 @@ STREAMING = Method(
     step=step,
     spread=spread,
     merge=None,  # two sensors' periods have no common order
+    sound=sound,
     restarts=frozenset({"order"}),
 )

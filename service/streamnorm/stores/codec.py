@@ -67,7 +67,7 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         stream.answered = values[size : size + answered] or None
         stream.before = values[size + answered :] or None
         fits = len(values) == size + answered + before and size == stream.layout.size
-    except (struct.error, ValueError, KeyError, TypeError, StreamnormError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, StreamnormError) as error:
         if isinstance(error, StoreCorrupt):
             raise
         message = f"the stored state of {stream_id!r} cannot be read: {error}"

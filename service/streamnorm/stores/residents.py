@@ -21,7 +21,7 @@ from streamnorm.errors import StoreError, StreamNotFound
 from streamnorm.stores.codec import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.store import Store
@@ -107,12 +107,20 @@ class Residents:
         await self._kept()
         return result
 
-    async def update_many(
-        self, stream_ids: Iterable[str], change: Callable[[dict[str, Stream]], T], *, heavy: bool = False
-    ) -> T:
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
         """Change several streams as a whole; see `streamnorm.engine.streams.Streams`."""
-        each = sorted(stream_ids)
-        async with self._turn(each):
+
+        def change(drafts: Mapping[str, Stream]) -> dict[str, T]:
+            return {stream_id: changes[stream_id](draft) for stream_id, draft in drafts.items()}
+
+        return await self.update_together(changes, change, heavy=heavy)
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams by one change of all; see `streamnorm.engine.streams.Streams`."""
+        each = list(stream_ids)
+        async with self._turn(sorted(each)):
             drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in each}
             result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
             for stream_id, draft in drafts.items():

@@ -1,0 +1,43 @@
+"""What the README and the docs say is so; `python -m tests.readme` puts today's outputs into the README."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Service
+from tests.readme import README, with_demo, with_examples, with_table
+
+ROOT = README.parent
+PAGES = [
+    README,
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CHANGELOG.md",
+    ROOT / "clients" / "python" / "README.md",
+]
+TEXT = README.read_text()
+
+
+def test_the_table_of_settings_is_that_of_the_settings() -> None:
+    assert with_table(TEXT) == TEXT
+
+
+def test_the_demo_shows_what_the_readme_shows() -> None:
+    assert with_demo(TEXT) == TEXT
+
+
+def test_the_examples_are_answered_as_the_readme_says(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        assert with_examples(TEXT, service) == TEXT
+
+
+def test_the_readme_is_short() -> None:
+    assert len(TEXT.splitlines()) < 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,0 +1,109 @@
+"""Settings: environment variables and options of `serve` by the same names, checked and told alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner, Result
+
+from streamnorm.cli import cli, settings_options
+from streamnorm.engine.limits import Limits
+from streamnorm.settings import Settings
+
+OTHERS: dict[str, Any] = {
+    "host": "::1",
+    "port": 9000,
+    "data_dir": Path("elsewhere"),
+    "store": "memory",
+    "durability": "always",
+    "method": "cumulative",
+    "horizon": 50.5,
+    "warmup": 0,
+    "max_reading_bytes": 1,
+    "max_block_bytes": 2,
+    "max_rows": 3,
+    "max_features": 4,
+    "max_elements": 5,
+    "max_ahead": 0.5,
+    "log_level": "debug",
+}
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no variable of the environment, and no folder, take part."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STREAMNORM_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def serve(*arguments: str, **environment: str) -> Result:
+    """Run `streamnorm serve`, in this process: for what ends before anything is started."""
+    env = {"COLUMNS": "200", "NO_COLOR": "1", "TERMINAL_WIDTH": "200", **environment}
+    return CliRunner().invoke(cli, ["serve", *arguments], env=env)
+
+
+def test_every_setting_has_a_value_to_be_tested_with() -> None:
+    assert set(OTHERS) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "value"), OTHERS.items(), ids=OTHERS)
+def test_a_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    monkeypatch.setenv(f"STREAMNORM_{name.upper()}", str(value))
+    assert getattr(Settings(), name) == value != Settings.model_fields[name].default
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_is_an_option_with_the_same_default(name: str) -> None:
+    option = settings_options().parameters[name]
+    field = Settings.model_fields[name]
+    (told,) = option.annotation.__metadata__
+    assert (option.default, told.envvar, told.help) == (field.default, f"STREAMNORM_{name.upper()}", field.description)
+
+
+def test_an_option_goes_before_the_environment() -> None:
+    result = serve("--port", "-1", STREAMNORM_PORT="70000")
+    assert "greater than or equal to 0" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["--port", "70000"], {}, "--port: Input should be less than or equal to 65535"),
+        (["--durability", "daily"], {}, "--durability: Input should be 'always', 'everysec' or 'no'"),
+        (["--horizon", "1"], {}, "--horizon: Input should be greater than 1"),
+        (["--max-rows", "0"], {}, "--max-rows: Input should be greater than 0"),
+        (["--method", "onlin"], {}, "--method: Input should be 'online'"),
+        (["--horizons", "50"], {}, "No such option: --horizons"),
+        (["--warmup", "some"], {}, "Invalid value for '--warmup'"),
+        ([], {"STREAMNORM_STORE": "floppy"}, "--store: Input should be 'sqlite' or 'memory'"),
+        ([], {"STREAMNORM_PORT": "http"}, "STREAMNORM_PORT"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, (list, dict)) else None,
+)
+def test_a_bad_option_is_told(arguments: list[str], environment: dict[str, str], told: str) -> None:
+    result = serve(*arguments, **environment)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_help_shows_every_setting() -> None:
+    shown = serve("--help").stdout
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in shown
+        assert f"STREAMNORM_{name.upper()}" in shown
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_the_defaults_of_streams_and_the_limits_come_from_the_settings() -> None:
+    settings = Settings(**OTHERS)
+    assert settings.stream_defaults == {"method": "cumulative", "horizon": 50.5, "warmup": 0}
+    assert settings.limits == Limits(max_features=4, max_elements=5, max_rows=3, max_ahead=0.5)
