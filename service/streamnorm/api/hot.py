@@ -30,11 +30,13 @@ class HotPath:
         self.app = app
         self._service = service
         self._max_reading_bytes = max_reading_bytes
+        #: of the digits of a length that may be within the limit
+        self._longest = len(str(max_reading_bytes))
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a usual reading; hand on what is not."""
         path = scope["path"] if scope["type"] == "http" else ""
-        if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not _usual(scope):
+        if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not self._usual(scope):
             await self.app(scope, receive, send)
             return
         message = await receive()
@@ -48,6 +50,18 @@ class HotPath:
                 return
         await self.app(scope, _again(message, receive), send)
 
+    def _usual(self, scope: Scope) -> bool:
+        """Tell whether a request is a POST of plain JSON without a query, and not too large."""
+        if scope["method"] != "POST" or scope["query_string"]:
+            return False
+        media = b""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                media = value
+            elif name == b"content-encoding" or (name == b"content-length" and len(value) > self._longest):
+                return False
+        return media == b"application/json"
+
     def _answer(self, stream_id: str, body: bytes) -> bytes | None:
         """Answer a reading; where there is None, nothing has happened."""
         if len(body) > self._max_reading_bytes:
@@ -60,19 +74,6 @@ class HotPath:
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route tells what is wrong
         return None if answer is None else bodies.dumps(answers.of_reading(stream_id, reading, answer))
-
-
-def _usual(scope: Scope) -> bool:
-    """Tell whether a request is a POST of plain JSON without a query."""
-    if scope["method"] != "POST" or scope["query_string"]:
-        return False
-    media = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            media = value
-        elif name == b"content-encoding":
-            return False
-    return media == b"application/json"
 
 
 def _again(message: dict[str, Any], receive: Any) -> Any:
