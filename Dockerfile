@@ -2,7 +2,8 @@
 FROM python:3.13-slim AS build
 ARG EXTRAS=""
 WORKDIR /src
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE README.md pyproject.toml hatch_build.py ./
+COPY web web
 COPY service service
 # A virtual environment without pip, its bytecode compiled: the next stage copies it whole.
 RUN python -m venv --without-pip /opt/streamnorm \

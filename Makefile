@@ -1,23 +1,23 @@
 # One command each; `make` alone lists them. ARGS="…" is handed on to what a command runs.
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml clients/python/pyproject.toml
+SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES :=
+PACKAGES := chromium prometheus
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench image clean packages
+.PHONY: help run test lint bench pictures image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
@@ -34,12 +34,15 @@ lint: $(VENV)/.test ## check style, types and import directions only
 bench: $(VENV)/.test ## measure, beside peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
+	$(BIN)/python -m tests.pictures
+
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis
+	rm -rf .venv .venv-bench build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -17,6 +17,7 @@ from streamnorm.settings import Settings
 from tests.processes import PATIENCE, Service
 
 README = Path(__file__).parents[1] / "README.md"
+SETTINGS = README.parent / "docs" / "settings.md"
 ADDRESS = "http://127.0.0.1:8000"
 #: what `make run` runs, with an end
 DEMO = ["demo", "--readings", "600", "--rate", "1000"]
@@ -30,7 +31,8 @@ def with_table(text: str) -> str:
     rows = ["| variable | default | what it sets |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-        rows.append(f"| `STREAMNORM_{name.upper()}` | `{default}` | {field.description} |")
+        shown = f"`{default}`" if default else ""
+        rows.append(f"| `STREAMNORM_{name.upper()}` | {shown} | {field.description} |")
     return TABLE.sub(lambda _: "\n".join(rows) + "\n\n", text)
 
 
@@ -87,4 +89,5 @@ def evaluated(source: str, scope: dict[str, object]) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as running:
-        README.write_text(with_examples(with_demo(with_table(README.read_text())), running))
+        README.write_text(with_examples(with_demo(README.read_text()), running))
+    SETTINGS.write_text(with_table(SETTINGS.read_text()))

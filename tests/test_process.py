@@ -66,7 +66,8 @@ def kept(service: Service) -> int:
 def raw(service: Service, body: bytes, length: int) -> socket.socket:
     """Send a reading whose body claims a length."""
     connection = socket.create_connection(("127.0.0.1", service.port), PATIENCE)
-    head = f"POST {HERE}/readings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}"
+    head = f"POST {HERE}/readings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"Content-Length: {length}"
     connection.sendall(head.encode() + b"\r\n\r\n" + body)
     return connection
 

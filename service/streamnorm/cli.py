@@ -1,22 +1,25 @@
-"""The command line: `streamnorm serve`, `streamnorm demo`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`."""
 
 from __future__ import annotations
 
 import inspect
-import logging
 import socket
 import sys
 from typing import Annotated, Any
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 
 import streamnorm
+from streamnorm import logs, server
 from streamnorm.app import application
+from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
+from streamnorm.filtering.command import filter_lines
+from streamnorm.key_commands import keys
 from streamnorm.settings import Settings
+from streamnorm.stores.keys import Keys
 
 cli = typer.Typer(
     name="streamnorm",
@@ -68,27 +71,28 @@ def serve(**options: Any) -> None:
         for item in error.errors():
             print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(settings.log_level, settings.log_format)
     try:
-        app = application(settings)
+        app, context = application(settings)
+        config = server.configuration(app, settings)
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
     taken = bound(settings.host, settings.port)
     host, port = taken.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} ({url}/docs lists the calls)")
-    uvicorn.Server(config).run(sockets=[taken])
+    url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
+    if first := first_key(settings):
+        typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
+    server.Server(config, context.drain, settings.idle_timeout).run(sockets=[taken])
+
+
+def first_key(settings: Settings) -> str | None:
+    """Make a first key where others can reach the service and there is none."""
+    known = Keys(settings.data_dir)
+    if settings.loopback or settings.insecure or known.any():
+        return None
+    return known.create("first", ["admin"])
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -105,8 +109,11 @@ def bound(host: str, port: int) -> socket.socket:
     return taken
 
 
+cli.add_typer(keys, name="keys")
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
+cli.command("backfill")(backfill_file)
+cli.command("filter")(filter_lines)
 
 
 @cli.command()

@@ -11,6 +11,10 @@ StreamnormError
 ├── CannotMerge
 ├── CannotInvert
 ├── LimitExceeded
+├── Unauthorized
+├── Forbidden
+├── TooManyRequests
+├── Overloaded
 └── StoreError                   the place where state rests failed
     ├── StoreInUse
     ├── StoreCorrupt
@@ -106,6 +110,22 @@ class LimitExceeded(StreamnormError):
     def __init__(self, limit: str, detail: str) -> None:
         super().__init__(detail)
         self.limit = limit
+
+
+class Unauthorized(StreamnormError):
+    """The caller shows no key, or none that is known here."""
+
+
+class Forbidden(StreamnormError):
+    """The caller may not do this."""
+
+
+class TooManyRequests(StreamnormError):
+    """One caller wants too much at once."""
+
+
+class Overloaded(StreamnormError):
+    """All callers together want too much at once."""
 
 
 class StoreError(StreamnormError):

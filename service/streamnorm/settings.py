@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
+from streamnorm.stores import residents
 
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
@@ -19,6 +22,22 @@ DEFAULT_MAX_READING_BYTES = 1 * MIB
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
 #: An array is not parsed: it takes its own size twice, once for the answer.
 DEFAULT_MAX_BINARY_BYTES = 1024 * MIB
+#: A few large blocks at once; many readings never come near.
+DEFAULT_MAX_PENDING_BYTES = 256 * MIB
+#: Some seconds of work: who would wait longer had better come back.
+DEFAULT_MAX_REQUESTS = 1000
+#: Half of all, so that the others are served too.
+DEFAULT_MAX_REQUESTS_PER_CLIENT = 500
+#: Connections are files to the system, and many systems give a process 1024 × 10 or more of them; each costs 50 kB.
+DEFAULT_MAX_LIVE = 10_000
+#: A head of ours has 500 bytes; proxies add cookies and certificates.
+DEFAULT_MAX_HEAD_BYTES = 64 * 1024
+#: A reading is sent in one go, also over a radio link that loses some.
+DEFAULT_BODY_TIMEOUT = 20.0
+#: A slow radio link (GPRS) sends a few thousand.
+DEFAULT_BODY_RATE = 1024.0
+#: Long enough for a packet to be sent again several times.
+DEFAULT_IDLE_TIMEOUT = 20.0
 
 
 class Settings(BaseSettings):
@@ -38,6 +57,12 @@ class Settings(BaseSettings):
     """where state rests: sqlite (a file in the data folder) or memory (lost at the end)"""
     durability: Literal["always", "everysec", "no"] = "everysec"
     """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
+    max_resident_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_RESIDENT_STREAMS
+    """most streams in memory; the others rest in the store, and come back with their next reading"""
+    max_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_STREAMS
+    """most streams at all"""
+    stream_ttl: Annotated[float, Field(ge=0)] = 0.0
+    """seconds after which a stream without readings is forgotten; 0 keeps all"""
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
     """method of streams that are not configured"""
     horizon: Annotated[float, Field(gt=1)] = DEFAULT_HORIZON
@@ -58,6 +83,50 @@ class Settings(BaseSettings):
     """most elements of a channel"""
     max_ahead: Annotated[float, Field(ge=0)] = limits.DEFAULT_MAX_AHEAD
     """how far, in seconds, a reading's timestamp may lie ahead of the clock"""
+    max_pending_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_PENDING_BYTES
+    """most bytes of bodies being received or worked on, of all requests together"""
+    max_requests: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS
+    """most requests worked on at once"""
+    max_requests_per_client: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS_PER_CLIENT
+    """most requests of one key, or of one address where there are no keys, worked on at once"""
+    max_live: Annotated[int, Field(gt=0)] = DEFAULT_MAX_LIVE
+    """most WebSockets and event streams open at once"""
+    max_head_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_HEAD_BYTES
+    """largest head (address and headers) of a request, in bytes"""
+    body_timeout: Annotated[float, Field(gt=0)] = DEFAULT_BODY_TIMEOUT
+    """seconds within which a body must arrive, and more by what of it has arrived (body_rate)"""
+    body_rate: Annotated[float, Field(gt=0)] = DEFAULT_BODY_RATE
+    """bytes a second that a large body must arrive at, on average"""
+    idle_timeout: Annotated[float, Field(gt=0)] = DEFAULT_IDLE_TIMEOUT
+    """seconds after which a connection is cut whose client sends no head, or does not read its answer"""
+    insecure: bool = False
+    """ask for no key, wherever the service listens"""
+    cors_origins: str = ""
+    """origins whose pages may call the service, separated by commas, such as https://dashboards.example"""
+    ssl_certfile: str = ""
+    """file of the TLS certificate, with those it is signed by; then the service speaks HTTPS"""
+    ssl_keyfile: str = ""
+    """file of the certificate's key, where that is apart"""
+    ssl_keyfile_password: str = ""
+    """password of the key's file"""
+    log_format: Literal["text", "json"] = "text"
+    """form of what is logged: text or json"""
+    mqtt: str = ""
+    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
+    mqtt_topics: str = "sensors/{stream}/raw"
+    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
+    mqtt_publish: str = "sensors/{stream}/normalized"
+    """topic for normalized readings"""
+    mqtt_client_id: str = "streamnorm"
+    """name by which the broker knows the service, and keeps its messages while it is away"""
+    mqtt_discovery: str = ""
+    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    forward: str = ""
+    """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
+    forward_token: str = ""
+    """token for it"""
+    line_stream: str = DEFAULT_TEMPLATE
+    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
 
@@ -65,6 +134,19 @@ class Settings(BaseSettings):
     def stream_defaults(self) -> dict[str, object]:
         """The configuration of streams that are not configured."""
         return {"method": self.method, "horizon": self.horizon, "warmup": self.warmup}
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may call."""
+        return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def limits(self) -> limits.Limits:

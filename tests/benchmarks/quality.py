@@ -21,7 +21,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ Array = npt.NDArray[np.float64]
 READINGS = 20_000
 WINDOW = 500
 WARMUP = 32
+HORIZONS = 11
 LEAST = 1e-300  # a variance of 0 has no density
 
 
@@ -68,6 +69,16 @@ class Run:
         whole = len(self.ys) // WINDOW * WINDOW
         cut = np.array(self.ys[:whole]).reshape(-1, WINDOW)
         return float(np.abs(cut.mean(axis=1)).mean()), float(np.sqrt(((cut.std(axis=1) - 1.0) ** 2).mean()))
+
+
+class Judged(NamedTuple):
+    """How well a method did by a sensor."""
+
+    name: str
+    offset: float
+    spread: float
+    score: float
+    less: float
 
 
 def log_normal(x: Array, mean: Array, variance: Array) -> Array:
@@ -144,7 +155,7 @@ def run_river(xs: Array, name: str, make: Callable[[], Any]) -> Run:
 
 def runs(xs: Array, noise: float) -> Iterator[Run]:
     """Run a sensor through everything."""
-    for k in range(4, 15):
+    for k in range(4, 4 + HORIZONS):
         yield run(ONLINE, xs, 1.0 - 2.0**-k, f"online, horizon {2**k}")
     yield from run_adaptive(xs, noise)
     yield run(ONLINE_2019, xs, 1.0, "online-2019")
@@ -153,22 +164,54 @@ def runs(xs: Array, noise: float) -> Iterator[Run]:
         yield run_river(xs, "AdaptiveStandardScaler", preprocessing.AdaptiveStandardScaler)
 
 
+def judged(xs: Array, noise: float) -> list[Judged]:
+    """Judge all that a sensor ran through."""
+    results = list(runs(xs, noise))
+    scores = [result.score(xs, noise) for result in results]
+    best = max(scores[:HORIZONS])
+    return [
+        Judged(result.name, *result.windows(), score, score - best)
+        for result, score in zip(results, scores, strict=True)
+    ]
+
+
+def best_of(found: list[Judged]) -> Judged:
+    """Give the fixed horizon that was the best."""
+    return max(found[:HORIZONS], key=lambda each: each.score)
+
+
+def summary(sensors: dict[str, list[Judged]]) -> Iterator[str]:
+    """Sum up in Markdown: first the scores less the best, then offset and spread."""
+    names = ["online, horizon 1024", *(each.name for each in next(iter(sensors.values()))[HORIZONS:])]
+    head = f"| sensor | best fixed horizon | {' | '.join(names)} |\n|{' --- |' * (len(names) + 2)}\n"
+    tells: tuple[Callable[[Judged], str], ...] = (
+        lambda each: f"{each.less:+.3f}" if abs(each.less) < 10 else f"{each.less:+.0f}",
+        lambda each: f"{each.offset:.2f}, {each.spread:.2f}",
+    )
+    for tell in tells:
+        yield "\n" + head
+        for sensor, found in sensors.items():
+            best, cells = best_of(found), [tell(each) for each in found if each.name in names]
+            first = best.name.removeprefix("online, horizon ") + (f": {tell(best)}" if tell is tells[1] else "")
+            yield f"| {sensor} | {first} | {' | '.join(cells)} |\n"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the whole table, then its summary."""
     out = sys.stdout.write
     if preprocessing is None:
         out("river is not installed, so its scalers are left out.\n")
     recorded = {f"office room, {name}": xs for name, xs in office_room().items()}
+    sensors: dict[str, list[Judged]] = {}
     for sensor, xs in (made_up() | recorded).items():
-        noise = resolution(xs) ** 2 / 12 if sensor in recorded else 0.0
+        sensors[sensor] = judged(xs, resolution(xs) ** 2 / 12 if sensor in recorded else 0.0)
+        best = best_of(sensors[sensor])
         out(f"\n{sensor:35} {'offset':>8} {'spread':>8} {'score':>13} {'less best':>13}\n")
-        results = list(runs(xs, noise))
-        scores = [result.score(xs, noise) for result in results]
-        best = max(scores[:11])
-        for result, score in zip(results, scores, strict=True):
-            offset, spread = result.windows()
-            mark = "*" if score == best else " "
-            out(f"  {result.name:32}{mark} {offset:8.3f} {spread:8.3f} {score:13.4f} {score - best:+13.4f}\n")
+        for each in sensors[sensor]:
+            figures = f"{each.offset:8.3f} {each.spread:8.3f} {each.score:13.4f} {each.less:+13.4f}"
+            out(f"  {each.name:32}{'*' if each is best else ' '} {figures}\n")
+    for text in summary(sensors):
+        out(text)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from streamnorm.engine.snapshot import VERSION, export, restored
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidSnapshot, LimitExceeded
 from streamnorm.kernels import METHODS
+from streamnorm.kernels.adaptive import HORIZONS, MIXTURE, STRIDE, TRUST
 from tests.engine.building import LIMITS, NOW, bits, new, observe, observe_rows, varied, ybits
 
 number = st.one_of(st.floats(-1e75, 1e75), st.floats(-3.0, 3.0), st.none())
@@ -236,6 +237,13 @@ def test_a_method_needs_its_own_statistics() -> None:
 def test_own_statistics_that_no_readings_make_are_refused(method: str, place: int, value: float) -> None:
     snapshot = changed(export(fed(method=method)), ("features", 0, "own", place), value)
     assert pointers(snapshot) == ["/features/0/own"]
+
+
+def test_adaptive_statistics_that_trust_no_horizon_are_refused() -> None:
+    snapshot = export(fed(method="adaptive"))
+    own = list(snapshot["features"][0]["own"])
+    own[TRUST:MIXTURE:STRIDE] = [0.0] * HORIZONS
+    assert pointers(changed(snapshot, ("features", 0, "own"), own)) == ["/features/0/own"]
 
 
 value, square = st.floats(-1e75, 1e75), st.floats(0.0, 1e150)

@@ -72,6 +72,13 @@ def test_a_constant_after_a_change_gives_exactly_zero_within_1200_readings_and_f
     assert not ys[3000 + 1200 :].any()
 
 
+def test_what_became_constant_is_the_mean_until_it_moves_again() -> None:
+    state = np.zeros(SIZE)
+    compiled(ADAPTIVE, [*np.random.default_rng(0).normal(20.0, 1.0, size=3000).tolist(), *[24.1] * 1200], state=state)
+    assert ADAPTIVE.spread((), state, 0)[0] == 24.1
+    assert abs(compiled(ADAPTIVE, [20.0], state=state)[0]) > 0.5
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_ramp_of_one_deviation_in_1000_readings_leaves_no_offset(seed: int) -> None:
     xs = np.random.default_rng(seed).normal(size=20_000) + np.arange(20_000) / 1000

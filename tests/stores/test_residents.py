@@ -17,10 +17,11 @@ from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, StoreCorrupt, StoreUnavailable, StreamNotFound
-from streamnorm.stores import residents
+from streamnorm.stores import keeper
 from streamnorm.stores.codec import decode, encode
+from streamnorm.stores.keeper import Durability
 from streamnorm.stores.memory import MemoryStore
-from streamnorm.stores.residents import Durability, Residents
+from streamnorm.stores.residents import Residents
 from streamnorm.stores.sqlite import SQLiteStore
 
 DEFAULT = plan(configuration({}, {}))
@@ -99,7 +100,7 @@ def store() -> GatedStore:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `everysec` flush every few milliseconds, so that no test waits a second."""
-    monkeypatch.setattr(residents, "FLUSH_INTERVAL", 0.005)
+    monkeypatch.setattr(keeper, "FLUSH_INTERVAL", 0.005)
 
 
 def kept(store: MemoryStore, stream_id: str) -> int | None:
@@ -274,8 +275,8 @@ async def test_no_turn_is_kept_when_all_is_done(store: GatedStore) -> None:
 # When changes are kept
 
 
-def test_every_second_is_every_second() -> None:
-    assert residents.FLUSH_INTERVAL == 1.0
+def test_every_second_leaves_time_for_the_commit_within_the_second_and_a_half_that_a_crash_may_lose() -> None:
+    assert keeper.FLUSH_INTERVAL == 0.75
 
 
 @pytest.mark.usefixtures("often")
@@ -452,14 +453,25 @@ async def test_a_store_that_fails_is_told_and_keeps_the_changes_for_later(store:
     store.failing = True
     async with started(store, "everysec") as streams:
         await streams.update("a", observed(1))
-        await until(lambda: streams._failure is not None)  # noqa: SLF001
+        await until(lambda: streams._keeper.failure is not None)  # noqa: SLF001
         with pytest.raises(StoreUnavailable, match="disk is full"):
             streams.check()
-        assert (await streams.update("a", observed(2))).count == 2
         store.failing = False
-        await until(lambda: kept(store, "a") == 2)
-        await until(lambda: streams._failure is None)  # noqa: SLF001
+        await until(lambda: kept(store, "a") == 1)
         streams.check()
+
+
+@pytest.mark.usefixtures("often")
+async def test_what_cannot_be_kept_is_not_taken(store: GatedStore) -> None:
+    async with started(store, "everysec") as streams:
+        await streams.update("a", observed(1))
+        store.failing = True
+        await streams.update("a", observed(2))
+        await until(lambda: streams._keeper.failure is not None)  # noqa: SLF001
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            await streams.update("a", observed(3))
+        store.failing = False
+        assert (await streams.update("a", observed(4))).count == 3
 
 
 @pytest.mark.usefixtures("often")
@@ -472,8 +484,8 @@ async def test_a_failure_is_logged_once_and_its_end_too(store: GatedStore, caplo
         store.failing = False
         await until(lambda: bool(store.saves))
     assert caplog.messages == [
-        "readings are not kept on disk: the disk is full",
-        "readings are kept on disk again",
+        "readings are refused, for they cannot be kept: the disk is full",
+        "readings are kept again",
     ]
 
 

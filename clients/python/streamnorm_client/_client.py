@@ -124,6 +124,10 @@ class Stream:
         """Tell the stream and where it is."""
         return f"<Stream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Stay the one handle of the stream where an estimator that holds it is cloned."""
+        return self
+
     @property
     def id(self) -> str:
         """The stream's id."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamnorm.api.schemas import rfc3339
 from streamnorm.engine.block import Block, BlockAnswer
 from streamnorm.engine.layout import CREATED, UPDATED
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.engine.stream import Stream
+from streamnorm.formats.instants import rfc3339
 
 
 def shaped(reading: Reading, values: list[Any]) -> Any:

@@ -40,17 +40,14 @@ Piece = bytes | memoryview
 
 async def received(request: Request, limit: int) -> memoryview:
     """Read a whole body of at most `limit` bytes into one piece of memory, its size known beforehand or not."""
-    declared = request.headers.get("content-length", "")
-    if not declared.isdigit():
+    size = request.headers.get("content-length", "")
+    if not size.isdigit() or int(size) > limit or "content-encoding" in request.headers:
         return memoryview(await bodies.raw(request, limit))
-    size = int(declared)
-    if size > limit:
-        raise bodies.too_large(limit)
-    body = np.empty(size, dtype=np.uint8).data
+    body = np.empty(int(size), dtype=np.uint8).data
     at = 0
-    async for chunk in request.stream():
-        body[at : at + len(chunk)] = chunk
-        at += len(chunk)
+    async for part in bodies.parts(request, limit):
+        body[at : at + len(part)] = part
+        at += len(part)
     return body
 
 

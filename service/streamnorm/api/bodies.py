@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
+from streamnorm.api.exchange import Exchange
+from streamnorm.api.gunzip import Gunzip
 from streamnorm.api.problems import Refused
 from streamnorm.api.schemas import ReadingBody
-from streamnorm.engine.limits import LARGEST_VALUE, Limits
+from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, escaped, reading
 from streamnorm.errors import Fault, InvalidInput, InvalidReading
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+CODINGS = ("identity", "gzip", "x-gzip")
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -26,16 +30,44 @@ LARGE = 256 * 1024
 
 
 async def raw(request: Request, limit: int) -> bytes:
-    """Read a whole body of at most `limit` bytes."""
+    """Read a whole body of at most `limit` bytes, which may come packed by gzip."""
+    return b"".join([part async for part in parts(request, limit)])
+
+
+async def parts(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Read a body of at most `limit` bytes in the parts it comes in, unpacked."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise too_large(limit)
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > limit:
+    exchange: Exchange | None = request.scope.get("exchange")
+    size = 0
+    async for part in unpacked(request):
+        size += len(part)
+        if size > limit:
             raise too_large(limit)
-    return bytes(chunks)
+        if exchange is not None:
+            exchange.hold(len(part))
+        yield part
+
+
+async def unpacked(request: Request) -> AsyncIterator[bytes]:
+    """Read a body in the parts it comes in, unpacked, without end."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in CODINGS:
+        raise Refused("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
+    if coding == "identity":
+        async for chunk in request.stream():
+            yield chunk
+        return
+    unpacking = Gunzip()
+    try:
+        async for chunk in request.stream():
+            for part in unpacking.feed(chunk):
+                yield part
+    except zlib.error as error:
+        raise Refused("malformed-gzip", f"the body is not gzip: {error}") from None
+    if not unpacking.whole:
+        raise Refused("malformed-gzip", "the body is not gzip: it is cut short")
 
 
 def media_type(request: Request, *offered: str) -> str:
@@ -90,31 +122,6 @@ def checked(model: type[Model], data: object, pointer: str = "") -> Model:
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
     """Make a reading of its checked body."""
     return reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
-
-
-def usual_reading(data: bytes) -> Reading | None:
-    """Make a reading of a JSON object of numbers with or without `seq`; None for all else, wrong or only unusual."""
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    if body.__class__ is not dict:
-        return None
-    values = body.get("values")
-    seq = body.get("seq")
-    known = 1 if seq is None else 2
-    if len(body) != known or values.__class__ is not dict or not values or (seq is not None and type(seq) is not int):
-        return None
-    numbers = list(values.values())
-    for place, number in enumerate(numbers):
-        if number.__class__ is float:
-            if -LARGEST_VALUE <= number <= LARGEST_VALUE:
-                continue
-            return None
-        if number.__class__ is not int or not -LARGEST_VALUE <= number <= LARGEST_VALUE:
-            return None
-        numbers[place] = float(number)
-    return Reading(tuple(values), numbers, seq=seq)
 
 
 async def aside(size: int, work: Callable[[], T]) -> T:

@@ -7,8 +7,9 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, arrays, bodies, tensor
-from streamnorm.api.context import Context, Ctx, StreamId
+from streamnorm.api import answers, arrays, bodies, senml, tensor
+from streamnorm.api.access import check_streams
+from streamnorm.api.context import Caller, Context, Ctx, StreamId
 from streamnorm.api.lines import LineAnswers, Lines
 from streamnorm.api.openapi import described
 from streamnorm.api.readings import PROBLEMS, Learn
@@ -26,6 +27,7 @@ from streamnorm.engine.block import Block
 from streamnorm.engine.limits import LARGEST_SEQ
 from streamnorm.engine.reading import Array, ordinals
 from streamnorm.engine.table import table
+from streamnorm.stores.keys import Key
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
@@ -36,14 +38,16 @@ Streaming = Annotated[
 
 @router.post(
     "/streams/{stream_id}/bulk",
-    **described(
-        BlockBody,
-        BlockAnswerBody,
-        "stream-not-found",
-        "not-acceptable",
-        *PROBLEMS,
-        lines=(ReadingBody, ReadingAnswer),
-        arrays=arrays.NPY,
+    **senml.described_too(
+        described(
+            BlockBody,
+            BlockAnswerBody,
+            "stream-not-found",
+            "not-acceptable",
+            *PROBLEMS,
+            lines=(ReadingBody, ReadingAnswer),
+            arrays=arrays.NPY,
+        )
     ),
 )
 async def observe_bulk(
@@ -57,6 +61,8 @@ async def observe_bulk(
     first_seq: Annotated[int | None, Query(ge=0, le=LARGEST_SEQ, description="with npy: numbers the rows")] = None,
 ) -> Response:
     """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_block_bytes, learn=learn)
     parse = Parser(ctx.service.limits, stream_id)
     if streaming:
         return _streamed(ctx, request, parse, learn=learn)
@@ -90,9 +96,9 @@ async def observe_bulk(
         arrays=arrays.NPZ,
     ),
 )
-async def observe_many(ctx: Ctx, request: Request, *, streaming: Streaming = False) -> Response:
+async def observe_many(ctx: Ctx, caller: Caller, request: Request, *, streaming: Streaming = False) -> Response:
     """Observe readings of many streams, in order within each stream; a bad one refuses them all."""
-    parse = Parser(ctx.service.limits)
+    parse = Parser(ctx.service.limits, caller=caller)
     if streaming:
         return _streamed(ctx, request, parse)
     media = bodies.media_type(request, bodies.JSON, bodies.NDJSON, arrays.NPZ)
@@ -100,8 +106,9 @@ async def observe_many(ctx: Ctx, request: Request, *, streaming: Streaming = Fal
     if media == bodies.NDJSON:
         return await _lines(ctx, request, parse)
     if media == arrays.NPZ:
-        return await _tensor(ctx, request)
+        return await _tensor(ctx, caller, request)
     found = bodies.checked(ReadingsBody, bodies.json(await bodies.raw(request, ctx.max_block_bytes))).readings
+    check_streams(caller, (body.stream for body in found))
     pointers = [f"/readings/{row}" for row in range(len(found))]
     readings = [
         (body.stream, bodies.to_reading(body, ctx.service.limits, at)) for body, at in zip(found, pointers, strict=True)
@@ -117,8 +124,8 @@ def _streamed(ctx: Context, request: Request, parse: Parser, *, learn: bool = Tr
     bodies.media_type(request, bodies.NDJSON)
     bodies.accepted(request, bodies.NDJSON, bodies.NDJSON)
     limit = ctx.max_reading_bytes
-    refused = ctx.metrics.refusals
-    return LineAnswers(Lines(ctx.service, parse, limit, lambda slug: refused.labels(slug).inc(), learn=learn), limit)
+    lines = Lines(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)
+    return LineAnswers(lines, bodies.unpacked(request), limit)
 
 
 async def _lines(ctx: Context, request: Request, parse: Parser, *, learn: bool = True) -> Response:
@@ -135,9 +142,10 @@ async def _lines(ctx: Context, request: Request, parse: Parser, *, learn: bool =
     )
 
 
-async def _tensor(ctx: Context, request: Request) -> Response:
+async def _tensor(ctx: Context, caller: Key, request: Request) -> Response:
     """Answer the arrays `streams` (N names) and `values` (N × T × F)."""
     out, blocks = tensor.blocks_of(arrays.from_npz(await arrays.received(request, ctx.max_binary_bytes)))
+    check_streams(caller, blocks)
     found = tensor.answer(out, await ctx.service.observe_blocks(blocks))
     return arrays.Pieces(await bodies.aside(out.nbytes, lambda: arrays.to_npz(found)), arrays.NPZ)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
+from streamnorm.events import Hub
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.service import Service
+from streamnorm.stores.keys import ANYONE, Key
 
 
 @dataclass
@@ -17,11 +21,22 @@ class Context:
 
     service: Service
     metrics: Metrics
+    events: Hub
     max_reading_bytes: int
     max_block_bytes: int
     max_binary_bytes: int
+    #: how the points of line protocol name their streams
+    line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining
     serving: bool = False
+    #: set when the service is told to stop: who keeps a connection open ends it then, and says why
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def drain(self) -> None:
+        """Have live connections end, and be ready no more."""
+        self.serving = False
+        self.events.end()
+        self.draining.set()
 
 
 def _context(request: Request) -> Context:
@@ -29,7 +44,14 @@ def _context(request: Request) -> Context:
     return context
 
 
+def _caller(request: Request) -> Key:
+    caller: Key = request.scope.get("caller", ANYONE)
+    return caller
+
+
 Ctx = Annotated[Context, Depends(_context)]
+#: Who calls: for calls that do not name their streams in their paths.
+Caller = Annotated[Key, Depends(_caller)]
 STREAM_ID = r"^[A-Za-z0-9._:~-]{1,128}$"
 StreamId = Annotated[
     str, Path(pattern=STREAM_ID, description="1 to 128 letters, digits and . _ : ~ -", examples=["boiler-7"])

@@ -18,6 +18,7 @@ from streamnorm.engine.profile import profile
 from streamnorm.engine.reading import reading
 from streamnorm.engine.snapshot import Snapshot, export
 from streamnorm.engine.stream import Stream
+from streamnorm.formats.instants import seconds
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,6 +30,7 @@ ROWS = [[21.4, 0], [21.9, 1], [22.0, None]]
 WRONG_FLAG = "Input should be a valid boolean, unable to interpret input"
 ERRORS: tuple[errors.StreamnormError | Refused, ...] = (
     Refused("malformed-json", "the body is not JSON: unexpected end of input: line 1, column 18"),
+    Refused("malformed-gzip", "the body is not gzip: incorrect header check"),
     Refused("body-too-large", "the body is larger than 1048576 bytes"),
     Refused("unsupported-media-type", "the body is text/plain; this call takes application/json"),
     Refused("not-acceptable", "the answer is given as application/json, not as text/html"),
@@ -41,6 +43,11 @@ ERRORS: tuple[errors.StreamnormError | Refused, ...] = (
     errors.StreamNotFound(ID),
     errors.StaleSequence(16, 17),
     errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),
+    errors.Unauthorized("a key is needed: Authorization: Bearer …"),
+    errors.Forbidden(f"the key 'gauge' may not admin, or not stream {ID!r}"),
+    errors.TooManyRequests("256 requests of this caller are being worked on, the limit (max_requests_per_client)"),
+    errors.Overloaded("1000 requests are being worked on, the limit (max_requests)"),
+    Refused("request-timeout", "the body did not arrive in time (body_timeout)"),
     errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
 )
 #: an example of every type of problem, by its slug
@@ -54,7 +61,7 @@ def lines(items: list[Any]) -> str:
 
 def worked() -> dict[type[BaseModel], Any]:
     """Give an example of every body and answer."""
-    limits, now = Limits(), schemas.seconds(TIME)
+    limits, now = Limits(), seconds(TIME)
     stream = Stream(plan(configuration({}, {})))
     sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}
     one = reading(sent["values"], limits, timestamp=now, seq=17)

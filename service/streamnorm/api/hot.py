@@ -7,6 +7,7 @@ memory, a JSON object of numbers, no query) and hands everything else, errors in
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ PREFIX = "/v1/streams/"
 SUFFIX = "/readings"
 _START, _END = len(PREFIX), -len(SUFFIX)
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 
 
 class HotPath:

@@ -6,13 +6,14 @@ line, which ends the answer: what was before it is applied, what is behind it is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from fastapi import Response
+from starlette.requests import ClientDisconnect
 
 from streamnorm.api import answers, bodies, problems
 from streamnorm.api.problems import Refused
@@ -50,11 +51,14 @@ class Lines:
             if error is not None:
                 wrong = self._placed(error, stream_id, first + len(said))
                 break
-        if wrong is not None:
-            kind, problem = problems.of(wrong)
-            self._refused(kind.slug)
-            said.append(problem)
-        return b"".join(map(bodies.dumps_line, said)), wrong is None
+        answered = b"".join(map(bodies.dumps_line, said))
+        return (answered, True) if wrong is None else (answered + self.refuse(wrong), False)
+
+    def refuse(self, error: StreamnormError | Refused) -> bytes:
+        """Answer with a problem line."""
+        kind, problem = problems.of(error)
+        self._refused(kind.slug)
+        return bodies.dumps_line(problem)
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], StreamnormError | Refused | None]:
         found: list[tuple[str, Reading]] = []
@@ -95,26 +99,36 @@ class LineAnswers(Response):
 
     media_type = bodies.NDJSON
 
-    def __init__(self, lines: Lines, max_line: int) -> None:
+    def __init__(self, lines: Lines, parts: AsyncIterator[bytes], max_line: int) -> None:
         self.status_code = HTTPStatus.OK
         self.background = None
         self.init_headers()
         self._lines = lines
+        self._parts = parts
         self._max_line = max_line
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002
         """Answer line by line."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        rest, more, well = b"", True, True
-        while more and well:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            more = message.get("more_body", False)
-            *lines, rest = (rest + message.get("body", b"")).split(b"\n")
-            if not more or len(rest) > self._max_line:
-                lines.append(rest)
-            answered, well = await self._lines.answer(lines)
+        async for answered in self._answers():
             if answered:
                 await send({"type": "http.response.body", "body": answered, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _answers(self) -> AsyncIterator[bytes]:
+        rest = b""
+        try:
+            async for part in self._parts:
+                *lines, rest = (rest + part).split(b"\n")
+                if len(rest) > self._max_line:
+                    lines.append(rest)
+                answered, well = await self._lines.answer(lines)
+                yield answered
+                if not well:
+                    return
+        except ClientDisconnect:
+            return
+        except Refused as error:
+            yield self._lines.refuse(error)
+            return
+        yield (await self._lines.answer([rest]))[0]

@@ -19,7 +19,16 @@ from streamnorm.api.schemas import ProblemBody
 Models = type[BaseModel] | tuple[type[BaseModel], ...]
 REF: Final = "#/components/schemas/{model}"
 REFERRED: Final = {"$ref", "anyOf"}
-BODY_PROBLEMS: Final = ("malformed-json", "body-too-large", "unsupported-media-type")
+BODY_PROBLEMS: Final = (
+    "malformed-json",
+    "malformed-gzip",
+    "request-timeout",
+    "body-too-large",
+    "unsupported-media-type",
+    "overloaded",
+)
+#: what the guard in front of the routes may answer
+GUARD_PROBLEMS: Final = ("unauthorized", "forbidden", "too-many-requests", "overloaded")
 
 
 def described(
@@ -29,14 +38,15 @@ def described(
     created: bool = False,
     lines: tuple[type[BaseModel], type[BaseModel]] | None = None,
     arrays: str | None = None,
+    guarded: bool = True,
 ) -> dict[str, Any]:
     """Describe a route: what it takes, what it answers, and its problems by their slugs.
 
     `lines` are what a line of the body and of the answer is where the call also takes NDJSON, `arrays` is the media
-    type of the NumPy file that it also takes and gives.
+    type of the NumPy file that it also takes and gives; `guarded` calls may need a key.
     """
     responses: dict[int | str, dict[str, Any]] = {}
-    for slug in (*(BODY_PROBLEMS if body else ()), *problems):
+    for slug in (*(BODY_PROBLEMS if body else ()), *problems, *(GUARD_PROBLEMS if guarded else ())):
         example = examples.PROBLEMS[slug]
         found = responses.setdefault(example["status"], {"description": HTTPStatus(example["status"]).phrase})
         content = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
@@ -45,7 +55,7 @@ def described(
         responses[200] = {"description": "Done", "content": _content((answer,), lines and lines[1], arrays)}
         if created:
             responses[201] = responses[200] | {"description": "Made"}
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"security": [{}, {"key": []}]} if guarded else {}
     if body:
         models = body if isinstance(body, tuple) else (body,)
         extra["requestBody"] = {"required": True, "content": _content(models, lines and lines[0], arrays)}
@@ -59,7 +69,8 @@ def schema(app: FastAPI) -> dict[str, Any]:
         worked = examples.worked()
         models: list[type[BaseModel]] = [*worked, ProblemBody]
         _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
-        document["components"] = {"schemas": definitions["$defs"]}
+        key = {"type": "http", "scheme": "bearer", "description": "made by `streamnorm keys create`"}
+        document["components"] = {"schemas": definitions["$defs"], "securitySchemes": {"key": key}}
         values: dict[str, Any] = {}
         for model, value in worked.items():
             name = model.__name__

@@ -18,6 +18,9 @@ from streamnorm.engine.reading import escaped
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: Who sends a million wrong values is told of so many, in an answer that is not larger than the question.
+MOST_FAULTS = 50
+LONGEST = 2000
 
 
 class Refused(Exception):
@@ -43,6 +46,8 @@ KINDS = {
     for kind in (
         Kind("invalid-request", 422, "A parameter of the request is wrong"),
         Kind("malformed-json", 400, "The body is not the JSON it claims to be"),
+        Kind("malformed-gzip", 400, "The body is not the gzip it claims to be"),
+        Kind("request-timeout", 408, "The body did not arrive in time"),
         Kind("body-too-large", 413, "The body is larger than the limit"),
         Kind("unsupported-media-type", 415, "The body's media type is not one this call takes"),
         Kind("not-acceptable", 406, "The answer cannot be given in a media type asked for"),
@@ -57,6 +62,10 @@ TABLE: dict[type[errors.StreamnormError], Kind] = {
     errors.StreamNotFound: Kind("stream-not-found", 404, "There is no such stream"),
     errors.StaleSequence: Kind("stale-sequence", 409, "The sequence number was applied before"),
     errors.CannotMerge: Kind("cannot-merge", 409, "The states cannot be merged"),
+    errors.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
+    errors.Forbidden: Kind("forbidden", 403, "The caller may not do this"),
+    errors.TooManyRequests: Kind("too-many-requests", 429, "One caller wants too much at once"),
+    errors.Overloaded: Kind("overloaded", 503, "The service has too much to do"),
     errors.StoreError: Kind("store-unavailable", 503, "The state cannot be kept now"),
 }
 
@@ -74,17 +83,27 @@ def of(error: errors.StreamnormError | Refused) -> tuple[Kind, dict[str, Any]]:
         kind = next(TABLE[base] for base in type(error).__mro__ if base in TABLE)
     members: dict[str, Any] = {}
     if isinstance(error, (errors.InvalidInput, Refused)) and error.faults:
-        members["errors"] = [fault._asdict() for fault in error.faults]
+        members["errors"] = [fault._asdict() for fault in error.faults[:MOST_FAULTS]]
     if isinstance(error, errors.StaleSequence):
         members["last_seq"] = error.last_seq
     if isinstance(error, errors.LimitExceeded):
         members["limit"] = error.limit
-    return kind, problem(kind, str(error), **members)
+    detail = str(error)
+    return kind, problem(kind, detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}…", **members)
+
+
+#: what an answer of a status says besides
+HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="streamnorm"'},
+    408: {"Connection": "close"},
+    429: {"Retry-After": "1"},
+    503: {"Retry-After": "1"},
+}
 
 
 def answer(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Answer with a problem."""
-    return Response(orjson.dumps(body), body["status"], headers, MEDIA_TYPE)
+    return Response(orjson.dumps(body), body["status"], headers or HEADERS.get(body["status"]), MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -93,8 +112,8 @@ def install(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, (errors.StreamnormError, Refused))  # noqa: S101 - what it is registered for
         kind, body = of(error)
-        request.app.state.context.metrics.refusals.labels(kind.slug).inc()
-        return answer(body, {"Retry-After": "1"} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+        request.app.state.context.metrics.refused(kind.slug)
+        return answer(body)
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
@@ -109,12 +128,12 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101
         status = HTTPStatus(error.status_code)
         kind = Kind(status.phrase.lower().replace(" ", "-"), status, status.phrase.capitalize())
-        request.app.state.context.metrics.refusals.labels(kind.slug).inc()
+        request.app.state.context.metrics.refused(kind.slug)
         detail = f"{request.method} {request.url.path}: {error.detail}"
         return answer(problem(kind, detail), dict(error.headers or {}))
 
     async def gone(request: Request, _: Exception) -> Response:
-        request.app.state.context.metrics.refusals.labels("client-gone").inc()
+        request.app.state.context.metrics.refused("client-gone")
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
 
     async def unknown(request: Request, error: Exception) -> Response:

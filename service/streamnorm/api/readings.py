@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api import answers, bodies, senml
 from streamnorm.api.context import Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import ReadingAnswer, ReadingBody, ValuesAnswer, ValuesBody
@@ -21,11 +21,16 @@ Learn = Annotated[bool, Query(description="false: normalize only, and leave the 
 Stats = Annotated[bool, Query(description="true: answer with each feature's mean and std too")]
 
 
-@router.post("/streams/{stream_id}/readings", **described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS))
+@router.post(
+    "/streams/{stream_id}/readings",
+    **senml.described_too(described(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS)),
+)
 async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
     """Observe one reading: normalize it and learn from it."""
+    if senml.sent(request):
+        return await senml.observe(ctx, request, stream_id, ctx.max_reading_bytes, learn=learn)
     body = bodies.checked(ReadingBody, await bodies.json_object(request, ctx.max_reading_bytes))
     one = bodies.to_reading(body, ctx.service.limits)
     call = ctx.service.observe if learn else ctx.service.normalize

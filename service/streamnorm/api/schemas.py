@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from streamnorm.engine.limits import LARGEST_SEQ
 from streamnorm.engine.profile import FeatureProfile
+from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}
 VALUE: dict[str, Any] = {
@@ -26,26 +26,6 @@ VALUES: dict[str, Any] = {
     "description": "a number, null or (nested) array for each feature; as an array, the features are 0, 1, …",
     "examples": [{"temp": 21.4, "door": 0}],
 }
-
-
-def seconds(value: object) -> float:
-    """Read a time: epoch seconds, or RFC 3339 with its offset."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-        if moment is not None and moment.tzinfo is not None:
-            return moment.timestamp()
-    message = f"must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not {value!r:.60}"
-    raise ValueError(message)
-
-
-def rfc3339(moment: float) -> str:
-    """Write a time in seconds since 1970 as RFC 3339, to the microsecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
 Values = Annotated[Any, WithJsonSchema(VALUES)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from streamnorm.api.bodies import encoded
@@ -15,19 +14,13 @@ from streamnorm.errors import StoreUnavailable
 router = APIRouter(tags=["service"])
 
 
-@router.get("/", include_in_schema=False)
-async def index() -> Response:
-    """Lead to the pages that describe the calls."""
-    return RedirectResponse("docs")
-
-
-@router.get("/healthz", **described(None, Health))
+@router.get("/healthz", **described(None, Health, guarded=False))
 async def healthz() -> Response:
     """Tell that the process is alive."""
     return encoded({"status": "ok"})
 
 
-@router.get("/readyz", **described(None, Health, "store-unavailable"))
+@router.get("/readyz", **described(None, Health, "store-unavailable", guarded=False))
 async def readyz(ctx: Ctx) -> Response:
     """Tell whether readings can be taken and kept."""
     if not ctx.serving:

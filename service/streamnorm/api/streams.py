@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api import answers, bodies
-from streamnorm.api.context import Ctx, StreamId
+from streamnorm.api.access import narrowed
+from streamnorm.api.context import Caller, Ctx, StreamId
 from streamnorm.api.openapi import described
 from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
 from streamnorm.engine import snapshot
@@ -27,12 +28,14 @@ LARGEST_PAGE = 1000
 @router.get("", **described(None, StreamPage, "invalid-request", "store-unavailable"))
 async def list_streams(
     ctx: Ctx,
+    caller: Caller,
     prefix: Annotated[str, Query(description="only ids that start with it")] = "",
     after: Annotated[str, Query(description="only ids beyond it: `next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="at most so many")] = DEFAULT_PAGE,
 ) -> Response:
     """List streams in the order of their ids, in pages."""
-    found = await ctx.service.streams.page(prefix, after, limit + 1)
+    allowed = narrowed(caller, prefix)
+    found = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
     page = [answers.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
     return bodies.encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
 
@@ -74,6 +77,7 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
     """Forget a stream."""
     await ctx.service.streams.delete(stream_id)
+    ctx.events.forget(stream_id)
     return Response(status_code=204)
 
 

@@ -7,11 +7,14 @@ import re
 from typing import Any
 
 from streamnorm.api import bodies
+from streamnorm.api.access import check_streams
 from streamnorm.api.context import STREAM_ID
-from streamnorm.api.schemas import ReadingBody, StreamReadingBody, seconds
+from streamnorm.api.schemas import ReadingBody, StreamReadingBody
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Reading
 from streamnorm.errors import InvalidReading
+from streamnorm.formats.instants import seconds
+from streamnorm.stores.keys import ANYONE, Key
 
 _STREAM_ID = re.compile(STREAM_ID)
 
@@ -54,9 +57,10 @@ def _floats(numbers: list[Any]) -> bool:
 class Parser:
     """Makes readings of texts: those of one stream, or where that is None, those that name their stream."""
 
-    def __init__(self, limits: Limits, stream_id: str | None = None) -> None:
+    def __init__(self, limits: Limits, stream_id: str | None = None, caller: Key = ANYONE) -> None:
         self._limits = limits
         self._stream_id = stream_id
+        self._caller = caller
 
     def __call__(self, text: bytes | str, line: int = 0, pointer: str = "") -> tuple[str, Reading]:
         """Make a reading; `line` and `pointer` tell its place in errors.
@@ -64,6 +68,7 @@ class Parser:
         Raises:
             Refused: it is no JSON.
             InvalidReading: naming every wrong place.
+            Forbidden: it names a stream that is not the caller's.
 
         """
         body = bodies.json(text, line)
@@ -71,6 +76,7 @@ class Parser:
             return self._stream_id, usual_reading(body) or self._checked(ReadingBody, body, pointer)
         stream_id = body.pop("stream", None) if body.__class__ is dict else None
         if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+            check_streams(self._caller, (stream_id,))
             return stream_id, usual_reading(body) or self._checked(ReadingBody, body, pointer)
         bodies.checked(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, pointer)
         raise AssertionError("a stream's id was taken for wrong")

@@ -18,6 +18,9 @@ class Store(Protocol):
     def page(self, prefix: str, after: str, limit: int) -> list[str]:
         """List at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
 
+    def idle(self, before: float, limit: int) -> list[str]:
+        """List at most `limit` ids that were saved last before a time, in seconds since 1970; the idlest first."""
+
     def count(self) -> int:
         """Count the streams kept."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
 from streamnorm.engine.stream import Stream
@@ -12,6 +12,20 @@ T = TypeVar("T")
 
 #: Works on a stream and gives what is to be answered; where it raises, nothing has happened.
 Change = Callable[[Stream], T]
+
+
+class Vitals(NamedTuple):
+    """Figures of how streams are kept, for those who watch."""
+
+    #: streams in memory
+    resident: int
+    #: streams in the store only
+    resting: int
+    #: seconds since the last commit, where there is something to save
+    lag: float
+    #: commits made, and the seconds they took
+    commits: int
+    commit_seconds: float
 
 
 class Streams(Protocol):
@@ -63,8 +77,14 @@ class Streams(Protocol):
 
         """
 
+    def peek(self, stream_id: str) -> Stream | None:
+        """Look at a stream where it is in this process's memory, without waiting for a store."""
+
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
 
     def check(self) -> None:
         """Raise the StoreError that keeps changes from being kept, if there is one."""
+
+    def vitals(self) -> Vitals:
+        """Give figures of how the streams are kept."""

@@ -17,8 +17,8 @@ with weights w_k ∝ p_k², so that the shared crumbs do not leak in:
 
 All of it is ratios of deviations: scaling by a power of two changes no bit of y, another scale or a shift only the
 rounding. With ν even, the likelihood needs a square root and no logarithm, whose last bit differs between machines.
-|y| < 2⁷, since no horizon gives more. y is 0 where the mean of the shortest horizon can no longer resolve x − μ₀, or
-its variance is nothing beside the mixture's: x has then been the same for hundreds of readings.
+|y| < 2⁷, since no horizon gives more. y is 0 and μ is x where the mean of the shortest horizon can no longer resolve
+x − μ₀, or its variance is nothing beside the mixture's: x has then been the same for hundreds of readings.
 
 Horizons are counted in readings: λ and ω are not used. The one-step-ahead prediction of the bank is the mixture of the
 normal densities N(μ_k, S_k) with weights p_k before x; `spread` gives the mean and standard deviation by w_k.
@@ -162,6 +162,7 @@ def step(
     delta = x - first
     moved = delta / state[at]
     if first + moved == first or shortest + moved * delta <= NEGLIGIBLE * variance:
+        state[at + MIXTURE] = x
         return 0.0, 0.0
     return deviation * scale, 0.0
 
@@ -194,9 +195,10 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
 
 
 def sound(_p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether nothing but means and the last reading lies below 0."""
+    """Tell whether nothing but means and the last reading lies below 0, and some horizon is trusted once one read."""
     signed = {*range(1, MIXTURE, STRIDE), MIXTURE, LAST}
-    return all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
+    trusted = own[0] == 0.0 or max(own[TRUST:MIXTURE:STRIDE]) >= FIRST_CRUMB
+    return trusted and all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
 
 
 ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge, sound=sound)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice, takewhile
 from threading import Lock
 
 
@@ -15,8 +17,11 @@ class MemoryStore:
     ['boiler-8']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._blobs: dict[str, bytes] = {}
+        #: when each was saved, in the order of that
+        self._saved: dict[str, float] = {}
         self._lock = Lock()
 
     def load(self, stream_id: str) -> bytes | None:
@@ -27,16 +32,24 @@ class MemoryStore:
     def save(self, changes: Mapping[str, bytes | None]) -> None:
         """Keep all changes at once; None deletes."""
         with self._lock:
+            now = self._clock()
             for stream_id, blob in changes.items():
-                if blob is None:
-                    self._blobs.pop(stream_id, None)
-                else:
+                self._blobs.pop(stream_id, None)
+                self._saved.pop(stream_id, None)
+                if blob is not None:
                     self._blobs[stream_id] = blob
+                    self._saved[stream_id] = now
 
     def page(self, prefix: str, after: str, limit: int) -> list[str]:
         """List at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
         with self._lock:
             return sorted(key for key in self._blobs if key.startswith(prefix) and key > after)[:limit]
+
+    def idle(self, before: float, limit: int) -> list[str]:
+        """List at most `limit` ids that were saved last before a time, the idlest first."""
+        with self._lock:
+            past = takewhile(lambda key: self._saved[key] < before, self._saved)
+            return list(islice(past, limit))
 
     def count(self) -> int:
         """Count the streams kept."""

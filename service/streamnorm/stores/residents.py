@@ -3,9 +3,9 @@
 Rules:
 
 1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run elsewhere.
-2. A changed stream is in `_dirty` until a commit that began after the change has succeeded.
-3. A stream is dropped from memory only when it is not dirty: memory first, then what is being saved, then the store.
-4. While a heavy change of a stream runs, other changes of it wait their turn; looking at it never waits.
+2. A stream is put to rest (dropped from memory) only when the store has it as it is, and nobody works on it.
+3. While a heavy change of a stream runs, other changes of it wait their turn; looking at it never waits.
+4. What cannot be kept is not taken: once a commit has failed, changes are refused until one succeeds.
 """
 
 from __future__ import annotations
@@ -13,33 +13,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import logging
-from typing import TYPE_CHECKING, Literal, TypeVar
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from streamnorm.engine.stream import Stream
-from streamnorm.errors import StoreError, StreamNotFound
-from streamnorm.stores.codec import decode, encode
+from streamnorm.engine.streams import Vitals
+from streamnorm.errors import LimitExceeded, StoreError, StreamNotFound
+from streamnorm.stores.codec import decode
+from streamnorm.stores.keeper import Durability, Keeper
+from streamnorm.stores.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.store import Store
     from streamnorm.engine.streams import Change
 
 T = TypeVar("T")
-Durability = Literal["always", "everysec", "no"]
 
-log = logging.getLogger(__name__)
-
-#: Streams encoded between two looks at the event loop: about 5 ms of it.
-BATCH = 1024
-#: With `everysec`; a commit of many streams takes some of the half second that is left of a second and a half.
-FLUSH_INTERVAL = 1.0
+#: Of 8 features a stream takes 1.5 kB of memory: 150 MB for as many as these.
+DEFAULT_MAX_RESIDENT_STREAMS = 100_000
+#: Of 8 features a stream takes 1.2 kB of disk: 12 GB for as many as these.
+DEFAULT_MAX_STREAMS = 10_000_000
+#: One of so many streams in memory is put to rest at once, so that the search for idle ones is made seldom.
+REST_SHARE = 16
+#: Streams forgotten between two looks at the event loop.
+EXPIRY_BATCH = 256
 
 
 class Residents:
-    """All streams of one process."""
+    """All streams of one process.
+
+    `max_resident` streams are in memory, those changed last; `max_streams` are there at all. One that has not changed
+    for `ttl` seconds is forgotten; 0 keeps all.
+    """
 
     def __init__(
         self,
@@ -47,24 +56,30 @@ class Residents:
         default_plan: Plan,
         *,
         durability: Durability = "everysec",
+        max_resident: int = DEFAULT_MAX_RESIDENT_STREAMS,
+        max_streams: int = DEFAULT_MAX_STREAMS,
+        ttl: float = 0.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.default_plan = default_plan
         self._store = store
         self._durability = durability
+        self._max_resident = max_resident
+        self._max_streams = max_streams
+        self._ttl = ttl
+        self._clock = clock
         self._streams: dict[str, Stream] = {}
-        self._dirty: set[str] = set()
-        self._saving: set[str] = set()
-        self._turns: dict[str, _Turn] = {}
-        self._commit: asyncio.Future[None] | None = None
-        self._wake = asyncio.Event()
-        self._flushing = asyncio.Lock()
-        self._writer: asyncio.Task[None] | None = None
-        self._failure: StoreError | None = None
+        self._keeper = Keeper(store, self._streams, durability, clock)
+        self._dirty = self._keeper.dirty
+        self._turns = Turns()
+        self._total = store.count()
+        self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to keep changes as configured."""
-        if self._durability != "no":
-            self._writer = asyncio.create_task(self._write(), name="streamnorm writer")
+        self._keeper.start()
+        if self._ttl:
+            self._expiry = asyncio.create_task(self._expire(), name="streamnorm expiry")
 
     async def stop(self) -> None:
         """Save everything and let go of the store.
@@ -73,20 +88,18 @@ class Residents:
             StoreError: what is not saved is lost.
 
         """
-        if self._writer is not None:
-            async with self._flushing:  # between two commits: one that is cut off could end after a later one
-                self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+        if self._expiry is not None:
+            self._expiry.cancel()
+            await asyncio.gather(self._expiry, return_exceptions=True)
         try:
-            await self.flush()
+            await self._keeper.stop()
         finally:
             self._store.close()
 
     def at_hand(self, stream_id: str) -> Stream | None:
         """Give a stream in memory, where nobody works on it and no commit is to be waited for."""
         stream = self._streams.get(stream_id)
-        if stream is None or stream_id in self._turns or self._durability == "always":
+        if stream is None or stream_id in self._turns or self._durability == "always" or self._keeper.failure:
             return None
         self._dirty.add(stream_id)
         return stream
@@ -96,15 +109,18 @@ class Residents:
     ) -> T:
         """Change a stream; see `streamnorm.engine.streams.Streams`."""
         if heavy or stream_id in self._turns:
-            async with self._turn([stream_id]):
+            async with self._turns.hold([stream_id]):
+                await self._prepare([stream_id])
                 stream = self._to_change(stream_id, create=create, draft=draft or heavy)
                 result = await asyncio.to_thread(change, stream) if heavy else change(stream)
                 self._install(stream_id, stream)
         else:
+            if self._keeper.failure is not None or stream_id not in self._streams:
+                await self._prepare([stream_id])
             stream = self._to_change(stream_id, create=create, draft=draft)
             result = change(stream)
             self._install(stream_id, stream)
-        await self._kept()
+        await self._keeper.kept()
         return result
 
     async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
@@ -120,43 +136,56 @@ class Residents:
     ) -> T:
         """Change several streams by one change of all; see `streamnorm.engine.streams.Streams`."""
         each = list(stream_ids)
-        async with self._turn(sorted(each)):
+        async with self._turns.hold(sorted(each)):
+            await self._prepare(each)
             drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in each}
+            self._admit(sum(stream_id not in self._streams for stream_id in each))
             result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
             for stream_id, draft in drafts.items():
                 self._install(stream_id, draft)
-        await self._kept()
+        await self._keeper.kept()
         return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream."""
-        stream = self._find(stream_id)
+        stream = self._streams.get(stream_id)
         if stream is None:
-            raise StreamNotFound(stream_id)
+            stream = self._resting(stream_id)
+            if stream is None:
+                raise StreamNotFound(stream_id)
+            if len(self._streams) < self._max_resident or self._rest(1):
+                self._streams[stream_id] = stream
         return view(stream)
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
         """Put a whole stream in place; tells whether there was none before."""
-        async with self._turn([stream_id]):
+        async with self._turns.hold([stream_id]):
+            await self._prepare([stream_id])
             made = self._find(stream_id) is None
+            self._admit(int(made))
             self._install(stream_id, stream)
-        await self._kept()
+        await self._keeper.kept()
         return made
 
     async def delete(self, stream_id: str) -> None:
         """Forget a stream."""
-        async with self._turn([stream_id]):
+        async with self._turns.hold([stream_id]):
+            await self._prepare([stream_id])
             if self._find(stream_id) is None:
                 raise StreamNotFound(stream_id)
-            del self._streams[stream_id]
-            self._dirty.add(stream_id)
-        await self._kept()
+            self._forget(stream_id)
+        await self._keeper.kept()
+
+    def peek(self, stream_id: str) -> Stream | None:
+        """Look at a stream where it is in memory."""
+        return self._streams.get(stream_id)
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams in byte order; those in memory and those at rest."""
-        unsaved = self._dirty | self._saving
+        unsaved = self._dirty | self._keeper.saving
         fresh = (key for key in unsaved if key in self._streams and key.startswith(prefix) and key > after)
-        resting = self._store.page(prefix, after, limit + len(unsaved))
+        gone = sum(key not in self._streams for key in unsaved)
+        resting = self._store.page(prefix, after, limit + gone)
         ids = sorted({*heapq.nsmallest(limit, fresh), *resting})
         found: list[tuple[str, Stream]] = []
         for stream_id in ids:
@@ -169,9 +198,16 @@ class Residents:
 
     def check(self) -> None:
         """Raise the StoreError that keeps changes from being kept, if there is one."""
-        if self._failure is not None:
-            raise self._failure
+        if self._keeper.failure is not None:
+            raise self._keeper.failure
         self._store.check()
+
+    def vitals(self) -> Vitals:
+        """Give figures of how the streams are kept."""
+        keeper = self._keeper
+        lag = self._clock() - keeper.kept_until if self._dirty or keeper.saving else 0.0
+        resting = max(0, self._total - len(self._streams))
+        return Vitals(len(self._streams), resting, lag, keeper.commits, keeper.commit_seconds)
 
     async def flush(self) -> None:
         """Save every change made so far.
@@ -180,69 +216,54 @@ class Residents:
             StoreError: the changes stay to be saved by a later flush.
 
         """
-        async with self._flushing:
-            commit, self._commit = self._commit, None
-            due = list(self._dirty)
-            try:
-                for start in range(0, len(due), BATCH):
-                    await self._save(due[start : start + BATCH])
-            except StoreError as error:
-                if self._failure is None:
-                    log.error("readings are not kept on disk: %s", error)  # noqa: TRY400 - the message says it all
-                self._failure = error
-                if commit is not None:
-                    commit.set_exception(error)
-                    commit.exception()  # who waited may have gone away
-                raise
-            if self._failure is not None:
-                log.info("readings are kept on disk again")
-            self._failure = None
-            if commit is not None:
-                commit.set_result(None)
+        await self._keeper.flush()
 
-    async def _save(self, batch: Iterable[str]) -> None:
-        changes: dict[str, bytes | None] = {}
-        for stream_id in batch:
-            stream = self._streams.get(stream_id)
-            changes[stream_id] = encode(stream) if stream is not None else None
-        self._saving = set(changes)
-        self._dirty -= self._saving
-        try:
-            await asyncio.shield(asyncio.to_thread(self._store.save, changes))
-        except BaseException:
-            self._dirty |= self._saving
-            raise
-        finally:
-            self._saving = set()
+    async def expire(self) -> None:
+        """Forget the streams that have not changed for `ttl` seconds, as the times of their commits tell."""
+        idle = [""]
+        while idle:
+            await self._keeper.committed()
+            found = self._store.idle(self._clock() - self._ttl, EXPIRY_BATCH)
+            idle = [key for key in found if self._keeper.settled(key) and key not in self._turns]
+            for stream_id in idle:
+                self._forget(stream_id)
 
-    async def _write(self) -> None:
-        """Commit again and again: at once and in groups for `always`, else every second."""
+    async def _expire(self) -> None:
         while True:
-            if self._durability == "always":
-                await self._wake.wait()
-                self._wake.clear()
-            else:
-                await asyncio.sleep(FLUSH_INTERVAL)
-            with contextlib.suppress(StoreError):  # told by flush, and by check
-                await self.flush()
+            await asyncio.sleep(min(max(self._ttl / 10, 0.1), 60.0))
+            with contextlib.suppress(StoreError):  # told by the keeper
+                await self.expire()
 
-    async def _kept(self) -> None:
-        """Wait, with `always`, for a commit that begins after now."""
-        if self._durability == "always":
-            if self._commit is None:
-                self._commit = asyncio.get_running_loop().create_future()
-            self._wake.set()
-            await asyncio.shield(self._commit)
+    async def _prepare(self, stream_ids: Collection[str]) -> None:
+        """Make room in memory for streams; refuse where changes still cannot be kept."""
+        if self._keeper.failure is not None:
+            await self._keeper.committed()
+        wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
+        while wanted and len(self._streams) > max(0, self._max_resident - wanted):
+            if not self._rest(wanted):
+                if not self._dirty and not self._keeper.saving:
+                    break  # all are being worked on
+                await self._keeper.committed()
+
+    def _rest(self, wanted: int) -> bool:
+        """Put streams to rest that have not changed for long; tells whether there were any."""
+        idle = (key for key in self._streams if self._keeper.settled(key) and key not in self._turns)
+        found = list(islice(idle, max(wanted, len(self._streams) // REST_SHARE)))
+        for stream_id in found:
+            del self._streams[stream_id]
+        return bool(found)
 
     def _find(self, stream_id: str) -> Stream | None:
         """Look in memory, then in the store; what is found there moves in."""
-        stream = self._streams.get(stream_id) or self._resting(stream_id)
-        if stream is not None:
-            self._streams[stream_id] = stream
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            stream = self._resting(stream_id)
+            if stream is not None:
+                self._streams[stream_id] = stream
         return stream
 
     def _resting(self, stream_id: str) -> Stream | None:
-        if stream_id in self._dirty or stream_id in self._saving:
+        if not self._keeper.settled(stream_id):
             return None  # deleted, and the store does not know yet
         blob = self._store.load(stream_id)
         return None if blob is None else decode(stream_id, blob)
@@ -253,34 +274,21 @@ class Residents:
             return stream.draft() if draft else stream
         if not create:
             raise StreamNotFound(stream_id)
+        self._admit(1)
         return Stream(self.default_plan)
 
+    def _admit(self, new: int) -> None:
+        if new and self._total + new > self._max_streams:
+            detail = f"there would be {self._total + new} streams, the limit (max_streams) is {self._max_streams}"
+            raise LimitExceeded("max_streams", detail)
+
     def _install(self, stream_id: str, stream: Stream) -> None:
+        if stream_id not in self._streams:
+            self._total += 1
         self._streams[stream_id] = stream
         self._dirty.add(stream_id)
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, stream_ids: Iterable[str]) -> AsyncIterator[None]:
-        """Hold the turn of streams, given in byte order so that no two holders wait for each other."""
-        async with contextlib.AsyncExitStack() as stack:
-            for stream_id in stream_ids:
-                turn = self._turns.setdefault(stream_id, _Turn())
-                turn.holders += 1
-                stack.callback(self._leave, stream_id, turn)
-                await stack.enter_async_context(turn.lock)
-            yield
-
-    def _leave(self, stream_id: str, turn: _Turn) -> None:
-        turn.holders -= 1
-        if not turn.holders:
-            del self._turns[stream_id]
-
-
-class _Turn:
-    """Who works on a stream alone, and how many want to."""
-
-    __slots__ = ("holders", "lock")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.holders = 0
+    def _forget(self, stream_id: str) -> None:
+        self._streams.pop(stream_id, None)
+        self._total -= 1
+        self._dirty.add(stream_id)

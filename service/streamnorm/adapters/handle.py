@@ -1,0 +1,67 @@
+"""What the adapters work on: a `Normalizer`, or a stream of a service by its handle in the SDK, which says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from streamnorm.engine.reading import Array
+from streamnorm.normalizer import Normalizer
+
+
+class Remote(Protocol):
+    """What the SDK's `Stream` can; stated here, since the service does not import the SDK."""
+
+    def observe(self, values: Any) -> Any: ...  # noqa: D102
+
+    def normalize(self, values: Any, *, stats: bool = False) -> Any: ...  # noqa: D102
+
+    def denormalize(self, values: Any) -> Any: ...  # noqa: D102
+
+    def bulk(self, rows: Any, *, features: Sequence[str] | None = None, learn: bool = True) -> Any: ...  # noqa: D102
+
+    def configure(self, **config: Any) -> Any: ...  # noqa: D102
+
+    def reset(self) -> Any: ...  # noqa: D102
+
+    def info(self) -> Any: ...  # noqa: D102
+
+
+Handle = Normalizer | Remote
+
+
+def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
+    """Give what is configured so and has seen nothing yet."""
+    if stream is None:
+        return Normalizer(**config)
+    stream.configure(**config)
+    stream.reset()
+    return stream
+
+
+def observe_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
+    """Learn from a block, and give it normalized."""
+    if isinstance(handle, Normalizer):
+        return np.asarray(handle.observe_block(rows, features=features).values)
+    return np.asarray(handle.bulk(rows, features=features).values)
+
+
+def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
+    """Normalize a block, and learn nothing."""
+    if isinstance(handle, Normalizer):
+        return np.asarray(handle.normalize_block(rows, features=features).values)
+    return np.asarray(handle.bulk(rows, features=features, learn=False).values)
+
+
+def denormalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
+    """Turn a normalized block back; two questions, however many rows."""
+    today = handle.normalize(dict.fromkeys(features, 0.0), stats=True)
+    config = handle.config if isinstance(handle, Normalizer) else handle.info().config
+    affine: Mapping[str, Mapping[str, float]] = config.get("affine", {})
+    gamma = np.array([affine.get(name, {}).get("gamma", 1.0) for name in features])
+    beta = np.array([affine.get(name, {}).get("beta", 0.0) for name in features])
+    mean, std = (np.array([each[name] for name in features], dtype=np.float64) for each in (today.mean, today.std))
+    back: Array = (rows - beta) / gamma * std + mean
+    return back

@@ -1,0 +1,108 @@
+"""A scikit-learn transformer: `StandardScaler` for data that keep coming and drift."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamnorm.adapters import handle
+from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.reading import Array
+
+
+class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Normalize columns by the statistics of the rows seen so far, the latest counting most.
+
+    `partial_fit` learns from rows in their order, `fit` forgets first. `transform` learns nothing: it takes today's
+    statistics. `observe` does both at once, each row by what was known when it came, as the service does.
+    NaN is a missing value.
+
+    Parameters are those of a stream's configuration; `parameters` holds what is not named here, such as a method's
+    own. With `stream`, a handle of the SDK, the statistics live in a service.
+
+    >>> import numpy as np
+    >>> scaler = StreamNormalizer(horizon=100).partial_fit(np.array([[20.0, 0.0], [22.0, 1.0]]))
+    >>> scaler.transform(np.array([[22.0, 0.0]])).round(2)
+    array([[ 0.99, -1.01]])
+    """
+
+    def __init__(
+        self,
+        *,
+        method: str = "online",
+        horizon: float = DEFAULT_HORIZON,
+        warmup: int = DEFAULT_WARMUP,
+        clamp: float | None = None,
+        robust: float | None = None,
+        missing: str = "null",
+        parameters: dict[str, Any] | None = None,
+        stream: handle.Remote | None = None,
+    ) -> None:
+        self.method = method
+        self.horizon = horizon
+        self.warmup = warmup
+        self.clamp = clamp
+        self.robust = robust
+        self.missing = missing
+        self.parameters = parameters
+        self.stream = stream
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803, ARG002 - scikit-learn's names
+        """Forget everything, then learn from the rows in their order."""
+        rows = self._checked(X, reset=True)
+        self._begin()
+        handle.observe_block(self.normalizer_, rows, self._names())
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803, ARG002
+        """Learn from more rows, in their order."""
+        self._learn(X)
+        return self
+
+    def observe(self, X: Any) -> Array:  # noqa: N803
+        """Learn from more rows and give them normalized, each within the weighted past that includes it."""
+        return self._learn(X)
+
+    def transform(self, X: Any) -> Array:  # noqa: N803
+        """Normalize rows by today's statistics."""
+        check_is_fitted(self)
+        rows = self._checked(X, reset=False)
+        return handle.normalize_block(self.normalizer_, rows, self._names())
+
+    def inverse_transform(self, X: Any) -> Array:  # noqa: N803
+        """Turn normalized rows back into the sensors' units, by today's statistics."""
+        check_is_fitted(self)
+        rows = self._checked(X, reset=False)
+        return handle.denormalize_block(self.normalizer_, rows, self._names())
+
+    def _learn(self, rows: Any) -> Array:
+        first = not hasattr(self, "normalizer_")
+        checked = self._checked(rows, reset=first)
+        if first:
+            self._begin()
+        return handle.observe_block(self.normalizer_, checked, self._names())
+
+    def _begin(self) -> None:
+        named = {name: getattr(self, name) for name in ("method", "horizon", "warmup", "clamp", "robust", "missing")}
+        config = named | (self.parameters or {})
+        if "time_constant" in config:
+            del config["horizon"]
+        self.normalizer_: Any = handle.begin(self.stream, config)
+
+    def _checked(self, rows: Any, *, reset: bool) -> Array:
+        checked: Array = validate_data(self, rows, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
+        return checked
+
+    def _names(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return list(map(str, range(self.n_features_in_) if names is None else names))
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that NaN is welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags

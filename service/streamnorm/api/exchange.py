@@ -1,0 +1,111 @@
+"""One request on its way through: what the guard needs to know of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from streamnorm.errors import Overloaded
+from streamnorm.stores.keys import Key
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Send
+
+
+class Pending:
+    """The bytes of bodies being received or worked on, of all requests together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+
+
+class Exchange:
+    """Counts what comes in, notes what goes out, and adds headers to it."""
+
+    __slots__ = (
+        "_pending",
+        "_receive",
+        "_send",
+        "arrived",
+        "began",
+        "caller",
+        "client",
+        "headers",
+        "held",
+        "late",
+        "live",
+        "receiving",
+        "status",
+        "task",
+    )
+
+    def __init__(self, receive: Receive, send: Send, pending: Pending, began: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._pending = pending
+        self.began = began
+        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+        #: whom it is counted for, where it is
+        self.client = ""
+        self.live = False
+        self.caller: Key | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        #: bytes of the body that came
+        self.arrived = 0
+        #: bytes held in memory for it
+        self.held = 0
+        #: waiting for more of the body
+        self.receiving = False
+        #: told off for being too slow
+        self.late = False
+        self.status = 0
+
+    async def receive(self) -> Message:
+        """Receive from the server."""
+        if self.arrived < 0:
+            return await self._receive()
+        self.receiving = True
+        message = await self._receive()
+        self.receiving = False
+        if message["type"] == "http.request" and message.get("more_body"):
+            self.arrived += len(message["body"])
+        else:
+            self.arrived = -1  # the whole body came; what follows is only the end of the connection
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send to the server."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+            given = message.get("headers", ())
+            names = {name for name, _ in given}  # what an application says itself goes before
+            message["headers"] = [*given, *(header for header in self.headers if header[0] not in names)]
+        elif kind in {"websocket.accept", "websocket.http.response.start"}:
+            message["headers"] = [*message.get("headers", ()), *self.headers[:1]]
+        await self._send(message)
+
+    def hold(self, size: int) -> None:
+        """Take memory for bytes of a body, which it gives back at its end.
+
+        Raises:
+            Overloaded: with the others' it would be too much; one alone is bounded by its own limit.
+
+        """
+        pending = self._pending
+        if pending.taken + size > pending.limit and pending.taken > self.held:
+            raise Overloaded(f"bodies being worked on would pass {pending.limit} bytes, the limit (max_pending_bytes)")
+        pending.taken += size
+        self.held += size
+
+    def cut_off(self) -> None:
+        """End it for being too slow, unless it is being answered: then it may take its time."""
+        if not self.late and not self.status:
+            self.late = True
+            self.task.cancel()
+
+    def end(self) -> None:
+        """Give back what it holds."""
+        self._pending.taken -= self.held
+        self.held = 0

@@ -1,0 +1,195 @@
+"""The guard: an ASGI application in front of all others, which every request and WebSocket passes.
+
+It knows who calls and what they may (`streamnorm.api.access`), how much is being worked on, and who is too slow; it
+gives every answer its request id and its security headers, and measures it. Being in front of the hot path too, it
+does little, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from fastapi import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streamnorm.api import problems
+from streamnorm.api.access import Access, Headers
+from streamnorm.api.exchange import Exchange, Pending
+from streamnorm.api.metrics import Metrics
+from streamnorm.errors import Overloaded, StreamnormError, TooManyRequests
+from streamnorm.logs import request_id
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks for slow requests.
+LOOK_EVERY = 0.5
+PROBES: Final = frozenset({"/healthz", "/readyz"})
+EVENTS: Final = "/v1/events"
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+CONTENT_POLICY: Final = (
+    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'"
+)
+#: of everything that may be a page
+PAGE_HEADERS: Final = [
+    NOSNIFF,
+    (b"content-security-policy", CONTENT_POLICY),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much may be worked on at once; see the settings of the same names."""
+
+    max_requests: int
+    max_requests_per_client: int
+    max_live: int
+    max_pending_bytes: int
+    body_timeout: float
+    body_rate: float
+
+
+class Guard:
+    """Stands in front of `app`."""
+
+    def __init__(self, app: ASGIApp, access: Access, capacity: Capacity, metrics: Metrics) -> None:
+        self._app = app
+        self._access = access
+        self._capacity = capacity
+        self._metrics = metrics
+        self._open: set[Exchange] = set()
+        self._live = 0
+        self._clients: dict[str, int] = {}
+        self._pending = Pending(capacity.max_pending_bytes)
+        self._numbers = itertools.count()
+        self._name = secrets.token_hex(4)
+        metrics.open = lambda: len(self._open)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._live_through(scope, receive, send)
+            return
+        exchange = Exchange(receive, send, self._pending, perf_counter())
+        headers: Headers = dict(scope["headers"])
+        path: str = scope["path"]
+        number = self._named(headers, exchange)
+        token = request_id.set(number)
+        exchange.headers += [NOSNIFF] if path.startswith("/v1/") else PAGE_HEADERS
+        scope["exchange"] = exchange
+        try:
+            scope["caller"] = exchange.caller = self._access.caller(scope, headers)
+            if path not in PROBES:
+                self._enter(exchange, scope, live=scope["type"] == "websocket" or path == EVENTS)
+            await self._app(scope, exchange.receive, exchange.send)
+        except (StreamnormError, problems.Refused) as error:
+            await self._refuse(error, scope, exchange)
+        except asyncio.CancelledError:
+            if not exchange.late:
+                raise
+            exchange.task.uncancel()
+            late = problems.Refused("request-timeout", "the body did not arrive in time (body_timeout, body_rate)")
+            await self._refuse(late, scope, exchange)
+        finally:
+            seconds = perf_counter() - exchange.began
+            self._leave(exchange)
+            if not exchange.live:
+                self._metrics.latencies.add(path, seconds)
+            if log.isEnabledFor(logging.DEBUG):
+                self._log(scope, exchange, seconds)
+            request_id.reset(token)
+
+    def _named(self, headers: Headers, exchange: Exchange) -> str:
+        """Give the request its id: the caller's where there is a fit one."""
+        given = headers.get(b"x-request-id")
+        if given is None or not _ID.fullmatch(given):
+            given = b"%s-%x" % (self._name.encode(), next(self._numbers))
+        exchange.headers.append((b"x-request-id", given))
+        return given.decode()
+
+    def _enter(self, exchange: Exchange, scope: Scope, *, live: bool) -> None:
+        capacity = self._capacity
+        if live:
+            if self._live >= capacity.max_live:
+                raise Overloaded(f"{self._live} live connections are open, the limit (max_live)")
+            self._live += 1
+            exchange.live = True
+            return
+        if len(self._open) >= capacity.max_requests:
+            raise Overloaded(f"{len(self._open)} requests are being worked on, the limit (max_requests)")
+        key = exchange.caller.id if exchange.caller else ""
+        client = key or (scope["client"][0] if scope.get("client") else "-")
+        count = self._clients.get(client, 0)
+        if count >= capacity.max_requests_per_client:
+            raise TooManyRequests(
+                f"{count} requests of this caller are being worked on, the limit (max_requests_per_client)"
+            )
+        self._clients[client] = count + 1
+        exchange.client = client
+        self._open.add(exchange)
+
+    def _leave(self, exchange: Exchange) -> None:
+        exchange.end()
+        if exchange.live:
+            self._live -= 1
+        elif exchange.client:
+            self._open.discard(exchange)
+            left = self._clients[exchange.client] - 1
+            if left:
+                self._clients[exchange.client] = left
+            else:
+                del self._clients[exchange.client]
+
+    async def _refuse(self, error: StreamnormError | problems.Refused, scope: Scope, exchange: Exchange) -> None:
+        kind, body = problems.of(error)
+        self._metrics.refused(kind.slug)
+        response: Response | None = problems.answer(body)
+        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+            response = None
+        if response is None:
+            await exchange.send({"type": "websocket.close", "code": 1008, "reason": kind.slug})
+        else:
+            await response(scope, exchange.receive, exchange.send)
+
+    async def _live_through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = asyncio.create_task(self._watch(), name="streamnorm guard")
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self) -> None:
+        """End requests whose bodies come too slowly."""
+        capacity = self._capacity
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            now = perf_counter()
+            for exchange in list(self._open):
+                due = exchange.began + capacity.body_timeout + exchange.arrived / capacity.body_rate
+                if exchange.receiving and now > due:
+                    exchange.cut_off()
+
+    def _log(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+        told: dict[str, Any] = {
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": scope["path"],
+            "status": exchange.status,
+            "milliseconds": round(seconds * 1e3, 3),
+        }
+        if exchange.caller is not None and exchange.caller.id:
+            told["key"] = exchange.caller.id
+        log.debug("%(method)s %(path)s: %(status)s, %(milliseconds)s ms", told, extra=told)

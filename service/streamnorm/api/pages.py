@@ -1,0 +1,53 @@
+"""The pages: the dashboard, and the description of the calls; everything they load comes from this service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Response
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+import streamnorm
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+FOLDER = Path(streamnorm.__file__).with_name("pages")
+#: Nothing from elsewhere, nothing inline, nobody's frame; uPlot and Swagger UI set styles by script, which is allowed.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Cache-Control": "no-cache",  # asks again, and is answered 304 until the service is updated
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Files(StaticFiles):
+    """Files of the pages, with the pages' headers."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Give a file."""
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages."""
+
+    async def dashboard() -> Response:
+        return FileResponse(FOLDER / "index.html", headers=HEADERS)
+
+    async def docs() -> Response:
+        return FileResponse(FOLDER / "docs.html", headers=HEADERS)
+
+    app.add_api_route("/", dashboard, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/pages", Files(directory=FOLDER), name="pages")

@@ -1,0 +1,130 @@
+"""Where the readings go: the streams in a data folder, without a server, or a running service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from streamnorm.app import store_of
+from streamnorm.backfill.shapes import Part
+from streamnorm.engine.block import Block
+from streamnorm.engine.config import configuration
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import Array
+from streamnorm.errors import StreamNotFound
+from streamnorm.service import Service
+from streamnorm.settings import Settings
+from streamnorm.stores.residents import Residents
+from streamnorm_client import Client
+from streamnorm_client import StreamNotFound as NoStream
+
+#: retries: about a minute and a half
+PATIENCE = 40
+
+
+class Sink(Protocol):
+    """Takes blocks."""
+
+    def last_seq(self, stream: str) -> int:
+        """Give a stream's last number, making the stream where there is none; 0 if it has no number."""
+
+    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
+        """Observe a block under its numbers; gives the normalized values, and how many numbers before it never came."""
+
+    def commit(self) -> None:
+        """Bring what was observed to rest."""
+
+
+class Local:
+    """The streams in a data folder."""
+
+    def __init__(
+        self, runner: asyncio.Runner, residents: Residents, service: Service, config: Mapping[str, Any]
+    ) -> None:
+        self._runner = runner
+        self._residents = residents
+        self._service = service
+        self._config = config
+
+    def last_seq(self, stream: str) -> int:
+        """Give a stream's last number."""
+        return self._runner.run(self._last_seq(stream))
+
+    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
+        """Observe a block."""
+        block = Block(part.names, part.values, part.times, first_seq)
+        answer = self._runner.run(self._service.observe_block(part.stream, block))
+        return answer.values, answer.gap
+
+    def commit(self) -> None:
+        """Save the streams."""
+        self._runner.run(self._residents.flush())
+
+    async def _last_seq(self, stream: str) -> int:
+        try:
+            return await self._service.streams.read(stream, lambda found: found.last_seq) or 0
+        except StreamNotFound:
+            await self._service.configure(stream, self._config)
+            return 0
+
+
+class Remote:
+    """A running service, through the SDK."""
+
+    def __init__(self, client: Client, config: Mapping[str, Any]) -> None:
+        self._client = client
+        self._config = config
+
+    def last_seq(self, stream: str) -> int:
+        """Give a stream's last number."""
+        try:
+            return self._client.stream(stream).info().last_seq or 0
+        except NoStream:
+            if self._config:
+                self._client.stream(stream).configure(**self._config)
+            return 0
+
+    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
+        """Send a block."""
+        times = None if part.times is None else part.times.tolist()
+        answer = self._client.stream(part.stream).bulk(
+            part.values, features=part.names, timestamps=times, seq=first_seq
+        )
+        return np.asarray(answer.values), answer.gap
+
+    def commit(self) -> None:
+        """Leave it to the service: it keeps its streams as it is told to."""
+
+
+@contextmanager
+def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
+    """Open a data folder.
+
+    Raises:
+        StoreInUse: a service works there; give its URL.
+
+    """
+    settings = Settings(data_dir=folder)
+    defaults = settings.stream_defaults
+    residents = Residents(store_of(settings), plan(configuration({}, defaults)), durability="no")
+    service = Service(residents, limits=settings.limits, defaults=defaults)
+    with asyncio.Runner() as runner:
+        runner.run(residents.start())
+        try:
+            yield Local(runner, residents, service, config)
+        finally:
+            runner.run(residents.stop())
+
+
+@contextmanager
+def remote(url: str, config: Mapping[str, Any]) -> Iterator[Sink]:
+    """Reach a service; the key comes from STREAMNORM_KEY."""
+    with Client(url, retries=0) as client:
+        client.health()  # a wrong address is told at once; a service that restarts later is waited for
+    with Client(url, timeout=120.0, retries=PATIENCE) as client:
+        yield Remote(client, config)

@@ -1,0 +1,279 @@
+"""What was observed, for whoever wants to see it: the recent past of every stream, and queues for subscribers.
+
+Rules:
+
+1. Hearing of a reading costs the same few steps whoever listens: it is packed once, and shared by all.
+2. Everything is bounded by rows and by bytes, and what is full drops its oldest; a queue counts what it dropped.
+3. All of this happens on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict, deque
+from functools import lru_cache
+from itertools import islice
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from streamnorm.engine.reading import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streamnorm.engine.block import Block, BlockAnswer
+    from streamnorm.engine.reading import Answer, Reading
+    from streamnorm.engine.stream import Stream
+
+#: What a page opens with: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
+MOST_ROWS = 512
+#: Of one stream's past, and of one queue: a row of 64 features is about 1 kB, so only wider streams remember less.
+MOST_BYTES = 1024 * 1024
+#: Of all streams' pasts together: 500 streams of 8 features remember 400 readings each.
+MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+#: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
+SECONDS_BETWEEN_SPREADS = 0.25
+READINGS_BETWEEN_SPREADS = 32
+#: What Python needs for a row beside its numbers.
+OVERHEAD = 120
+
+Names = tuple[str, ...]
+
+
+class Row(NamedTuple):
+    """One reading: (time, count, ready), values, normalized values and maybe means and deviations, packed."""
+
+    stream: str
+    names: Names
+    packed: bytes
+
+    def event(self) -> dict[str, Any]:
+        """Give the reading as plain data; a channel is represented by the mean of its elements."""
+        n = len(self.names)
+        time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
+        parts = [dict(zip(self.names, rest[at : at + n], strict=True)) for at in range(0, len(rest), n)]
+        event = {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0}
+        return event | dict(zip(("values", "normalized", "mean", "std"), parts, strict=False))
+
+    def glance(self, most: int) -> dict[str, Any]:
+        """Give the counters, and the values of at most so many features."""
+        time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
+        values = dict(islice(zip(self.names, rest, strict=False), most))
+        return {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0, "values": values}
+
+
+class Ring:
+    """Rows in order; bounded, the oldest go first."""
+
+    __slots__ = ("bytes", "dropped", "rows")
+
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.bytes = 0
+        self.dropped = 0
+
+    def add(self, row: Row) -> None:
+        """Take a row in."""
+        rows = self.rows
+        rows.append(row)
+        self.bytes += len(row.packed) + OVERHEAD
+        while len(rows) > MOST_ROWS or (self.bytes > MOST_BYTES and len(rows) > 1):
+            self.bytes -= len(rows.popleft().packed) + OVERHEAD
+            self.dropped += 1
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.rows.clear()
+        self.bytes = self.dropped = 0
+
+
+class Past(Ring):
+    """One stream's recent past, and when its mean and deviation were noted last."""
+
+    __slots__ = ("count", "names", "noted", "number", "unnoted")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Names = ()
+        self.noted = -math.inf
+        #: readings since then
+        self.unnoted = 0
+        #: of the latest row among all streams' rows
+        self.number = 0
+        #: the stream's, at the latest row
+        self.count = 0
+
+
+class Subscription(Ring):
+    """A reader's queue: the rows of the named streams (None: of all) whose ids start with `prefix`."""
+
+    __slots__ = ("_hub", "_prefix", "_streams", "ended", "wake")
+
+    def __init__(self, hub: Hub, streams: frozenset[str] | None, prefix: str) -> None:
+        super().__init__()
+        self._hub, self._streams, self._prefix = hub, streams, prefix
+        self.wake = asyncio.Event()
+        self.ended = False
+
+    def wants(self, stream_id: str) -> bool:
+        """Tell whether a stream is subscribed to."""
+        return (self._streams is None or stream_id in self._streams) and stream_id.startswith(self._prefix)
+
+    def add(self, row: Row) -> None:
+        """Queue a row."""
+        super().add(row)
+        self.wake.set()
+
+    def take(self) -> tuple[list[Row], int]:
+        """Give what is queued, and how many rows before it were dropped."""
+        taken = list(self.rows), self.dropped
+        self.clear()
+        self.wake.clear()
+        return taken
+
+    def end(self) -> None:
+        """Tell the reader that nothing more will come."""
+        self.ended = True
+        self.wake.set()
+
+    def __enter__(self) -> Self:
+        """Begin to hear."""
+        self._hub.subscriptions.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop hearing."""
+        self._hub.subscriptions.remove(self)
+
+
+class Hub:
+    """Remembers the recent past of every stream, and hands on what is observed; a `streamnorm.service.Listener`.
+
+    `peek` gives a stream that is in memory, for its mean and deviation.
+    """
+
+    def __init__(self, peek: Callable[[str], Stream | None]) -> None:
+        self._peek = peek
+        self._pasts: OrderedDict[str, Past] = OrderedDict()
+        self._bytes = 0
+        self.subscriptions: list[Subscription] = []
+        self.ended = False
+        #: rows heard of, which numbers them
+        self.number = 0
+
+    def heard(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Hear of one reading."""
+        values, ys = (
+            (reading.values, answer.values)
+            if reading.plain
+            else ([plain(value) for value in reading.values], [plain(y) for y in answer.values])
+        )
+        past = self._past(stream_id, reading.names, answer.count)
+        due = now - past.noted >= SECONDS_BETWEEN_SPREADS or past.unnoted >= READINGS_BETWEEN_SPREADS
+        spreads = self._spreads(past, stream_id, now) if due else ()
+        names = past.names
+        time = now if reading.timestamp is None else reading.timestamp
+        pack = numbers(3 + 2 * len(names) + len(spreads)).pack
+        self._add(past, Row(stream_id, names, pack(time, answer.count, answer.ready, *values, *ys, *spreads)))
+
+    def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Hear of a block; its last rows are kept."""
+        rows = len(block.values)
+        last = min(rows, MOST_ROWS)
+        first_count = answer.count - rows
+        past = self._past(stream_id, block.names, first_count + 1)
+        table = np.empty((last, 3 + 2 * len(block.names)))
+        table[:, 0] = now if block.times is None else block.times[-last:]
+        table[:, 1] = np.arange(answer.count - last + 1, answer.count + 1)
+        table[:, 2] = answer.ready
+        table[:, 3:] = np.hstack([block.values[-last:], answer.values[-last:]])
+        *before, packed = (row.tobytes() for row in table)
+        for row in before:
+            self._add(past, Row(stream_id, past.names, row))
+        spreads = self._spreads(past, stream_id, now)
+        past.count = answer.count
+        self._add(past, Row(stream_id, past.names, packed + numbers(len(spreads)).pack(*spreads)))
+
+    def subscribe(self, streams: frozenset[str] | None = None, prefix: str = "") -> Subscription:
+        """Make a reader's queue; it hears while its `with` block runs."""
+        subscription = Subscription(self, streams, prefix)
+        if self.ended:
+            subscription.end()
+        return subscription
+
+    def past(self, stream_id: str) -> list[Row]:
+        """Give what is remembered of a stream, the oldest first."""
+        past = self._pasts.get(stream_id)
+        return list(past.rows) if past is not None else []
+
+    def latest(self, since: int, prefix: str = "") -> Iterator[Row]:
+        """Give the latest row of each stream that has had one beyond the number `since`, the newest first."""
+        for past in reversed(self._pasts.values()):
+            if past.number <= since:
+                return
+            if past.rows and past.rows[-1].stream.startswith(prefix):
+                yield past.rows[-1]
+
+    def forget(self, stream_id: str) -> None:
+        """Forget the past of a stream that was deleted."""
+        past = self._pasts.pop(stream_id, None)
+        if past is not None:
+            self._bytes -= past.bytes
+
+    def end(self) -> None:
+        """End every subscription, so that open event streams do not hold up a shutdown."""
+        self.ended = True
+        for subscription in self.subscriptions:
+            subscription.end()
+
+    def _past(self, stream_id: str, names: Names, count: int) -> Past:
+        past = self._pasts.get(stream_id)
+        if past is None:
+            past = self._pasts[stream_id] = Past()
+        else:
+            self._pasts.move_to_end(stream_id)
+        if count <= past.count:  # reset, restored or made anew
+            self._bytes -= past.bytes
+            past.clear()
+        past.count = count
+        past.unnoted += 1
+        if names != past.names:
+            past.names = names
+        return past
+
+    def _add(self, past: Past, row: Row) -> None:
+        self._bytes -= past.bytes
+        past.add(row)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number = self.number
+        while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
+            _, oldest = self._pasts.popitem(last=False)
+            self._bytes -= oldest.bytes
+        for subscription in self.subscriptions:
+            if subscription.wants(row.stream):
+                subscription.add(row)
+
+    def _spreads(self, past: Past, stream_id: str, now: float) -> tuple[float, ...]:
+        stream = self._peek(stream_id)
+        if stream is None:
+            return ()
+        past.noted, past.unnoted = now, 0
+        means, stds = zip(*map(stream.spread, past.names), strict=True)
+        return (*means, *stds)
+
+
+def plain(value: Any) -> float:
+    """Represent a channel by the mean of its elements."""
+    if isinstance(value, float):
+        return value
+    return value.mean if isinstance(value, Channel) else Channel.of(value).mean
+
+
+@lru_cache(maxsize=1024)
+def numbers(count: int) -> Struct:
+    """Give what packs and unpacks so many numbers."""
+    return Struct(f"{count}d")

@@ -1,0 +1,247 @@
+r"""InfluxDB's line protocol: `measurement,tag=value field=1.5,other=2i 1700000000000000000`.
+
+In measurements commas and spaces are escaped by a backslash, in tags and field names equals signs too; text values
+stand in quotes, where quotes and backslashes are escaped, and may go over several lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import Reading, reading
+from streamnorm.formats.ids import fitting
+
+FieldValue: TypeAlias = float | int | bool | str
+
+#: nanoseconds of a tick, by the names that InfluxDB's versions have for it
+PRECISIONS = {
+    "ns": 1,
+    "us": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "n": 1,
+    "u": 10**3,
+    "µ": 10**3,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "nanosecond": 1,
+    "microsecond": 10**3,
+    "millisecond": 10**6,
+    "second": 10**9,
+}
+#: A text that is never closed would otherwise take in the rest of the body.
+MOST_LINES = 64
+DEFAULT_TEMPLATE = "{measurement}{tags}"
+
+_MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
+_KEY = re.compile(r"((?:\\[,= ]|[^,= ])+)=")
+_TAG = re.compile(r"((?:\\[,= ]|[^,= ])+)")
+_TEXT = re.compile(r'"((?:\\["\\]|[^"])*)"', re.DOTALL)
+_BARE = re.compile(r"([^, ]+)")
+_TIME = re.compile(r"-?\d{1,19}")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
+_ESCAPED = re.compile(r"\\([,= ])")
+_BOOLEANS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
+    ("f", "F", "false", "False", "FALSE"), False
+)
+
+
+class Malformed(ValueError):
+    """A line is no line protocol."""
+
+
+class Unclosed(Malformed):
+    """A text value has no end: it may go on in the next line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One line: `time` is in ticks of the write's precision, None where the line leaves it to whoever takes it."""
+
+    measurement: str
+    tags: tuple[tuple[str, str], ...]
+    fields: dict[str, FieldValue]
+    time: int | None = None
+
+    def numbers(self) -> dict[str, float]:
+        """Give the fields that can be normalized: numbers, and booleans as 0 and 1."""
+        return {name: float(value) for name, value in self.fields.items() if not isinstance(value, str)}
+
+
+class Parsed(NamedTuple):
+    """A point or why there is none, and the number of its first line."""
+
+    line: int
+    point: Point | None
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class PointReading(Reading):
+    """A reading that came as a point, and the point: who forwards it keeps its name, its tags and its exact time."""
+
+    #: its time, if it has one, in nanoseconds
+    point: Point | None = None
+
+
+def parsed(text: str) -> Iterator[Parsed]:
+    """Parse lines; empty lines and comments are passed over, a malformed line is told and passed over too."""
+    lines = text.split("\n")
+    at = 0
+    while at < len(lines):
+        line = lines[at].strip()
+        first, at = at + 1, at + 1
+        if not line or line.startswith("#"):
+            continue
+        try:
+            while True:
+                try:
+                    yield Parsed(first, parse(line))
+                    break
+                except Unclosed:
+                    if at == len(lines) or at - first > MOST_LINES:
+                        raise
+                    line, at = f"{line}\n{lines[at]}", at + 1
+        except Malformed as error:
+            at = first
+            yield Parsed(first, None, str(error))
+
+
+def parse(line: str) -> Point:
+    r"""Parse one line.
+
+    >>> parse(r'weather,place=north\ sea temp=21.5,wet=t,note="calm" 1700000000')
+    Point(measurement='weather', tags=(('place', 'north sea'),), fields={'temp': 21.5, 'wet': True, 'note': 'calm'}, time=1700000000)
+
+    Raises:
+        Malformed: telling what is wrong, and where.
+
+    """  # noqa: E501
+    match = _MEASUREMENT.match(line)
+    if match is None:
+        raise _malformed(line, 0, "a measurement")
+    measurement, at = _ESCAPED.sub(r"\1", match[1]), match.end()
+    tags: list[tuple[str, str]] = []
+    while line[at : at + 1] == ",":
+        name, at = _take(_KEY, line, at + 1, "a tag and =")
+        tag, at = _take(_TAG, line, at, "the value of a tag")
+        tags.append((_ESCAPED.sub(r"\1", name), _ESCAPED.sub(r"\1", tag)))
+    at = _spaces(line, at, "fields")
+    fields: dict[str, FieldValue] = {}
+    while True:
+        name, at = _take(_KEY, line, at, "a field and =")
+        value, at = _value(line, at)
+        fields[_ESCAPED.sub(r"\1", name)] = value
+        if line[at : at + 1] != ",":
+            break
+        at += 1
+    rest = line[at:].strip()
+    if rest and (line[at] != " " or not _TIME.fullmatch(rest)):
+        raise _malformed(line, at, "a time")
+    return Point(measurement, tuple(sorted(tags)), fields, int(rest) if rest else None)
+
+
+def written(point: Point, fields: Mapping[str, FieldValue]) -> str:
+    r"""Write a point with other fields.
+
+    >>> written(parse("weather,place=a\\ b temp=21.5 17"), {"temp": -0.5, "note": 'so "so"'})
+    'weather,place=a\\ b temp=-0.5,note="so \\"so\\"" 17'
+    """
+    head = re.sub(r"([, ])", r"\\\1", point.measurement)
+    tags = "".join(f",{_key(name)}={_key(value)}" for name, value in point.tags)
+    body = ",".join(f"{_key(name)}={_text(value)}" for name, value in fields.items())
+    return f"{head}{tags} {body}" + ("" if point.time is None else f" {point.time}")
+
+
+def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
+    """Name the stream of a point: `{measurement}`, `{tags}` (a dot and the value of each) or a tag's `{name}`.
+
+    What a stream's id cannot have becomes an underscore.
+
+    >>> stream_id(parse("cpu,host=a,core=0 idle=97"))
+    'cpu.0.a'
+    >>> stream_id(parse("cpu,host=a/b,core=0 idle=97"), "{host}-{measurement}")
+    'a_b-cpu'
+
+    Raises:
+        Malformed: nothing is left of it, or more than an id may have.
+
+    """
+    known = dict(point.tags) | {
+        "measurement": point.measurement,
+        "tags": "".join(f".{value}" for _, value in point.tags),
+    }
+    filled = re.sub(r"\{([^{}]*)\}", lambda match: known.get(match[1], ""), template)
+    try:
+        return fitting(filled.strip(".:~-"))
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
+    """Make a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
+    numbers = point.numbers()
+    if not numbers:
+        return None
+    one = reading(numbers, limits, pointer="")
+    exact = None if point.time is None else point.time * tick
+    timestamp = None if exact is None else exact / 1e9
+    return PointReading(one.names, one.values, timestamp=timestamp, point=replace(point, time=exact))
+
+
+def _take(pattern: re.Pattern[str], line: str, at: int, what: str) -> tuple[str, int]:
+    match = pattern.match(line, at)
+    if match is None:
+        raise _malformed(line, at, what)
+    return match[1], match.end()
+
+
+def _spaces(line: str, at: int, what: str) -> int:
+    start = at
+    while line[at : at + 1] == " ":
+        at += 1
+    if at == start:
+        raise _malformed(line, at, what)
+    return at
+
+
+def _value(line: str, at: int) -> tuple[FieldValue, int]:
+    if line[at : at + 1] == '"':
+        match = _TEXT.match(line, at)
+        if match is None:
+            message = f"the text that begins at column {at + 1} has no end"
+            raise Unclosed(message)
+        return re.sub(r'\\(["\\])', r"\1", match[1]), match.end()
+    bare, end = _take(_BARE, line, at, "the value of a field")
+    if bare in _BOOLEANS:
+        return _BOOLEANS[bare], end
+    whole = _WHOLE.fullmatch(bare)
+    if whole:
+        return int(whole[1]), end
+    if not _NUMBER.fullmatch(bare):
+        raise _malformed(line, at, "a number, a boolean or a text in quotes")
+    return float(bare), end
+
+
+def _malformed(line: str, at: int, what: str) -> Malformed:
+    found = repr(line[at : at + 20]) if at < len(line) else "the end"
+    return Malformed(f"column {at + 1}: expected {what}, found {found}")
+
+
+def _key(text: str) -> str:
+    return re.sub(r"([,= ])", r"\\\1", text)
+
+
+def _text(value: FieldValue) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value}i"
+    if isinstance(value, float):
+        return repr(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

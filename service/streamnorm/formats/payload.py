@@ -1,0 +1,88 @@
+"""Messages as sensors publish them: JSON, SenML (as JSON or CBOR), or a bare number."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import orjson
+
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import Reading, check_seq, reading
+from streamnorm.errors import InvalidReading
+from streamnorm.formats import senml
+from streamnorm.formats.instants import seconds
+
+#: the feature of a bare number, where its topic names none
+DEFAULT_FEATURE = "value"
+WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
+#: the upper three bits of CBOR's first byte: an array
+CBOR_ARRAY = 4
+
+
+def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_FEATURE) -> list[Reading]:
+    """Read a message: one reading, or those of a SenML pack.
+
+    A JSON object is a reading as in a body of the service (`values`, `timestamp`, `seq`), or is flat: then its numbers
+    and booleans are the features, and the rest is nobody's. An array of numbers is a reading, one of objects SenML.
+
+    >>> decoded(b"21.4", 0, Limits())[0].values
+    [21.4]
+    >>> decoded(b'{"temp": 21.4, "door": true, "room": "roof"}', 0, Limits())[0].names
+    ('temp', 'door')
+
+    Raises:
+        InvalidReading: it is none of these.
+
+    """
+    if payload and payload[0] >> 5 == CBOR_ARRAY:
+        return _pack(_cbor(payload), now, limits)
+    text = payload.decode("utf-8", "replace").strip()
+    if text.lower() in WORDS:
+        return [reading({feature: WORDS[text.lower()]}, limits, pointer="")]
+    try:
+        data = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
+    if isinstance(data, list) and data and all(isinstance(each, dict) for each in data):
+        return _pack(data, now, limits)
+    if isinstance(data, dict):
+        return [_object(data, limits)]
+    return [reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
+
+
+def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
+    found = [each.reading for each in senml.readings(senml.resolved(pack, now), limits)]
+    if not found:
+        raise InvalidReading.at("", "the pack holds no number")
+    return found
+
+
+def _object(data: dict[str, Any], limits: Limits) -> Reading:
+    if "values" not in data:
+        numbers = {name: float(value) for name, value in data.items() if isinstance(value, (bool, int, float))}
+        return reading(numbers, limits, pointer="")
+    unknown = data.keys() - {"values", "timestamp", "seq", "stream"}
+    if unknown:
+        raise InvalidReading.at(f"/{min(unknown)}", "unknown field")
+    timestamp, seq = data.get("timestamp"), data.get("seq")
+    if seq is not None:
+        if type(seq) is not int:
+            raise InvalidReading.at("/seq", "must be a whole number")
+        check_seq(seq)
+    try:
+        moment = None if timestamp is None else seconds(timestamp)
+    except ValueError as error:
+        raise InvalidReading.at("/timestamp", str(error)) from None
+    return reading(data["values"], limits, timestamp=moment, seq=seq)
+
+
+def _cbor(payload: bytes) -> Any:
+    try:
+        cbor2 = importlib.import_module("cbor2")
+    except ModuleNotFoundError:
+        raise InvalidReading.at("", "CBOR needs cbor2: pip install 'streamnorm[senml]'") from None
+    try:
+        return cbor2.loads(payload)
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidReading.at("", f"not CBOR: {error}") from None

@@ -1,0 +1,77 @@
+"""The command line's `keys`: made, listed and revoked while the service runs, which notices within a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streamnorm.errors import StoreError
+from streamnorm.settings import Settings
+from streamnorm.stores.keys import SCOPES, Keys
+
+T = TypeVar("T")
+
+keys = typer.Typer(help="Make, list and revoke the keys that requests carry.", no_args_is_help=True)
+
+ScopeName = Enum("ScopeName", {scope: scope for scope in SCOPES}, type=str)  # type: ignore[misc]
+Folder = Annotated[Path, typer.Option("--data-dir", envvar="STREAMNORM_DATA_DIR", help="folder for the state")]
+DATA_DIR = Settings.model_fields["data_dir"].default
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="whose key it is, for the list")] = "",
+    scope: Annotated[
+        list[ScopeName] | None,
+        typer.Option(help="what it may do: observe (the default), read, admin (everything); may be given again"),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="only streams whose ids begin with it")] = "",
+    data_dir: Folder = DATA_DIR,
+) -> None:
+    """Make a key; it is printed once, and kept nowhere."""
+    scopes = [one.value for one in scope or [ScopeName("observe")]]
+    token = _told(lambda: Keys(data_dir).create(name, scopes, prefix))
+    where = f" on streams that begin with {prefix}" if prefix else ""
+    typer.echo(f"may {', '.join(scopes)}{where}; shown only this once:", err=True)
+    typer.echo(token)
+
+
+@keys.command("list")
+def list_keys(data_dir: Folder = DATA_DIR) -> None:
+    """List the keys, revoked ones too; their secrets are known to nobody."""
+    table = Table("id", "name", "scopes", "prefix", "made", "revoked", box=None, pad_edge=False)
+    for key in _told(lambda: Keys(data_dir).all()):
+        scopes = ", ".join(scope for scope in SCOPES if scope in key.scopes)
+        table.add_row(key.id, key.name, scopes, key.prefix, _day(key.created), _day(key.revoked))
+    Console().print(table)
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="as in the list")], data_dir: Folder = DATA_DIR
+) -> None:
+    """Make a key useless, at once and for good."""
+    if not _told(lambda: Keys(data_dir).revoke(key_id)):
+        typer.echo(f"there is no key {key_id!r} in {data_dir} that is not revoked", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"revoked {key_id}")
+
+
+def _told(work: Callable[[], T]) -> T:
+    """Do work on the keys; where that fails, say why and end."""
+    try:
+        return work()
+    except StoreError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _day(moment: float | None) -> str:
+    return "" if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,235 @@
+"""The engine in process, without a server.
+
+from streamnorm import Normalizer
+
+boiler = Normalizer(horizon=500)
+boiler.observe({"temp": 21.4, "door": 0}).values
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from streamnorm.engine import block, change, snapshot
+from streamnorm.engine.config import configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import Array, Reading, reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import InvalidReading
+from streamnorm.formats.instants import seconds
+from streamnorm.normalizer import forms
+
+__all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
+
+#: In process nobody else pays for what a program does: only what the arithmetic cannot take is refused, and recorded
+#: or simulated time may run ahead of the clock.
+UNLIMITED = Limits(max_features=2**31, max_elements=2**31, max_rows=2**31, max_ahead=math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """A normalized reading; `values`, `mean` and `std` have the form that was given (NaN is None outside arrays)."""
+
+    values: Any
+    count: int
+    ready: bool
+    mean: Any = None
+    std: Any = None
+    gap: int = 0
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedBlock:
+    """A normalized block: `values` has the form that was given; the counters are those after its last row."""
+
+    values: Any
+    features: tuple[str, ...]
+    count: int
+    ready: bool
+    gap: int = 0
+    replayed: bool = False
+
+
+class Normalizer:
+    """One stream in process: the arithmetic, the bits and the words of the service, without its server.
+
+    The parameters are those of a stream's configuration: `method`, `horizon` or `time_constant`, `warmup`, `clamp`,
+    `robust`, `missing`, `affine` and the method's own. `clock` gives the time of readings that come without one.
+
+    Values are a dict of features, a sequence, a NumPy array or a pandas Series; a feature is a number or an array (a
+    channel); None and NaN are missing values. What comes back has the same form. A feature needs about 100 bytes.
+
+    Nothing is locked: threads that share a normalizer must take turns. It can be pickled and deep-copied.
+
+    >>> boiler = Normalizer()
+    >>> [round(boiler.observe({"temp": x}).values["temp"], 3) for x in (20.0, 22.0, 20.0)]
+    [0.0, 0.999, -0.707]
+
+    Raises:
+        InvalidConfiguration: an unknown parameter, or a value out of its limits.
+
+    """
+
+    __slots__ = ("_clock", "_stream")
+
+    def __init__(self, *, clock: Callable[[], float] = time.time, **config: Any) -> None:
+        self._clock = clock
+        self._stream = Stream(plan(configuration(config, {})))
+
+    @classmethod
+    def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
+        """Make a normalizer of a snapshot, of another one's or of a service's stream; it goes on to the same bits.
+
+        Raises:
+            InvalidSnapshot: of another version, or damaged.
+
+        """
+        made = cls.__new__(cls)
+        made._clock, made._stream = clock, snapshot.restored(dict(data), UNLIMITED)  # noqa: SLF001 - our own
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a snapshot: versioned plain data."""
+        return _restored, (type(self), self.snapshot(), self._clock)
+
+    def __repr__(self) -> str:
+        """Tell the method, and how much was seen."""
+        return f"<Normalizer {self.config['method']}: {self.count} readings of {len(self.features)} features>"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The whole configuration."""
+        return self._stream.plan.to_json()
+
+    @property
+    def count(self) -> int:
+        """How many readings were observed."""
+        return self._stream.count
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features, in the order they first came."""
+        return self._stream.layout.names
+
+    def observe(self, values: Any, *, timestamp: Any = None, seq: int | None = None, stats: bool = False) -> Normalized:
+        """Normalize a reading and learn from it.
+
+        `timestamp` is epoch seconds, RFC 3339 or a datetime with a zone; `seq` makes retries safe, as in the service;
+        `stats` adds each feature's mean and standard deviation.
+
+        Raises:
+            InvalidReading, ShapeMismatch, StaleSequence: nothing has changed then.
+
+        """
+        given = forms.one(values)
+        one = self._reading(given, timestamp, seq)
+        answer = self._stream.observe(one, self._clock(), UNLIMITED)
+        means, stds = self._spreads(one, given) if stats else (None, None)
+        return Normalized(
+            given.shaped(answer.values), answer.count, answer.ready, means, stds, answer.gap, answer.replayed
+        )
+
+    def normalize(self, values: Any, *, stats: bool = False) -> Normalized:
+        """Normalize a reading by today's statistics, and learn nothing; a feature never seen gives a missing value."""
+        given = forms.one(values)
+        one = self._reading(given)
+        answer = self._stream.normalize(one)
+        means, stds = self._spreads(one, given) if stats else (None, None)
+        return Normalized(given.shaped(answer.values), answer.count, answer.ready, means, stds)
+
+    def denormalize(self, values: Any) -> Any:
+        """Turn normalized values back into the sensors' units, by today's statistics.
+
+        Raises:
+            CannotInvert: a feature is unknown, or its gamma is 0.
+
+        """
+        given = forms.one(values)
+        return given.shaped(self._stream.denormalize(self._reading(given)))
+
+    def observe_block(
+        self,
+        rows: Any,
+        *,
+        features: Sequence[str] | None = None,
+        timestamps: Iterable[Any] | None = None,
+        first_seq: int | None = None,
+    ) -> NormalizedBlock:
+        """Observe many readings in order, to the same bits as one by one; as a whole or not at all.
+
+        `rows` is a 2-D array, a data frame, a list of lists or of dicts. `features` names the columns, `timestamps`
+        has one a row, `first_seq` numbers the rows.
+
+        Raises:
+            InvalidReading, StaleSequence: nothing has changed then.
+
+        """
+        many = forms.many(rows, features)
+        times = None if timestamps is None else _times(timestamps)
+        draft = self._stream.draft()
+        whole = block.Block(many.names, many.values, times, first_seq)
+        answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)
+        if not answer.replayed:
+            self._stream = draft
+        return NormalizedBlock(
+            many.shaped(answer.values), many.names, answer.count, answer.ready, answer.gap, answer.replayed
+        )
+
+    def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
+        """Normalize many readings by today's statistics, and learn nothing."""
+        many = forms.many(rows, features)
+        answer = block.normalize_block(self._stream, block.Block(many.names, many.values), self._clock(), UNLIMITED)
+        return NormalizedBlock(many.shaped(answer.values), many.names, answer.count, answer.ready)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give the whole state as versioned plain JSON data."""
+        return snapshot.export(self._stream)
+
+    def merge(self, other: Normalizer | Mapping[str, Any]) -> None:
+        """Merge another normalizer or a snapshot in, as if its readings had been observed here too.
+
+        Raises:
+            CannotMerge: another method or other parameters, or a method that cannot merge.
+
+        """
+        data = other.snapshot() if isinstance(other, Normalizer) else dict(other)
+        draft = self._stream.draft()
+        change.merge(draft, snapshot.restored(data, UNLIMITED), self._clock(), UNLIMITED)
+        self._stream = draft
+
+    def reset(self) -> None:
+        """Forget the statistics; the configuration stays."""
+        draft = self._stream.draft()
+        change.reset(draft, self._clock())
+        self._stream = draft
+
+    def _reading(self, given: forms.One, timestamp: Any = None, seq: int | None = None) -> Reading:
+        moment = None if timestamp is None else _seconds(timestamp, "/timestamp")
+        return reading(given.values, UNLIMITED, timestamp=moment, seq=seq)
+
+    def _spreads(self, one: Reading, given: forms.One) -> tuple[Any, Any]:
+        spreads = [self._stream.spread(name) for name in one.names]
+        return given.shaped([mean for mean, _ in spreads]), given.shaped([std for _, std in spreads])
+
+
+def _seconds(moment: Any, pointer: str) -> float:
+    try:
+        return seconds(moment)
+    except ValueError as error:
+        raise InvalidReading.at(pointer, str(error)) from None
+
+
+def _times(timestamps: Iterable[Any]) -> Array:
+    return np.array([_seconds(moment, f"/timestamps/{row}") for row, moment in enumerate(timestamps)])
+
+
+def _restored(kind: type[Normalizer], data: dict[str, Any], clock: Callable[[], float]) -> Normalizer:
+    return kind.restore(data, clock=clock)

@@ -1,0 +1,108 @@
+"""Readings and blocks in whatever form they come (dicts, sequences, NumPy, pandas), and back in the same form.
+
+pandas is never imported here: whoever passes its objects has imported it already.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from streamnorm.engine.reading import Array, ordinals
+from streamnorm.engine.table import table
+from streamnorm.errors import InvalidReading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = 2  # dimensions: readings by features
+
+
+class One(NamedTuple):
+    """A reading as the engine takes it, and how to give an answer the form that the reading had."""
+
+    values: object
+    shaped: Callable[[Sequence[Any]], Any]
+
+
+class Many(NamedTuple):
+    """A block as the engine takes it, and how to give an answer the form that the block had."""
+
+    names: tuple[str, ...]
+    values: Array
+    shaped: Callable[[Array], Any]
+
+
+def one(values: Any) -> One:
+    """Understand one reading."""
+    if isinstance(values, np.ndarray):
+        if not values.ndim:
+            raise InvalidReading.at("/values", "must be an array of at least one dimension: a feature an element")
+        return One(values.tolist() if values.ndim == 1 else values, np.array)
+    if _is(values, "Series"):
+        return _of_series(values)
+    if isinstance(values, Mapping):
+        names = list(values)
+        given = {str(name): value for name, value in values.items()}
+        return One(given, lambda ys: dict(zip(names, map(_plain, ys), strict=True)))
+    return One(values, lambda ys: list(map(_plain, ys)))
+
+
+def many(rows: Any, features: Sequence[str] | None = None) -> Many:
+    """Understand a block: a 2-D array, a data frame, lists, or dicts; `features` names the columns."""
+    if _is(rows, "DataFrame"):
+        return _of_frame(rows, features)
+    if isinstance(rows, np.ndarray):
+        if rows.ndim != TABLE or rows.dtype.kind not in "fiub":
+            detail = f"an array of shape {rows.shape} and type {rows.dtype} is no block: it takes (readings, features)"
+            raise InvalidReading.at("/values", detail)
+        return Many(_named(features, rows.shape[1]), rows.astype(np.float64, copy=False), lambda ys: ys)
+    listed = list(rows)
+    if listed and all(isinstance(row, Mapping) for row in listed):
+        return _of_dicts(listed, features)
+    values = table(listed)
+    return Many(_named(features, values.shape[1]), values, lambda ys: [list(map(_plain, row)) for row in ys.tolist()])
+
+
+def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
+    return ordinals(columns) if features is None else tuple(map(str, features))
+
+
+def _plain(y: Any) -> Any:
+    """Give None for NaN: what a dict or list is answered with where a value is missing."""
+    return None if isinstance(y, float) and math.isnan(y) else y
+
+
+def _is(value: Any, name: str) -> bool:
+    loaded = sys.modules.get("pandas")
+    return loaded is not None and isinstance(value, getattr(loaded, name))
+
+
+def _of_series(series: pd.Series[Any]) -> One:
+    pandas = sys.modules["pandas"]
+    given = dict(zip(map(str, series.index), series.astype(float).tolist(), strict=True))
+    return One(given, lambda ys: pandas.Series(ys, index=series.index, name=series.name, dtype=float))
+
+
+def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> Many:
+    pandas = sys.modules["pandas"]
+    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    names = tuple(map(str, frame.columns if features is None else features))
+    return Many(names, values, lambda ys: pandas.DataFrame(ys, index=frame.index, columns=frame.columns))
+
+
+def _of_dicts(rows: list[Mapping[Any, Any]], features: Sequence[str] | None) -> Many:
+    keys = list(dict.fromkeys(name for row in rows for name in row)) if features is None else list(features)
+    values = table([[row.get(key) for key in keys] for row in rows])
+
+    def shaped(ys: Array) -> list[dict[Any, Any]]:
+        return [
+            {key: _plain(y) for key, y in zip(keys, answer, strict=True) if key in row}
+            for row, answer in zip(rows, ys.tolist(), strict=True)
+        ]
+
+    return Many(tuple(map(str, keys)), values, shaped)

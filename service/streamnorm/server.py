@@ -1,0 +1,110 @@
+"""uvicorn, with what it leaves to others: an end that open event streams do not hold up, and an eye on slow clients.
+
+uvicorn waits without end for a request's head, and for a client that does not read its answer. Both are looked for
+every second, at no cost to a request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from streamnorm.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+
+#: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
+GRACE: Final = 3
+TICKS: Final = 10  # uvicorn's, a second
+
+
+class Server(uvicorn.Server):
+    """Serves until told to stop; then calls `drain` before it waits for open requests."""
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], None], idle_timeout: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._idle_timeout = idle_timeout
+        #: connections that a client holds up, and since when
+        self._waiting: dict[Any, float] = {}
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, every second."""
+        if counter % TICKS == 0:
+            self.cut_idle(time.monotonic())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End live connections first: uvicorn waits for them."""
+        self._drain()
+        await super().shutdown(sockets)
+
+    def cut_idle(self, now: float) -> None:
+        """Cut the connections that have been held up for too long."""
+        before, self._waiting = self._waiting, {}
+        for connection in self.server_state.connections:
+            if isinstance(connection, HttpToolsProtocol) and held_up(connection):
+                since = self._waiting[connection] = before.get(connection, now)
+                if now - since > self._idle_timeout:
+                    connection.transport.abort()
+
+
+def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Give uvicorn's configuration, loaded.
+
+    Raises:
+        OSError: the TLS certificate cannot be used.
+
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=protocol(settings.max_head_bytes),
+        ws_max_size=settings.max_reading_bytes,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=settings.ssl_certfile or None,
+        ssl_keyfile=settings.ssl_keyfile or None,
+        ssl_keyfile_password=settings.ssl_keyfile_password or None,
+    )
+    config.load()
+    return config
+
+
+def held_up(connection: HttpToolsProtocol) -> bool:
+    """Tell whether a connection waits for a head, for the rest of a refused body, or for its answer to be read."""
+    at_work = connection.cycle is not None and not connection.cycle.response_complete
+    if at_work:
+        return connection.flow.write_paused
+    return connection.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the size of a head."""
+
+    max_head_bytes: int
+    _head = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take data in."""
+        super().data_received(data)
+        if self.scope is None or (self.cycle is not None and self.cycle.scope is self.scope):
+            self._head = 0
+            return
+        self._head += len(data)
+        if self._head > self.max_head_bytes and not self.transport.is_closing():
+            self.send_400_response(f"The head is larger than {self.max_head_bytes} bytes (max_head_bytes).")
+
+
+def protocol(max_head_bytes: int) -> type[Protocol]:
+    """Give the protocol with its bound."""
+    return type("Protocol", (Protocol,), {"max_head_bytes": max_head_bytes})

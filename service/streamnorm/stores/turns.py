@@ -1,0 +1,38 @@
+"""Whose turn it is to work on a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+
+class _Turn:
+    __slots__ = ("holders", "lock")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.holders = 0
+
+
+class Turns(dict[str, _Turn]):
+    """The streams that somebody works on alone, by their ids; one that nobody works on, or waits for, is not in it."""
+
+    @contextlib.asynccontextmanager
+    async def hold(self, stream_ids: Iterable[str]) -> AsyncIterator[None]:
+        """Hold the turn of streams, given in byte order so that no two holders wait for each other."""
+        async with contextlib.AsyncExitStack() as stack:
+            for stream_id in stream_ids:
+                turn = self.setdefault(stream_id, _Turn())
+                turn.holders += 1
+                stack.callback(self._leave, stream_id, turn)
+                await stack.enter_async_context(turn.lock)
+            yield
+
+    def _leave(self, stream_id: str, turn: _Turn) -> None:
+        turn.holders -= 1
+        if not turn.holders:
+            del self[stream_id]

@@ -1,0 +1,58 @@
+"""Bodies packed by gzip."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamnorm.api.gunzip import PIECE, Gunzip
+from tests.api.calls import Api, assert_problem
+
+PATH = "/v1/streams/boiler-7/readings"
+READING = b'{"values": {"temp": 21.4}}'
+PACKED = {"content-encoding": "gzip"}
+
+
+@given(members=st.lists(st.binary(max_size=300), min_size=1, max_size=3), cut=st.integers(1, 50))
+def test_what_was_packed_comes_out_however_it_is_cut(members: list[bytes], cut: int) -> None:
+    packed = b"".join(map(gzip.compress, members))
+    unpacking = Gunzip()
+    parts = [packed[at : at + cut] for at in range(0, len(packed), cut)]
+    assert b"".join(piece for part in parts for piece in unpacking.feed(part)) == b"".join(members)
+    assert unpacking.whole
+
+
+@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+def test_no_piece_is_larger_than_allowed(size: int) -> None:
+    unpacking = Gunzip()
+    pieces = list(unpacking.feed(gzip.compress(bytes(size))))
+    assert (sum(map(len, pieces)), max(map(len, pieces)) <= PIECE, unpacking.whole) == (size, True, True)
+
+
+async def test_a_packed_reading_is_observed(api: Api) -> None:
+    response = await api.post(PATH, gzip.compress(READING), headers=PACKED)
+    assert response.json()["values"] == {"temp": 0.0}
+
+
+async def test_a_bomb_is_refused_before_it_goes_off(api: Api) -> None:
+    bomb = gzip.compress(bytes(1_000_000_000 // 100)) * 10
+    assert len(bomb) < 200_000
+    small = gzip.compress(bytes(10_000_000))
+    assert_problem(await api.post(PATH, small, headers=PACKED), 413, "body-too-large")
+    assert_problem(await api.post("/v1/streams/boiler-7/bulk", bomb, headers=PACKED), 413, "body-too-large")
+    assert await api.state() == {}
+
+
+@pytest.mark.parametrize("body", [READING, gzip.compress(READING)[:-1], gzip.compress(READING) + b"x", b"\x1f\x8b"])
+async def test_what_is_no_gzip_is_refused(api: Api, body: bytes) -> None:
+    assert_problem(await api.post(PATH, body, headers=PACKED), 400, "malformed-gzip")
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", ""])
+async def test_another_packing_is_refused(api: Api, coding: str) -> None:
+    response = await api.post(PATH, zlib.compress(READING), headers={"content-encoding": coding})
+    assert_problem(response, 415, "unsupported-media-type")

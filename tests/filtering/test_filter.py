@@ -1,0 +1,132 @@
+"""`streamnorm filter`: what it writes for a line, and how it behaves as a process in a pipe."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from streamnorm import Normalizer
+from streamnorm.cli import cli
+from tests.processes import PATIENCE
+
+PROGRAM = [sys.executable, "-m", "streamnorm", "filter"]
+
+
+def run(text: str, *options: str) -> tuple[int, list[str], str]:
+    """Filter a text; gives status, lines and errors."""
+    done = CliRunner().invoke(cli, ["filter", *options], input=text)
+    return done.exit_code, done.stdout.splitlines(), done.stderr
+
+
+def objects(text: str, *options: str) -> list[Any]:
+    """Filter NDJSON."""
+    return [json.loads(line) for line in run(text, *options)[1]]
+
+
+def test_a_flat_object_has_its_numbers_normalized_and_the_rest_kept() -> None:
+    found = objects('{"temp": 20, "room": "a", "on": true}\n{"temp": 22, "room": "a", "on": false}\n')
+    expected = Normalizer()
+    expected.observe([20.0])
+    assert found == [
+        {"temp": 0.0, "room": "a", "on": True},
+        {"temp": expected.observe([22.0]).values[0], "room": "a", "on": False},
+    ]
+
+
+def test_a_reading_as_in_a_body_is_answered_as_one() -> None:
+    found = objects('{"stream": "s", "values": {"ir": [1, 3], "t": null}, "seq": 5}')
+    assert found == [{"stream": "s", "seq": 5, "count": 1, "ready": False, "values": {"ir": [-1, 1], "t": None}}]
+
+
+def test_every_stream_has_its_own_statistics() -> None:
+    found = objects('{"id": "a", "t": 1}\n{"id": "b", "t": 500}\n{"id": "a", "t": 1}', "--stream-column", "id")
+    assert [each["t"] for each in found] == [0.0, 0.0, 0.0]
+
+
+def test_line_protocol_keeps_names_tags_texts_and_times() -> None:
+    text = 'cpu,host=a\\ b use=1,ok=t,note="x" 17\n# comment\ncpu,host=a\\ b use=1,ok=t,note="y\n\nz" 18\n'
+    assert run(text)[1] == [
+        'cpu,host=a\\ b note="x",use=0.0,ok=0.0 17',
+        'cpu,host=a\\ b note="y',
+        "",
+        'z",use=0.0,ok=0.0 18',
+    ]
+
+
+def test_a_suffix_keeps_the_raw_fields() -> None:
+    assert run("cpu use=1i 17\n", "--suffix", "_norm")[1] == ["cpu use=1i,use_norm=0.0 17"]
+
+
+def test_times_count_where_a_time_constant_is_given() -> None:
+    lines = "".join(f"m f={n} {n * 10**9}\n" for n in (0, 1, 2))
+    normalizer = Normalizer(time_constant=2.0)
+    expected = [normalizer.observe([float(n)], timestamp=n).values[0] for n in (0, 1, 2)]
+    found = run(lines, "--config", '{"time_constant": 2.0}')[1]
+    assert [float(line.split("=")[1].split()[0]) for line in found] == expected
+
+
+def test_a_line_that_cannot_be_read_is_told_and_the_others_are_filtered() -> None:
+    status, lines, errors = run('{"t": 1}\nnope\n{"t": "warm", "u": 1e99}\n{"t": 1}\n')
+    assert (status, len(lines)) == (1, 2)
+    assert [line.split(":")[1].strip() for line in errors.splitlines()] == ["line 2", "line 3"]
+
+
+def test_lines_are_answered_as_they_come() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603 - our own program
+        assert process.stdin
+        assert process.stdout
+        for n in range(3):
+            process.stdin.write(f'{{"n": {n}}}\n')
+            process.stdin.flush()
+            assert "n" in json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+def test_what_was_learned_goes_on_in_the_next_run(tmp_path: Path) -> None:
+    lines = [json.dumps({"t": n % 7}) for n in range(40)]
+    state = ("--state", str(tmp_path / "state.json"))
+    halves = objects("\n".join(lines[:20]), *state) + objects("\n".join(lines[20:]), *state)
+    assert halves == objects("\n".join(lines))
+
+
+def test_a_stop_keeps_what_was_learned(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    command = [*PROGRAM, "--state", str(state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write('{"t": 1}\n')
+        process.stdin.flush()
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    assert json.loads(state.read_text())["streams"]["stdin"]["count"] == 1
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
+    command = f"yes '{{\"t\": 1}}' | {' '.join(PROGRAM)} | head -2"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=PATIENCE, check=True)  # noqa: S602
+    assert (done.stdout.splitlines(), done.stderr) == (['{"t":0.0}'] * 2, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--format", "xml"], "'xml' is neither ndjson nor line"),
+        (["--horizon", "0"], "/horizon"),
+        (["--config", "[]"], "no JSON object"),
+        (["--config", '{"horzon": 3}'], "horzon"),
+        (["--state", __file__], "holds no streams"),
+    ],
+)
+def test_wrong_options_are_told(options: list[str], told: str) -> None:
+    status, _, errors = run("", *options)
+    assert (status, told in errors, len(errors.splitlines())) == (2, True, 1)

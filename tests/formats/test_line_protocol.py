@@ -1,0 +1,117 @@
+"""Line protocol: what its own rules say, and what goes in comes out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamnorm.engine.limits import Limits
+from streamnorm.errors import InvalidReading
+from streamnorm.formats.line_protocol import Malformed, Point, parse, parsed, stream_id, to_reading, written
+
+NAMES = st.text(
+    st.characters(exclude_characters="\\\n\r\t", exclude_categories=["C", "Z"]) | st.sampled_from(" ,="), min_size=1
+)
+TEXTS = st.text(st.characters(exclude_categories=["C"]))
+FIELDS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**63), 2**63 - 1) | st.booleans() | TEXTS
+POINTS = st.builds(
+    lambda measurement, tags, fields, time: Point(measurement, tuple(sorted(tags.items())), fields, time),
+    NAMES.filter(lambda name: not name.startswith(("#", " ", '"'))),
+    st.dictionaries(NAMES, NAMES, max_size=3),
+    st.dictionaries(NAMES, FIELDS, min_size=1, max_size=3),
+    st.none() | st.integers(-(2**62), 2**62),
+)
+
+
+@given(POINTS)
+def test_a_written_point_is_parsed_to_the_same_point(point: Point) -> None:
+    assert parse(written(point, point.fields)) == point
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        ("m f=1", {"f": 1.0}),
+        ("m f=-1.5e-3", {"f": -0.0015}),
+        ("m f=1.,g=.5", {"f": 1.0, "g": 0.5}),
+        ("m f=12i,g=12u", {"f": 12, "g": 12}),
+        ("m a=t,b=T,c=true,d=True,e=TRUE,f=f,g=False", dict.fromkeys("abcde", True) | dict.fromkeys("fg", False)),
+        (r'm f="a, \"b\" = \\ c"', {"f": r'a, "b" = \ c'}),
+        (r"m f\ g=1,h\=i=2", {"f g": 1.0, "h=i": 2.0}),
+    ],
+)
+def test_fields_are_what_they_say(line: str, fields: object) -> None:
+    assert parse(line).fields == fields
+
+
+def test_tags_come_in_the_order_of_their_names() -> None:
+    assert parse(r"m,b=2,a\,c=1\=1 f=1").tags == (("a,c", "1=1"), ("b", "2"))
+
+
+def test_measurements_may_have_equals_signs() -> None:
+    assert parse(r"a=b\ c f=1").measurement == "a=b c"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "m", "m ", "m f", "m f=", "m f=x", "m f=nan", "m f=1i5", 'm f="x', "m f=1 x", "m f=1 1.5", "m,t f=1",
+        "m,t= f=1", " f=1", "m f=1,", "m f=1 17 18", 'm f="x"y', "m f=1" + "0" * 400 + "i",
+    ],
+)  # fmt: skip
+def test_what_is_no_line_protocol_is_refused(line: str) -> None:
+    with pytest.raises(Malformed):
+        parse(line)
+
+
+def test_a_malformed_line_is_told_and_the_others_are_taken() -> None:
+    found = list(parsed("# a comment\n\nm f=1\nnothing\r\nm f=2\r\n"))
+    assert [(each.line, each.point is None) for each in found] == [(3, False), (4, True), (5, False)]
+
+
+def test_a_text_goes_over_several_lines() -> None:
+    found = list(parsed('m f="a\nb",g=1 17\nm f=2'))
+    assert [each.point and each.point.fields for each in found] == [{"f": "a\nb", "g": 1.0}, {"f": 2.0}]
+
+
+def test_a_text_without_end_costs_its_own_line_only() -> None:
+    found = list(parsed('m f="a\nm f=1\nm f=2'))
+    assert [each.point is None for each in found] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{measurement}{tags}", "disk.sda.a_b._"),
+        ("{measurement}", "disk"),
+        ("{host}", "a_b"),
+        ("site-{measurement}.{nothing}", "site-disk"),
+        ("{path}:{device}", "_:sda"),
+    ],
+)
+def test_streams_are_named_by_the_template(template: str, name: str) -> None:
+    assert stream_id(parse(r"disk,path=/,host=a\ b,device=sda f=1"), template) == name
+
+
+@pytest.mark.parametrize("template", ["", "{nothing}", "{long}"])
+def test_a_stream_without_a_name_or_with_too_long_a_one_is_refused(template: str) -> None:
+    with pytest.raises(Malformed, match="1 to 128"):
+        stream_id(parse(f"m,long={'x' * 129} f=1"), template)
+
+
+def test_texts_are_no_readings() -> None:
+    assert to_reading(parse('m f="x"'), 1, Limits()) is None
+
+
+def test_numbers_and_booleans_are_a_reading_at_the_points_time() -> None:
+    one = to_reading(parse('m a=1,b=t,c=3i,d="x" 1500'), 10**6, Limits())
+    assert one is not None
+    assert (one.names, one.values, one.timestamp) == (("a", "b", "c"), [1.0, 1.0, 3.0], 1.5)
+    assert one.point is not None
+    assert one.point.time == 1_500_000_000
+
+
+def test_a_number_beyond_all_sensors_is_refused() -> None:
+    with pytest.raises(InvalidReading, match="/f"):
+        to_reading(parse("m f=1e99"), 1, Limits())

@@ -1,0 +1,91 @@
+"""What changes a stream: configuration, reset, a reading typed by hand; and its snapshot."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import Page, expect
+
+from streamnorm_client import Client
+from tests.pages.watched import Watched
+
+
+def configuring(page: Page, address: str) -> None:
+    """Open the configuration of a stream."""
+    page.goto(address)
+    page.get_by_text("Configuration").click()
+
+
+def send(page: Page, address: str, reading: str) -> None:
+    """Type a reading and send it."""
+    page.goto(address)
+    page.get_by_text("Try it").click()
+    page.get_by_role("textbox", name="Reading").fill(reading)
+    page.get_by_role("button", name="Send").click()
+
+
+def test_a_configuration_is_shown_and_changed(page: Page, address: str, client: Client, stream: str) -> None:
+    configuring(page, address)
+    expect(page.locator("#config-chips")).to_contain_text("horizon 1000")
+    page.get_by_label("Horizon").fill("50")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#config-chips")).to_contain_text("horizon 50")
+    expect(page.locator("#config-message")).to_contain_text("Applied")
+    assert client.stream(stream).info().config["horizon"] == 50
+
+
+def test_another_method_can_be_chosen(page: Page, address: str, client: Client, stream: str) -> None:
+    configuring(page, address)
+    page.get_by_label("Method").select_option("online-2019")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#config-message")).to_contain_text("had to restart")
+    assert client.stream(stream).info().config["method"] == "online-2019"
+
+
+def test_a_wrong_configuration_is_told(watched: Watched, page: Page, address: str) -> None:
+    watched.excused = ("422",)
+    configuring(page, address)
+    page.get_by_label("Horizon").fill("soon")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#config-message")).to_contain_text("/horizon")
+
+
+def test_a_reset_asks_first(page: Page, address: str, client: Client, stream: str) -> None:
+    configuring(page, address)
+    page.get_by_role("button", name="Reset statistics").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert client.stream(stream).info().count == 200
+    page.get_by_role("button", name="Reset statistics").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.locator("[data-tile=count]")).to_have_text("0")
+    assert client.stream(stream).info().count == 0
+
+
+def test_a_snapshot_is_downloaded(page: Page, address: str, stream: str) -> None:
+    configuring(page, address)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download snapshot").click()
+    assert download.value.suggested_filename == f"{stream}.json"
+    assert json.loads(download.value.path().read_text())["count"] == 200
+
+
+def test_a_reading_typed_by_hand_is_answered(page: Page, address: str, client: Client, stream: str) -> None:
+    send(page, address, '{"temperature": 30}')
+    expect(page.locator("#try-message")).to_contain_text("reading 201, ready")
+    expect(page.locator("[data-tile=count]")).to_have_text("201")
+    assert client.stream(stream).info().count == 201
+
+
+def test_a_reading_can_be_tried_without_learning_from_it(page: Page, address: str, client: Client, stream: str) -> None:
+    page.goto(address)
+    page.get_by_text("Try it").click()
+    page.get_by_label("Learn from it").uncheck()
+    page.get_by_role("textbox", name="Reading").fill('{"temperature": 30}')
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#try-message")).to_contain_text("temperature")
+    assert client.stream(stream).info().count == 200
+
+
+def test_a_reading_typed_wrongly_is_told(page: Page, address: str) -> None:
+    send(page, address, "{temperature: 30}")
+    expect(page.locator("#try-message")).to_contain_text("This is not JSON")

@@ -1,0 +1,230 @@
+"""The hub: what it remembers, whom it tells, and where it stops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamnorm import events
+from streamnorm.engine import limits
+from streamnorm.engine.block import Block
+from streamnorm.engine.config import configuration
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import reading
+from streamnorm.events import Hub, Subscription
+from streamnorm.service import Service
+from streamnorm.stores.memory import MemoryStore
+from streamnorm.stores.residents import Residents
+
+LIMITS = limits.Limits()
+
+
+class House:
+    """A service with a hub, its clock in hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        residents = Residents(MemoryStore(), plan(configuration({}, {})), durability="no")
+        self.service = Service(residents, limits=LIMITS, defaults={}, clock=lambda: self.now)
+        self.hub = Hub(residents.peek)
+        self.service.listeners.append(self.hub)
+
+    async def observe(self, stream_id: str, *rows: object, timestamp: float | None = None) -> None:
+        """Observe readings, a second apart."""
+        for values in rows:
+            self.now += 1.0
+            await self.service.observe(stream_id, reading(values, LIMITS, timestamp=timestamp))
+
+    async def block(self, stream_id: str, values: list[list[float]]) -> None:
+        """Observe a block of the features a, b, …."""
+        names = tuple("abcdefgh"[: len(values[0])])
+        await self.service.observe_block(stream_id, Block(names, np.array(values)))
+
+    def counts(self, stream_id: str) -> list[int]:
+        """Give the counts of the rows that are remembered."""
+        return [row.event()["count"] for row in self.hub.past(stream_id)]
+
+
+def queued(subscription: Subscription) -> list[tuple[str, int]]:
+    """Take what is queued: streams and counts."""
+    return [(row.stream, row.event()["count"]) for row in subscription.take()[0]]
+
+
+@pytest.fixture
+def house() -> House:
+    """Make one."""
+    return House()
+
+
+async def test_a_reading_is_remembered_as_it_was_answered(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0}, {"temp": 22.0})
+    answer = await house.service.observe("boiler-7", reading({"temp": 19.0}, LIMITS), stats=True)
+    house.now += 1.0
+    event = house.hub.past("boiler-7")[2].event()
+    assert event["values"] == {"temp": 19.0}
+    assert event["normalized"] == {"temp": answer.values[0]}
+    assert (event["count"], event["ready"]) == (3, False)
+
+
+async def test_mean_and_deviation_are_noted_with_a_reading(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0}, {"temp": 22.0})
+    stream = house.service.streams.peek("boiler-7")
+    assert stream is not None
+    mean, std = stream.spread("temp")
+    event = house.hub.past("boiler-7")[1].event()
+    assert (event["mean"], event["std"]) == ({"temp": mean}, {"temp": std})
+
+
+async def test_readings_at_once_are_noted_with_one_mean(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0})
+    await house.service.observe("boiler-7", reading({"temp": 21.0}, LIMITS))
+    assert ["mean" in row.event() for row in house.hub.past("boiler-7")] == [True, False]
+
+
+async def test_a_readings_own_time_is_told(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0}, timestamp=1_700_000_000.0)
+    assert house.hub.past("boiler-7")[0].event()["time"] == 1_700_000_000.0
+
+
+async def test_a_channel_is_represented_by_the_mean_of_its_elements(house: House) -> None:
+    await house.observe("camera", {"ir": [[1.0, 2.0], [3.0, 6.0]]}, {"ir": [[2.0, 2.0], [2.0, 4.0]]})
+    answer = await house.service.normalize("camera", reading({"ir": [[2.0, 2.0], [2.0, 4.0]]}, LIMITS))
+    event = house.hub.past("camera")[1].event()
+    assert event["values"] == {"ir": 2.5}
+    assert event["normalized"]["ir"] == pytest.approx(float(np.mean(answer.values[0])))
+
+
+async def test_a_missing_value_is_remembered_as_missing(house: House) -> None:
+    await house.observe("boiler-7", {"temp": None})
+    assert np.isnan(house.hub.past("boiler-7")[0].event()["values"]["temp"])
+
+
+async def test_a_block_is_remembered_row_by_row(house: House) -> None:
+    await house.block("boiler-7", [[1.0, 5.0], [2.0, 7.0], [3.0, 6.0]])
+    found = [row.event() for row in house.hub.past("boiler-7")]
+    assert [event["values"] for event in found] == [{"a": 1.0, "b": 5.0}, {"a": 2.0, "b": 7.0}, {"a": 3.0, "b": 6.0}]
+    assert [event["count"] for event in found] == [1, 2, 3]
+    assert ["mean" in event for event in found] == [False, False, True]
+
+
+async def test_of_a_long_past_the_newest_readings_are_kept(house: House) -> None:
+    await house.block("boiler-7", [[float(n)] for n in range(events.MOST_ROWS + 100)])
+    await house.observe("boiler-7", {"a": 1.0})
+    assert house.counts("boiler-7") == list(range(102, events.MOST_ROWS + 102))
+
+
+async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
+    wide = {f"f{n}": float(n) for n in range(4000)}
+    await house.observe("wide", *[wide] * 40)
+    past = house.hub.past("wide")
+    assert 1 < len(past) < 40
+    assert sum(len(row.packed) for row in past) < events.MOST_BYTES
+
+
+async def test_all_pasts_together_are_bounded_and_the_quietest_stream_is_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_BYTES_IN_ALL", 20_000)
+    await house.observe("first", {"temp": 1.0})
+    for n in range(200):
+        await house.observe(f"s{n}", {"temp": 1.0})
+    held = [n for n in range(200) if house.hub.past(f"s{n}")]
+    assert not house.hub.past("first")
+    assert held == list(range(200 - len(held), 200))
+    assert 0 < len(held) < 200
+
+
+async def test_features_may_come_in_turns(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0}, {"door": 1.0}, {"temp": 21.0})
+    assert [row.event()["values"] for row in house.hub.past("boiler-7")] == [
+        {"temp": 20.0},
+        {"door": 1.0},
+        {"temp": 21.0},
+    ]
+
+
+async def test_a_reset_begins_a_new_past(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0}, {"temp": 21.0})
+    await house.service.reset("boiler-7")
+    await house.observe("boiler-7", {"temp": 22.0})
+    assert house.counts("boiler-7") == [1]
+
+
+async def test_a_deleted_stream_is_forgotten(house: House) -> None:
+    await house.observe("boiler-7", {"temp": 20.0})
+    house.hub.forget("boiler-7")
+    assert house.hub.past("boiler-7") == []
+    assert list(house.hub.latest(0)) == []
+
+
+async def test_a_subscriber_hears_of_every_stream(house: House) -> None:
+    with house.hub.subscribe() as subscription:
+        await house.observe("a", {"x": 1.0})
+        await house.observe("b", {"x": 1.0})
+        assert queued(subscription) == [("a", 1), ("b", 1)]
+
+
+async def test_a_subscriber_hears_only_of_the_streams_it_names(house: House) -> None:
+    with house.hub.subscribe(frozenset({"b"})) as subscription:
+        await house.observe("a", {"x": 1.0})
+        await house.observe("b", {"x": 1.0})
+        assert queued(subscription) == [("b", 1)]
+
+
+async def test_a_subscriber_hears_only_of_streams_with_its_prefix(house: House) -> None:
+    with house.hub.subscribe(prefix="north.") as subscription:
+        await house.observe("north.a", {"x": 1.0})
+        await house.observe("south.a", {"x": 1.0})
+        assert queued(subscription) == [("north.a", 1)]
+
+
+async def test_a_subscriber_that_left_hears_nothing(house: House) -> None:
+    with house.hub.subscribe() as subscription:
+        pass
+    await house.observe("a", {"x": 1.0})
+    assert queued(subscription) == []
+
+
+async def test_a_slow_reader_loses_the_oldest_and_learns_how_many(house: House) -> None:
+    with house.hub.subscribe() as subscription:
+        await house.observe("a", *[{"x": 1.0}] * (events.MOST_ROWS + 3))
+        rows, dropped = subscription.take()
+        assert dropped == 3
+        assert rows[0].event()["count"] == 4
+        await house.observe("a", {"x": 1.0})
+        assert subscription.take()[1] == 0
+
+
+async def test_a_reading_that_was_applied_before_is_not_told_again(house: House) -> None:
+    with house.hub.subscribe() as subscription:
+        for _ in range(2):
+            await house.service.observe("a", reading({"x": 1.0}, LIMITS, seq=1))
+        assert queued(subscription) == [("a", 1)]
+
+
+async def test_the_latest_reading_of_each_stream_is_told_once(house: House) -> None:
+    await house.observe("a", {"x": 1.0}, {"x": 2.0})
+    await house.observe("b", {"x": 3.0})
+    assert {row.stream: row.glance(1)["values"] for row in house.hub.latest(0)} == {"a": {"x": 2.0}, "b": {"x": 3.0}}
+    seen = house.hub.number
+    await house.observe("b", {"x": 4.0})
+    assert [row.stream for row in house.hub.latest(seen)] == ["b"]
+
+
+async def test_the_latest_readings_keep_to_a_prefix(house: House) -> None:
+    await house.observe("north.a", {"x": 1.0})
+    await house.observe("south.a", {"x": 1.0})
+    assert [row.stream for row in house.hub.latest(0, "north.")] == ["north.a"]
+
+
+async def test_a_glance_shows_only_so_many_features(house: House) -> None:
+    await house.observe("a", {"x": 1.0, "y": 2.0, "z": 3.0})
+    assert house.hub.past("a")[0].glance(2)["values"] == {"x": 1.0, "y": 2.0}
+
+
+async def test_an_ended_hub_ends_its_subscriptions_and_new_ones(house: House) -> None:
+    with house.hub.subscribe() as subscription:
+        house.hub.end()
+        assert subscription.ended
+        assert subscription.wake.is_set()
+    assert house.hub.subscribe().ended
