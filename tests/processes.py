@@ -58,6 +58,19 @@ class Service:
         except httpx.TransportError:
             return False
 
+    @property
+    def pid(self) -> int | None:
+        """The process, where it was started."""
+        return self._process.pid if self._process is not None else None
+
+    def ask_to_stop(self) -> None:
+        """Ask it to stop (SIGTERM), and go on meanwhile."""
+        self._send(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for its end, and give its exit status."""
+        return self._running().wait(PATIENCE)
+
     def stop(self) -> int:
         """Ask it to stop (SIGTERM), and give its exit status."""
         return self._end(signal.SIGTERM)
@@ -72,10 +85,16 @@ class Service:
         return self.start()
 
     def _end(self, how: signal.Signals) -> int:
+        self._send(how)
+        return self.wait()
+
+    def _send(self, how: signal.Signals) -> None:
+        self._running().send_signal(how)
+
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the service was not started")
-        self._process.send_signal(how)
-        return self._process.wait(PATIENCE)
+        return self._process
 
     def __enter__(self) -> Self:
         """Start."""

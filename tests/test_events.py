@@ -36,7 +36,7 @@ class House:
             await self.service.observe(stream_id, reading(values, LIMITS, timestamp=timestamp))
 
     async def block(self, stream_id: str, values: list[list[float]]) -> None:
-        """Observe a block of the features a, b, …."""
+        """Observe a block of the features a, b and so on."""
         names = tuple("abcdefgh"[: len(values[0])])
         await self.service.observe_block(stream_id, Block(names, np.array(values)))
 

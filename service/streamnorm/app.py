@@ -161,7 +161,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, events.router, line_protocol.router, service.router):
+    for router in (readings.router, streams.router, line_protocol.router, events.router, service.router):
         app.include_router(router)
     pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]

@@ -73,7 +73,6 @@ def serve(**options: Any) -> None:
         raise typer.Exit(2) from None
     logs.configure(settings.log_level, settings.log_format)
     try:
-        first = first_key(settings)
         app, context = application(settings)
         config = server.configuration(app, settings)
     except (StreamnormError, OSError) as error:
@@ -83,7 +82,7 @@ def serve(**options: Any) -> None:
     host, port = taken.getsockname()[:2]
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
-    if first:
+    if first := first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
     server.Server(config, context.drain, settings.idle_timeout).run(sockets=[taken])
 

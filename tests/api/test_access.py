@@ -55,7 +55,7 @@ def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
 async def reachable(tmp_path: Path) -> AsyncIterator[Guarded]:
     """Start an application that others can reach."""
     async with guarded(tmp_path, host="0.0.0.0") as started:  # noqa: S104 - it does not listen at all
-        started.context.events.end()  # an event stream then ends as soon as it has begun
+        started.context.events.end()  # so that event streams end at once
         yield started
 
 

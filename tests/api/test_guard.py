@@ -75,7 +75,8 @@ async def test_a_request_without_a_fit_id_is_given_one_of_its_own(service: Guard
 
 async def test_pages_may_load_nothing_from_elsewhere_and_be_framed_nowhere(service: Guarded) -> None:
     headers = (await service.call("GET", "/docs")).headers
-    assert headers["content-security-policy"].startswith("default-src 'self';")
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+    assert len(headers.get_list("content-security-policy")) == 1
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
 

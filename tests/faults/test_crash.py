@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import pytest
 
 from tests.faults.devices import Device, sending
 from tests.processes import PATIENCE, Service
@@ -53,12 +52,12 @@ def test_always_loses_no_acknowledged_reading_and_applies_none_twice(tmp_path: P
                 device.assert_like_twin(client)
 
 
-@pytest.mark.parametrize("resident", [100_000, 3])
-def test_everysec_loses_at_most_the_last_second_and_a_half(tmp_path: Path, resident: int) -> None:
+def test_everysec_loses_at_most_the_last_second_and_a_half(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     groups = groups_of_devices()
+    # Streams come and go between memory and disk meanwhile.
     with (
-        Service(tmp_path, STREAMNORM_MAX_RESIDENT_STREAMS=str(resident)) as service,
+        Service(tmp_path, STREAMNORM_MAX_RESIDENT_STREAMS="3") as service,
         httpx.Client(base_url=service.url) as client,
     ):
         for _ in range(max(1, CRASHES // 5)):

@@ -47,6 +47,13 @@ def own_service(installed: Path, tmp_path: Path) -> Iterator[Service]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def service_of_one(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Run a service for one file of tests."""
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+        yield running
+
+
 @pytest.fixture
 def client(service: Service) -> Iterator[Client]:
     """Talk to the shared service."""

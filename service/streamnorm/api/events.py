@@ -36,18 +36,16 @@ EXAMPLE = (
     'event: reading\ndata: {"stream":"boiler-7","time":1795338000.0,"count":1234,"ready":true,'
     '"values":{"temp":21.4,"door":0.0},"normalized":{"temp":0.18,"door":-0.53}}\n\n'
 )
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events, as they come",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
-    },
-    **described(None, None, "invalid-request")["responses"],
+DESCRIBED = described(None, None, "invalid-request")
+DESCRIBED["responses"][200] = {
+    "description": "Events, as they come",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
 }
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not gather what is sent
 StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
 
 
-@router.get("/events", responses=RESPONSES, response_class=Response, response_model=None)
+@router.get("/events", response_class=Response, **DESCRIBED)
 async def events(
     ctx: Ctx,
     caller: Caller,

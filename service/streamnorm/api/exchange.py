@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamnorm.errors import Overloaded
 from streamnorm.stores.keys import Key
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Send
+
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+CONTENT_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+#: of everything that may be a page
+PAGE_HEADERS: Final = [
+    NOSNIFF,
+    (b"content-security-policy", CONTENT_POLICY),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
 
 
 class Pending:
@@ -35,6 +49,7 @@ class Exchange:
         "held",
         "late",
         "live",
+        "page",
         "receiving",
         "status",
         "task",
@@ -49,6 +64,8 @@ class Exchange:
         #: whom it is counted for, where it is
         self.client = ""
         self.live = False
+        #: may be answered by a page
+        self.page = False
         self.caller: Key | None = None
         self.headers: list[tuple[bytes, bytes]] = []
         #: bytes of the body that came
@@ -79,7 +96,11 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self.headers]
+            given = message.get("headers", ())
+            message["headers"] = [*given, *self.headers]
+            if self.page:  # what a page says itself goes before
+                names = {name for name, _ in given}
+                message["headers"] += [header for header in PAGE_HEADERS if header[0] not in names]
         elif kind in {"websocket.accept", "websocket.http.response.start"}:
             message["headers"] = [*message.get("headers", ()), *self.headers[:1]]
         await self._send(message)

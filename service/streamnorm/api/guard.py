@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamnorm.api import problems
 from streamnorm.api.access import Access, Headers
-from streamnorm.api.exchange import Exchange, Pending
+from streamnorm.api.exchange import NOSNIFF, Exchange, Pending
 from streamnorm.api.metrics import Metrics
 from streamnorm.errors import Overloaded, StreamnormError, TooManyRequests
 from streamnorm.logs import request_id
@@ -33,19 +33,6 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 0.5
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 EVENTS: Final = "/v1/events"
-NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
-CONTENT_POLICY: Final = (
-    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    b"frame-ancestors 'none'"
-)
-#: of everything that may be a page
-PAGE_HEADERS: Final = [
-    NOSNIFF,
-    (b"content-security-policy", CONTENT_POLICY),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-]
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -87,7 +74,9 @@ class Guard:
         path: str = scope["path"]
         number = self._named(headers, exchange)
         token = request_id.set(number)
-        exchange.headers += [NOSNIFF] if path.startswith("/v1/") else PAGE_HEADERS
+        exchange.page = not path.startswith("/v1/")
+        if not exchange.page:
+            exchange.headers.append(NOSNIFF)
         scope["exchange"] = exchange
         try:
             scope["caller"] = exchange.caller = self._access.caller(scope, headers)

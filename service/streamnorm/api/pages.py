@@ -15,18 +15,8 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 FOLDER = Path(streamnorm.__file__).with_name("pages")
-#: Nothing from elsewhere, nothing inline, nobody's frame; uPlot and Swagger UI set styles by script, which is allowed.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Cache-Control": "no-cache",  # asks again, and is answered 304 until the service is updated
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+#: Asked for again each time, and answered 304 until the service is updated; `guard` adds what every page has.
+HEADERS = {"Cache-Control": "no-cache"}
 
 
 class Files(StaticFiles):
