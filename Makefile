@@ -7,7 +7,7 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium mosquitto mosquitto-clients prometheus
+PACKAGES := chromium mosquitto mosquitto-clients prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := influxdb
 
@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test test-peers lint bench pictures image clean packages
+.PHONY: help run test test-peers lint faults bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -33,6 +33,9 @@ lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
+	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
+
 test-peers: PACKAGES += $(PEER_PACKAGES)
 test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED
 	$(BIN)/pytest tests/peers $(ARGS)
@@ -42,6 +45,9 @@ bench: $(VENV)/.test ## measure, beside peers
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures
+
+screenshots: $(VENV)/.test packages ## take pictures of the pages: build/screenshots, and the README's
+	$(BIN)/python -m tests.pages.screenshots build/screenshots
 
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
