@@ -33,9 +33,8 @@ FILES = {
 def environment() -> dict[str, str]:
     """Let npm trust whom this machine trusts, as pip does: the Node.js of a wheel knows only its own authorities."""
     paths = ssl.get_default_verify_paths()
-    candidates = [paths.cafile, paths.capath and f"{paths.capath}/ca-certificates.crt"]
-    found = {"NODE_EXTRA_CA_CERTS": file for file in candidates if file and Path(file).exists()}
-    return {**found, **os.environ}
+    file = paths.cafile or f"{paths.capath}/ca-certificates.crt"
+    return ({"NODE_EXTRA_CA_CERTS": file} if Path(file).exists() else {}) | os.environ
 
 
 class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
