@@ -26,6 +26,7 @@ OTHERS: dict[str, Any] = {
     "warmup": 0,
     "max_reading_bytes": 1,
     "max_block_bytes": 2,
+    "max_binary_bytes": 6,
     "max_rows": 3,
     "max_features": 4,
     "max_elements": 5,

@@ -13,10 +13,11 @@ from starlette.types import ASGIApp
 
 import streamnorm
 from streamnorm import bridges, sharing
-from streamnorm.api import events, line_protocol, openapi, pages, problems, readings, service, streams
+from streamnorm.api import bulk, events, line_protocol, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
 from streamnorm.api.guard import Capacity, Guard
+from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import Plan, plan
@@ -91,7 +92,7 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         settings.body_timeout,
         settings.body_rate,
     )
-    guard: ASGIApp = Guard(app, access, capacity, context.metrics)
+    guard: ASGIApp = Guard(in_front(app), access, capacity, context.metrics)
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
@@ -138,6 +139,12 @@ def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> R
     )
 
 
+def in_front(app: FastAPI) -> HotPath:
+    """Put the hot path in front of an application."""
+    context: Context = app.state.context
+    return HotPath(app, context.service, context.max_reading_bytes)
+
+
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Build the application; its lifespan starts and stops what it works with.
 
@@ -157,6 +164,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         hub,
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
         line_stream=settings.line_stream,
     )
 
@@ -192,7 +200,14 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, line_protocol.router, events.router, service.router):
+    for router in (
+        readings.router,
+        bulk.router,
+        streams.router,
+        events.router,
+        line_protocol.router,
+        service.router,
+    ):
         app.include_router(router)
     pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]

@@ -20,6 +20,8 @@ MIB = 1024 * 1024
 DEFAULT_MAX_READING_BYTES = 1 * MIB
 #: JSON costs about eight times its size while it is parsed: half a gigabyte here.
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
+#: An array is not parsed: it takes its own size twice, once for the answer.
+DEFAULT_MAX_BINARY_BYTES = 1024 * MIB
 #: A few large blocks at once; many readings never come near.
 DEFAULT_MAX_PENDING_BYTES = 256 * MIB
 #: Some seconds of work: who would wait longer had better come back.
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     """largest body of one reading, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
     """largest JSON or NDJSON body of a block, in bytes"""
+    max_binary_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BINARY_BYTES
+    """largest npy or npz body, in bytes"""
     max_rows: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ROWS
     """most rows of a block"""
     max_features: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_FEATURES

@@ -104,6 +104,9 @@ class Replicated:
     async def flush(self) -> None:
         """Do nothing: what was answered is in the store."""
 
+    def at_hand(self, stream_id: str) -> Stream | None:
+        """Give none: another replica may have changed it."""
+
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
@@ -119,12 +122,32 @@ class Replicated:
         async with self._turns.hold([stream_id]):
             return cast("T", await (self._apart(stream_id, edit) if heavy else self._do(stream_id, edit)))
 
-    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams by one change of all; see `streamnorm.engine.streams.Streams`.
+
+        Where another replica was quicker at one, what was written is put back, and all is computed anew.
+        """
+        each = list(stream_ids)
+        async with self._turns.hold(sorted(each)):
+            while True:
+                before = await self._entries(each)
+                drafts = {key: self._to_change(key, before[key], create=True) for key in each}
+                result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
+                put = await asyncio.gather(*(self._exchange(key, before[key], drafts[key]) for key in each))
+                if all(put):
+                    return result
+                written = [key for key, done in zip(each, put, strict=True) if done]
+                await self._put_back({key: (before[key], drafts[key]) for key in written})
+
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
         """Change several streams; see `streamnorm.engine.streams.Streams`.
 
         All are computed before any is written. Where another replica is quicker at one, and it is refused then, those
         that were written are put back as they were, unless they have changed again meanwhile.
         """
+        del heavy  # what replicas share is bounded by the store, not by the arithmetic
         async with self._turns.hold(sorted(changes)):
             before = {key: entry for key in changes if (entry := self.known(key)) is not None}
             guessed = bool(before)
