@@ -142,7 +142,7 @@ def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> R
 def in_front(app: FastAPI) -> HotPath:
     """Put the hot path in front of an application."""
     context: Context = app.state.context
-    return HotPath(app, context.service, context.max_reading_bytes)
+    return HotPath(app, context.service, context.max_reading_bytes, context.metrics.refused)
 
 
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:

@@ -69,8 +69,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
     store: Annotated[str, AfterValidator(_store)] = "sqlite"
-    """where state rests: sqlite (a file in the data folder), memory (lost at the end), or, shared by any number of
-    replicas, redis://…, rediss://… (TLS), redis+cluster://… or rediss+cluster://…"""
+    """where state rests: sqlite (in the data folder), memory, or what replicas share: redis://…, redis+cluster://…"""
     store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "streamnorm"
     """what the names of all keys in a shared store begin with"""
     store_replicas: Annotated[int, Field(ge=0)] = 1

@@ -9,7 +9,6 @@ where client, replicas and store share few cores. `peer` is the single machine's
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import multiprocessing
 import os
@@ -19,6 +18,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,6 +28,13 @@ import numpy as np
 import psutil
 import uvloop
 
+from streamnorm.engine.config import configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import reading
+from streamnorm.engine.stream import Stream
+from streamnorm.stores.redis.address import parse
+from streamnorm.stores.replicated import Replicated
 from tests.processes import Service
 from tests.servers import Server, cluster
 
@@ -130,7 +137,7 @@ def client(ports: list[int], way: str, seconds: float, result: Connection) -> No
         loop = asyncio.get_running_loop()
         for number, sent in enumerate(work):
             port = ports[number % len(ports)]
-            await loop.create_connection(functools.partial(Client, sent, times), "127.0.0.1", port)
+            await loop.create_connection(partial(Client, sent, times), "127.0.0.1", port)
         await asyncio.sleep(WARMUP)
         times.clear()
         result.send("warm")
@@ -192,6 +199,37 @@ def measured(case: Case, seconds: float, folder: Path) -> list[str]:
     return row if masters else [*row[:4], "", ""]
 
 
+async def alone(url: str, replicas: int, seconds: float) -> list[str]:
+    """Measure the streams of a shared store without HTTP, 64 readings in flight; gives a row of the table."""
+    limits = Limits()
+    rng = np.random.default_rng(0)
+    names = [f"f{n}" for n in range(FEATURES)]
+    pool = [reading(dict(zip(names, row, strict=True)), limits) for row in rng.normal(20, 1, (100, FEATURES)).tolist()]
+    streams = Replicated(parse(url), plan(configuration({}, {})), prefix="streamnorm", replicas=replicas)
+    await streams.start()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+
+    changes = [partial(Stream.observe, reading=one, now=1.0, limits=limits) for one in pool]
+
+    async def send(number: int) -> None:
+        while (began := time.perf_counter()) < end:
+            await streams.update(f"stream-{(len(times) * IN_FLIGHT + number) % STREAMS}", changes[len(times) % 100])
+            times.append(time.perf_counter() - began)
+
+    cpu = time.process_time()
+    await asyncio.gather(*map(send, range(IN_FLIGHT)))
+    cpu = time.process_time() - cpu
+    await streams.stop()
+    times.sort()
+    row = [
+        f"{len(times) / seconds:,.0f}",
+        f"{times[len(times) // 2] * 1e3:.1f}",
+        f"{times[-len(times) // 100] * 1e3:.1f}",
+    ]
+    return [*row, f"{cpu / len(times) * 1e6:.1f}", "", ""]
+
+
 def memory(folder: Path) -> float:
     """Measure the bytes of a store's memory that a stream of 8 features takes."""
     with Server(folder / "store") as server, Service(folder, STREAMNORM_STORE=server.url) as service:
@@ -207,6 +245,11 @@ def memory(folder: Path) -> float:
     return taken / streams
 
 
+def show(name: str, row: list[str]) -> None:
+    """Print a row."""
+    print(f"{name:<36}" + "".join(f"{value:>13}" for value in row), flush=True)  # noqa: T201
+
+
 def main() -> None:
     """Measure, and print a table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
@@ -215,11 +258,14 @@ def main() -> None:
     conditions = f"Python {platform.python_version()}, redis-py {version('redis')}, {os.cpu_count()} cores"
     print(f"{conditions}, load of the machine before: {load}")  # noqa: T201
     header = ["readings/s", "p50 ms", "p99 ms", "service µs", "store µs", "store bytes"]
-    print(f"{'store, durability, replicas × way':<36}" + "".join(f"{name:>13}" for name in header))  # noqa: T201
+    show("store, durability, replicas × way", header)
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             row = measured(case, seconds, Path(folder))
-        print(f"{case!s:<36}" + "".join(f"{value:>13}" for value in row), flush=True)  # noqa: T201
+        show(str(case), row)
+    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder), "--appendonly", "yes") as made:
+        show("cluster  everysec  without HTTP", uvloop.run(alone(made.url, 0, seconds)))
+        show("cluster  always    without HTTP", uvloop.run(alone(made.url, 1, seconds)))
     with tempfile.TemporaryDirectory() as folder:
         print(f"a stream takes {memory(Path(folder)):,.0f} bytes of a store's memory")  # noqa: T201
 

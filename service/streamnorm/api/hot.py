@@ -1,24 +1,29 @@
 """The hot path: one usual reading a POST, answered in front of the application.
 
-A route costs more in the framework than the arithmetic does. This callable takes what is usual (a known stream in
-memory, a JSON object of numbers, no query) and hands everything else, errors included, on to the route; both call
-`Service`, so they answer alike.
+A route costs more in the framework than the arithmetic does. This callable takes what is usual (a JSON object of
+numbers, no query) and hands everything else on to the route; both call `Service`, so they answer alike. What cannot be
+observed at once (a stream at rest, or one that replicas share) is waited for here too; an error is then told here, for
+nobody may try again what may have happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+import re
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import orjson
+from starlette.responses import Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api import answers, bodies, problems
+from streamnorm.api.context import STREAM_ID
 from streamnorm.api.texts import usual_reading
 from streamnorm.errors import StreamnormError
 from streamnorm.service import Service
 
 PREFIX = "/v1/streams/"
 SUFFIX = "/readings"
+_STREAM_ID = re.compile(STREAM_ID)
 _START, _END = len(PREFIX), -len(SUFFIX)
 
 Scope = MutableMapping[str, Any]
@@ -27,8 +32,11 @@ Scope = MutableMapping[str, Any]
 class HotPath:
     """An ASGI application in front of another."""
 
-    def __init__(self, app: Any, service: Service, max_reading_bytes: int) -> None:
+    def __init__(
+        self, app: Any, service: Service, max_reading_bytes: int, refused: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.app = app
+        self._refused = refused
         self._service = service
         self._max_reading_bytes = max_reading_bytes
         #: of the digits of a length that may be within the limit
@@ -42,7 +50,10 @@ class HotPath:
             return
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            answer = self._answer(path[_START:_END], message["body"])
+            answer = await self._answer(path[_START:_END], message["body"])
+            if isinstance(answer, Response):
+                await answer(scope, receive, send)
+                return
             if answer is not None:
                 length = b"%d" % len(answer)
                 headers = [(b"content-length", length), (b"content-type", b"application/json")]
@@ -63,7 +74,7 @@ class HotPath:
                 return False
         return media == b"application/json"
 
-    def _answer(self, stream_id: str, body: bytes) -> bytes | None:
+    async def _answer(self, stream_id: str, body: bytes) -> bytes | Response | None:
         """Answer a reading; where there is None, nothing has happened."""
         if len(body) > self._max_reading_bytes:
             return None
@@ -74,7 +85,16 @@ class HotPath:
             answer = self._service.observe_at_once(stream_id, reading)
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route tells what is wrong
-        return None if answer is None else bodies.dumps(answers.of_reading(stream_id, reading, answer))
+        if answer is None:
+            if not _STREAM_ID.fullmatch(stream_id):
+                return None
+            try:
+                answer = await self._service.observe(stream_id, reading)
+            except StreamnormError as error:
+                kind, told = problems.of(error)
+                self._refused(kind.slug)
+                return problems.answer(told)
+        return bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 
 def _again(message: dict[str, Any], receive: Any) -> Any:
