@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streamnorm.settings import Settings
+from streamnorm.warmup import Warmup
 
 if TYPE_CHECKING:
     import socket
@@ -30,12 +31,18 @@ TICKS: Final = 10  # uvicorn's, a second
 class Server(uvicorn.Server):
     """Serves until told to stop; then calls `drain` before it waits for open requests."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], None], idle_timeout: float) -> None:
+    def __init__(self, config: uvicorn.Config, warmup: Warmup, drain: Callable[[], None], idle_timeout: float) -> None:
         super().__init__(config)
+        self._warmup = warmup
         self._drain = drain
         self._idle_timeout = idle_timeout
         #: connections that a client holds up, and since when
         self._waiting: dict[Any, float] = {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Have the kernels ready first."""
+        await self._warmup.start()
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, every second."""
@@ -46,6 +53,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End live connections first: uvicorn waits for them."""
         self._drain()
+        await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
         await super().shutdown(sockets)
 
