@@ -7,7 +7,7 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium prometheus
+PACKAGES := chromium openssl prometheus
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
