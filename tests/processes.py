@@ -54,17 +54,19 @@ class Service:
             time.sleep(STEP)
         return self
 
+    @property
+    def pid(self) -> int:
+        """The process, while there is one."""
+        if self._process is None:
+            raise RuntimeError("the service was not started")
+        return self._process.pid
+
     def alive(self) -> bool:
         """Tell whether it answers."""
         try:
             return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, verify=self.verify).is_success
         except httpx.TransportError:
             return False
-
-    @property
-    def pid(self) -> int | None:
-        """The process, where it was started."""
-        return self._process.pid if self._process is not None else None
 
     def ask_to_stop(self) -> None:
         """Ask it to stop (SIGTERM), and go on meanwhile."""

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,8 @@ from tests.processes import PATIENCE, Service
 README = Path(__file__).parents[1] / "README.md"
 SETTINGS = README.parent / "docs" / "settings.md"
 ADDRESS = "http://127.0.0.1:8000"
+#: the settings that the README shows; docs/settings.md has all
+MAIN = ("host", "port", "data_dir", "store", "durability", "method", "horizon", "warmup", "insecure")
 #: what `make run` runs, with an end
 DEMO = ["demo", "--readings", "600", "--rate", "1000"]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -26,10 +29,11 @@ COMMAND = re.compile(r"^(?:\$|>>>) (.*)\n", re.MULTILINE)
 TABLE = re.compile(r"^\| variable .*?\n\n", re.DOTALL | re.MULTILINE)
 
 
-def with_table(text: str) -> str:
+def with_table(text: str, names: Iterable[str] = tuple(Settings.model_fields)) -> str:
     """Put the table of settings in."""
     rows = ["| variable | default | what it sets |", "| --- | --- | --- |"]
-    for name, field in Settings.model_fields.items():
+    for name in names:
+        field = Settings.model_fields[name]
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
         shown = f"`{default}`" if default else ""
         rows.append(f"| `STREAMNORM_{name.upper()}` | {shown} | {field.description} |")
@@ -91,3 +95,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as running:
         README.write_text(with_examples(with_demo(README.read_text()), running))
     SETTINGS.write_text(with_table(SETTINGS.read_text()))
+    README.write_text(with_table(README.read_text(), MAIN))

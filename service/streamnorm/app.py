@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import streamnorm
-from streamnorm import bridges
-from streamnorm.api import events, line_protocol, openapi, pages, problems, readings, service, streams
+from streamnorm import bridges, sharing
+from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
 from streamnorm.api.guard import Capacity, Guard
+from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.plan import Plan, plan
 from streamnorm.engine.store import Store
+from streamnorm.engine.streams import Streams
 from streamnorm.errors import StoreError
 from streamnorm.events import Hub
 from streamnorm.service import Service
@@ -29,6 +31,9 @@ from streamnorm.stores.keys import Keys
 from streamnorm.stores.memory import MemoryStore
 from streamnorm.stores.residents import Residents
 from streamnorm.stores.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from streamnorm.stores.replicated import Replicated
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ def store_of(settings: Settings) -> Store:
     return SQLiteStore(settings.data_dir, synchronous=synchronous, expiring=settings.stream_ttl > 0)
 
 
-async def save(residents: Residents) -> None:
+async def save(residents: Residents | Replicated) -> None:
     """Save everything at the end, or tell that it could not be.
 
     Raises:
@@ -75,10 +80,9 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         InvalidConfiguration: the settings' defaults for streams contradict each other.
 
     """
-    keys = Keys(settings.data_dir)
-    keys.any()
     app = create_app(settings)
     context: Context = app.state.context
+    keys = keys_of(settings, context.service.streams)
     access = Access(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
     capacity = Capacity(
         settings.max_requests,
@@ -88,7 +92,7 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         settings.body_timeout,
         settings.body_rate,
     )
-    guard: ASGIApp = Guard(app, access, capacity, context.metrics)
+    guard: ASGIApp = Guard(in_front(app), access, capacity, context.metrics)
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
@@ -102,6 +106,45 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
     return guard, context
 
 
+def keys_of(settings: Settings, streams: Streams) -> Keys:
+    """Give the keys of the data folder, or those that replicas share with the streams.
+
+    Raises:
+        StoreError: they cannot be opened.
+
+    """
+    if settings.shared:
+        return sharing.keys(streams)
+    keys = Keys(settings.data_dir)
+    keys.any()
+    return keys
+
+
+def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> Residents | Replicated:
+    """Give the streams of this process, or those that it shares with other replicas.
+
+    Raises:
+        StoreError: the store cannot be opened.
+
+    """
+    if store is None and settings.shared:
+        return sharing.streams(settings, default_plan)
+    return Residents(
+        store or store_of(settings),
+        default_plan,
+        durability=settings.durability,
+        max_resident=settings.max_resident_streams,
+        max_streams=settings.max_streams,
+        ttl=settings.stream_ttl,
+    )
+
+
+def in_front(app: FastAPI) -> HotPath:
+    """Put the hot path in front of an application."""
+    context: Context = app.state.context
+    return HotPath(app, context.service, context.max_reading_bytes, context.metrics.refused)
+
+
 def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Build the application; its lifespan starts and stops what it works with.
 
@@ -111,14 +154,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
-    residents = Residents(
-        store or store_of(settings),
-        default_plan,
-        durability=settings.durability,
-        max_resident=settings.max_resident_streams,
-        max_streams=settings.max_streams,
-        ttl=settings.stream_ttl,
-    )
+    residents = streams_of(settings, default_plan, store)
     core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
     hub = Hub(residents.peek)
     core.listeners.append(hub)
@@ -128,6 +164,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         hub,
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
         line_stream=settings.line_stream,
     )
 
@@ -136,6 +173,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
             await residents.flush()
 
     ways = bridges.of(settings, core, settle)
+    if settings.shared and store is None:
+        ways.append(sharing.relay(residents, hub))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -161,8 +200,16 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, streams.router, line_protocol.router, events.router, service.router):
+    for router in (
+        readings.router,
+        bulk.router,
+        streams.router,
+        events.router,
+        line_protocol.router,
+        service.router,
+    ):
         app.include_router(router)
+    live.install(app)
     pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streamnorm.demo import run as run_demo
 from streamnorm.errors import StreamnormError
 from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
+from streamnorm.migrate_command import migrate
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
 
@@ -88,9 +89,9 @@ def serve(**options: Any) -> None:
 
 
 def first_key(settings: Settings) -> str | None:
-    """Make a first key where others can reach the service and there is none."""
+    """Make a first key where others can reach the service and there is none; replicas' keys are made by hand."""
     known = Keys(settings.data_dir)
-    if settings.loopback or settings.insecure or known.any():
+    if settings.loopback or settings.insecure or settings.shared or known.any():
         return None
     return known.create("first", ["admin"])
 
@@ -114,6 +115,7 @@ serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
 cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
+cli.command()(migrate)
 
 
 @cli.command()

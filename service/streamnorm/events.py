@@ -50,6 +50,12 @@ class Row(NamedTuple):
     names: Names
     packed: bytes
 
+    @property
+    def time(self) -> float:
+        """The reading's time, in seconds since 1970."""
+        time: float = numbers(1).unpack_from(self.packed)[0]
+        return time
+
     def event(self) -> dict[str, Any]:
         """Give the reading as plain data; a channel is represented by the mean of its elements."""
         n = len(self.names)
@@ -93,7 +99,7 @@ class Ring:
 class Past(Ring):
     """One stream's recent past, and when its mean and deviation were noted last."""
 
-    __slots__ = ("count", "names", "noted", "number", "unnoted")
+    __slots__ = ("count", "here", "names", "noted", "number", "unnoted")
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,22 +111,30 @@ class Past(Ring):
         self.number = 0
         #: the stream's, at the latest row
         self.count = 0
+        #: whether the latest row was observed by this process
+        self.here = True
 
 
 class Subscription(Ring):
-    """A reader's queue: the rows of the named streams (None: of all) whose ids start with `prefix`."""
+    """A reader's queue: the rows of the named streams (None: of all) whose ids start with `prefix`.
 
-    __slots__ = ("_hub", "_prefix", "_streams", "ended", "wake")
+    `glance` is the prefix of the streams whose latest rows the reader looks at now and then.
+    """
 
-    def __init__(self, hub: Hub, streams: frozenset[str] | None, prefix: str) -> None:
+    __slots__ = ("_hub", "ended", "glance", "prefix", "streams", "wake")
+
+    #: whether it wants rows that were observed elsewhere, too
+    everywhere = True
+
+    def __init__(self, hub: Hub, streams: frozenset[str] | None, prefix: str, glance: str | None = None) -> None:
         super().__init__()
-        self._hub, self._streams, self._prefix = hub, streams, prefix
+        self._hub, self.streams, self.prefix, self.glance = hub, streams, prefix, glance
         self.wake = asyncio.Event()
         self.ended = False
 
     def wants(self, stream_id: str) -> bool:
         """Tell whether a stream is subscribed to."""
-        return (self._streams is None or stream_id in self._streams) and stream_id.startswith(self._prefix)
+        return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
 
     def add(self, row: Row) -> None:
         """Queue a row."""
@@ -197,9 +211,20 @@ class Hub:
         past.count = answer.count
         self._add(past, Row(stream_id, past.names, packed + numbers(len(spreads)).pack(*spreads)))
 
-    def subscribe(self, streams: frozenset[str] | None = None, prefix: str = "") -> Subscription:
+    def take(self, row: Row) -> None:
+        """Take in a row that was observed elsewhere; one that comes late, after rows that follow it, is left out."""
+        time, count = numbers(2).unpack_from(row.packed)
+        had = self._pasts.get(row.stream)
+        if had is not None and count <= had.count and had.rows and time <= had.rows[-1].time:
+            return
+        past = self._past(row.stream, row.names, int(count))
+        self._add(past, row, here=False)
+
+    def subscribe(
+        self, streams: frozenset[str] | None = None, prefix: str = "", glance: str | None = None
+    ) -> Subscription:
         """Make a reader's queue; it hears while its `with` block runs."""
-        subscription = Subscription(self, streams, prefix)
+        subscription = Subscription(self, streams, prefix, glance)
         if self.ended:
             subscription.end()
         return subscription
@@ -209,12 +234,12 @@ class Hub:
         past = self._pasts.get(stream_id)
         return list(past.rows) if past is not None else []
 
-    def latest(self, since: int, prefix: str = "") -> Iterator[Row]:
+    def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[Row]:
         """Give the latest row of each stream that has had one beyond the number `since`, the newest first."""
         for past in reversed(self._pasts.values()):
             if past.number <= since:
                 return
-            if past.rows and past.rows[-1].stream.startswith(prefix):
+            if past.rows and past.rows[-1].stream.startswith(prefix) and (everywhere or past.here):
                 yield past.rows[-1]
 
     def forget(self, stream_id: str) -> None:
@@ -244,17 +269,17 @@ class Hub:
             past.names = names
         return past
 
-    def _add(self, past: Past, row: Row) -> None:
+    def _add(self, past: Past, row: Row, *, here: bool = True) -> None:
         self._bytes -= past.bytes
         past.add(row)
         self._bytes += past.bytes
         self.number += 1
-        past.number = self.number
+        past.number, past.here = self.number, here
         while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
             _, oldest = self._pasts.popitem(last=False)
             self._bytes -= oldest.bytes
         for subscription in self.subscriptions:
-            if subscription.wants(row.stream):
+            if (here or subscription.everywhere) and subscription.wants(row.stream):
                 subscription.add(row)
 
     def _spreads(self, past: Past, stream_id: str, now: float) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streamnorm import sharing
 from streamnorm.errors import StoreError
-from streamnorm.settings import Settings
+from streamnorm.settings import Settings, is_shared
 from streamnorm.stores.keys import SCOPES, Keys
 
 T = TypeVar("T")
@@ -22,7 +23,13 @@ keys = typer.Typer(help="Make, list and revoke the keys that requests carry.", n
 
 ScopeName = Enum("ScopeName", {scope: scope for scope in SCOPES}, type=str)  # type: ignore[misc]
 Folder = Annotated[Path, typer.Option("--data-dir", envvar="STREAMNORM_DATA_DIR", help="folder for the state")]
+Store = Annotated[str, typer.Option(envvar="STREAMNORM_STORE", help="the replicas' store, where they share one")]
+Prefix = Annotated[
+    str, typer.Option("--store-prefix", envvar="STREAMNORM_STORE_PREFIX", help="what its keys' names begin with")
+]
 DATA_DIR = Settings.model_fields["data_dir"].default
+STORE = Settings.model_fields["store"].default
+PREFIX = Settings.model_fields["store_prefix"].default
 
 
 @keys.command()
@@ -33,21 +40,24 @@ def create(
         typer.Option(help="what it may do: observe (the default), read, admin (everything); may be given again"),
     ] = None,
     prefix: Annotated[str, typer.Option(help="only streams whose ids begin with it")] = "",
+    *,
     data_dir: Folder = DATA_DIR,
+    store: Store = STORE,
+    store_prefix: Prefix = PREFIX,
 ) -> None:
     """Make a key; it is printed once, and kept nowhere."""
     scopes = [one.value for one in scope or [ScopeName("observe")]]
-    token = _told(lambda: Keys(data_dir).create(name, scopes, prefix))
+    token = _told(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, prefix))
     where = f" on streams that begin with {prefix}" if prefix else ""
     typer.echo(f"may {', '.join(scopes)}{where}; shown only this once:", err=True)
     typer.echo(token)
 
 
 @keys.command("list")
-def list_keys(data_dir: Folder = DATA_DIR) -> None:
+def list_keys(data_dir: Folder = DATA_DIR, store: Store = STORE, store_prefix: Prefix = PREFIX) -> None:
     """List the keys, revoked ones too; their secrets are known to nobody."""
     table = Table("id", "name", "scopes", "prefix", "made", "revoked", box=None, pad_edge=False)
-    for key in _told(lambda: Keys(data_dir).all()):
+    for key in _told(lambda: _keys(data_dir, store, store_prefix).all()):
         scopes = ", ".join(scope for scope in SCOPES if scope in key.scopes)
         table.add_row(key.id, key.name, scopes, key.prefix, _day(key.created), _day(key.revoked))
     Console().print(table)
@@ -55,13 +65,20 @@ def list_keys(data_dir: Folder = DATA_DIR) -> None:
 
 @keys.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="as in the list")], data_dir: Folder = DATA_DIR
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="as in the list")],
+    data_dir: Folder = DATA_DIR,
+    store: Store = STORE,
+    store_prefix: Prefix = PREFIX,
 ) -> None:
     """Make a key useless, at once and for good."""
-    if not _told(lambda: Keys(data_dir).revoke(key_id)):
-        typer.echo(f"there is no key {key_id!r} in {data_dir} that is not revoked", err=True)
+    if not _told(lambda: _keys(data_dir, store, store_prefix).revoke(key_id)):
+        typer.echo(f"there is no key {key_id!r} that is not revoked", err=True)
         raise typer.Exit(1)
     typer.echo(f"revoked {key_id}")
+
+
+def _keys(data_dir: Path, store: str, store_prefix: str) -> Keys:
+    return sharing.keys_at(store, store_prefix) if is_shared(store) else Keys(data_dir)
 
 
 def _told(work: Callable[[], T]) -> T:

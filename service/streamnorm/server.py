@@ -6,6 +6,7 @@ every second, at no cost to a request.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
 GRACE: Final = 3
+#: Seconds that live connections have to say why they end; uvicorn ends them without a word.
+GOODBYE: Final = 0.2
 TICKS: Final = 10  # uvicorn's, a second
 
 
@@ -43,6 +46,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End live connections first: uvicorn waits for them."""
         self._drain()
+        await asyncio.sleep(GOODBYE)
         await super().shutdown(sockets)
 
     def cut_idle(self, now: float) -> None:
@@ -69,7 +73,8 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
         http=protocol(settings.max_head_bytes),
-        ws_max_size=settings.max_reading_bytes,
+        ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
+        ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
         log_config=None,
         access_log=False,
         server_header=False,

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from streamnorm.engine import change, snapshot
 from streamnorm.engine.block import Block, BlockAnswer, normalize_block, observe_block, observe_readings
+from streamnorm.engine.blocks import observe_blocks
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import Stream
-from streamnorm.engine.streams import Streams
-from streamnorm.errors import LimitExceeded, StaleSequence
+from streamnorm.engine.streams import Change, Streams
+from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
+
+T = TypeVar("T")
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 HEAVY = 10_000
@@ -53,6 +57,16 @@ class Service:
         #: readings observed since the start
         self.observed = 0
 
+    def observe_at_once(self, stream_id: str, reading: Reading) -> Answer | None:
+        """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
+        stream = self.streams.at_hand(stream_id)
+        if stream is None:
+            return None
+        now = self.clock()
+        answer = stream.observe(reading, now, self.limits)
+        self._tell(stream_id, reading, answer, now)
+        return answer
+
     async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std."""
         now = self.clock()
@@ -66,6 +80,27 @@ class Service:
         answer = await self.streams.update(stream_id, apply)
         self._tell(stream_id, reading, answer, now)
         return answer
+
+    async def observe_run(
+        self, stream_id: str, readings: Sequence[Reading]
+    ) -> tuple[list[Answer], StreamnormError | None]:
+        """Observe readings one after the other, up to the first one that is refused; tells its error."""
+        now = self.clock()
+
+        def apply(stream: Stream) -> tuple[list[Answer], StreamnormError | None]:
+            answers, error = observe_run(stream, readings, now, self.limits)
+            if error is not None and not answers:
+                raise error  # nothing has happened, and no stream comes into being by it
+            return answers, error
+
+        stream = self.streams.at_hand(stream_id)
+        try:
+            answers, error = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
+        except StreamnormError as refused:
+            return [], refused
+        for reading, answer in zip(readings, answers, strict=False):
+            self._tell(stream_id, reading, answer, now)
+        return answers, error
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn nothing."""
@@ -89,11 +124,19 @@ class Service:
         answer = await self.streams.update(
             stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
         )
-        if not answer.replayed:
-            self.observed += len(block.values)
-            for listener in self.listeners:
-                listener.heard_block(stream_id, block, answer, now)
+        self._tell_block(stream_id, block, answer, now)
         return answer
+
+    async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
+        """Observe a block of each of several streams, as a whole or not at all."""
+        now = self.clock()
+        heavy = sum(block.values.size for block in blocks.values()) > HEAVY
+        answers = await self.streams.update_together(
+            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
+        )
+        for stream_id, answer in answers.items():
+            self._tell_block(stream_id, blocks[stream_id], answer, now)
+        return answers
 
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Normalize a block and learn nothing."""
@@ -113,7 +156,7 @@ class Service:
         for row, (stream_id, _) in enumerate(readings):
             rows.setdefault(stream_id, []).append(row)
 
-        def of(stream_id: str, group: list[int]) -> Callable[[Stream], list[Answer]]:
+        def of(stream_id: str, group: list[int]) -> Change[list[Answer]]:
             own, places = [readings[row][1] for row in group], [pointers[row] for row in group]
 
             def apply(draft: Stream) -> list[Answer]:
@@ -125,8 +168,8 @@ class Service:
             return apply
 
         heavy = sum(len(reading.names) for _, reading in readings) > HEAVY
-        changes = {stream_id: of(stream_id, group) for stream_id, group in rows.items()}
-        given = {stream_id: iter(found) for stream_id, found in (await self._all(changes, heavy=heavy)).items()}
+        found = await self._all({stream_id: of(stream_id, group) for stream_id, group in rows.items()}, heavy=heavy)
+        given = {stream_id: iter(answers) for stream_id, answers in found.items()}
         answers = [next(given[stream_id]) for stream_id, _ in readings]
         for (stream_id, reading), answer in zip(readings, answers, strict=True):
             self._tell(stream_id, reading, answer, now)
@@ -174,11 +217,10 @@ class Service:
 
         return await self.streams.update(stream_id, apply, draft=True, create=False)
 
-    async def _all(
-        self, changes: dict[str, Callable[[Stream], list[Answer]]], *, heavy: bool
-    ) -> dict[str, list[Answer]]:
+    async def _all(self, changes: dict[str, Change[T]], *, heavy: bool) -> dict[str, T]:
+        """Change several streams as a whole; one alone waits for nobody."""
         if len(changes) > 1:
-            return await self.streams.update_many(changes)
+            return await self.streams.update_many(changes, heavy=heavy)
         ((stream_id, apply),) = changes.items()
         return {stream_id: await self.streams.update(stream_id, apply, draft=True, heavy=heavy)}
 
@@ -187,3 +229,9 @@ class Service:
             self.observed += 1
             for listener in self.listeners:
                 listener.heard(stream_id, reading, answer, now)
+
+    def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        if not answer.replayed:
+            self.observed += len(block.values)
+            for listener in self.listeners:
+                listener.heard_block(stream_id, block, answer, now)

@@ -6,7 +6,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
@@ -20,6 +20,8 @@ MIB = 1024 * 1024
 DEFAULT_MAX_READING_BYTES = 1 * MIB
 #: JSON costs about eight times its size while it is parsed: half a gigabyte here.
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
+#: An array is not parsed: it takes its own size twice, once for the answer.
+DEFAULT_MAX_BINARY_BYTES = 1024 * MIB
 #: A few large blocks at once; many readings never come near.
 DEFAULT_MAX_PENDING_BYTES = 256 * MIB
 #: Some seconds of work: who would wait longer had better come back.
@@ -38,6 +40,21 @@ DEFAULT_BODY_RATE = 1024.0
 DEFAULT_IDLE_TIMEOUT = 20.0
 
 
+SHARED_STORES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+
+
+def is_shared(store: str) -> bool:
+    """Tell whether a store is one that other replicas use too."""
+    return store.startswith(SHARED_STORES)
+
+
+def _store(value: str) -> str:
+    if value not in {"sqlite", "memory"} and not is_shared(value):
+        message = f"Input should be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
+        raise ValueError(message)
+    return value
+
+
 class Settings(BaseSettings):
     """Everything that can be set; each field is an environment variable and an option."""
 
@@ -51,8 +68,12 @@ class Settings(BaseSettings):
     """port to listen on; 0 takes a free one"""
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
-    store: Literal["sqlite", "memory"] = "sqlite"
-    """where state rests: sqlite (a file in the data folder) or memory (lost at the end)"""
+    store: Annotated[str, AfterValidator(_store)] = "sqlite"
+    """where state rests: sqlite (in the data folder), memory, or what replicas share: redis://…, redis+cluster://…"""
+    store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "streamnorm"
+    """what the names of all keys in a shared store begin with"""
+    store_replicas: Annotated[int, Field(ge=0)] = 1
+    """with durability `always`, replicas of a shared store that must have a change before it is answered"""
     durability: Literal["always", "everysec", "no"] = "everysec"
     """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
     max_resident_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_RESIDENT_STREAMS
@@ -71,6 +92,8 @@ class Settings(BaseSettings):
     """largest body of one reading, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
     """largest JSON or NDJSON body of a block, in bytes"""
+    max_binary_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BINARY_BYTES
+    """largest npy or npz body, in bytes"""
     max_rows: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ROWS
     """most rows of a block"""
     max_features: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_FEATURES
@@ -125,6 +148,11 @@ class Settings(BaseSettings):
     """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
+
+    @property
+    def shared(self) -> bool:
+        """Whether the store is one that other replicas use too."""
+        return is_shared(self.store)
 
     @property
     def stream_defaults(self) -> dict[str, object]:

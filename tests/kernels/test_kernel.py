@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.kernels import METHODS, Kernel, kernel, profile
-from streamnorm.kernels.kernel import bind, sources
+from streamnorm.kernels.compiled import sources
 
 Array = npt.NDArray[np.float64]
 Rule = tuple[float, float, float, float]
 NO_COMPENSATION = (math.inf, -1.0)
 
-interpreted = functools.cache(lambda name: bind(METHODS[name]))
+interpreted = functools.cache(lambda name: Kernel(METHODS[name]))
 all_methods = pytest.mark.parametrize("method", sorted(METHODS))
 
 number = st.one_of(
@@ -85,7 +85,7 @@ def test_numba_compiles_where_it_is_installed() -> None:
 
 def test_compiled_loops_are_kept_by_a_digest_of_all_source() -> None:
     # Numba looks at the file of the loop alone, and would go on with the step of yesterday.
-    assert sources() in kernel("online").rows.py_func.__qualname__  # type: ignore[attr-defined]
+    assert sources() in kernel("online").fast.rows.py_func.__qualname__  # type: ignore[union-attr]
 
 
 @all_methods

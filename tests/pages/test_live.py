@@ -79,7 +79,7 @@ def test_what_is_shown_of_a_reading_is_what_was_answered(page: Page, address: st
 
 
 def test_stuck_constant_and_drifting_sensors_stand_out(page: Page, service: Service, client: Client) -> None:
-    noise = random.Random(0)  # noqa: S311 - readings, not secrets
+    noise = random.Random(0)
     rows = [
         {
             "fine": noise.gauss(20, 1),

@@ -50,6 +50,19 @@ def of_block(stream_id: str, block: Block, answer: BlockAnswer) -> dict[str, Any
     return body
 
 
+def as_headers(body: dict[str, Any]) -> dict[str, str]:
+    """Give what an answer says beside its values as headers, for where the body has no room for it.
+
+    >>> as_headers({"stream": "boiler-7", "count": 3, "ready": True, "features": ["a", "b"]})
+    {'streamnorm-stream': 'boiler-7', 'streamnorm-count': '3', 'streamnorm-ready': 'true'}
+    """
+    return {
+        f"streamnorm-{name.replace('_', '-')}": str(item).lower() if isinstance(item, bool) else str(item)
+        for name, item in body.items()
+        if not isinstance(item, (list, tuple))
+    }
+
+
 def of_stream(stream_id: str, stream: Stream) -> dict[str, Any]:
     """Describe a stream."""
     return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -22,7 +23,10 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CODINGS = ("identity", "gzip", "x-gzip")
 
+T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
+#: Bytes of JSON that take some five milliseconds.
+LARGE = 256 * 1024
 
 
 async def raw(request: Request, limit: int) -> bytes:
@@ -34,19 +38,20 @@ async def parts(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Read a body of at most `limit` bytes in the parts it comes in, unpacked."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     exchange: Exchange | None = request.scope.get("exchange")
     size = 0
-    async for part in _unpacked(request):
+    async for part in unpacked(request):
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if exchange is not None:
             exchange.hold(len(part))
         yield part
 
 
-async def _unpacked(request: Request) -> AsyncIterator[bytes]:
+async def unpacked(request: Request) -> AsyncIterator[bytes]:
+    """Read a body in the parts it comes in, unpacked, without end."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
         raise Refused("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
@@ -87,7 +92,7 @@ def accepted(request: Request, default: str, *offered: str) -> str:
     raise Refused("not-acceptable", f"the answer is given as {' or '.join(offered)}, not as {header}")
 
 
-def json(data: bytes, line: int = 0) -> Any:
+def json(data: bytes | str, line: int = 0) -> Any:
     """Parse JSON, perhaps of one line of many; NaN, infinities and numbers beyond float64 are no JSON."""
     try:
         return orjson.loads(data)
@@ -105,14 +110,6 @@ async def json_object(request: Request, limit: int, wrong: type[InvalidInput] = 
     return data
 
 
-def lines(data: bytes) -> list[Any]:
-    """Parse NDJSON: a value a line; empty lines are passed over."""
-    found = [json(line, at) for at, line in enumerate(data.split(b"\n"), 1) if line.strip()]
-    if not found:
-        raise InvalidReading.at("", "the body must hold at least one line")
-    return found
-
-
 def checked(model: type[Model], data: object, pointer: str = "") -> Model:
     """Check plain data against a model."""
     try:
@@ -127,6 +124,11 @@ def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
     return reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
 
 
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """Do work on so many bytes: in another thread where they are many, so that others are answered meanwhile."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
+
+
 def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
     """Answer with JSON; NaN is null."""
     return Response(dumps(data), status, media_type=media)
@@ -134,7 +136,12 @@ def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
 
 def encoded_lines(data: list[Any]) -> Response:
     """Answer with NDJSON."""
-    return Response(b"".join(dumps(item) + b"\n" for item in data), media_type=NDJSON)
+    return Response(b"".join(map(dumps_line, data)), media_type=NDJSON)
+
+
+def dumps_line(data: object) -> bytes:
+    """Write JSON on a line of its own."""
+    return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 
 
 def dumps(data: object) -> bytes:
@@ -142,8 +149,9 @@ def dumps(data: object) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused("body-too-large", f"the body is larger than {limit} bytes")
+def too_large(limit: int, what: str = "the body") -> Refused:
+    """Say that something is larger than a limit."""
+    return Refused("body-too-large", f"{what} is larger than {limit} bytes")
 
 
 def _fault(item: Mapping[str, Any], pointer: str) -> Fault:

@@ -24,6 +24,7 @@ class Context:
     events: Hub
     max_reading_bytes: int
     max_block_bytes: int
+    max_binary_bytes: int
     #: how the points of line protocol name their streams
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining

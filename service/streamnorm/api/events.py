@@ -70,14 +70,16 @@ async def events(
     allowed = narrowed(caller, prefix)
     if allowed is None:
         raise Forbidden(f"the key {caller.name!r} is for streams whose ids begin with {caller.prefix!r}")
-    subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, allowed)
+    glance = allowed if latest else None
+    subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, allowed, glance)
     past = [name for name in named if subscription.wants(name)] if history else []
-    sent = follow(ctx.events, subscription, past, allowed if latest else None)
+    sent = follow(ctx.events, subscription, past)
     return StreamingResponse(sent, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
-async def follow(hub: Hub, subscription: Subscription, past: list[str], glance: str | None) -> AsyncIterator[bytes]:
-    """Write events until the subscription ends; `glance` is the prefix of the streams to look at once a second."""
+async def follow(hub: Hub, subscription: Subscription, past: list[str]) -> AsyncIterator[bytes]:
+    """Write events until the subscription ends."""
+    glance = subscription.glance
     with subscription:
         remembered = [[row.event() for row in hub.past(name)] for name in past]
         pairs = zip(past, remembered, strict=True)

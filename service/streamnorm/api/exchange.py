@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 CONTENT_POLICY: Final = (
-    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    b"frame-ancestors 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 #: of everything that may be a page
 PAGE_HEADERS: Final = [

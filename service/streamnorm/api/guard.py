@@ -21,7 +21,7 @@ from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamnorm.api import problems
-from streamnorm.api.access import Access, Headers
+from streamnorm.api.access import PROBES, Access, Headers
 from streamnorm.api.exchange import NOSNIFF, Exchange, Pending
 from streamnorm.api.metrics import Metrics
 from streamnorm.errors import Overloaded, StreamnormError, TooManyRequests
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks for slow requests.
 LOOK_EVERY = 0.5
-PROBES: Final = frozenset({"/healthz", "/readyz"})
 EVENTS: Final = "/v1/events"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 

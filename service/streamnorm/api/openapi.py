@@ -18,6 +18,7 @@ from streamnorm.api.schemas import ProblemBody
 
 Models = type[BaseModel] | tuple[type[BaseModel], ...]
 REF: Final = "#/components/schemas/{model}"
+REFERRED: Final = {"$ref", "anyOf"}
 BODY_PROBLEMS: Final = (
     "malformed-json",
     "malformed-gzip",
@@ -36,12 +37,13 @@ def described(
     *problems: str,
     created: bool = False,
     lines: tuple[type[BaseModel], type[BaseModel]] | None = None,
+    arrays: str | None = None,
     guarded: bool = True,
 ) -> dict[str, Any]:
     """Describe a route: what it takes, what it answers, and its problems by their slugs.
 
-    `lines` are what a line of the body and of the answer is where the call also takes NDJSON; `guarded` calls may need
-    a key.
+    `lines` are what a line of the body and of the answer is where the call also takes NDJSON, `arrays` is the media
+    type of the NumPy file that it also takes and gives; `guarded` calls may need a key.
     """
     responses: dict[int | str, dict[str, Any]] = {}
     for slug in (*(BODY_PROBLEMS if body else ()), *problems, *(GUARD_PROBLEMS if guarded else ())):
@@ -50,13 +52,13 @@ def described(
         content = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
         content[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
     if answer:
-        responses[200] = {"description": "Done", "content": _content((answer,), lines and lines[1])}
+        responses[200] = {"description": "Done", "content": _content((answer,), lines and lines[1], arrays)}
         if created:
             responses[201] = responses[200] | {"description": "Made"}
     extra: dict[str, Any] = {"security": [{}, {"key": []}]} if guarded else {}
     if body:
         models = body if isinstance(body, tuple) else (body,)
-        extra["requestBody"] = {"required": True, "content": _content(models, lines and lines[0])}
+        extra["requestBody"] = {"required": True, "content": _content(models, lines and lines[0], arrays)}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 
@@ -89,13 +91,17 @@ def _media(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in paths.values():
         for call in path.values():
             for said in (call.get("requestBody", {}), *call["responses"].values()):
-                yield from (media for media in said.get("content", {}).values() if "example" not in media)
+                yield from (media for media in said.get("content", {}).values() if REFERRED & media["schema"].keys())
 
 
-def _content(models: tuple[type[BaseModel], ...], line: type[BaseModel] | None) -> dict[str, Any]:
+def _content(models: tuple[type[BaseModel], ...], line: type[BaseModel] | None, arrays: str | None) -> dict[str, Any]:
     refs = [_ref(model.__name__) for model in models]
-    content = {JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
-    return content | ({NDJSON: {"schema": _ref(f"{line.__name__}Lines")}} if line else {})
+    content: dict[str, Any] = {JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
+    if line:
+        content[NDJSON] = {"schema": _ref(f"{line.__name__}Lines")}
+    if arrays:
+        content[arrays] = {"schema": {"type": "string", "format": "binary"}}
+    return content
 
 
 def _ref(name: str) -> dict[str, str]:

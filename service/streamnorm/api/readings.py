@@ -1,32 +1,16 @@
-"""The calls that take readings: observe, normalize, denormalize; one at a time and in blocks."""
+"""The calls that take one reading: observe, normalize, denormalize."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api import answers, bodies, senml
-from streamnorm.api.access import check_streams
-from streamnorm.api.context import Caller, Context, Ctx, StreamId
+from streamnorm.api.context import Ctx, StreamId
 from streamnorm.api.openapi import described
-from streamnorm.api.schemas import (
-    BlockAnswerBody,
-    BlockBody,
-    ReadingAnswer,
-    ReadingBody,
-    ReadingsAnswer,
-    ReadingsBody,
-    StreamReadingBody,
-    ValuesAnswer,
-    ValuesBody,
-)
-from streamnorm.engine.block import Block
-from streamnorm.engine.reading import ordinals, reading
-from streamnorm.engine.table import table
-from streamnorm.errors import LimitExceeded
+from streamnorm.api.schemas import ReadingAnswer, ReadingBody, ValuesAnswer, ValuesBody
+from streamnorm.engine.reading import reading
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
@@ -63,74 +47,3 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
     one = reading(body.values, ctx.service.limits)
     values = await ctx.service.denormalize(stream_id, one)
     return bodies.encoded({"stream": stream_id, "values": answers.shaped(one, values)})
-
-
-@router.post(
-    "/streams/{stream_id}/bulk",
-    **senml.described_too(
-        described(
-            BlockBody,
-            BlockAnswerBody,
-            "stream-not-found",
-            "not-acceptable",
-            *PROBLEMS,
-            lines=(ReadingBody, ReadingAnswer),
-        )
-    ),
-)
-async def observe_bulk(ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True) -> Response:
-    """Observe a block of one stream's readings, in order; a bad row refuses the whole block."""
-    if senml.sent(request):
-        return await senml.observe(ctx, request, stream_id, ctx.max_block_bytes, learn=learn)
-    media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
-    bodies.accepted(request, media, media)
-    data = await bodies.raw(request, ctx.max_block_bytes)
-    if media == bodies.NDJSON:
-        found = [bodies.checked(ReadingBody, item, f"/{row}") for row, item in enumerate(bodies.lines(data))]
-        given = await _observed(ctx, [stream_id] * len(found), found, "", learn=learn)
-        return bodies.encoded_lines(given)
-    block = _block(bodies.checked(BlockBody, bodies.json(data)))
-    call = ctx.service.observe_block if learn else ctx.service.normalize_block
-    return bodies.encoded(answers.of_block(stream_id, block, await call(stream_id, block)))
-
-
-@router.post(
-    "/bulk",
-    **described(ReadingsBody, ReadingsAnswer, "not-acceptable", *PROBLEMS, lines=(StreamReadingBody, ReadingAnswer)),
-)
-async def observe_many(ctx: Ctx, caller: Caller, request: Request) -> Response:
-    """Observe readings of many streams, in order within each stream; a bad one refuses them all."""
-    media = bodies.media_type(request, bodies.JSON, bodies.NDJSON)
-    bodies.accepted(request, media, media)
-    data = await bodies.raw(request, ctx.max_block_bytes)
-    if media == bodies.NDJSON:
-        found = [bodies.checked(StreamReadingBody, item, f"/{row}") for row, item in enumerate(bodies.lines(data))]
-        check_streams(caller, (body.stream for body in found))
-        return bodies.encoded_lines(await _observed(ctx, [body.stream for body in found], found, ""))
-    found = bodies.checked(ReadingsBody, bodies.json(data)).readings
-    check_streams(caller, (body.stream for body in found))
-    given = await _observed(ctx, [body.stream for body in found], found, "/readings")
-    return bodies.encoded({"readings": given})
-
-
-async def _observed(
-    ctx: Context, stream_ids: list[str], found: Sequence[ReadingBody], prefix: str, *, learn: bool = True
-) -> list[dict[str, Any]]:
-    if len(found) > ctx.service.limits.max_rows:
-        most = ctx.service.limits.max_rows
-        raise LimitExceeded("max_rows", f"there are {len(found)} readings, the limit (max_rows) is {most}")
-    pointers = [f"{prefix}/{row}" for row in range(len(found))]
-    made = (bodies.to_reading(body, ctx.service.limits, at) for body, at in zip(found, pointers, strict=True))
-    readings = list(zip(stream_ids, made, strict=True))
-    if learn:
-        given = await ctx.service.observe_readings(readings, pointers)
-    else:
-        given = [await ctx.service.normalize(stream_id, one) for stream_id, one in readings]
-    return [answers.of_reading(*pair, answer) for pair, answer in zip(readings, given, strict=True)]
-
-
-def _block(body: BlockBody) -> Block:
-    values = table(body.values)
-    names = ordinals(values.shape[1]) if body.features is None else tuple(body.features)
-    times = None if body.timestamps is None else np.array(body.timestamps, dtype=np.float64)
-    return Block(names, values, times, body.first_seq)

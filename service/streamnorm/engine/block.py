@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamnorm.engine.finish import finish_block
 from streamnorm.engine.layout import COUNT, GAP, HEAD, LAST_SEQ, UPDATED, layout
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Answer, Array, Reading, check_seq, check_time
+from streamnorm.engine.run import observe_run
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamnorm.kernels import Kernel
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Readings of one stream as a table: `values` is rows × features in float64, NaN where a value is missing.
+    """Readings of one stream as a table: `values` is rows × features, NaN where a value is missing.
+
+    They are float64, or float32 and then answered in float32; statistics are kept in float64 all the same.
 
     `times` are seconds since 1970, one a row, or None for now; `first_seq` numbers the rows from there on.
     """
@@ -28,6 +35,8 @@ class Block:
     values: Array
     times: Array | None = None
     first_seq: int | None = None
+    #: where the answer's values are to be written, if not to an array of their own
+    out: Array | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +60,7 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
 
     """
     rows = len(block.values)
-    times = _check(block, now, limits)
+    times = _check(draft.plan.kernel, block, now, limits)
     gap = 0
     last_seq: int | None = None
     if block.first_seq is not None:
@@ -69,7 +78,9 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     starts = [where.starts[where.index[name]] for name in block.names]
     plan = draft.plan
     ends = [start + plan.stride for start in starts]
-    ys = plan.kernel.observe_block(block.values, times, plan.rule, plan.p, draft.state, starts, ends)
+    values = block.values.astype(np.float64, copy=False) if plan.finishes else block.values
+    out = block.out if values is block.values else None
+    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, draft.state, starts, ends, out)
     draft.state[COUNT] += rows
     draft.touch(now)
     draft.answered = draft.before = None
@@ -77,17 +88,20 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
         draft.state[LAST_SEQ] = last_seq
         draft.state[GAP] = gap
         draft.before = before
-    return BlockAnswer(_finished(draft, block.names, ys), draft.count, draft.ready(starts), gap)
+    done = finish_block(plan, block.names, ys, block.values.dtype)
+    if block.out is not None and done is not block.out:
+        block.out[...] = done
+    return BlockAnswer(done, draft.count, draft.ready(starts), gap)
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
     """Normalize a block by today's statistics and learn nothing."""
-    _check(block, now, limits)
+    _check(stream.plan.kernel, block, now, limits)
     ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
     where = stream.layout
     known = [where.starts[where.index[name]] for name in block.names if name in where.index]
     ready = len(known) == len(block.names) and stream.ready(known)
-    return BlockAnswer(_finished(stream, block.names, ys), stream.count, ready)
+    return BlockAnswer(finish_block(stream.plan, block.names, ys, block.values.dtype), stream.count, ready)
 
 
 def observe_readings(
@@ -100,22 +114,21 @@ def observe_readings(
         InvalidReading: naming the row.
 
     """
-    numbers = [reading.seq for reading in readings if reading.seq is not None]
-    if numbers and len(readings) > 1 and numbers[0] <= draft.state[LAST_SEQ]:
-        then = rewound(draft, numbers[0], numbers[-1], len(readings))
+    numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
+    if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
+        then = rewound(draft, numbered[0][1], numbered[-1][1], len(readings))
         answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
         return [replace(answer, replayed=True) for answer in answers]
+    for (_, earlier), (row, later) in pairwise(numbered):
+        if later <= earlier:
+            raise InvalidReading.at(f"{pointers[row]}/seq", f"{later} is not after {earlier}, the one before it")
     before = draft.state[:]
-    answers = []
-    for row, reading in enumerate(readings):
-        if row and reading.seq is not None and reading.seq <= draft.state[LAST_SEQ]:
-            last = int(draft.state[LAST_SEQ])
-            raise InvalidReading.at(f"{pointers[row]}/seq", f"{reading.seq} is not after {last}, the one before it")
-        try:
-            answers.append(draft.observe(reading, now, limits))
-        except InvalidReading as error:
-            raise error.within(pointers[row]) from None
-    if numbers and len(readings) > 1:
+    answers, error = observe_run(draft, readings, now, limits)
+    if isinstance(error, InvalidReading):
+        raise error.within(pointers[len(answers)])
+    if error is not None:
+        raise error
+    if numbered and len(readings) > 1:
         draft.before = before
     return answers
 
@@ -151,15 +164,7 @@ def _gap(stream: Stream, seq: int) -> int:
     return 0 if last == NO_SEQ else int(seq - last - 1)
 
 
-def _finished(stream: Stream, names: tuple[str, ...], ys: Array) -> Array:
-    plan = stream.plan
-    if not plan.finishes:
-        return ys
-    gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
-    return plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)
-
-
-def _check(block: Block, now: float, limits: Limits) -> Array:
+def _check(kernel: Kernel, block: Block, now: float, limits: Limits) -> Array:
     rows, columns = block.values.shape
     if not rows or not columns:
         raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
@@ -169,9 +174,9 @@ def _check(block: Block, now: float, limits: Limits) -> Array:
         raise InvalidReading.at("/features", f"names {len(block.names)} features, the rows have {columns}")
     if len(set(block.names)) != columns:
         raise InvalidReading.at("/features", "names a feature twice")
-    wild = ~(np.abs(block.values) <= LARGEST_VALUE) & ~np.isnan(block.values)
-    if wild.any():
-        row, column = (int(place[0]) for place in np.nonzero(wild))
+    wild = kernel.first_wild(block.values, LARGEST_VALUE)
+    if wild is not None:
+        row, column = wild
         detail = f"{float(block.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
         raise InvalidReading.at(f"/values/{row}/{column}", detail)
     if block.times is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from streamnorm.kernels.loops import finish_rows
 
@@ -37,3 +38,11 @@ def finished(plan: Plan, names: tuple[str, ...], ys: list[float | Array]) -> lis
             answers.append(flat[at])
             at += 1
     return answers
+
+
+def finish_block(plan: Plan, names: tuple[str, ...], ys: Array, kind: npt.DTypeLike = np.float64) -> Array:
+    """Finish a block's z-scores as its stream is configured, maybe in place; gives them as float64 or float32."""
+    if plan.finishes:
+        gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
+        ys = plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)
+    return ys.astype(kind, copy=False)

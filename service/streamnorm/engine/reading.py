@@ -47,7 +47,7 @@ class Channel(NamedTuple):
 Value: TypeAlias = "float | Channel"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """One sample: a value for each of `names`; `listed` where it came, and is answered, as an array."""
 

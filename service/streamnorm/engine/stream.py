@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from streamnorm.engine.finish import finished
-from streamnorm.engine.layout import COUNT, CREATED, GAP, LAST_SEQ, UPDATED, Layout, layout
+from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
 from streamnorm.engine.limits import LARGEST_NAME, Limits
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time, escaped
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
@@ -43,7 +43,7 @@ class Stream:
         self.plan = plan
         self.layout: Layout = layout((), (), plan.stride)
         self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
-        #: y and scale of each value of the last reading, where it was numbered: what a retry is answered with
+        #: y of each value, then scale of each channel, of the last reading where it was numbered: for a retry's answer
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None
@@ -91,27 +91,49 @@ class Stream:
         if reading.timestamp is not None:
             t = reading.timestamp
             check_time(t, now, limits)
-        starts = self.places(reading, limits)
-        plan, state = self.plan, self.state
-        observe, rule, p, stride = plan.observe, plan.rule, plan.p, plan.stride
-        pairs = []
-        for value, at in zip(reading.values, starts, strict=True):
-            if isinstance(value, float):
-                pairs.append(observe(value, 0.0, value, value, t, rule, p, state, at, at + stride))
-            else:
-                _, x, v, low, high = value
-                pairs.append(observe(x, v, low, high, t, rule, p, state, at, at + stride))
+        where = self.layout
+        plain = reading.plain and where.plain and reading.names == where.names
+        answered: array[float]
+        plan = self.plan
+        if plain and plan.kernel.fast is not None:
+            row = cast("list[float]", reading.values)
+            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEAD, plan.stride)
+        else:
+            answered, ready = self._observe_each(reading, where.starts if plain else self.places(reading, limits), t)
+        state = self.state
         state[COUNT] += 1.0
-        self.touch(now)
+        state[UPDATED] = now
+        if not state[CREATED]:
+            state[CREATED] = now
         self.before = self.answered = None
         gap = 0
         if seq is not None:
             last = state[LAST_SEQ]
-            gap = 0 if last == NO_SEQ else int(seq - last - 1)
+            gap = 0 if last == NO_SEQ else int(seq - last - 1.0)
             state[LAST_SEQ] = seq
             state[GAP] = gap
-            self.answered = array("d", [part for pair in pairs for part in pair])
-        return Answer(self._spread_out(reading, pairs), int(state[COUNT]), self.ready(starts), gap)
+            self.answered = answered
+        if plain and not plan.finishes:
+            answers: list[float | Array] = [*answered]
+        else:
+            answers = self._spread_out(reading, answered)
+        return Answer(answers, int(state[COUNT]), ready, gap)
+
+    def _observe_each(self, reading: Reading, starts: Sequence[int], t: float) -> tuple[array[float], bool]:
+        """Take the values in one by one; gives the y of each, then the scale of each channel, and `ready`."""
+        plan, state = self.plan, self.state
+        observe, rule, p, stride = plan.observe, plan.rule, plan.p, plan.stride
+        ys: list[float] = []
+        scales: list[float] = []
+        for value, at in zip(reading.values, starts, strict=True):
+            if isinstance(value, float):
+                y, _ = observe(value, 0.0, value, value, t, rule, p, state, at, at + stride)
+            else:
+                _, x, v, low, high = value
+                y, scale = observe(x, v, low, high, t, rule, p, state, at, at + stride)
+                scales.append(scale)
+            ys.append(y)
+        return array("d", ys + scales), self.ready(starts)
 
     def normalize(self, reading: Reading) -> Answer:
         """Normalize a reading by today's statistics and learn nothing; a feature never seen gives NaN."""
@@ -210,21 +232,22 @@ class Stream:
         last = int(self.state[LAST_SEQ])
         if seq < last or self.answered is None:
             raise StaleSequence(seq, last)
-        parts = self.answered
-        if len(parts) != 2 * len(reading.names) or any(name not in self.layout.index for name in reading.names):
+        channels = sum(not isinstance(value, float) for value in reading.values)
+        known = all(name in self.layout.index for name in reading.names)
+        if not known or len(self.answered) != len(reading.names) + channels:
             raise InvalidReading.at("/values", f"seq {seq} was applied with other features")
-        pairs = list(zip(parts[::2], parts[1::2], strict=True))
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
-        gap = int(self.state[GAP])
-        return Answer(self._spread_out(reading, pairs), self.count, self.ready(starts), gap, replayed=True)
+        answers = self._spread_out(reading, self.answered)
+        return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
 
-    def _spread_out(self, reading: Reading, pairs: list[tuple[float, float]]) -> list[float | Array]:
-        """Give every value, and every element of a channel, its y; then the configured finish."""
-        ys: list[float | Array] = [
-            pair[0] if isinstance(value, float) else _elements(value, *pair)
-            for value, pair in zip(reading.values, pairs, strict=True)
+    def _spread_out(self, reading: Reading, answered: array[float]) -> list[float | Array]:
+        """Give every element of a channel its y, by the channel's y and scale; then the configured finish."""
+        scale = iter(answered[len(reading.names) :])
+        raw: list[float | Array] = [
+            y if isinstance(value, float) else _elements(value, y, next(scale))
+            for value, y in zip(reading.values, answered, strict=False)
         ]
-        return finished(self.plan, reading.names, ys) if self.plan.finishes else ys
+        return finished(self.plan, reading.names, raw)
 
 
 def _elements(channel: Channel, y: float, scale: float) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
@@ -34,6 +34,9 @@ class Streams(Protocol):
     #: the configuration of a stream that comes into being with its first reading
     default_plan: Plan
 
+    def at_hand(self, stream_id: str) -> Stream | None:
+        """Give a stream that may be observed into here and now, noting that it changes; None where it may not."""
+
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
@@ -47,8 +50,13 @@ class Streams(Protocol):
 
         """
 
-    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
         """Change several streams, as a whole or not at all."""
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams, as a whole or not at all, by one change, which is given a draft of each."""
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream.

@@ -81,7 +81,7 @@ class Parsed(NamedTuple):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PointReading(Reading):
     """A reading that came as a point, and the point: who forwards it keeps its name, its tags and its exact time."""
 

@@ -8,7 +8,7 @@ import importlib.util
 from streamnorm.kernels.adaptive import ADAPTIVE
 from streamnorm.kernels.batch import BATCH
 from streamnorm.kernels.batch_renorm import BATCH_RENORM
-from streamnorm.kernels.kernel import Kernel, bind
+from streamnorm.kernels.kernel import Kernel
 from streamnorm.kernels.method import Method
 from streamnorm.kernels.online import CUMULATIVE, ONLINE
 from streamnorm.kernels.online_2019 import ONLINE_2019
@@ -23,9 +23,10 @@ METHODS: dict[str, Method] = {
 
 @functools.cache
 def kernel(name: str) -> Kernel:
-    """Give the kernel of a method, with compiled loops where Numba (the extra `fast`) is installed."""
-    if importlib.util.find_spec("numba") is None:
-        return bind(METHODS[name])
-    import numba  # noqa: PLC0415 - triples the memory of the process; only where it was asked for
+    """Give the kernel of a method; its loops compile at their first use where Numba (the extra `fast`) is installed."""
+    made = Kernel(METHODS[name])
+    if importlib.util.find_spec("numba") is not None:
+        from streamnorm.kernels.compiled import compiled  # noqa: PLC0415 - triples the memory; only where asked for
 
-    return bind(METHODS[name], compile_with=numba.njit(nogil=True, error_model="python", cache=True))
+        made.fast = compiled(made.method)
+    return made

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import hashlib
+import itertools
+import os
+import threading
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +18,25 @@ import numpy.typing as npt
 from streamnorm.kernels import loops, profile
 from streamnorm.kernels.method import Method, Packed
 
+if TYPE_CHECKING:
+    from streamnorm.kernels.compiled import Compiled
+
 Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
-Array = npt.NDArray[np.float64]
+#: float64; blocks may be float32 too
+Array = npt.NDArray[Any]
+
+#: Columns that are worth a thread: for fewer, threads write to the same lines of the processors' caches.
+WIDE = 32
+#: Values that are worth a thread: half a millisecond of work, ten times what it costs to hand it over.
+LARGE = 1 << 16
+WORKER = "streamnorm-kernel"
 
 
 def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
     """Build a function anew with some of its global names bound, and the kernels it calls decorated as it is.
 
-    Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, nor by
-    what it calls, which is why the loops are bound through globals, under a label that stands for all of the source.
+    Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, which is
+    why the loops are bound through globals, under a label of their own.
     """
     scope = {**function.__globals__, **names}
     for name in function.__code__.co_names:
@@ -38,26 +49,42 @@ def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: 
     return decorate(copy)
 
 
-@functools.cache
-def sources() -> str:
-    """Give a digest of all kernels' source: where a step has changed, the loops compiled with it are stale."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Bind `loops.observe` to a method's step."""
+    build = functools.partial(rebuilt, decorate=decorate, label=label)
+    step = build(method.step, {})
+    if not method.base:
+        step = build(loops.step_behind_base, {"step": step})
+    return build(loops.observe, {"step": step})
 
 
-@dataclass(frozen=True)
 class Kernel:
     """A method bound to the loops.
 
-    `observe` takes one value of one feature in and always runs interpreted: for so little, the way into compiled code
-    costs as much as it saves. `observe_block` and `finish_block` work on whole blocks.
+    `observe` takes one value of one feature in, interpreted; `observe_row`, which is there where `fast` is, a whole
+    reading of plain features, compiled. `observe_block` and `finish_block` work on blocks, compiled where `fast` is.
     """
 
-    method: Method
-    observe: Callable[..., tuple[float, float]]
-    rows: Callable[..., None]
-    finish: Callable[..., None]
-    compiled: bool
+    def __init__(self, method: Method) -> None:
+        plain = functools.partial(rebuilt, decorate=_plain, label=method.name)
+        self.method = method
+        self.observe = bound_observe(method, decorate=_plain, label=method.name)
+        self._rows = plain(loops.observe_rows, {"observe": self.observe})
+        #: the compiled loops; None while there are none, and then everything is interpreted
+        self.fast: Compiled | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the loops are compiled."""
+        return self.fast is not None
+
+    def observe_row(
+        self, values: list[float], t: float, rule: Packed, p: Packed, state: array[float], first: int, stride: int
+    ) -> tuple[array[float], bool]:
+        """Take a reading in; gives its raw z-scores, and whether every feature has had its warmup."""
+        row = array("d", values)
+        at, count = row.buffer_info()
+        return row, self.fast.row(at, count, t, rule, p, state.buffer_info()[0], first, stride)  # type: ignore[union-attr]
 
     def own_size(self, p: Packed) -> int:
         """Count the floats that a feature needs behind its base block."""
@@ -76,62 +103,83 @@ class Kernel:
         state: array[float],
         starts: Sequence[int],
         ends: Sequence[int],
+        out: Array | None = None,
     ) -> Array:
-        """Take a block (rows × columns, float64) in; gives its raw z-scores, of the same shape."""
+        """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type.
+
+        They are written to `out`, C-contiguous, where it is given.
+        """
         rows, columns = values.shape
-        if not self.compiled:
-            out: list[float] = [0.0] * (rows * columns)
-            self.rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, 0, columns, out)
-            return np.array(out).reshape(rows, columns)
-        result = np.empty((rows, columns))
-        self.rows(
-            np.ascontiguousarray(values).ravel(),
-            times,
-            rule,
-            p,
-            np.frombuffer(state),
-            np.array(starts),
-            np.array(ends),
-            0,
-            columns,
-            result.ravel(),
-        )
+        result = np.empty_like(values, order="C") if out is None else out
+        if self.fast is None:
+            ys: list[float] = [0.0] * (rows * columns)
+            span = (rows, columns, 0, columns)
+            self._rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, span, ys)
+            result[...] = np.array(ys).reshape(rows, columns)
+            return result
+        values = np.ascontiguousarray(values)
+        times = np.ascontiguousarray(times, dtype=np.float64)
+        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+        loop = self.fast.rows if values.dtype == np.float64 else self.fast.rows_of_singles
+        before = values.ctypes.data, times.ctypes.data, rule, p, state.buffer_info()[0], at.ctypes.data, to.ctypes.data
+        out_at = result.ctypes.data
+        share(columns, values.size, lambda first, last: loop(*before, (rows, columns, first, last), out_at))
         return result
 
     def finish_block(
         self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
     ) -> Array:
-        """Turn a block of raw z-scores into answers; see `loops.finish_rows`."""
+        """Turn a block of raw z-scores (float64) into answers; see `loops.finish_rows`."""
         rows, columns = out.shape
-        if self.compiled:
+        if self.fast is not None:
             out = np.ascontiguousarray(out)
-            self.finish(out.ravel(), rows, columns, missing, clamp, np.array(gamma), np.array(beta), last)
+            scale, shift = np.array(gamma, dtype=np.float64), np.array(beta, dtype=np.float64)
+            self.fast.finish(out.ctypes.data, rows, columns, missing, clamp, scale.ctypes.data, shift.ctypes.data, last)
             return out
         flat = out.ravel().tolist()
-        self.finish(flat, rows, columns, missing, clamp, gamma, beta, last)
+        loops.finish_rows(flat, rows, columns, missing, clamp, gamma, beta, last)
         return np.array(flat).reshape(rows, columns)
 
+    def first_wild(self, values: Array, limit: float) -> tuple[int, int] | None:
+        """Find the row and column of the first value beyond ±limit; infinities are, NaN is not."""
+        if self.fast is None:
+            wild = ~(np.abs(values) <= limit) & ~np.isnan(values)
+            place = int(wild.argmax()) if wild.any() else -1
+        else:
+            values = np.ascontiguousarray(values)
+            find = self.fast.wild if values.dtype == np.float64 else self.fast.wild_of_singles
+            place = find(values.ctypes.data, values.size, limit)
+        return None if place < 0 else divmod(place, values.shape[1])
 
-def bind(method: Method, *, compile_with: Decorate | None = None) -> Kernel:
-    """Bind the loops to a method; with a compiler, what works on blocks is compiled by it."""
 
-    def loop(decorate: Decorate, name: str) -> Callable[..., Any]:
-        build = functools.partial(rebuilt, decorate=decorate, label=label)
-        step = build(method.step, {})
-        if not method.base:
-            step = build(loops.step_behind_base, {"step": step})
-        observe = build(loops.observe, {"step": step})
-        return observe if name == "observe" else build(getattr(loops, name), {"observe": observe})
+def share(items: int, size: int, work: Callable[[int, int], object], *, least: int = WIDE) -> None:
+    """Share items, `size` values in all, out among the machine's cores; the calling thread takes the first part.
 
-    def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-        return function
+    Each part has at least `least` of them; `work` is given the first item of a part and its end.
+    """
+    parts = min(cores(), items // least, size // LARGE)
+    if parts < 2 or threading.current_thread().name.startswith(WORKER):  # noqa: PLR2004 - nobody to share with
+        work(0, items)
+        return
+    edges = [items * part // parts for part in range(parts + 1)]
+    others = [_pool().submit(work, *pair) for pair in itertools.pairwise(edges[1:])]
+    try:
+        work(0, edges[1])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
 
-    label = f"{method.name}-{sources()}" if compile_with else method.name
-    blocks = compile_with or plain
-    return Kernel(
-        method,
-        observe=loop(plain, "observe"),
-        rows=loop(blocks, "observe_rows"),
-        finish=loop(blocks, "finish_rows"),
-        compiled=compile_with is not None,
-    )
+
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix=WORKER)
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from streamnorm.kernels import online
-from streamnorm.kernels.method import Buffer, Packed
+from streamnorm.kernels.method import Buffer, Packed, Span
 from streamnorm.kernels.profile import update, weigh
 
 base_step = online.step
@@ -64,21 +64,52 @@ def observe_rows(
     state: Buffer,
     starts: Buffer,
     ends: Buffer,
-    first: int,
-    last: int,
+    span: Span,
     out: Buffer,
 ) -> None:
-    """Take columns `first` to `last` of a block in, in the order of its rows.
+    """Take some columns of a block in, in the order of its rows.
 
-    `values` and `out` are flat, row by row, with a column for each of `starts` and `ends`; `times` has one a row.
+    `values` and `out` (which may be the same) are flat, row by row, with a column for each of `starts` and `ends`;
+    `times` has one a row.
     """
-    columns = len(starts)
-    for column in range(first, last):
-        at = starts[column]
-        end = ends[column]
-        for row in range(len(times)):
-            x = values[row * columns + column]
-            out[row * columns + column] = observe(x, 0.0, x, x, times[row], rule, p, state, at, end)[0]
+    rows, columns, first, last = span
+    for row in range(rows):
+        t = times[row]
+        place = row * columns + first
+        for column in range(first, last):
+            x = values[place]
+            out[place] = observe(x, 0.0, x, x, t, rule, p, state, starts[column], ends[column])[0]
+            place += 1
+
+
+def observe_row(
+    values: Buffer, count: int, t: float, rule: Packed, p: Packed, state: Buffer, first: int, stride: int
+) -> bool:
+    """Take one reading of `count` plain features in whose states lie side by side, the first at `first`.
+
+    `values` are replaced by the raw z-scores. Tells whether every feature has had its warmup.
+    """
+    ready = True
+    at = first
+    for place in range(count):
+        x = values[place]
+        values[place] = observe(x, 0.0, x, x, t, rule, p, state, at, at + stride)[0]
+        if state[at + 6] < rule[2]:
+            ready = False
+        at += stride
+    return ready
+
+
+def first_wild(values: Buffer, size: int, limit: float) -> int:
+    """Find the first value beyond ±limit, infinities too, and give its place; −1 where there is none.
+
+    >>> first_wild([1.0, NAN, -5.0], 3, 4.0), first_wild([1.0], 1, 4.0)
+    (2, -1)
+    """
+    for place in range(size):
+        if values[place] > limit or values[place] < -limit:
+            return place
+    return -1
 
 
 def finish_rows(

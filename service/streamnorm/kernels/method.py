@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 # A flat float64 buffer: a list or array('d') when interpreted, a NumPy or CUDA array when compiled.
 Buffer = Any
 Packed = Sequence[float]
+#: rows and columns of a block, first of the columns to take, and their end
+Span = tuple[int, int, int, int]
 
 
 class Parameters(BaseModel):

@@ -45,13 +45,14 @@ const ticks = (trace) => (chart, splits) => {
   if (!(span > 2)) return splits.map((count) => (Number.isInteger(count) ? `#${count}` : ""));
   const clock = { hour: "2-digit", minute: "2-digit", second: span < 600 ? "2-digit" : undefined, hourCycle: "h23" };
   const day = { month: "short", day: "numeric" };
-  return splits.map((count) => {
+  const shown = splits.map((count) => {
     let at = Math.round(((count - counts[0]) / (counts.at(-1) - counts[0] || 1)) * (counts.length - 1));
     at = Math.max(0, Math.min(counts.length - 1, at));
     while (at > 0 && counts[at] > count) at -= 1;
     while (at < counts.length - 1 && counts[at] < count) at += 1;
     return new Date(times[at] * 1000).toLocaleString([], span > 172_800 ? day : clock);
   });
+  return shown.map((text, place) => (text === shown[place - 1] ? "" : text)); // of readings that came at once
 };
 
 function options(trace, colour, width, y, series, more) {

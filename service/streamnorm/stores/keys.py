@@ -13,7 +13,7 @@ import hmac
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ class Keys:
         """Make a key and give it; nobody can do so again."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"sn_{key_id}_{secret}"
-        row = (key_id, _hash(token), name, " ".join(sorted(scopes)), prefix, time.time())
+        row = (key_id, hashed(token), name, " ".join(sorted(scopes)), prefix, time.time())
         with self._opened() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(
@@ -91,6 +91,17 @@ class Keys:
             )
         self._look_at = 0.0
         return token
+
+    def adopt(self, keys: Iterable[Key]) -> int:
+        """Take in keys that were made elsewhere, where there are none of their ids; tells how many were new."""
+        rows = [(k.id, k.hash, k.name, " ".join(sorted(k.scopes)), k.prefix, k.created, k.revoked) for k in keys]
+        if not rows:
+            return 0
+        with self._opened() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            done = connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._look_at = 0.0
+        return done.rowcount
 
     def revoke(self, key_id: str) -> bool:
         """Make a key useless for good; tells whether there was such a one."""
@@ -127,7 +138,7 @@ class Keys:
             self._look_at = 0.0  # perhaps it was made this very moment
             self._look()
         key = self._known.get(key_id)
-        shown = _hash(token)
+        shown = hashed(token)
         same = hmac.compare_digest(shown, key.hash if key else _NOBODY)
         return key if key and same and key.revoked is None else None
 
@@ -182,5 +193,6 @@ def _connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None)
 
 
-def _hash(token: str) -> bytes:
+def hashed(token: str) -> bytes:
+    """Give what is kept of a key."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

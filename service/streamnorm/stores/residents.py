@@ -25,7 +25,7 @@ from streamnorm.stores.keeper import Durability, Keeper
 from streamnorm.stores.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.store import Store
@@ -96,6 +96,14 @@ class Residents:
         finally:
             self._store.close()
 
+    def at_hand(self, stream_id: str) -> Stream | None:
+        """Give a stream in memory, where nobody works on it and no commit is to be waited for."""
+        stream = self._streams.get(stream_id)
+        if stream is None or stream_id in self._turns or self._durability == "always" or self._keeper.failure:
+            return None
+        self._dirty.add(stream_id)
+        return stream
+
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
@@ -115,17 +123,28 @@ class Residents:
         await self._keeper.kept()
         return result
 
-    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
         """Change several streams as a whole; see `streamnorm.engine.streams.Streams`."""
-        async with self._turns.hold(sorted(changes)):
-            await self._prepare(changes)
-            drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in changes}
-            self._admit(sum(stream_id not in self._streams for stream_id in changes))
-            results = {stream_id: change(drafts[stream_id]) for stream_id, change in changes.items()}
+
+        def change(drafts: Mapping[str, Stream]) -> dict[str, T]:
+            return {stream_id: changes[stream_id](draft) for stream_id, draft in drafts.items()}
+
+        return await self.update_together(changes, change, heavy=heavy)
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams by one change of all; see `streamnorm.engine.streams.Streams`."""
+        each = list(stream_ids)
+        async with self._turns.hold(sorted(each)):
+            await self._prepare(each)
+            drafts = {stream_id: self._to_change(stream_id, create=True, draft=True) for stream_id in each}
+            self._admit(sum(stream_id not in self._streams for stream_id in each))
+            result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
             for stream_id, draft in drafts.items():
                 self._install(stream_id, draft)
         await self._keeper.kept()
-        return results
+        return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Look at a stream."""

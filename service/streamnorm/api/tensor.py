@@ -1,0 +1,98 @@
+"""Blocks of many streams as arrays: `streams` (N names) and `values` (streams × rows × features)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.api.arrays import table_of
+from streamnorm.api.context import STREAM_ID
+from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.reading import Array, ordinals
+from streamnorm.errors import InvalidReading
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+#: `features` has F names, `first_seq` N numbers (negative for none), `timestamps` T or N × T epoch seconds
+MEMBERS = frozenset({"streams", "values", "features", "first_seq", "timestamps"})
+LAST_ASCII = 127
+_STREAM_ID = re.compile(STREAM_ID)
+
+
+def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
+    """Make a block of each stream's part; gives them, and the array that their answers will be written to.
+
+    Raises:
+        InvalidReading: naming the wrong array.
+
+    """
+    for name in sorted(arrays.keys() ^ {"streams", "values"}):
+        if name not in MEMBERS or name not in arrays:
+            raise InvalidReading.at(f"/{name}", "is missing" if name in MEMBERS else "unknown array")
+    streams = _names(arrays, "streams")
+    values = table_of(arrays["values"], "values", "streams", "rows", "features")
+    many, rows, columns = values.shape
+    if len(streams) != many:
+        raise InvalidReading.at("/streams", f"names {len(streams)} streams, values have {many}")
+    for place, stream in enumerate(streams):
+        if not _STREAM_ID.fullmatch(stream):
+            raise InvalidReading.at(f"/streams/{place}", f"{stream!r:.140} is no stream id")
+    if len(set(streams)) != many or not many:
+        raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
+    names = _names(arrays, "features") if "features" in arrays else ordinals(columns)
+    numbers = _array(arrays, "first_seq", "iu", (many,))
+    times = _array(arrays, "timestamps", "f", (rows,), (many, rows))
+    out = np.empty_like(values, order="C")
+    return out, {
+        stream: Block(
+            names,
+            values[place],
+            None if times is None else (times if times.ndim == 1 else times[place]).astype(np.float64, copy=False),
+            None if numbers is None or numbers[place] < 0 else int(numbers[place]),
+            out[place],
+        )
+        for place, stream in enumerate(streams)
+    }
+
+
+def answer(out: Array, given: Mapping[str, BlockAnswer]) -> dict[str, npt.NDArray[Any]]:
+    """Give the arrays of an answer."""
+    each = given.values()
+    found: dict[str, npt.NDArray[Any]] = {
+        "streams": np.array(list(given)),
+        "values": out,
+        "count": np.array([one.count for one in each]),
+        "ready": np.array([one.ready for one in each]),
+    }
+    if any(one.gap for one in each):
+        found["gap"] = np.array([one.gap for one in each])
+    if any(one.replayed for one in each):
+        found["replayed"] = np.array([one.replayed for one in each])
+    return found
+
+
+def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
+    found = arrays[name]
+    if found.ndim != 1 or found.dtype.kind not in "US":
+        raise InvalidReading.at(
+            f"/{name}", f"is {found.dtype} of shape {list(found.shape)}; it must be a list of names"
+        )
+    letters = np.ascontiguousarray(found).view(np.uint8 if found.dtype.kind == "S" else np.uint32)
+    if found.size and letters.max() > (LAST_ASCII if found.dtype.kind == "S" else sys.maxunicode):
+        raise InvalidReading.at(f"/{name}", "holds what is no text")
+    return tuple(found.astype(np.str_).tolist())
+
+
+def _array(arrays: Arrays, name: str, kinds: str, *shapes: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    if name not in arrays:
+        return None
+    found = arrays[name]
+    if found.dtype.kind not in kinds or found.shape not in shapes:
+        detail = f"is {found.dtype} of shape {list(found.shape)}; the shape must be {' or '.join(map(str, shapes))}"
+        raise InvalidReading.at(f"/{name}", detail)
+    return found

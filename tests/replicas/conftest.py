@@ -1,0 +1,60 @@
+"""Stores that run for the whole session; each test has keys of its own in them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from streamnorm.engine.config import configuration
+from streamnorm.engine.plan import plan
+from streamnorm.stores.redis.address import parse
+from streamnorm.stores.replicated import Replicated
+from tests.replicas.starting import Start
+from tests.servers import Cluster, Server, cluster
+
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a server that runs alone."""
+    with Server(tmp_path_factory.mktemp("single")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Give a cluster that no test harms."""
+    with cluster(tmp_path_factory.mktemp("cluster"), "--appendonly", "yes") as made:
+        yield made
+
+
+@pytest.fixture(params=["single", "shards"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Give a store's address: of one node, and of a cluster."""
+    found: str = request.getfixturevalue(request.param).url
+    return found
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Give what the test's keys begin with."""
+    return f"test-{next(numbers)}"
+
+
+@pytest.fixture
+async def start(url: str, prefix: str) -> AsyncIterator[Start]:
+    """Give what starts replicas; they are stopped in the end."""
+    async with AsyncExitStack() as running:
+
+        async def started(**options: Any) -> Replicated:
+            replica = Replicated(parse(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
+            running.push_async_callback(replica.stop)
+            await replica.start()
+            return replica
+
+        yield started

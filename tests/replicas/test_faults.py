@@ -1,0 +1,193 @@
+"""Replicas and their store while parts of them die, as processes on this machine.
+
+`STREAMNORM_LONG` seconds (default a short while) is how long the load lasts around each fault: `make faults`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import StoreUnavailable
+from streamnorm.stores.codec import encode
+from streamnorm.stores.redis.batcher import Batcher, Entry, Group
+from streamnorm.stores.redis.keyspace import Keyspace, partition, slot
+from streamnorm.stores.redis.link import Command
+from tests.processes import Service
+from tests.replicas.load import sending
+from tests.replicas.starting import Start
+from tests.servers import MASTERS, SLOTS, Cluster, Server, cluster, wait_until
+
+#: Seconds of load before and after a fault.
+LONG = float(os.environ.get("STREAMNORM_LONG", "0.3"))
+#: Within so many seconds after a master's death readings of all streams must be taken again.
+BACK = 15.0
+#: A store that is gone is told within so many seconds, this busy machine's share included.
+PROMPTLY = 20.0
+LIMITS = Limits()
+
+
+@contextmanager
+def replicas(folder: Path, store: str, number: int, **environment: str) -> Iterator[list[Service]]:
+    """Start replicas of the service on a store."""
+    made = []
+    try:
+        for place in range(number):
+            own = folder / f"replica-{place}"
+            own.mkdir()
+            made.append(Service(own, STREAMNORM_STORE=store, **environment))
+        with ThreadPoolExecutor() as pool:  # they take their time, mostly to import
+            list(pool.map(Service.start, made))
+        yield made
+    finally:
+        for service in made:
+            service.kill()
+
+
+async def test_plain_get_and_set_would_lose_updates(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: what the other test finds unharmed is harmed where nothing is compared."""
+
+    def plain(batcher: Batcher, group: Group, entry: Entry) -> Command:
+        assert entry.stream is not None
+        blob = batcher._shared.keys.blob(group.stream_id)  # noqa: SLF001
+        script = "redis.call('SET', KEYS[1], ARGV[1]) return 1"
+        return ("EVAL", script, 1, blob, entry.version + encode(entry.stream))
+
+    monkeypatch.setattr(Batcher, "_put", plain)
+    assert await hammered(start) < 2000
+
+
+async def test_two_replicas_hammering_hot_streams_lose_no_update(start: Start) -> None:
+    assert await hammered(start) == 2000
+
+
+async def hammered(start: Start) -> int:
+    """Let two replicas observe 2000 readings of 50 streams; gives how many are counted in the end."""
+    pair = [await start(max_remembered=0), await start(max_remembered=0)]  # each round reads, in the control too
+    rng = random.Random(0)
+
+    def change(stream: Stream) -> None:
+        stream.observe(reading({"x": rng.random()}, LIMITS), 1.0, LIMITS)
+
+    for _ in range(20):
+        await asyncio.gather(*(replica.update(f"hot-{n}", change) for replica in pair for n in range(50)))
+    return sum([await pair[0].read(f"hot-{n}", lambda stream: stream.count) for n in range(50)])
+
+
+async def test_a_replica_killed_under_load_loses_no_acknowledged_reading(single: Server, tmp_path: Path) -> None:
+    with replicas(tmp_path, single.url, 2, STREAMNORM_STORE_PREFIX="killed") as (first, second):
+        async with sending([first.url, second.url]) as load:
+            await load.more(300)
+            await asyncio.sleep(LONG)
+            first.kill()
+            await load.all_again(BACK)
+            await asyncio.sleep(LONG)
+        counts = await counted(second.url)
+        assert counts == {device.stream_id: device.acknowledged for device in load.devices}
+
+
+async def test_a_master_killed_under_load_loses_no_acknowledged_reading(tmp_path: Path) -> None:
+    with (
+        cluster(tmp_path / "cluster", "--appendonly", "yes") as shards,
+        replicas(tmp_path, shards.url, 2, STREAMNORM_DURABILITY="always") as (first, second),
+    ):
+        async with sending([first.url, second.url]) as load:
+            await load.more(300)
+            await asyncio.sleep(LONG)
+            shards.masters[0].kill()
+            await load.all_again(BACK)
+            await asyncio.sleep(LONG)
+            shards.masters[0].start()  # comes back as a replica
+            await load.more(300)
+        counts = await counted(second.url)
+        assert counts == {device.stream_id: device.acknowledged for device in load.devices}
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_while_the_store_is_away_readings_are_refused_and_then_taken_again(tmp_path: Path, how: str) -> None:
+    with (
+        Server(tmp_path / "store", "--appendonly", "yes", "--appendfsync", "always") as store,
+        replicas(tmp_path, store.url, 1) as (service,),
+        httpx.Client(base_url=service.url, timeout=PROMPTLY) as client,
+    ):
+        assert observe(client).json()["count"] == 1
+        assert client.get("/readyz").is_success
+        store.kill() if how == "killed" else store.signal(signal.SIGSTOP)
+        refused = observe(client)
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["type"] == "/problems/store-unavailable"
+        wait_until(lambda: client.get("/readyz").status_code == httpx.codes.SERVICE_UNAVAILABLE)
+        assert client.get("/healthz").is_success
+        store.start() if how == "killed" else store.signal(signal.SIGCONT)
+        wait_until(lambda: client.get("/readyz").is_success)
+        assert observe(client, 2).json()["count"] == 2
+
+
+def test_a_replica_starts_before_its_store(tmp_path: Path) -> None:
+    store = Server(tmp_path / "store")
+    with replicas(tmp_path, store.url, 1) as (service,), httpx.Client(base_url=service.url) as client:
+        assert client.get("/readyz").status_code == httpx.codes.SERVICE_UNAVAILABLE
+        with store:
+            wait_until(lambda: client.get("/readyz").is_success)
+            assert observe(client).json()["count"] == 1
+
+
+async def test_streams_are_served_while_their_slot_moves_to_another_node(
+    shards: Cluster, start: Start, url: str
+) -> None:
+    if not url.startswith("redis+cluster"):
+        return  # one node has all slots
+    replica = await start()
+    ids = [f"s-{n}" for n in range(20_000)]
+    number = partition(ids[0])
+    mine = [stream_id for stream_id in ids if partition(stream_id) == number][:4]
+
+    def change(stream: Stream) -> int:
+        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        return stream.count
+
+    for stream_id in mine[:3]:
+        await replica.update(stream_id, change)
+    place = slot(number)
+    source = shards.masters[place * MASTERS // SLOTS]
+    target = next(server for server in shards.masters if server is not source)
+    names = {server: server.do("CLUSTER", "MYID").decode() for server in (source, target)}
+    target.do("CLUSTER", "SETSLOT", place, "IMPORTING", names[source])
+    source.do("CLUSTER", "SETSLOT", place, "MIGRATING", names[target])
+    keys = Keyspace(replica.keys.prefix)
+    migrate = ("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS")
+    source.do(*migrate, keys.blob(mine[0]))
+    assert [await replica.update(stream_id, change) for stream_id in mine[:3]] == [2, 2, 2]
+    source.do(*migrate, keys.blob(mine[1]), keys.blob(mine[2]), keys.index(number))
+    assert [await replica.update(stream_id, change) for stream_id in mine[:3]] == [3, 3, 3]
+    with pytest.raises(StoreUnavailable, match="refuses stream"):  # a new one waits until the slot has moved
+        await replica.update(mine[3], change)
+    for server in (target, source):
+        server.do("CLUSTER", "SETSLOT", place, "NODE", names[target])
+    assert [await replica.update(stream_id, change) for stream_id in mine] == [4, 4, 4, 1]
+    assert [stream_id for stream_id, _ in await replica.page("", "", 10)] == sorted(mine)
+
+
+def observe(client: httpx.Client, seq: int = 1) -> httpx.Response:
+    """Send a numbered reading."""
+    return client.post("/v1/streams/boiler-7/readings", json={"values": {"temp": 21.4}, "seq": seq})
+
+
+async def counted(url: str) -> dict[str, int]:
+    """Give every stream's count, as the service lists them."""
+    async with httpx.AsyncClient(base_url=url, timeout=30.0) as client:
+        found = (await client.get("/v1/streams", params={"limit": 1000})).json()["streams"]
+    return {info["stream"]: info["count"] for info in found}

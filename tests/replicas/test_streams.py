@@ -1,0 +1,246 @@
+"""What the streams of a shared store promise, on one node and on a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import Answer, reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import ShapeMismatch, StaleSequence, StoreUnavailable, StreamNotFound
+from streamnorm.stores.codec import encode
+from streamnorm.stores.replicated import Replicated
+from tests.replicas.starting import Start
+
+NOW = 1_795_338_000.0
+LIMITS = Limits()
+
+Change = Callable[[Stream], Answer]
+
+
+def observing(x: object, seq: int | None = None) -> Change:
+    """Give the change that observes a reading."""
+    return lambda stream: stream.observe(reading({"x": x}, LIMITS, seq=seq), NOW, LIMITS)
+
+
+async def count(replica: Replicated, stream_id: str) -> int:
+    """Read how many readings a stream has."""
+    return await replica.read(stream_id, lambda stream: stream.count)
+
+
+async def test_a_reading_is_seen_by_every_replica(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update("boiler-7", observing(21.4))
+    assert await count(second, "boiler-7") == 1
+
+
+async def test_replicas_take_turns_at_a_stream_without_losing_any(start: Start) -> None:
+    replicas = [await start(), await start()]
+    streams = [f"hot-{number}" for number in range(50)]
+    rng = random.Random(0)
+    await asyncio.gather(
+        *(rng.choice(replicas).update(stream, observing(float(n))) for n in range(40) for stream in streams)
+    )
+    assert [await count(replicas[0], stream) for stream in streams] == [40] * 50
+
+
+async def test_a_number_sent_to_two_replicas_is_applied_once_and_answered_alike(start: Start) -> None:
+    first, second = await start(), await start()
+    for seq in range(20):
+        one, other = await asyncio.gather(*(at.update("a", observing(seq / 7, seq)) for at in (first, second)))
+        assert one.values == other.values
+        assert (one.count, one.replayed, other.count, other.replayed) in (
+            (seq + 1, False, seq + 1, True),
+            (seq + 1, True, seq + 1, False),
+        )
+    assert await count(first, "a") == 20
+
+
+async def test_a_refusal_is_not_founded_on_what_was_true_once(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update("a", observing(1.0, 1000))
+    await second.delete("a")
+    await second.update("a", observing(1.0, 1))
+    assert (await first.update("a", observing(2.0, 2))).count == 2
+
+
+async def test_a_refused_change_changes_nothing(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update("a", observing(1.0, 5))
+    before = await second.read("a", encode)
+    with pytest.raises(StaleSequence):
+        await second.update("a", observing(1.0, 3))
+    assert await first.read("a", encode) == before
+
+
+async def test_a_refused_first_reading_makes_no_stream(start: Start) -> None:
+    first = await start()
+    with pytest.raises(StaleSequence):
+        await first.update("a", refusing)
+    with pytest.raises(StreamNotFound):
+        await count(first, "a")
+
+
+def refusing(_: Stream) -> Answer:
+    """Refuse."""
+    raise StaleSequence(1, 2)
+
+
+async def test_a_defect_in_a_change_stops_no_other(start: Start) -> None:
+    first = await start()
+
+    def broken(_: Stream) -> Answer:
+        raise ZeroDivisionError
+
+    failed, answered = await asyncio.gather(
+        first.update("a", broken), first.update("a", observing(1.0)), return_exceptions=True
+    )
+    assert isinstance(failed, ZeroDivisionError)
+    assert isinstance(answered, Answer)
+
+
+async def test_a_change_of_a_stream_that_must_exist_is_refused(start: Start) -> None:
+    first = await start()
+    with pytest.raises(StreamNotFound):
+        await first.update("a", observing(1.0), create=False)
+
+
+async def test_deleting_tells_whether_there_was_a_stream(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update("a", observing(1.0))
+    await second.delete("a")
+    with pytest.raises(StreamNotFound):
+        await first.delete("a")
+
+
+async def test_replacing_tells_whether_there_was_a_stream(start: Start) -> None:
+    first, second = await start(), await start()
+    stream = Stream(first.default_plan)
+    assert await first.replace("a", stream)
+    assert not await second.replace("a", stream)
+
+
+async def test_a_heavy_change_of_a_contended_stream_is_not_lost(start: Start) -> None:
+    first, second = await start(), await start()
+    await asyncio.gather(
+        *(first.update("a", observing(float(n)), heavy=n % 5 == 0) for n in range(20)),
+        *(second.update("a", observing(float(n))) for n in range(20)),
+    )
+    assert await count(first, "a") == 40
+
+
+async def test_changes_of_many_streams_are_all_applied(start: Start) -> None:
+    first, second = await start(), await start()
+    streams = [f"s-{n}" for n in range(40)]
+    for n in range(3):
+        await asyncio.gather(*(at.update_many({s: observing(n) for s in streams}) for at in (first, second)))
+    assert [await count(first, stream) for stream in streams] == [6] * 40
+
+
+async def test_one_refused_of_many_leaves_all_as_they_were(start: Start) -> None:
+    first = await start()
+    await first.update("b", observing(1.0))
+    with pytest.raises(ShapeMismatch):
+        await first.update_many({"a": observing(1.0), "b": observing([[1.0, 2.0]]), "c": observing(1.0)})
+    assert [stream for stream, _ in await first.page("", "", 10)] == ["b"]
+    assert await count(first, "b") == 1
+
+
+async def test_one_refused_by_what_another_replica_just_did_is_undone_everywhere(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update("a", observing(1.0))
+    exchange = first._exchange  # noqa: SLF001 - the moment between reading and writing can be met nowhere else
+
+    async def late(stream_id: str, *rest: object) -> bool:
+        if stream_id == "b":
+            await second.update("b", observing(5.0, 9))
+        return await exchange(stream_id, *rest)  # type: ignore[arg-type]
+
+    first._exchange = late  # type: ignore[assignment, method-assign]  # noqa: SLF001
+    with pytest.raises(StaleSequence):
+        await first.update_many({"a": observing(2.0), "b": observing(1.0, 5)})
+    assert (await count(second, "a"), await count(second, "b")) == (1, 1)
+
+
+async def test_listing_gives_byte_order_in_pages(start: Start) -> None:
+    first, second = await start(), await start()
+    ids = ["-", ".", "0", "9", ":", "A", "Z", "_", "a", "a-", "aa", "z", "~", *(f"s-{n:04}" for n in range(300))]
+    await asyncio.gather(*(first.update(stream, observing(1.0)) for stream in ids))
+    pages, after = [], ""
+    while page := [stream for stream, _ in await second.page("", after, 70)]:
+        pages.append(page)
+        after = page[-1]
+    assert [stream for page in pages for stream in page] == sorted(ids)
+    assert [len(page) for page in pages] == [70, 70, 70, 70, 33]
+
+
+@pytest.mark.parametrize(
+    ("prefix_", "after", "found"),
+    [
+        ("boiler", "", ["boiler", "boiler~~"]),
+        ("boiler", "boiler", ["boiler~~"]),
+        ("a_", "", ["a_c"]),
+        ("b", "boiler", ["boiler~~", "boiles"]),
+        ("b", "a", ["boiler", "boiler~~", "boiles"]),
+        ("a", "b", []),
+    ],
+)
+async def test_listing_keeps_to_its_prefix(start: Start, prefix_: str, after: str, found: list[str]) -> None:
+    first = await start()
+    for stream in ("boiler", "boiler~~", "boiles", "a_c", "abc", "A_c"):
+        await first.update(stream, observing(1.0))
+    assert [stream for stream, _ in await first.page(prefix_, after, 10)] == found
+
+
+async def test_a_deleted_stream_is_not_listed(start: Start) -> None:
+    first = await start()
+    await asyncio.gather(*(first.update(stream, observing(1.0)) for stream in "abc"))
+    await first.delete("b")
+    assert [stream for stream, _ in await first.page("", "", 10)] == ["a", "c"]
+
+
+async def test_a_stream_that_does_not_change_is_forgotten_in_time(start: Start) -> None:
+    first = await start(ttl=0.2)
+    await first.update("a", observing(1.0))
+    await asyncio.sleep(0.3)
+    assert await first.page("", "", 10) == []
+    assert await first._listing.count() == 0  # noqa: SLF001 - the index is tidied up too
+    assert (await first.update("a", observing(1.0))).count == 1
+
+
+async def test_what_is_remembered_is_bounded(start: Start) -> None:
+    first = await start(max_remembered=3)
+    for n in range(10):
+        await first.update(f"s-{n % 5}", observing(1.0))
+    assert len(first._remembered) == 3  # noqa: SLF001
+    assert [await count(first, f"s-{n}") for n in range(5)] == [2] * 5
+
+
+async def test_readings_of_one_stream_keep_their_order(start: Start) -> None:
+    first, second = await start(), await start()
+    answers = await asyncio.gather(
+        *(first.update("a", observing(float(n), n)) for n in range(200)),
+        *(second.update("b", observing(float(n), n)) for n in range(200)),
+    )
+    assert all(later.count == earlier.count + 1 for earlier, later in pairwise(answers[:200]))
+
+
+async def test_two_prefixes_in_one_store_do_not_meet(start: Start) -> None:
+    first, second = await start(), await start(prefix="elsewhere")
+    await first.update("a", observing(1.0))
+    assert await second.page("", "", 10) == []
+
+
+async def test_too_few_replicas_refuse_a_reading_that_may_then_be_sent_again(start: Start) -> None:
+    short, enough = await start(replicas=5), await start()
+    with pytest.raises(StoreUnavailable, match="of 5 replicas"):
+        await short.update("a", observing(1.0, 1))
+    again = await enough.update("a", observing(1.0, 1))
+    assert (again.count, again.replayed) == (1, True)
+    with pytest.raises(StoreUnavailable, match="of 5 replicas"):  # a replay is held to the same
+        await short.update("a", observing(1.0, 1))
