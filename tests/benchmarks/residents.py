@@ -98,10 +98,8 @@ def assert_unharmed(url: str, count: int) -> None:
 
 def main(sizes: Iterable[int] = SIZES) -> None:
     """Measure and print."""
-    print(
-        f"streamnorm {streamnorm.__version__}, Python {sys.version.split()[0]}; 8 features, at most "
-        f"{RESIDENT} in memory,"
-    )
+    version = f"streamnorm {streamnorm.__version__}, Python {sys.version.split()[0]}"
+    print(f"{version}; 8 features, at most {RESIDENT} streams resident,")
     print(f"{MEMORY >> 20} MiB of address space; readings come in blocks of {BATCH} streams (NDJSON), two at a time")
     print("streams    new streams/s  RSS MiB  resident  bytes/resident  one by one from anywhere/s  database MiB")
     with (
