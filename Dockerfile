@@ -10,10 +10,12 @@ RUN python -m venv --without-pip /opt/streamnorm \
  && pip --python /opt/streamnorm/bin/python install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
-# The home folder is the volume, the one place that stays writable: there Numba keeps what it compiled.
+# The home folder is the volume, the one place that stays writable: there Numba keeps what it compiled. /keys is for
+# volumes by which other containers are given a key: a new volume has the owner of the folder that it is mounted on.
 RUN groupadd --gid 10001 streamnorm \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin streamnorm \
- && install -d -o streamnorm -g streamnorm -m 0700 /data
+ && install -d -o streamnorm -g streamnorm -m 0700 /data \
+ && install -d -o streamnorm -g streamnorm -m 0755 /keys
 COPY --from=build /opt/streamnorm /opt/streamnorm
 ENV PATH=/opt/streamnorm/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

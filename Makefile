@@ -7,7 +7,7 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
 # Debian packages that the tests use beside Python's.
-PACKAGES := chromium mosquitto mosquitto-clients nginx-light prometheus redis-server
+PACKAGES := chromium mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := influxdb
 

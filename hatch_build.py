@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,6 +28,13 @@ FILES = {
         "NOTICE": "swagger-ui.NOTICE.txt",
     },
 }
+
+
+def environment() -> dict[str, str]:
+    """Let npm trust whom this machine trusts, as pip does: the Node.js of a wheel knows only its own authorities."""
+    paths = ssl.get_default_verify_paths()
+    file = paths.cafile or f"{paths.capath}/ca-certificates.crt"
+    return ({"NODE_EXTRA_CA_CERTS": file} if Path(file).exists() else {}) | os.environ
 
 
 class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
@@ -64,7 +73,7 @@ class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
                 shutil.copy(Path(self.root, "web", file), work)
             # No package runs a script of its own here.
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-            subprocess.run(command, cwd=work, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+            subprocess.run(command, cwd=work, env=environment(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
             made = work / "vendor"
             made.mkdir()
             for package, files in FILES.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ class Service:
         self.log = folder / "service.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        #: how its certificate is verified, where it has one
+        self.verify: ssl.SSLContext | bool = True
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,7 +64,7 @@ class Service:
     def alive(self) -> bool:
         """Tell whether it answers."""
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=PATIENCE).is_success
+            return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, verify=self.verify).is_success
         except httpx.TransportError:
             return False
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 import streamnorm
 from streamnorm import bridges, sharing
-from streamnorm.api import bulk, events, line_protocol, openapi, pages, problems, readings, service, streams
+from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
 from streamnorm.api.guard import Capacity, Guard
@@ -209,6 +209,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         service.router,
     ):
         app.include_router(router)
+    live.install(app)
     pages.install(app)
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     return app

@@ -21,6 +21,7 @@ from streamnorm.key_commands import keys
 from streamnorm.migrate_command import migrate
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
+from streamnorm.warmup import Warmup
 
 cli = typer.Typer(
     name="streamnorm",
@@ -73,6 +74,7 @@ def serve(**options: Any) -> None:
             print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     logs.configure(settings.log_level, settings.log_format)
+    warmup = Warmup(settings.data_dir, settings.method)
     try:
         app, context = application(settings)
         config = server.configuration(app, settings)
@@ -85,7 +87,7 @@ def serve(**options: Any) -> None:
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
     if first := first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
-    server.Server(config, context.drain, settings.idle_timeout).run(sockets=[taken])
+    server.Server(config, warmup, context.drain, settings.idle_timeout).run(sockets=[taken])
 
 
 def first_key(settings: Settings) -> str | None:

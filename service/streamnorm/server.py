@@ -6,6 +6,7 @@ every second, at no cost to a request.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -15,24 +16,33 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streamnorm.settings import Settings
+from streamnorm.warmup import Warmup
 
 if TYPE_CHECKING:
     import socket
 
 #: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
 GRACE: Final = 3
+#: Seconds that live connections have to say why they end; uvicorn ends them without a word.
+GOODBYE: Final = 0.2
 TICKS: Final = 10  # uvicorn's, a second
 
 
 class Server(uvicorn.Server):
     """Serves until told to stop; then calls `drain` before it waits for open requests."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], None], idle_timeout: float) -> None:
+    def __init__(self, config: uvicorn.Config, warmup: Warmup, drain: Callable[[], None], idle_timeout: float) -> None:
         super().__init__(config)
+        self._warmup = warmup
         self._drain = drain
         self._idle_timeout = idle_timeout
         #: connections that a client holds up, and since when
         self._waiting: dict[Any, float] = {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Have the kernels ready first."""
+        await self._warmup.start()
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, every second."""
@@ -43,6 +53,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End live connections first: uvicorn waits for them."""
         self._drain()
+        await self._warmup.stop()
+        await asyncio.sleep(GOODBYE)
         await super().shutdown(sockets)
 
     def cut_idle(self, now: float) -> None:
@@ -69,7 +81,8 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
         http=protocol(settings.max_head_bytes),
-        ws_max_size=settings.max_reading_bytes,
+        ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
+        ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
         log_config=None,
         access_log=False,
         server_header=False,

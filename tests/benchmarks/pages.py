@@ -161,9 +161,8 @@ def main() -> None:
         service = started(stack)
         with fed(service, STREAMS, 1.0), looking(service) as page:
             frames, long, worst = page.evaluate(FRAMES, SECONDS)
-            tell(
-                f"{STREAMS} streams, a reading a second each: {frames:.0f} frames a second; {load(service):.1f} % of a core"
-            )
+            tell(f"{STREAMS} streams, a reading a second each: {frames:.0f} frames a second")
+            tell(f"  percent of a core: {load(service):.1f}")
             tell(f"  tasks of more than 50 ms in {SECONDS:g} s: {long}, the longest {worst:.0f} ms")
 
 

@@ -115,7 +115,7 @@ class Client(asyncio.Protocol):
         head, gap, body = self._buffer.partition(b"\r\n\r\n")
         if gap and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]):
             if not head.startswith(b"HTTP/1.1 200"):
-                print(self._buffer.decode())  # noqa: T201
+                print(self._buffer.decode())
                 os._exit(1)  # the other end of the pipe is told by its end
             self._times.append(time.perf_counter() - self._began)
             self._buffer = b""
@@ -249,16 +249,16 @@ def memory(folder: Path) -> float:
 
 def show(name: str, row: list[str]) -> None:
     """Print a row."""
-    print(f"{name:<36}" + "".join(f"{value:>13}" for value in row), flush=True)  # noqa: T201
+    print(f"{name:<36}" + "".join(f"{value:>13}" for value in row), flush=True)
 
 
 def main() -> None:
     """Measure, and print a table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
-    print(f"{FEATURES} features, {STREAMS} streams, {IN_FLIGHT} requests in flight, {seconds:g} s a case")  # noqa: T201
+    print(f"{FEATURES} features, {STREAMS} streams, {IN_FLIGHT} requests in flight, {seconds:g} s a case")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     conditions = f"Python {platform.python_version()}, redis-py {version('redis')}, {os.cpu_count()} cores"
-    print(f"{conditions}, load of the machine before: {load}")  # noqa: T201
+    print(f"{conditions}, load of the machine before: {load}")
     header = ["readings/s", "p50 ms", "p99 ms", "service µs", "store µs", "store bytes"]
     show("store, durability, replicas × way", header)
     wanted = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -272,7 +272,7 @@ def main() -> None:
         show("cluster  everysec  without HTTP", uvloop.run(alone(made.url, 0, seconds)))
         show("cluster  always    without HTTP", uvloop.run(alone(made.url, 1, seconds)))
     with tempfile.TemporaryDirectory() as folder:
-        print(f"a stream takes {memory(Path(folder)):,.0f} bytes of a store's memory")  # noqa: T201
+        print(f"a stream takes {memory(Path(folder)):,.0f} bytes of a store's memory")
 
 
 if __name__ == "__main__":

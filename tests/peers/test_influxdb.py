@@ -27,7 +27,8 @@ from influxdb_client import InfluxDBClient, WriteOptions
 with InfluxDBClient(sys.argv[1], token="unused", org="home") as client:
     with client.write_api(write_options=WriteOptions(batch_size=50, flush_interval=100)) as api:
         for n in range(500):
-            api.write("sensors", record={"measurement": "m", "tags": {"host": "a b"}, "fields": {"n": n}, "time": n + 1})
+            point = {"measurement": "m", "tags": {"host": "a b"}, "fields": {"n": n}, "time": n + 1}
+            api.write("sensors", record=point)
 """
 
 

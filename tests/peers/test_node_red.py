@@ -23,7 +23,7 @@ def test_the_flow_sends_readings_and_shows_the_answers(tmp_path: Path) -> None:
         settings = f"module.exports = {{ uiHost: '127.0.0.1', uiPort: {free_port()}, flowFile: 'flow.json' }}"
         (folder / "settings.js").write_text(settings)
         with log.open("wb") as out:
-            command = [NODE_RED, "--userDir", str(folder), "--settings", str(folder / "settings.js")]
+            command = [str(NODE_RED), "--userDir", str(folder), "--settings", str(folder / "settings.js")]
             environment = {**os.environ, "PATH": f"{ROOT / '.venv-peers' / 'bin'}:{os.environ['PATH']}"}
             process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)  # noqa: S603 - installed by the Makefile
         try:

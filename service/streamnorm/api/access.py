@@ -45,6 +45,7 @@ OF_STREAM: Final = {
 #: (method, path) -> the same, for calls that name no stream in their path
 OF_SERVICE: Final = {
     ("POST", "/v1/bulk"): OBSERVE,
+    ("GET", "/v1/live"): OBSERVE,
     ("POST", "/write"): OBSERVE,
     ("POST", "/api/v2/write"): OBSERVE,
     ("GET", "/v1/streams"): READ,

@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamnorm.backfill import files, shapes
 from streamnorm.backfill.files import Chunk, Form, Unreadable
 from streamnorm.backfill.journal import Journal
 from streamnorm.backfill.shapes import Columns
-from streamnorm.backfill.sinks import Sink
+
+if TYPE_CHECKING:
+    from streamnorm.backfill.sinks import Sink  # needs the SDK, an extra
 
 #: Few enough for a progress bar that moves, and for a block of 32 columns to be one request.
 CHUNK_ROWS = 5_000

@@ -64,10 +64,11 @@ class Plan:
 
 
 @functools.lru_cache(maxsize=4096)
-def _shared(key: str) -> Plan:
+def of_key(key: str) -> Plan:
+    """Give the plan of a configuration's key."""
     return Plan(from_key(key))
 
 
 def plan(config: Configuration) -> Plan:
     """Give the plan of a configuration."""
-    return _shared(key_of(config))
+    return of_key(key_of(config))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit, typeof
+from numba.core import config
 from numba.core import types as numba_types
 from numba.extending import intrinsic
 
@@ -22,6 +23,7 @@ from streamnorm.kernels import loops
 from streamnorm.kernels.kernel import bound_observe, rebuilt
 from streamnorm.kernels.method import Buffer, Method, Packed, Span
 
+numba_config: Any = config
 types: Any = numba_types  # their functions have no annotations
 signature_of: Any = typeof
 
@@ -129,6 +131,11 @@ def compiled(method: Method) -> Compiled:
         entry(first_wild, wild_loop=wild, numbers=doubles),
         entry(first_wild, "-singles", wild_loop=wild, numbers=singles),
     )
+
+
+def keep_in(folder: Path) -> None:
+    """Keep what is compiled from now on in a folder, instead of where Numba would."""
+    numba_config.CACHE_DIR = str(folder)
 
 
 @functools.cache

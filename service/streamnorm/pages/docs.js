@@ -1,6 +1,11 @@
 // Swagger UI over our own description of the calls; the server is wherever this page came from.
 import { storedKey } from "./api.js";
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", dress);
+dress();
+
 const here = new URL(".", location.href).href;
 const spec = await (await fetch("openapi.json")).json();
 spec.servers = [{ url: here.replace(/\/$/, "") }];

@@ -13,9 +13,8 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.config import from_key
 from streamnorm.engine.layout import layout
-from streamnorm.engine.plan import plan
+from streamnorm.engine.plan import of_key
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
 
@@ -60,7 +59,7 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         if sys.byteorder == "big":
             values.byteswap()
         size, answered, before = header["floats"]
-        stream = Stream(plan(from_key(header["config"])))
+        stream = Stream(of_key(header["config"]))
         names, shapes = tuple(header["names"]), tuple(tuple(shape) for shape in header["shapes"])
         stream.layout = layout(names, shapes, stream.plan.stride)
         stream.state = values[:size]

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Of 8 features a stream takes 1.5 kB of memory: 150 MB for as many as these.
+#: Of 8 features a stream takes 3 kB of memory: 300 MB for as many as these.
 DEFAULT_MAX_RESIDENT_STREAMS = 100_000
-#: Of 8 features a stream takes 1.2 kB of disk: 12 GB for as many as these.
+#: Of 8 features a stream takes 1.4 kB of disk: 14 GB for as many as these.
 DEFAULT_MAX_STREAMS = 10_000_000
 #: One of so many streams in memory is put to rest at once, so that the search for idle ones is made seldom.
 REST_SHARE = 16

@@ -1,0 +1,100 @@
+"""Where Numba is installed, kernels are compiled at the start, and never while a request waits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from streamnorm import warmup
+from streamnorm.kernels import METHODS, kernel
+from streamnorm.kernels.compiled import compiled
+from tests.api.calls import Api, running
+from tests.processes import Service
+
+ROWS = np.random.default_rng(0).normal(20.0, 3.0, (40, 40)).tolist()
+
+
+async def use(api: Api, method: str, **config: object) -> None:
+    """Send every kind of body to a stream of a method."""
+    path = f"/v1/streams/{method}"
+    await api.post(path, {"method": method, **config}, method="PUT")
+    await api.observe(method, {"values": {"a": 1, "b": None}}, {"values": {"a": 1.5, "b": 2}, "seq": 4})
+    await api.observe(method, {"values": {"a": 1, "b": 2, "image": [[1, 2]]}, "timestamp": 1_700_000_000})
+    await api.post(f"{path}-b", {"method": method, **config}, method="PUT")
+    assert (await api.post(f"{path}-b/bulk", {"values": ROWS})).is_success
+    assert (await api.lines(f"{path}-b/bulk", *[{"values": row} for row in ROWS])).is_success
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_no_request_brings_about_another_compilation(method: str) -> None:
+    loops = compiled(METHODS[method])
+    loops.compile(METHODS[method].parameters().pack())
+    before = loops.signatures
+    async with running() as api:
+        await use(api, method, clamp=3, robust=2, warmup=1, missing="mean", affine={"a": {"gamma": 2, "beta": 1}})
+    async with running() as api:
+        await use(api, method)
+    assert loops.signatures == before
+
+
+@pytest.mark.parametrize("config", [{"horizon": 50}, {"time_constant": 60}])
+async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
+    loops = compiled(METHODS["online"])
+    loops.compile(())
+    before = loops.signatures
+    async with running() as api:
+        await use(api, "online", **config)
+    assert loops.signatures == before
+
+
+async def test_until_a_method_is_compiled_its_streams_give_the_same_bits() -> None:
+    fast = kernel("online").fast
+    states = []
+    for loops in (fast, None):
+        kernel("online").fast = loops
+        try:
+            async with running() as api:
+                await use(api, "online")
+                states.append(await api.state())
+        finally:
+            kernel("online").fast = fast
+    assert states[0] == states[1]
+
+
+def serving(folder: Path, **environment: str) -> Service:
+    """Run a service that keeps what it compiles in its data folder."""
+    return Service(folder, NUMBA_CACHE_DIR="", **environment)
+
+
+def kept(service: Service) -> list[Path]:
+    """List what is kept of compiled code."""
+    return list((service.folder / "data").glob("kernels-*/**/*.nbc"))
+
+
+def test_the_default_method_is_compiled_before_the_service_answers_and_kept(tmp_path: Path) -> None:
+    stale = tmp_path / "data" / "kernels-of-yesterday"
+    stale.mkdir(parents=True)
+    with serving(tmp_path) as service:
+        assert "the kernel of online is ready" in service.log.read_text()
+        assert kept(service)
+    assert not stale.exists()
+
+
+def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "file").touch()
+    with Service(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")) as service:
+        assert "compiled kernels cannot be kept" in service.log.read_text()
+        url = f"{service.url}/v1/streams/a/readings"
+        assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
+
+
+def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warmup, "METHODS", {"online": METHODS["online"]})
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    warmup.compile_all(tmp_path)
+    assert warmup.complete(tmp_path)
