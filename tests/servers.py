@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,13 +27,13 @@ SLOTS = 16384
 class Server:
     """A redis-server with a port and a folder of its own."""
 
-    def __init__(self, folder: Path, *options: str, cluster: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, ports: tuple[int, int] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port, self.bus = free_port(), free_port()
+        self.port, self.bus = ports or (free_port(), 0)
         self.url = f"redis://127.0.0.1:{self.port}"
         self._options = ["--port", str(self.port), "--dir", str(folder), "--bind", "127.0.0.1", "--save", "", *options]
-        if cluster:
+        if ports:
             self._options += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
             self._options += ["--cluster-node-timeout", str(NODE_TIMEOUT), "--cluster-replica-validity-factor", "0"]
             self._options += ["--repl-diskless-sync-delay", "0"]
@@ -115,6 +117,21 @@ def text(reply: Any) -> str:
     return str(reply)
 
 
+def follows(server: Server, master: str) -> bool:
+    """Have a node of a cluster follow a master, by its name; tells whether it does, for it has to hear of it first."""
+    try:
+        server.do("CLUSTER", "REPLICATE", master)
+    except redis.ResponseError:
+        return False
+    return True
+
+
+def free_ports(number: int) -> list[int]:
+    """Find ports that nobody listens on, each another."""
+    with ExitStack() as held:
+        return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(number)]
+
+
 def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + patience
@@ -129,7 +146,11 @@ def cluster(folder: Path, *options: str) -> Iterator[Cluster]:
     """Start a cluster; `options` are those of every server."""
     with ExitStack() as running:
         total = MASTERS * (1 + REPLICAS)
-        servers = [Server(folder / str(number), *options, cluster=True) for number in range(total)]
+        ports = free_ports(2 * total)
+        servers = [
+            Server(folder / str(number), *options, ports=pair)
+            for number, pair in enumerate(zip(ports[::2], ports[1::2], strict=True))
+        ]
         for server in servers:
             running.enter_context(server)
         masters, replicas = servers[:MASTERS], servers[MASTERS:]
@@ -142,9 +163,7 @@ def cluster(folder: Path, *options: str) -> Iterator[Cluster]:
             servers[0].do("CLUSTER", "MEET", "127.0.0.1", server.port, server.bus)
         names = [text(server.do("CLUSTER", "MYID")) for server in masters]
         for place, server in enumerate(replicas):
-            name = names[place % MASTERS]
-            wait_until(lambda server=server, name=name: name in text(server.do("CLUSTER", "NODES")))  # type: ignore[misc]
-            server.do("CLUSTER", "REPLICATE", name)
+            wait_until(partial(follows, server, names[place % MASTERS]))
         made = Cluster(masters, replicas)
         wait_until(made.whole)
         yield made
