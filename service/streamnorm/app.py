@@ -16,7 +16,6 @@ from streamnorm import bridges, sharing
 from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.context import Context
-from streamnorm.api.express import Express
 from streamnorm.api.guard import Capacity, Guard
 from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
@@ -93,19 +92,18 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         settings.body_timeout,
         settings.body_rate,
     )
-    guard = Guard(in_front(app), access, capacity, context.metrics)
-    front: ASGIApp = Express(guard, access, context.service, context.metrics, context.max_reading_bytes)
+    guard: ASGIApp = Guard(in_front(app), access, capacity, context.metrics)
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
-        front = CORSMiddleware(
-            front,
+        guard = CORSMiddleware(
+            guard,
             allow_origins=settings.origins,
             allow_methods=methods,
             allow_headers=headers,
             expose_headers=exposed,
         )
-    return front, context
+    return guard, context
 
 
 def keys_of(settings: Settings, streams: Streams) -> Keys:

@@ -13,7 +13,6 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -61,7 +60,7 @@ class Guard:
         self._clients: dict[str, int] = {}
         self._pending = Pending(capacity.max_pending_bytes)
         self._numbers = itertools.count()
-        self._name = secrets.token_hex(4).encode()
+        self._name = secrets.token_hex(4)
         metrics.open = lambda: len(self._open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,9 +71,8 @@ class Guard:
         exchange = Exchange(receive, send, self._pending, perf_counter())
         headers: Headers = dict(scope["headers"])
         path: str = scope["path"]
-        number = self.named(scope["headers"])
-        exchange.headers.append((b"x-request-id", number))
-        token = request_id.set(number.decode())
+        number = self._named(headers, exchange)
+        token = request_id.set(number)
         exchange.page = not path.startswith("/v1/")
         if not exchange.page:
             exchange.headers.append(NOSNIFF)
@@ -101,12 +99,13 @@ class Guard:
                 self._log(scope, exchange, seconds)
             request_id.reset(token)
 
-    def named(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Give a request its id: the caller's where there is a fit one."""
-        for name, value in headers:
-            if name == b"x-request-id" and _ID.fullmatch(value):
-                return value
-        return b"%s-%x" % (self._name, next(self._numbers))
+    def _named(self, headers: Headers, exchange: Exchange) -> str:
+        """Give the request its id: the caller's where there is a fit one."""
+        given = headers.get(b"x-request-id")
+        if given is None or not _ID.fullmatch(given):
+            given = b"%s-%x" % (self._name.encode(), next(self._numbers))
+        exchange.headers.append((b"x-request-id", given))
+        return given.decode()
 
     def _enter(self, exchange: Exchange, scope: Scope, *, live: bool) -> None:
         capacity = self._capacity

@@ -9,12 +9,11 @@ nobody may try again what may have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import orjson
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope
 
 from streamnorm.api import answers, bodies, problems
 from streamnorm.api.context import STREAM_ID
@@ -27,6 +26,8 @@ SUFFIX = "/readings"
 _STREAM_ID = re.compile(STREAM_ID)
 _START, _END = len(PREFIX), -len(SUFFIX)
 
+Scope = MutableMapping[str, Any]
+
 
 class HotPath:
     """An ASGI application in front of another."""
@@ -38,11 +39,13 @@ class HotPath:
         self._refused = refused
         self._service = service
         self._max_reading_bytes = max_reading_bytes
+        #: of the digits of a length that may be within the limit
+        self._longest = len(str(max_reading_bytes))
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a usual reading; hand on what is not."""
         path = scope["path"] if scope["type"] == "http" else ""
-        if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not usual(scope, self._max_reading_bytes):
+        if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not self._usual(scope):
             await self.app(scope, receive, send)
             return
         message = await receive()
@@ -57,7 +60,19 @@ class HotPath:
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": answer})
                 return
-        await self.app(scope, again(message, receive), send)
+        await self.app(scope, _again(message, receive), send)
+
+    def _usual(self, scope: Scope) -> bool:
+        """Tell whether a request is a POST of plain JSON without a query, and not too large."""
+        if scope["method"] != "POST" or scope["query_string"]:
+            return False
+        media = b""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                media = value
+            elif name == b"content-encoding" or (name == b"content-length" and len(value) > self._longest):
+                return False
+        return media == b"application/json"
 
     async def _answer(self, stream_id: str, body: bytes) -> bytes | Response | None:
         """Answer a reading; where there is None, nothing has happened."""
@@ -82,24 +97,11 @@ class HotPath:
         return bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 
-def usual(scope: Scope, max_bytes: int) -> bool:
-    """Tell whether a request is a POST of plain JSON without a query, and does not say that it is too large."""
-    if scope["method"] != "POST" or scope["query_string"]:
-        return False
-    media = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            media = value
-        elif name == b"content-encoding" or (name == b"content-length" and value.isdigit() and int(value) > max_bytes):
-            return False
-    return media == b"application/json"
-
-
-def again(message: Message, receive: Receive) -> Receive:
+def _again(message: dict[str, Any], receive: Any) -> Any:
     """Give a `receive` that begins with a message received before."""
     first = [message]
 
-    async def receive_again() -> Message:
+    async def again() -> Any:
         return first.pop() if first else await receive()
 
-    return receive_again
+    return again
