@@ -21,7 +21,7 @@ from streamnorm.api import answers, bodies
 from streamnorm.api.access import Access
 from streamnorm.api.exchange import NOSNIFF
 from streamnorm.api.guard import Names
-from streamnorm.api.hot import PREFIX, SUFFIX
+from streamnorm.api.hot import PREFIX, SUFFIX, again
 from streamnorm.api.metrics import Metrics
 from streamnorm.api.texts import usual_reading
 from streamnorm.errors import StreamnormError
@@ -38,7 +38,7 @@ class AtOnce:
     def __init__(  # noqa: PLR0917 - what the guard and the application have too
         self, app: ASGIApp, access: Access, names: Names, service: Service, metrics: Metrics, max_reading_bytes: int
     ) -> None:
-        self._app = app
+        self.app = app
         self._access = access
         self._names = names
         self._service = service
@@ -50,7 +50,7 @@ class AtOnce:
         began = perf_counter()
         path: str = scope["path"] if scope["type"] == "http" else ""
         if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         stream_id = path[_START:_END]
@@ -60,7 +60,7 @@ class AtOnce:
             or scope["query_string"]
             or not self._access.has_seen(headers, stream_id)
         ):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         receiving: Any = receive()
         try:
@@ -68,11 +68,11 @@ class AtOnce:
         except StopIteration as received:
             message: Message = received.value
         else:
-            await self._app(scope, _again(_gone_on(receiving, waiting), receive), send)
+            await self.app(scope, _later(_gone_on(receiving, waiting), receive), send)
             return
         answer = self._answer(stream_id, message)
         if answer is None:
-            await self._app(scope, _again(_given(message), receive), send)
+            await self.app(scope, again(message, receive), send)
             return
         named = (b"x-request-id", self._names.of(headers))
         sizes = (b"content-length", b"%d" % len(answer)), (b"content-type", JSON)
@@ -97,10 +97,6 @@ class AtOnce:
         return None if answer is None else bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 
-async def _given(message: Message) -> Message:
-    return message
-
-
 @types.coroutine
 def _gone_on(receiving: Coroutine[Any, Any, Message], waiting: Any) -> Generator[Any, Any, Message]:
     """Go on with a coroutine that was begun outside the event loop, and waits for something."""
@@ -117,11 +113,12 @@ def _gone_on(receiving: Coroutine[Any, Any, Message], waiting: Any) -> Generator
         return message
 
 
-def _again(first: Coroutine[Any, Any, Message] | Generator[Any, Any, Message], receive: Receive) -> Receive:
-    """Give a `receive` that begins with a message already on its way."""
+def _later(first: Generator[Any, Any, Message], receive: Receive) -> Receive:
+    """Give a `receive` that begins with a message that is being waited for."""
     left: list[Any] = [first]
 
-    async def again() -> Message:
-        return await (left.pop() if left else receive())
+    async def later() -> Message:
+        message: Message = await (left.pop() if left else receive())
+        return message
 
-    return again
+    return later
