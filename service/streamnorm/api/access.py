@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Collection, Iterable
@@ -52,6 +51,7 @@ OF_SERVICE: Final = {
     ("GET", "/v1/events"): READ,
 }
 _STREAM = re.compile(r"/v1/streams/([^/]+)(?:/([a-z]+))?")
+MOST_HOSTS: Final = 64
 SCHEMES: Final = frozenset({"bearer", "token"})  # `Token` is what InfluxDB's clients send
 
 
@@ -65,6 +65,8 @@ class Access:
         self._loopback = loopback
         self._open = open_to_all
         self._origins = origins
+        #: Host headers that were looked at and found fit
+        self._hosts: set[bytes | None] = set()
 
     def caller(self, scope: Scope, headers: Headers) -> Key:
         """Tell who calls.
@@ -101,12 +103,17 @@ class Access:
         return key
 
     def _refuse_other_sites(self, headers: Headers) -> None:
-        host = headers.get(b"host", b"").decode("latin-1")
+        given = headers.get(b"host")
+        if given in self._hosts and b"origin" not in headers:
+            return
+        host = (given or b"").decode("latin-1")
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin.partition("://")[2] != host and origin not in self._origins:
             raise Forbidden(f"pages of {origin} may not call this service (cors_origins)")
         if host and not _is_here(host):
             raise Forbidden(f"without keys this service answers to localhost only, not to {host}")
+        if len(self._hosts) < MOST_HOSTS:
+            self._hosts.add(given)
 
 
 def check_streams(caller: Key, stream_ids: Iterable[str]) -> None:
@@ -137,7 +144,7 @@ def wanted(method: str, path: str, query: bytes) -> tuple[Collection[str] | None
     found = _STREAM.fullmatch(path)
     if found:
         needed: Collection[str] = OF_STREAM.get((method, found[2] or ""), ADMIN)
-        if needed is OBSERVE and parse_qs(query).get(b"learn") == [b"false"]:
+        if needed is OBSERVE and query and parse_qs(query).get(b"learn") == [b"false"]:
             needed = EITHER
         return needed, found[1]
     if path == "/metrics":
@@ -148,7 +155,6 @@ def wanted(method: str, path: str, query: bytes) -> tuple[Collection[str] | None
     return known or ADMIN, None
 
 
-@functools.lru_cache(maxsize=64)
 def _is_here(host: str) -> bool:
     """Tell whether a Host header names this machine by an address or as localhost."""
     name = re.sub(r":\d*$", "", host).strip("[]").lower()

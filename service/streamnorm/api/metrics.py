@@ -33,13 +33,13 @@ class Latencies:
 
     def add(self, path: str, seconds: float) -> None:
         """Count a request."""
-        last = path[path.rfind("/") + 1 :]
-        call = last if last in CALLS else "other"
-        if call not in self._counts:
-            self._counts[call] = [0] * (len(BUCKETS) + 1)
-            self._sums[call] = 0.0
-        self._counts[call][bisect_left(BUCKETS, seconds)] += 1
-        self._sums[call] += seconds
+        call = path[path.rfind("/") + 1 :]
+        counts = self._counts.get(call)
+        if counts is None:
+            call = call if call in CALLS else "other"
+            counts = self._counts.setdefault(call, [0] * (len(BUCKETS) + 1))
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        self._sums[call] = self._sums.get(call, 0.0) + seconds
 
     def family(self) -> Metric:
         """Give the histogram as it is now."""
