@@ -15,8 +15,9 @@ import streamnorm
 from streamnorm import bridges, sharing
 from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
+from streamnorm.api.at_once import AtOnce
 from streamnorm.api.context import Context
-from streamnorm.api.guard import Capacity, Guard
+from streamnorm.api.guard import Capacity, Guard, Names
 from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
@@ -92,7 +93,9 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         settings.body_timeout,
         settings.body_rate,
     )
-    guard: ASGIApp = Guard(in_front(app), access, capacity, context.metrics)
+    names = Names()
+    guarded = Guard(in_front(app), access, names, capacity, context.metrics)
+    guard: ASGIApp = AtOnce(guarded, access, names, context.service, context.metrics, context.max_reading_bytes)
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import orjson
 
 #: The id of the request that is being worked on.
-request_id: ContextVar[bytes] = ContextVar("request_id", default=b"")
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 #: What a record may carry besides, by `log.info(…, extra={…})`.
 MEMBERS = ("method", "path", "status", "milliseconds", "key")
@@ -26,7 +26,7 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the line."""
-        found = request_id.get().decode()
+        found = request_id.get()
         record.request = f" [{found}]" if found else ""
         return super().format(record)
 
@@ -43,7 +43,7 @@ class Json(logging.Formatter):
             "message": record.getMessage(),
         }
         if found := request_id.get():
-            told["request"] = found.decode()
+            told["request"] = found
         told |= {name: getattr(record, name) for name in MEMBERS if hasattr(record, name)}
         if record.exc_info:
             told["error"] = self.formatException(record.exc_info)

@@ -1,12 +1,8 @@
-"""One request on its way through: what the guard needs to know of it.
-
-Most of it is never set: it stands in the class, and costs a request nothing.
-"""
+"""One request on its way through: what the guard needs to know of it."""
 
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamnorm.errors import Overloaded
@@ -41,42 +37,58 @@ class Pending:
 class Exchange:
     """Counts what comes in, notes what goes out, and adds headers to it."""
 
-    #: whom it is counted for, where it is
-    client: str | None = None
-    live = False
-    #: may be answered by a page
-    page = False
-    caller: Key | None = None
-    #: bytes of the body that came, and whether that was all
-    arrived = 0
-    whole = False
-    #: bytes held in memory for it
-    held = 0
-    #: waiting for more of the body
-    receiving = False
-    #: told off for being too slow
-    late = False
-    status = 0
+    __slots__ = (
+        "_pending",
+        "_receive",
+        "_send",
+        "arrived",
+        "began",
+        "caller",
+        "client",
+        "headers",
+        "held",
+        "late",
+        "live",
+        "page",
+        "receiving",
+        "status",
+        "task",
+    )
 
-    def __init__(self, receive: Receive, send: Send, pending: Pending, request_id: bytes) -> None:
+    def __init__(self, receive: Receive, send: Send, pending: Pending, began: float) -> None:
         self._receive = receive
         self._send = send
         self._pending = pending
-        self.began = perf_counter()
+        self.began = began
         self.task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.id = request_id
+        #: whom it is counted for, where it is
+        self.client = ""
+        self.live = False
+        #: may be answered by a page
+        self.page = False
+        self.caller: Key | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        #: bytes of the body that came
+        self.arrived = 0
+        #: bytes held in memory for it
+        self.held = 0
+        #: waiting for more of the body
+        self.receiving = False
+        #: told off for being too slow
+        self.late = False
+        self.status = 0
 
     async def receive(self) -> Message:
         """Receive from the server."""
-        if self.whole:  # what follows is only the end of the connection
+        if self.arrived < 0:
             return await self._receive()
         self.receiving = True
         message = await self._receive()
         self.receiving = False
-        if message.get("more_body"):
+        if message["type"] == "http.request" and message.get("more_body"):
             self.arrived += len(message["body"])
         else:
-            self.whole = True
+            self.arrived = -1  # the whole body came; what follows is only the end of the connection
         return message
 
     async def send(self, message: Message) -> None:
@@ -85,14 +97,12 @@ class Exchange:
         if kind == "http.response.start":
             self.status = message["status"]
             given = message.get("headers", ())
+            message["headers"] = [*given, *self.headers]
             if self.page:  # what a page says itself goes before
                 names = {name for name, _ in given}
-                more = [header for header in PAGE_HEADERS if header[0] not in names]
-                message["headers"] = [*given, (b"x-request-id", self.id), *more]
-            else:
-                message["headers"] = [*given, (b"x-request-id", self.id), NOSNIFF]
-        elif kind != "http.response.body" and kind in {"websocket.accept", "websocket.http.response.start"}:
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
+                message["headers"] += [header for header in PAGE_HEADERS if header[0] not in names]
+        elif kind in {"websocket.accept", "websocket.http.response.start"}:
+            message["headers"] = [*message.get("headers", ()), *self.headers[:1]]
         await self._send(message)
 
     def hold(self, size: int) -> None:

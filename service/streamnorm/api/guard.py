@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamnorm.api import problems
 from streamnorm.api.access import PROBES, Access, Headers
-from streamnorm.api.exchange import Exchange, Pending
+from streamnorm.api.exchange import NOSNIFF, Exchange, Pending
 from streamnorm.api.metrics import Metrics
 from streamnorm.errors import Overloaded, StreamnormError, TooManyRequests
 from streamnorm.logs import request_id
@@ -32,9 +32,22 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks for slow requests.
 LOOK_EVERY = 0.5
 EVENTS: Final = "/v1/events"
-#: Who calls over a socket without addresses.
-NOBODY: Final = ("nobody", 0)
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class Names:
+    """Names requests: as the caller does where that name is fit, else by a number."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._process = secrets.token_hex(4).encode()
+
+    def of(self, headers: Headers) -> bytes:
+        """Name a request."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _ID.fullmatch(given):
+            return given
+        return b"%s-%x" % (self._process, next(self._numbers))
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Capacity:
 class Guard:
     """Stands in front of `app`."""
 
-    def __init__(self, app: ASGIApp, access: Access, capacity: Capacity, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, access: Access, names: Names, capacity: Capacity, metrics: Metrics) -> None:
         self._app = app
         self._access = access
         self._capacity = capacity
@@ -61,8 +74,7 @@ class Guard:
         self._live = 0
         self._clients: dict[str, int] = {}
         self._pending = Pending(capacity.max_pending_bytes)
-        self._numbers = itertools.count()
-        self._name = secrets.token_hex(4).encode()
+        self._names = names
         metrics.open = lambda: len(self._open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,18 +82,20 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._live_through(scope, receive, send)
             return
+        exchange = Exchange(receive, send, self._pending, perf_counter())
         headers: Headers = dict(scope["headers"])
         path: str = scope["path"]
-        exchange = Exchange(receive, send, self._pending, self._named(headers))
+        name = self._names.of(headers)
+        exchange.headers.append((b"x-request-id", name))
+        token = request_id.set(name.decode())
         exchange.page = not path.startswith("/v1/")
-        request_id.set(exchange.id)
+        if not exchange.page:
+            exchange.headers.append(NOSNIFF)
         scope["exchange"] = exchange
         try:
-            scope["caller"] = exchange.caller = caller = self._access.caller(scope, headers)
-            if path == EVENTS or scope["type"] == "websocket":
-                self._enter_live(exchange)
-            elif path not in PROBES:
-                self._enter(exchange, caller.id or (scope["client"] or NOBODY)[0])
+            scope["caller"] = exchange.caller = self._access.caller(scope, headers)
+            if path not in PROBES:
+                self._enter(exchange, scope, live=scope["type"] == "websocket" or path == EVENTS)
             await self._app(scope, exchange.receive, exchange.send)
         except (StreamnormError, problems.Refused) as error:
             await self._refuse(error, scope, exchange)
@@ -92,50 +106,46 @@ class Guard:
             late = problems.Refused("request-timeout", "the body did not arrive in time (body_timeout, body_rate)")
             await self._refuse(late, scope, exchange)
         finally:
-            self._leave(exchange, path)
+            seconds = perf_counter() - exchange.began
+            self._leave(exchange)
+            if not exchange.live:
+                self._metrics.latencies.add(path, seconds)
             if log.isEnabledFor(logging.DEBUG):
-                self._log(scope, exchange)
+                self._log(scope, exchange, seconds)
+            request_id.reset(token)
 
-    def _named(self, headers: Headers) -> bytes:
-        """Give the request its id: the caller's where there is a fit one."""
-        given = headers.get(b"x-request-id")
-        if given is not None and _ID.fullmatch(given):
-            return given
-        return b"%b-%x" % (self._name, next(self._numbers))
-
-    def _enter_live(self, exchange: Exchange) -> None:
-        if self._live >= self._capacity.max_live:
-            raise Overloaded(f"{self._live} live connections are open, the limit (max_live)")
-        self._live += 1
-        exchange.live = True
-
-    def _enter(self, exchange: Exchange, client: str) -> None:
-        among, count = self._open, self._clients.get(client, 0)
-        if len(among) >= self._capacity.max_requests:
-            raise Overloaded(f"{len(among)} requests are being worked on, the limit (max_requests)")
-        if count >= self._capacity.max_requests_per_client:
+    def _enter(self, exchange: Exchange, scope: Scope, *, live: bool) -> None:
+        capacity = self._capacity
+        if live:
+            if self._live >= capacity.max_live:
+                raise Overloaded(f"{self._live} live connections are open, the limit (max_live)")
+            self._live += 1
+            exchange.live = True
+            return
+        if len(self._open) >= capacity.max_requests:
+            raise Overloaded(f"{len(self._open)} requests are being worked on, the limit (max_requests)")
+        key = exchange.caller.id if exchange.caller else ""
+        client = key or (scope["client"][0] if scope.get("client") else "-")
+        count = self._clients.get(client, 0)
+        if count >= capacity.max_requests_per_client:
             raise TooManyRequests(
                 f"{count} requests of this caller are being worked on, the limit (max_requests_per_client)"
             )
         self._clients[client] = count + 1
         exchange.client = client
-        among.add(exchange)
+        self._open.add(exchange)
 
-    def _leave(self, exchange: Exchange, path: str) -> None:
-        if exchange.held:
-            exchange.end()
+    def _leave(self, exchange: Exchange) -> None:
+        exchange.end()
         if exchange.live:
             self._live -= 1
-            return
-        self._metrics.latencies.add(path, perf_counter() - exchange.began)
-        client = exchange.client
-        if client is not None:
+        elif exchange.client:
             self._open.discard(exchange)
-            count = self._clients[client]
-            if count > 1:
-                self._clients[client] = count - 1
+            left = self._clients[exchange.client] - 1
+            if left:
+                self._clients[exchange.client] = left
             else:
-                del self._clients[client]
+                del self._clients[exchange.client]
 
     async def _refuse(self, error: StreamnormError | problems.Refused, scope: Scope, exchange: Exchange) -> None:
         kind, body = problems.of(error)
@@ -168,12 +178,12 @@ class Guard:
                 if exchange.receiving and now > due:
                     exchange.cut_off()
 
-    def _log(self, scope: Scope, exchange: Exchange) -> None:
+    def _log(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
         told: dict[str, Any] = {
             "method": scope.get("method", "WEBSOCKET"),
             "path": scope["path"],
             "status": exchange.status,
-            "milliseconds": round((perf_counter() - exchange.began) * 1e3, 3),
+            "milliseconds": round(seconds * 1e3, 3),
         }
         if exchange.caller is not None and exchange.caller.id:
             told["key"] = exchange.caller.id
