@@ -18,6 +18,7 @@ from starlette.responses import Response
 from streamnorm.api import answers, bodies, problems
 from streamnorm.api.context import STREAM_ID
 from streamnorm.api.texts import usual_reading
+from streamnorm.engine.reading import Reading
 from streamnorm.errors import StreamnormError
 from streamnorm.service import Service
 
@@ -50,15 +51,18 @@ class HotPath:
             return
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            answer = await self._answer(path[_START:_END], message["body"])
-            if isinstance(answer, Response):
-                await answer(scope, receive, send)
-                return
-            if answer is not None:
+            stream_id = path[_START:_END]
+            answer: bytes | Reading | Response | None = self._answer(stream_id, message["body"])
+            if isinstance(answer, Reading):
+                answer = await self._waited(stream_id, answer)
+            if isinstance(answer, bytes):
                 length = b"%d" % len(answer)
                 headers = [(b"content-length", length), (b"content-type", b"application/json")]
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await send({"type": "http.response.body", "body": answer})
+                return
+            if answer is not None:
+                await answer(scope, receive, send)
                 return
         await self.app(scope, again(message, receive), send)
 
@@ -74,8 +78,8 @@ class HotPath:
                 return False
         return media == b"application/json"
 
-    async def _answer(self, stream_id: str, body: bytes) -> bytes | Response | None:
-        """Answer a reading; where there is None, nothing has happened."""
+    def _answer(self, stream_id: str, body: bytes) -> bytes | Reading | None:
+        """Answer a reading, or give it where it must be waited for; where there is None, the route tells more."""
         if len(body) > self._max_reading_bytes:
             return None
         try:
@@ -84,16 +88,19 @@ class HotPath:
                 return None
             answer = self._service.observe_at_once(stream_id, reading)
         except (orjson.JSONDecodeError, StreamnormError):
-            return None  # the route tells what is wrong
+            return None
         if answer is None:
-            if not _STREAM_ID.fullmatch(stream_id):
-                return None
-            try:
-                answer = await self._service.observe(stream_id, reading)
-            except StreamnormError as error:
-                kind, told = problems.of(error)
-                self._refused(kind.slug)
-                return problems.answer(told)
+            return reading if _STREAM_ID.fullmatch(stream_id) else None
+        return bodies.dumps(answers.of_reading(stream_id, reading, answer))
+
+    async def _waited(self, stream_id: str, reading: Reading) -> bytes | Response:
+        """Answer a reading that cannot be observed at once."""
+        try:
+            answer = await self._service.observe(stream_id, reading)
+        except StreamnormError as error:
+            kind, told = problems.of(error)
+            self._refused(kind.slug)
+            return problems.answer(told)
         return bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 
