@@ -1,4 +1,4 @@
-"""Real Redis servers on this machine: one, or a cluster of three masters with two replicas each."""
+"""Real Redis servers on this machine: one, or a cluster of three masters with two replicas each; and ours on them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import redis
 
-from tests.processes import PATIENCE, STEP, free_port
+from tests.processes import PATIENCE, STEP, Service, free_port
 
 #: Milliseconds of silence after which a cluster's node counts as failed; in production five or more seconds.
 NODE_TIMEOUT = 2000
@@ -147,3 +148,20 @@ def cluster(folder: Path, *options: str) -> Iterator[Cluster]:
         made = Cluster(masters, replicas)
         wait_until(made.whole)
         yield made
+
+
+@contextmanager
+def replicas(folder: Path, store: str, number: int, **environment: str) -> Iterator[list[Service]]:
+    """Start replicas of the service on a store."""
+    made = []
+    try:
+        for place in range(number):
+            own = folder / f"replica-{place}"
+            own.mkdir()
+            made.append(Service(own, STREAMNORM_STORE=store, **environment))
+        with ThreadPoolExecutor() as pool:  # they take their time, mostly to import
+            list(pool.map(Service.start, made))
+        yield made
+    finally:
+        for service in made:
+            service.kill()

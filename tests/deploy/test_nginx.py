@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import orjson
 import prometheus_client.parser
 
-from tests.processes import Service, free_port
-from tests.servers import Server, wait_until
+from tests.processes import PATIENCE, Service, free_port
+from tests.servers import Server, replicas, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx.conf"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -47,14 +50,13 @@ def observed(service: Service) -> float:
     return next(family.samples[0].value for family in families if family.name == "streamnorm_readings")
 
 
-def test_a_stream_keeps_to_one_replica_and_streams_spread_over_both(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("store", "first", "second", "nginx")]
-    for folder in folders:
-        folder.mkdir()
+def test_a_stream_keeps_to_one_replica_and_events_tell_of_all(tmp_path: Path) -> None:
+    folder = tmp_path / "nginx"
+    folder.mkdir()
     with ExitStack() as running:
-        environment = {"STREAMNORM_STORE": running.enter_context(Server(folders[0])).url}
-        first, second = (running.enter_context(Service(folder, **environment)) for folder in folders[1:3])
-        url = running.enter_context(nginx(folders[3], [first.port, second.port]))
+        store = running.enter_context(Server(tmp_path / "store"))
+        first, second = running.enter_context(replicas(tmp_path, store.url, 2))
+        url = running.enter_context(nginx(folder, [first.port, second.port]))
         client = running.enter_context(httpx.Client(base_url=url))
         wait_until(lambda: up(client))
         for _ in range(10):
@@ -65,6 +67,20 @@ def test_a_stream_keeps_to_one_replica_and_streams_spread_over_both(tmp_path: Pa
             assert client.post(call, json={"values": [[1.0]]}).json()["count"] == 1
         assert min(observed(first), observed(second)) > 0
         assert client.get("/v1/streams/boiler-7").json()["count"] == 10
+        watched = {event(f"{replica.url}/v1/events", client) for replica in (first, second)}
+        assert watched == {"boiler-7"}
+
+
+def event(url: str, client: httpx.Client) -> str:
+    """Watch at a replica until a reading is told, which goes to one of the two; gives its stream."""
+    with httpx.stream("GET", url, timeout=PATIENCE) as events, ThreadPoolExecutor(1) as pool:
+        lines = events.iter_lines()
+        told = pool.submit(lambda: next(line for line in lines if line.startswith("data: ")))
+        while not told.done():
+            client.post("/v1/streams/boiler-7/readings", json={"values": [1.0]}).raise_for_status()
+            time.sleep(0.1)
+        stream: str = orjson.loads(told.result().removeprefix("data: "))["stream"]
+        return stream
 
 
 def up(client: httpx.Client) -> bool:

@@ -9,9 +9,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -22,13 +20,13 @@ from streamnorm.engine.reading import reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
+from streamnorm.stores.redis import address
 from streamnorm.stores.redis.batcher import Batcher, Entry, Group
 from streamnorm.stores.redis.keyspace import Keyspace, partition, slot
 from streamnorm.stores.redis.link import Command
-from tests.processes import Service
 from tests.replicas.load import sending
 from tests.replicas.starting import Start
-from tests.servers import MASTERS, SLOTS, Cluster, Server, cluster, wait_until
+from tests.servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
 
 #: Seconds of load before and after a fault.
 LONG = float(os.environ.get("STREAMNORM_LONG", "0.3"))
@@ -37,23 +35,6 @@ BACK = 15.0
 #: A store that is gone is told within so many seconds, this busy machine's share included.
 PROMPTLY = 20.0
 LIMITS = Limits()
-
-
-@contextmanager
-def replicas(folder: Path, store: str, number: int, **environment: str) -> Iterator[list[Service]]:
-    """Start replicas of the service on a store."""
-    made = []
-    try:
-        for place in range(number):
-            own = folder / f"replica-{place}"
-            own.mkdir()
-            made.append(Service(own, STREAMNORM_STORE=store, **environment))
-        with ThreadPoolExecutor() as pool:  # they take their time, mostly to import
-            list(pool.map(Service.start, made))
-        yield made
-    finally:
-        for service in made:
-            service.kill()
 
 
 async def test_plain_get_and_set_would_lose_updates(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,34 +96,63 @@ async def test_a_master_killed_under_load_loses_no_acknowledged_reading(tmp_path
         assert counts == {device.stream_id: device.acknowledged for device in load.devices}
 
 
-@pytest.mark.parametrize("how", ["killed", "frozen"])
-def test_while_the_store_is_away_readings_are_refused_and_then_taken_again(tmp_path: Path, how: str) -> None:
-    with (
-        Server(tmp_path / "store", "--appendonly", "yes", "--appendfsync", "always") as store,
-        replicas(tmp_path, store.url, 1) as (service,),
-        httpx.Client(base_url=service.url, timeout=PROMPTLY) as client,
-    ):
-        assert observe(client).json()["count"] == 1
-        assert client.get("/readyz").is_success
-        store.kill() if how == "killed" else store.signal(signal.SIGSTOP)
-        refused = observe(client)
-        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
-        assert refused.headers["retry-after"] == "1"
-        assert refused.json()["type"] == "/problems/store-unavailable"
-        wait_until(lambda: client.get("/readyz").status_code == httpx.codes.SERVICE_UNAVAILABLE)
-        assert client.get("/healthz").is_success
-        store.start() if how == "killed" else store.signal(signal.SIGCONT)
-        wait_until(lambda: client.get("/readyz").is_success)
-        assert observe(client, 2).json()["count"] == 2
-
-
-def test_a_replica_starts_before_its_store(tmp_path: Path) -> None:
-    store = Server(tmp_path / "store")
-    with replicas(tmp_path, store.url, 1) as (service,), httpx.Client(base_url=service.url) as client:
+def test_without_its_store_a_replica_refuses_readings_and_takes_them_again_by_itself(tmp_path: Path) -> None:
+    store = Server(tmp_path / "store", "--appendonly", "yes", "--appendfsync", "always")
+    with replicas(tmp_path, store.url, 1) as (service,), httpx.Client(base_url=service.url, timeout=PROMPTLY) as client:
         assert client.get("/readyz").status_code == httpx.codes.SERVICE_UNAVAILABLE
         with store:
             wait_until(lambda: client.get("/readyz").is_success)
             assert observe(client).json()["count"] == 1
+            store.kill()
+            refused = observe(client)
+            assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            assert refused.headers["retry-after"] == "1"
+            assert refused.json()["type"] == "/problems/store-unavailable"
+            wait_until(lambda: client.get("/readyz").status_code == httpx.codes.SERVICE_UNAVAILABLE)
+            assert client.get("/healthz").is_success
+            store.start()
+            wait_until(lambda: client.get("/readyz").is_success)
+            assert observe(client, 2).json()["count"] == 2
+
+
+async def test_a_frozen_store_is_told_and_comes_back(
+    start: Start, single: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url != single.url:
+        return  # nobody takes over where there is one node
+    monkeypatch.setattr(address, "ANSWER_TIMEOUT", 0.5)
+    replica = await start()
+
+    def change(stream: Stream) -> int:
+        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        return stream.count
+
+    assert await replica.update("a", change) == 1
+    single.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            await replica.update("b", change)
+        await became(False, replica.check)  # noqa: FBT003
+    finally:
+        single.signal(signal.SIGCONT)
+    await became(True, replica.check)  # noqa: FBT003
+    assert await replica.update("a", change) == 2
+
+
+async def became(fine: bool, check: Callable[[], None]) -> None:  # noqa: FBT001 - reads as it is said
+    """Wait until a check raises no more, or does."""
+    async with asyncio.timeout(BACK):
+        while passes(check) != fine:  # noqa: ASYNC110 - nobody signals it
+            await asyncio.sleep(0.1)
+
+
+def passes(check: Callable[[], None]) -> bool:
+    """Tell whether a check raises nothing."""
+    try:
+        check()
+    except StoreUnavailable:
+        return False
+    return True
 
 
 async def test_streams_are_served_while_their_slot_moves_to_another_node(

@@ -5,16 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
-import httpx
-import orjson
 import pytest
 
 from streamnorm.events import Hub, Row, numbers
 from tests.api.calls import Api, running
-from tests.processes import Service
-from tests.servers import Cluster
 
 Two = tuple[Api, Api]
 
@@ -113,25 +108,3 @@ def test_a_row_that_comes_late_is_left_out_and_one_after_a_reset_is_not() -> Non
     for count, time in ((10, 1.0), (11, 2.0), (10, 1.0), (12, 3.0), (1, 4.0)):
         heard.take(row(count, time))
     assert [each.event()["count"] for each in heard.past("a")] == [1]
-
-
-async def test_events_over_http_tell_of_every_replica(shards: Cluster, prefix: str, tmp_path: Path) -> None:
-    environment = {"STREAMNORM_STORE": shards.url, "STREAMNORM_STORE_PREFIX": prefix}
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.mkdir()
-    other.mkdir()
-    with Service(one, **environment) as first, Service(other, **environment) as second:
-        async with httpx.AsyncClient(timeout=30) as client, asyncio.TaskGroup() as group:
-
-            async def send() -> None:
-                while True:
-                    await client.post(f"{first.url}/v1/streams/a/readings", json={"values": {"x": 1.0}})
-                    await asyncio.sleep(0.05)
-
-            sending = group.create_task(send())
-            async with client.stream("GET", f"{second.url}/v1/events", params={"stream": "a"}) as events:
-                async for line in events.aiter_lines():
-                    if line.startswith("data: "):
-                        break
-            sending.cancel()
-    assert orjson.loads(line.removeprefix("data: "))["stream"] == "a"

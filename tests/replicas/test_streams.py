@@ -14,6 +14,7 @@ from streamnorm.engine.reading import Answer, reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import ShapeMismatch, StaleSequence, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
+from streamnorm.stores.redis import link
 from streamnorm.stores.replicated import Replicated
 from tests.replicas.starting import Start
 
@@ -236,7 +237,10 @@ async def test_two_prefixes_in_one_store_do_not_meet(start: Start) -> None:
     assert await second.page("", "", 10) == []
 
 
-async def test_too_few_replicas_refuse_a_reading_that_may_then_be_sent_again(start: Start) -> None:
+async def test_too_few_replicas_refuse_a_reading_that_may_then_be_sent_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "WAIT_MILLISECONDS", 100)
     short, enough = await start(replicas=5), await start()
     with pytest.raises(StoreUnavailable, match="of 5 replicas"):
         await short.update("a", observing(1.0, 1))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 6379
 #: Seconds to connect: within a data centre it takes a thousandth of that, so whoever does not answer is not there.
 CONNECT_TIMEOUT = 1.0
-#: Seconds between a question and the first byte of its answer.
-ANSWER_TIMEOUT = 2.0
+#: Seconds to wait for an answer: a node that is frozen is told after these, one that is busy must not be told so.
+ANSWER_TIMEOUT = 4.0
 
 
 class Place(NamedTuple):
