@@ -44,7 +44,9 @@ def running(
     """Run a server until the block ends."""
     pinned = ["taskset", "--cpu-list", str(core)] if core is not None else []
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*pinned, *command], cwd=ROOT, stdout=log, stderr=log, env=os.environ | env)
+        process = subprocess.Popen(  # noqa: S603 - our own programs
+            [*pinned, *command], cwd=ROOT, stdout=log, stderr=log, env=os.environ | env
+        )
         try:
             wait_for(f"http://127.0.0.1:{port}/healthz", process)
             yield Address(port, process.pid, key)
@@ -76,7 +78,7 @@ def ours(
         key = ""
         if keys:
             command = [python, "-m", "streamnorm", "keys", "create", "bench", "--scope", "admin", "--data-dir", folder]
-            said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+            said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
             found = re.search(r"sn_\S+", said)
             key = found[0] if found else ""
         command = [python, "-m", "streamnorm", "serve", "--port", str(port), "--data-dir", folder]
@@ -106,7 +108,7 @@ def wrk(address: Address, script: str, *, seconds: float = 3.0, connections: int
         command = ["taskset", "--cpu-list", str(LOAD), "wrk", "--threads", "1", "--connections", str(connections)]
         command += ["--duration", f"{seconds:.0f}s", "--script", file.name, address.url]
         before = worked(address.process)
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
         seconds = worked(address.process) - before
     if "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(said)
