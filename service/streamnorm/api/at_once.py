@@ -3,16 +3,13 @@
 The guard costs as much again as all that a reading needs. What is usual (a stream in memory, a JSON object of numbers
 that came in one piece, no query, a key that the guard has seen) is answered here; everything else, errors included, is
 handed on. All ways ask the same `Access`, call the same `Service` and count in the same `Metrics`, so they answer
-alike; a test sends the same requests all ways. Nothing here waits: there are no requests under way to be limited, and
-no slow bodies to be cut off.
+alike; a test sends the same requests all ways. Nothing here waits but for a small body, of which the server (see
+`streamnorm.server`) sees to it that it comes in time.
 """
 
 from __future__ import annotations
 
-import types
-from collections.abc import Coroutine, Generator
 from time import perf_counter
-from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +26,9 @@ from streamnorm.service import Service
 
 _START, _END = len(PREFIX), -len(SUFFIX)
 JSON = bodies.JSON.encode()
+MEDIA_TYPE = (b"content-type", JSON)
+DIGITS = 4
+NO_LENGTH = b"unknown, and so longer"
 START, BODY = "http.response.start", "http.response.body"
 
 
@@ -38,45 +38,40 @@ class AtOnce:
     def __init__(  # noqa: PLR0917 - what the guard and the application have too
         self, app: ASGIApp, access: Access, names: Names, service: Service, metrics: Metrics, max_reading_bytes: int
     ) -> None:
-        self.app = app
+        self._app = app
         self._access = access
         self._names = names
         self._service = service
         self._latency = metrics.latencies.of("readings")
-        self._max_reading_bytes = max_reading_bytes
+        #: of the digits of a length that is surely within the limit, and as much as comes in one piece
+        self._longest = min(len(str(max_reading_bytes)) - 1, DIGITS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a usual reading; hand on what is not."""
-        began = perf_counter()
         path: str = scope["path"] if scope["type"] == "http" else ""
         if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or scope["method"] != "POST":
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
+        began = perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         stream_id = path[_START:_END]
         if (
             headers.get(b"content-type") != JSON
-            or b"content-encoding" in headers
             or scope["query_string"]
-            or not self._access.has_seen(headers, stream_id)
+            or b"content-encoding" in headers
+            or len(headers.get(b"content-length", NO_LENGTH)) > self._longest
+            or not self._access.has_seen(headers, stream_id, began)
         ):
-            await self.app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        receiving: Any = receive()
-        try:
-            waiting = receiving.send(None)
-        except StopIteration as received:
-            message: Message = received.value
-        else:
-            await self.app(scope, _later(_gone_on(receiving, waiting), receive), send)
-            return
+        message = await receive()
         answer = self._answer(stream_id, message)
         if answer is None:
-            await self.app(scope, again(message, receive), send)
+            await self._app(scope, again(message, receive), send)
             return
-        named = (b"x-request-id", self._names.of(headers))
-        sizes = (b"content-length", b"%d" % len(answer)), (b"content-type", JSON)
-        await send({"type": START, "status": 200, "headers": [*sizes, NOSNIFF, named]})
+        length, named = b"%d" % len(answer), self._names.of(headers)
+        all_headers = [(b"content-length", length), MEDIA_TYPE, NOSNIFF, (b"x-request-id", named)]
+        await send({"type": START, "status": 200, "headers": all_headers})
         await send({"type": BODY, "body": answer})
         self._latency.add(perf_counter() - began)
 
@@ -84,41 +79,11 @@ class AtOnce:
         """Answer a reading; where there is None, nothing has happened."""
         if message["type"] != "http.request" or message.get("more_body"):
             return None
-        body = message["body"]
-        if len(body) > self._max_reading_bytes:
-            return None
         try:
-            reading = usual_reading(orjson.loads(body))
+            reading = usual_reading(orjson.loads(message["body"]))
             if reading is None:
                 return None
             answer = self._service.observe_at_once(stream_id, reading)
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route tells what is wrong
-        return None if answer is None else bodies.dumps(answers.of_reading(stream_id, reading, answer))
-
-
-@types.coroutine
-def _gone_on(receiving: Coroutine[Any, Any, Message], waiting: Any) -> Generator[Any, Any, Message]:
-    """Go on with a coroutine that was begun outside the event loop, and waits for something."""
-    try:
-        while True:
-            try:
-                sent = yield waiting
-            except BaseException as error:  # noqa: BLE001 - it is the coroutine's to deal with
-                waiting = receiving.throw(error)
-            else:
-                waiting = receiving.send(sent)
-    except StopIteration as received:
-        message: Message = received.value
-        return message
-
-
-def _later(first: Generator[Any, Any, Message], receive: Receive) -> Receive:
-    """Give a `receive` that begins with a message that is being waited for."""
-    left: list[Any] = [first]
-
-    async def later() -> Message:
-        message: Message = await (left.pop() if left else receive())
-        return message
-
-    return later
+        return None if answer is None else orjson.dumps(answers.of_reading(stream_id, reading, answer))

@@ -143,10 +143,10 @@ class Keys:
         return key if key and same and key.revoked is None else None
 
     @property
-    def version(self) -> int:
-        """A number that changes when the keys do."""
+    def known(self) -> Mapping[str, Key]:
+        """The keys by their ids; another object where they may have changed."""
         self._look()
-        return self._version
+        return self._known
 
     def close(self) -> None:
         """Let go of the file."""
