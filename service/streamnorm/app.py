@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import streamnorm
 from streamnorm import bridges, sharing
 from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
+from streamnorm.api.at_once import AtOnce
 from streamnorm.api.context import Context
-from streamnorm.api.guard import Capacity, Guard
+from streamnorm.api.guard import Capacity, Guard, Names
 from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
 from streamnorm.engine.config import configuration
@@ -82,7 +85,12 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
     """
     app = create_app(settings)
     context: Context = app.state.context
-    keys = keys_of(settings, context.service.streams)
+    return behind_guard(app, settings, keys_of(settings, context.service.streams)), context
+
+
+def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> ASGIApp:
+    """Put an application behind the guard, and what is fast in front of each."""
+    context: Context = app.state.context
     access = Access(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
     capacity = Capacity(
         settings.max_requests,
@@ -92,7 +100,10 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
         settings.body_timeout,
         settings.body_rate,
     )
-    guard: ASGIApp = Guard(in_front(app), access, capacity, context.metrics)
+    names = Names()
+    inner: Any = Guard(in_front(app), access, names, capacity, context.metrics)
+    proxied: Any = ProxyHeadersMiddleware(inner, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
+    guard: ASGIApp = AtOnce(proxied, access, names, context.service, context.metrics, context.max_reading_bytes)
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
@@ -103,7 +114,7 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
             allow_headers=headers,
             expose_headers=exposed,
         )
-    return guard, context
+    return guard
 
 
 def keys_of(settings: Settings, streams: Streams) -> Keys:

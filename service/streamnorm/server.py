@@ -83,6 +83,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         http=protocol(settings.max_head_bytes),
         ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
         ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
+        proxy_headers=False,  # read by the application, behind the hot path
         log_config=None,
         access_log=False,
         server_header=False,
@@ -97,9 +98,10 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 def held_up(connection: HttpToolsProtocol) -> bool:
     """Tell whether a connection waits for a head, for the rest of a refused body, or for its answer to be read."""
-    at_work = connection.cycle is not None and not connection.cycle.response_complete
-    if at_work:
-        return connection.flow.write_paused
+    cycle = connection.cycle
+    if cycle is not None and not cycle.response_complete:
+        unguarded = "exchange" not in cycle.scope  # it waits for its body in front of the guard
+        return connection.flow.write_paused or (unguarded and cycle.more_body)
     return connection.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request
 
 

@@ -1,10 +1,11 @@
-"""The hot path in front of the application answers exactly as the route behind it, errors included."""
+"""The hot path answers exactly as the route behind it, errors included."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.app import in_front
+from streamnorm.api.access import Access, Headers
+from streamnorm.api.at_once import AtOnce
+from streamnorm.app import behind_guard, in_front
+from streamnorm.errors import StreamnormError
+from streamnorm.settings import Settings
+from streamnorm.stores.keys import Keys
 from tests.api.calls import JSON, NOW, Api, running
 
 PATH = "/v1/streams/boiler-7/readings"
@@ -21,22 +27,19 @@ USUAL = b'{"values":{"temp":21.5,"door":0}}'
 
 
 class Pair:
-    """The same service twice: once with its hot path in front, once without."""
+    """The same service twice: one gets its requests whole, the other in pieces, which only the route takes."""
 
     def __init__(self, hot: httpx.AsyncClient, route: httpx.AsyncClient, apis: tuple[Api, Api]) -> None:
-        self.hot, self.route, self.apis = hot, route, apis
+        self.clients, self.apis = (hot, route), apis
 
-    async def same(self, body: bytes, headers: dict[str, str] = PLAIN, path: str = PATH, method: str = "POST") -> Any:
-        """Send a request to both; gives the answer, where it is the same and so is what is kept."""
-        one, other = [await client.request(method, path, content=body, headers=headers) for client in self.clients]
+    async def same(
+        self, body: bytes, headers: Mapping[str, str] = PLAIN, path: str = PATH, method: str = "POST"
+    ) -> None:
+        """Send a request to both, which answer the same, and keep the same."""
+        named = {**headers, "x-request-id": "one"}
+        one, other = [await client.request(method, path, content=body, headers=named) for client in self.clients]
         assert (one.status_code, one.headers, one.content) == (other.status_code, other.headers, other.content)
         assert await self.apis[0].state() == await self.apis[1].state()
-        return one
-
-    @property
-    def clients(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
-        """The clients of both."""
-        return self.hot, self.route
 
 
 def whole(app: Any) -> Any:
@@ -63,19 +66,19 @@ def client_of(app: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://streamnorm")
 
 
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    """Start both, with a stream that has a few readings."""
+@pytest.fixture(params=["everysec", "always"])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    """Start both, with a stream that has a few readings; with `always`, every reading has to wait."""
     async with AsyncExitStack() as stack:
-        yield await started(stack)
+        yield await started(stack, tmp_path, request.param)
 
 
-async def started(stack: AsyncExitStack) -> Pair:
-    settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3}
-    one = await stack.enter_async_context(running(**settings))
-    other = await stack.enter_async_context(running(**settings))
-    hot = await stack.enter_async_context(client_of(whole(in_front(one.app))))
-    pair = Pair(hot, other.client, (one, other))
+async def started(stack: AsyncExitStack, folder: Path, durability: str) -> Pair:
+    settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
+    apis = [await stack.enter_async_context(running(**settings)) for _ in range(2)]
+    one, other = [behind_guard(api.app, Settings(insecure=True), Keys(folder)) for api in apis]
+    hot, route = [await stack.enter_async_context(client_of(app)) for app in (whole(one), other)]
+    pair = Pair(hot, route, (apis[0], apis[1]))
     for seq in (1, 2):
         await pair.same(json.dumps({"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq}).encode())
     return pair
@@ -187,19 +190,103 @@ likely = st.fixed_dictionaries(
 sent = st.one_of(likely, json_values).map(lambda body: json.dumps(body).encode())
 
 
-@given(bodies=st.lists(sent, min_size=1, max_size=6))
-async def test_whatever_is_sent_is_answered_alike(bodies: list[bytes]) -> None:
+@given(bodies=st.lists(sent, min_size=1, max_size=6), durability=st.sampled_from(["everysec", "everysec", "always"]))
+async def test_whatever_is_sent_is_answered_alike(
+    bodies: list[bytes], durability: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     async with AsyncExitStack() as stack:
-        pair = await started(stack)
+        pair = await started(stack, tmp_path_factory.getbasetemp(), durability)
         for body in bodies:
             await pair.same(body)
 
 
-@pytest.mark.parametrize("name", ["numbers", "null", "the next number", "a time", "a new feature", "a whole number"])
-async def test_what_is_usual_does_not_reach_the_route(name: str) -> None:
-    async with running() as api:
-        front = in_front(api.app)
+USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number"]
+
+
+@pytest.mark.parametrize("name", USUALLY)
+async def test_what_is_usual_does_not_reach_the_guard(name: str, tmp_path: Path) -> None:
+    async with running() as api, client_of(whole(front(api, tmp_path, insecure=True))) as client:
         await api.observe("boiler-7", {"values": {"temp": 20}})
-        front.app = None
-        async with client_of(whole(front)) as client:
+        assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
+
+
+@pytest.mark.parametrize("name", USUALLY)
+async def test_what_is_usual_does_not_reach_the_route(name: str) -> None:
+    async with running(durability="always") as api:
+        before = in_front(api.app)
+        before.app = None
+        async with client_of(whole(before)) as client:
             assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
+
+
+def front(api: Api, folder: Path, **settings: Any) -> AtOnce:
+    """Give what is in front of the guard, with nothing behind it."""
+    app = behind_guard(api.app, Settings(**settings), Keys(folder))
+    assert isinstance(app, AtOnce)
+    nothing: Any = None
+    app._app = nothing  # noqa: SLF001 - only so is it seen who answers
+    return app
+
+
+class Slow(Access):
+    """Access that looks for changed keys at every request."""
+
+    def has_seen(self, headers: Headers, stream_id: str, now: float) -> bool:
+        """Tell whether a caller is known."""
+        self._look(now)
+        return super().has_seen(headers, stream_id, now)
+
+
+async def shown(access: Access, token: str, stream_id: str = "boiler-7") -> bool:
+    """Show a key to the guard, then ask whether it is known in front of it."""
+    headers = {b"authorization": f"Bearer {token}".encode()}
+    scope = {"method": "POST", "path": f"/v1/streams/{stream_id}/readings", "query_string": b"", "type": "http"}
+    access.has_seen(headers, stream_id, 0.0)
+    with suppress(StreamnormError):
+        access.caller(scope, headers)
+    return access.has_seen(headers, stream_id, 0.0)
+
+
+async def test_a_key_is_known_once_the_guard_has_seen_it(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    token = keys.create("gauge", ["observe"])
+    access = Slow(keys)
+    assert not access.has_seen({b"authorization": f"Bearer {token}".encode()}, "boiler-7", 0.0)
+    assert await shown(access, token)
+
+
+@pytest.mark.parametrize(("scope", "prefix"), [("read", ""), ("observe", "pump-")])
+async def test_a_key_for_something_else_is_not_known(tmp_path: Path, scope: str, prefix: str) -> None:
+    keys = Keys(tmp_path)
+    token = keys.create("gauge", [scope], prefix)
+    assert not await shown(Slow(keys), token)
+
+
+async def test_a_key_that_was_seen_for_one_stream_is_not_good_for_another(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    token = keys.create("gauge", ["observe"], "pump-")
+    access = Slow(keys)
+    assert await shown(access, token, "pump-1")
+    assert not access.has_seen({b"authorization": f"Bearer {token}".encode()}, "boiler-7", 0.0)
+
+
+async def test_a_revoked_key_is_known_no_more(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    token = keys.create("gauge", ["observe"])
+    access = Slow(keys)
+    assert await shown(access, token)
+    keys.revoke(keys.all()[0].id)
+    assert not access.has_seen({b"authorization": f"Bearer {token}".encode()}, "boiler-7", 0.0)
+    assert not await shown(access, token)
+
+
+async def test_without_keys_pages_of_other_sites_are_for_the_guard_to_refuse(tmp_path: Path) -> None:
+    access = Slow(Keys(tmp_path))
+    host = {b"host": b"localhost:8000"}
+    assert access.has_seen(host, "boiler-7", 0.0)
+    assert not access.has_seen(host | {b"origin": b"http://elsewhere.test"}, "boiler-7", 0.0)
+    assert not access.has_seen({b"host": b"elsewhere.test"}, "boiler-7", 0.0)
+
+
+def test_another_machine_without_a_key_is_for_the_guard_to_refuse(tmp_path: Path) -> None:
+    assert not Slow(Keys(tmp_path), loopback=False).has_seen({b"host": b"localhost"}, "boiler-7", 0.0)

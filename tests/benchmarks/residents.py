@@ -100,14 +100,14 @@ def main(sizes: Iterable[int] = SIZES) -> None:
     """Measure and print."""
     version = f"streamnorm {streamnorm.__version__}, Python {sys.version.split()[0]}"
     print(f"{version}; 8 features, at most {RESIDENT} streams resident,")
-    print(f"{MEMORY >> 20} MiB of address space; readings come in blocks of {BATCH} streams (NDJSON), two at a time")
+    print(f"{MEMORY >> 20} MiB of memory (RLIMIT_DATA); blocks of {BATCH} streams (NDJSON), two at a time")
     print("streams    new streams/s  RSS MiB  resident  bytes/resident  one by one from anywhere/s  database MiB")
     with (
         tempfile.TemporaryDirectory() as name,
         Service(Path(name), STREAMNORM_MAX_RESIDENT_STREAMS=str(RESIDENT)) as service,
     ):
         process = psutil.Process(service.pid)
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         sent(service.url, bodies(0, BATCH, 1))  # warm up
         base, done = process.memory_info().rss, BATCH
         for size in sizes:

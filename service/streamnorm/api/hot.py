@@ -64,7 +64,7 @@ class HotPath:
             if answer is not None:
                 await answer(scope, receive, send)
                 return
-        await self.app(scope, _again(message, receive), send)
+        await self.app(scope, again(message, receive), send)
 
     def _usual(self, scope: Scope) -> bool:
         """Tell whether a request is a POST of plain JSON without a query, and not too large."""
@@ -104,11 +104,11 @@ class HotPath:
         return bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
 
-def _again(message: dict[str, Any], receive: Any) -> Any:
+def again(message: MutableMapping[str, Any], receive: Any) -> Any:
     """Give a `receive` that begins with a message received before."""
     first = [message]
 
-    async def again() -> Any:
+    async def receive_again() -> Any:
         return first.pop() if first else await receive()
 
-    return again
+    return receive_again

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from streamnorm.engine.finish import finished
 from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
-from streamnorm.engine.limits import LARGEST_NAME, Limits
+from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time, escaped
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import profile as base
@@ -84,7 +84,8 @@ class Stream:
         """
         seq = reading.seq
         if seq is not None:
-            check_seq(seq)
+            if not 0 <= seq <= LARGEST_SEQ:
+                check_seq(seq)
             if seq <= self.state[LAST_SEQ]:
                 return self._replay(reading, seq)
         t = now

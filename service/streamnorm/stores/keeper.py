@@ -4,7 +4,8 @@ Rules:
 
 1. A changed stream is in `dirty` until a commit that began after the change has succeeded; meanwhile in `saving`.
 2. One commit at a time, and none is cut off: what a later one saves must not be overtaken by an earlier one.
-3. Once a commit has failed, `failure` says why until one succeeds; it is tried again and again.
+3. Where commits cannot keep up with `everysec`, `behind` says so, and answers wait for them: then they keep up.
+4. Once a commit has failed, `failure` says why until one succeeds; it is tried again and again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from streamnorm.errors import StoreError
 from streamnorm.stores.codec import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from streamnorm.engine.store import Store
     from streamnorm.engine.stream import Stream
@@ -30,8 +31,10 @@ log = logging.getLogger(__name__)
 #: Streams encoded between two looks at the event loop: about 5 ms of it.
 BATCH = 1024
 #: Seconds from the beginning of a commit to the next one's, with `everysec`. A crash loses these and what the commit
-#: itself takes: with every stream of 20 000 changed, that is half a second more.
+#: itself takes.
 FLUSH_INTERVAL = 0.75
+#: Seconds that a commit may take beside all else; the rest of the second and a half is for its end, alone.
+COMMIT_PATIENCE = 0.25
 
 
 class Keeper:
@@ -47,6 +50,7 @@ class Keeper:
         self.dirty: set[str] = set()
         self.saving: set[str] = set()
         self.failure: StoreError | None = None
+        self.behind = False
         #: every change before this time is kept
         self.kept_until = clock()
         self.commits = 0
@@ -80,7 +84,7 @@ class Keeper:
 
     async def kept(self) -> None:
         """Wait until the changes made so far are as safe as configured."""
-        if self._durability == "always":
+        if self._durability == "always" or self.behind:
             await self.committed()
 
     async def committed(self) -> None:
@@ -104,7 +108,7 @@ class Keeper:
             StoreError: the changes stay to be saved by a later flush.
 
         """
-        async with self._flushing:
+        async with self._flushing, self._timed():
             commit, self._commit = self._commit, None
             began = self._clock()
             due = list(self.dirty)
@@ -128,6 +132,19 @@ class Keeper:
                 self.commit_seconds += self._clock() - began
             if commit is not None:
                 commit.set_result(None)
+
+    @contextlib.asynccontextmanager
+    async def _timed(self) -> AsyncIterator[None]:
+        """Be behind once a commit takes too long, until it is done."""
+        late = None
+        if self._durability == "everysec":
+            late = asyncio.get_running_loop().call_later(COMMIT_PATIENCE, setattr, self, "behind", True)  # noqa: FBT003
+        try:
+            yield
+        finally:
+            self.behind = False
+            if late is not None:
+                late.cancel()
 
     def _failed(self, error: StoreError, commit: asyncio.Future[None] | None) -> None:
         if self.failure is None:

@@ -142,6 +142,12 @@ class Keys:
         same = hmac.compare_digest(shown, key.hash if key else _NOBODY)
         return key if key and same and key.revoked is None else None
 
+    @property
+    def known(self) -> Mapping[str, Key]:
+        """The keys by their ids; another object where they may have changed."""
+        self._look()
+        return self._known
+
     def close(self) -> None:
         """Let go of the file."""
         if self._connection is not None:

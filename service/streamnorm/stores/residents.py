@@ -99,7 +99,14 @@ class Residents:
     def at_hand(self, stream_id: str) -> Stream | None:
         """Give a stream in memory, where nobody works on it and no commit is to be waited for."""
         stream = self._streams.get(stream_id)
-        if stream is None or stream_id in self._turns or self._durability == "always" or self._keeper.failure:
+        keeper = self._keeper
+        if (
+            stream is None
+            or stream_id in self._turns
+            or self._durability == "always"
+            or keeper.failure
+            or keeper.behind
+        ):
             return None
         self._dirty.add(stream_id)
         return stream

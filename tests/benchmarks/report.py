@@ -1,0 +1,118 @@
+"""What a benchmark says: a peer, ours, their ratio, and under which conditions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+LIBRARIES = (
+    "streamnorm",
+    "numpy",
+    "numba",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "websockets",
+    "fastapi",
+    "pydantic",
+    "orjson",
+    "river",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "ezmsg-sigproc",
+)
+HEAD = ("what", "peer", "its figure", "ours", "ratio", "goal", "conditions")
+
+
+class Row(NamedTuple):
+    """One comparison. The figures are in `unit`; a goal is in words."""
+
+    what: str
+    peer: str
+    theirs: float | None
+    ours: float
+    unit: str
+    goal: str = ""
+    conditions: str = ""
+    #: ours over theirs, where that is not the quotient of the figures: of rounds made in turns, the median's
+    ratio: float | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        """Give the row as text."""
+        ratio = self.ratio
+        if ratio is None and self.theirs:
+            ratio = self.ours / self.theirs
+        return (
+            self.what,
+            self.peer,
+            "" if self.theirs is None else figure(self.theirs, self.unit),
+            figure(self.ours, self.unit),
+            "" if ratio is None else f"{ratio:.2f}",
+            self.goal,
+            self.conditions,
+        )
+
+
+def figure(value: float, unit: str) -> str:
+    """Write a figure with three digits that mean something.
+
+    >>> figure(39012.3, "/s"), figure(0.01234, "s")
+    ('39 000 /s', '0.0123 s')
+    """
+    text = f"{round(value, 3 - len(str(int(abs(value))))):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text.replace(',', ' ')} {unit}"
+
+
+def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
+    """Measure several things in turns, so that what else the machine does falls on all of them; a list for each."""
+    figures: list[list[float]] = [[] for _ in measures]
+    for _ in range(rounds):
+        for found, measure in zip(figures, measures, strict=True):
+            found.append(measure())
+    return figures
+
+
+def against(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
+    """Give the medians of two measured in turns, and the median of their ratios."""
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return statistics.median(theirs), statistics.median(ours), statistics.median(ratios)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Write rows as a table in Markdown."""
+    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print rows."""
+    sys.stdout.write(table(rows) + "\n")
+    sys.stdout.flush()
+
+
+def conditions() -> str:
+    """Tell the day, the machine and the versions."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    versions = []
+    for library in LIBRARIES:
+        try:
+            versions.append(f"{library} {importlib.metadata.version(library)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} (UTC) on {os.cpu_count()} cores of {model}, "
+        f"{platform.system()} {platform.release().partition('-')[0]}, Python {platform.python_version()}; "
+        f"{', '.join(versions)}. Load average before: {os.getloadavg()[0]:.1f}.\n"
+    )
