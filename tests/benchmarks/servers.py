@@ -44,9 +44,7 @@ def running(
     """Run a server until the block ends."""
     pinned = ["taskset", "--cpu-list", str(core)] if core is not None else []
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*pinned, *command], cwd=ROOT, stdout=log, stderr=log, env=os.environ | env
-        )
+        process = subprocess.Popen([*pinned, *command], cwd=ROOT, stdout=log, stderr=log, env=os.environ | env)
         try:
             wait_for(f"http://127.0.0.1:{port}/healthz", process)
             yield Address(port, process.pid, key)
