@@ -46,7 +46,11 @@ class Server:
             raise RuntimeError("there is no redis-server: apt-get install redis-server")
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen([program, *self._options], stdout=log, stderr=log)  # noqa: S603
-        wait_until(self._answers)
+        try:
+            wait_until(self._answers)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def client(self) -> redis.Redis:

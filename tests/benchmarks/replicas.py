@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -252,16 +253,16 @@ def show(name: str, row: list[str]) -> None:
     print(f"{name:<36}" + "".join(f"{value:>13}" for value in row), flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Measure, and print a table."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 3.0
+    seconds = float(arguments[0]) if arguments else 3.0
     print(f"{FEATURES} features, {STREAMS} streams, {IN_FLIGHT} requests in flight, {seconds:g} s a case")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     conditions = f"Python {platform.python_version()}, redis-py {version('redis')}, {os.cpu_count()} cores"
     print(f"{conditions}, load of the machine before: {load}")
     header = ["readings/s", "p50 ms", "p99 ms", "service µs", "store µs", "store bytes"]
     show("store, durability, replicas × way", header)
-    wanted = sys.argv[2] if len(sys.argv) > 2 else ""
+    wanted = arguments[1] if len(arguments) > 1 else ""
     for case in CASES:
         if wanted not in str(case):
             continue
@@ -276,4 +277,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
