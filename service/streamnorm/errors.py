@@ -11,6 +11,7 @@ StreamnormError
 ├── CannotMerge
 ├── CannotInvert
 ├── LimitExceeded
+│   └── TooManyStreams
 ├── Unauthorized
 ├── Forbidden
 ├── TooManyRequests
@@ -110,6 +111,13 @@ class LimitExceeded(StreamnormError):
     def __init__(self, limit: str, detail: str) -> None:
         super().__init__(detail)
         self.limit = limit
+
+
+class TooManyStreams(LimitExceeded):
+    """There is no room for another stream; what came for it is not wrong, and may come again."""
+
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__("max_streams", f"there would be {count} streams, the limit (max_streams) is {most}")
 
 
 class Unauthorized(StreamnormError):

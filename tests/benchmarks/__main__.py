@@ -6,7 +6,7 @@ import importlib
 import sys
 
 #: the quickest first
-ALL = ("single", "quality", "residents", "replicas", "pages", "soak")
+ALL = ("single", "durability", "quality", "residents", "replicas", "pages", "soak")
 
 
 def main(names: list[str]) -> None:

@@ -12,6 +12,7 @@ StreamnormError
     │   ├── InvalidSnapshot
     │   ├── InvalidRequest
     │   ├── MalformedJson
+    │   ├── MalformedGzip
     │   ├── CannotInvert
     │   └── LimitExceeded        `limit` names the setting
     ├── StreamNotFound
@@ -24,6 +25,10 @@ StreamnormError
     ├── MethodNotAllowed
     ├── Unauthorized
     ├── Forbidden
+    ├── RequestTimeout
+    ├── TooManyRequests
+    ├── TooManyStreams
+    ├── Overloaded
     ├── StoreUnavailable
     └── InternalError
 """
@@ -91,6 +96,8 @@ class Problem(StreamnormError):
     `members` holds the whole problem as it came, `retry_after` the seconds that the service asked to wait.
     """
 
+    never_applied: bool = False
+
     def __init__(self, status: int, members: Mapping[str, Any], retry_after: float | None = None) -> None:
         self.status = status
         self.type = str(members.get("type", "about:blank"))
@@ -103,7 +110,7 @@ class Problem(StreamnormError):
         )
         self.members = members
         self.retry_after = retry_after
-        self.maybe_applied = status >= SERVER_ERROR
+        self.maybe_applied = status >= SERVER_ERROR and not self.never_applied
         super().__init__("; ".join([self.detail, *(f"{pointer}: {detail}" for pointer, detail in self._places())]))
 
     def _places(self) -> list[Fault]:
@@ -133,6 +140,10 @@ class InvalidRequest(InvalidInput):
 
 class MalformedJson(InvalidInput):
     """The body is no JSON."""
+
+
+class MalformedGzip(InvalidInput):
+    """The body is not the gzip it claims to be."""
 
 
 class CannotInvert(InvalidInput):
@@ -193,6 +204,24 @@ class Forbidden(Problem):
     """The key does not allow this call."""
 
 
+class RequestTimeout(Problem):
+    """The request did not reach the service in the time it gives."""
+
+
+class TooManyRequests(Problem):
+    """This caller has too many requests under way."""
+
+
+class TooManyStreams(Problem):
+    """The service has no room for another stream."""
+
+
+class Overloaded(Problem):
+    """The service has too much to do for everybody; nothing of the request was applied."""
+
+    never_applied = True
+
+
 class StoreUnavailable(Problem):
     """The place where the service keeps its state cannot be reached or written now."""
 
@@ -207,6 +236,7 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     "invalid-snapshot": InvalidSnapshot,
     "invalid-request": InvalidRequest,
     "malformed-json": MalformedJson,
+    "malformed-gzip": MalformedGzip,
     "cannot-invert": CannotInvert,
     "limit-exceeded": LimitExceeded,
     "stream-not-found": StreamNotFound,
@@ -219,6 +249,10 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     "method-not-allowed": MethodNotAllowed,
     "unauthorized": Unauthorized,
     "forbidden": Forbidden,
+    "request-timeout": RequestTimeout,
+    "too-many-requests": TooManyRequests,
+    "too-many-streams": TooManyStreams,
+    "overloaded": Overloaded,
     "store-unavailable": StoreUnavailable,
     "internal-error": InternalError,
 }

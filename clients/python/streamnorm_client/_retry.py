@@ -23,8 +23,9 @@ DEFAULT_RETRIES = 6  # on average three seconds of patience: a service that rest
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
 LONGEST_RETRY_AFTER = 60.0  # a service that asks for more is better told to the caller than waited for
+REQUEST_TIMEOUT = 408
 TOO_MANY_REQUESTS = 429
-PASSING = frozenset({TOO_MANY_REQUESTS, 502, 503, 504})
+PASSING = frozenset({REQUEST_TIMEOUT, TOO_MANY_REQUESTS, 502, 503, 504})
 
 
 @dataclass(frozen=True)

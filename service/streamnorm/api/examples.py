@@ -40,6 +40,7 @@ ERRORS: tuple[errors.StreamnormError | Refused, ...] = (
     errors.InvalidSnapshot.at("/version", "must be 1, not 2"),
     errors.CannotInvert.at("/values/humidity", "unknown feature"),
     errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),
+    errors.TooManyStreams(10_000_001, 10_000_000),
     errors.StreamNotFound(ID),
     errors.StaleSequence(16, 17),
     errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),

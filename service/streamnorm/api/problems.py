@@ -59,6 +59,7 @@ TABLE: dict[type[errors.StreamnormError], Kind] = {
     errors.InvalidSnapshot: Kind("invalid-snapshot", 422, "The snapshot cannot be restored"),
     errors.CannotInvert: Kind("cannot-invert", 422, "A value has no original"),
     errors.LimitExceeded: Kind("limit-exceeded", 422, "A limit is passed"),
+    errors.TooManyStreams: Kind("too-many-streams", 429, "There is no room for another stream"),
     errors.StreamNotFound: Kind("stream-not-found", 404, "There is no such stream"),
     errors.StaleSequence: Kind("stale-sequence", 409, "The sequence number was applied before"),
     errors.CannotMerge: Kind("cannot-merge", 409, "The states cannot be merged"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from streamnorm.engine.stream import Stream
 from streamnorm.engine.streams import Vitals
-from streamnorm.errors import LimitExceeded, StoreError, StreamNotFound
+from streamnorm.errors import StoreError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
 from streamnorm.stores.keeper import Durability, Keeper
 from streamnorm.stores.turns import Turns
@@ -286,8 +286,7 @@ class Residents:
 
     def _admit(self, new: int) -> None:
         if new and self._total + new > self._max_streams:
-            detail = f"there would be {self._total + new} streams, the limit (max_streams) is {self._max_streams}"
-            raise LimitExceeded("max_streams", detail)
+            raise TooManyStreams(self._total + new, self._max_streams)
 
     def _install(self, stream_id: str, stream: Stream) -> None:
         if stream_id not in self._streams:
