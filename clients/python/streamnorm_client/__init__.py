@@ -49,6 +49,7 @@ from streamnorm_client._errors import (
     UnexpectedAnswer,
     UnsupportedMediaType,
 )
+from streamnorm_client._live import AsyncLive, Live
 from streamnorm_client._outbox import Outbox
 
 __version__ = "0.1.0"
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "AsyncClient",
+    "AsyncLive",
     "AsyncStream",
     "Block",
     "BodyTooLarge",
@@ -76,6 +78,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSnapshot",
     "LimitExceeded",
+    "Live",
     "MalformedJson",
     "MethodNotAllowed",
     "Normalized",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +10,11 @@ import numpy as np
 from streamnorm.engine.finish import finish_block
 from streamnorm.engine.layout import COUNT, GAP, HEAD, LAST_SEQ, UPDATED, layout
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.reading import Answer, Array, Reading, check_seq, check_time
-from streamnorm.engine.run import observe_run
+from streamnorm.engine.reading import Array, check_seq, check_time
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from streamnorm.kernels import Kernel
 
 
@@ -102,35 +98,6 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
     known = [where.starts[where.index[name]] for name in block.names if name in where.index]
     ready = len(known) == len(block.names) and stream.ready(known)
     return BlockAnswer(finish_block(stream.plan, block.names, ys, block.values.dtype), stream.count, ready)
-
-
-def observe_readings(
-    draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
-) -> list[Answer]:
-    """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
-
-    Raises:
-        StaleSequence: a number was applied before, and the readings are not the last ones again.
-        InvalidReading: naming the row.
-
-    """
-    numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
-    if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
-        then = rewound(draft, numbered[0][1], numbered[-1][1], len(readings))
-        answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
-        return [replace(answer, replayed=True) for answer in answers]
-    for (_, earlier), (row, later) in pairwise(numbered):
-        if later <= earlier:
-            raise InvalidReading.at(f"{pointers[row]}/seq", f"{later} is not after {earlier}, the one before it")
-    before = draft.state[:]
-    answers, error = observe_run(draft, readings, now, limits)
-    if isinstance(error, InvalidReading):
-        raise error.within(pointers[len(answers)])
-    if error is not None:
-        raise error
-    if numbered and len(readings) > 1:
-        draft.before = before
-    return answers
 
 
 def rewound(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
