@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamnorm.kernels import METHODS, Kernel, cuda, profile
+from streamnorm import Normalizer
+from streamnorm.engine.block import Block
+from streamnorm.engine.blocks import all_on_one_device, observe_blocks
+from streamnorm.engine.config import configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import InvalidReading
+from streamnorm.kernels import METHODS, Kernel, cuda, kernel, profile
 
 Array = npt.NDArray[Any]
 Rule = tuple[float, float, float, float]
@@ -146,3 +155,68 @@ def test_answers_are_finished_as_here() -> None:
 def test_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="float64 or float32"):
         cuda.as_device(cuda.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """Have every block sent to the device."""
+    works = kernel("online")
+    monkeypatch.setattr(works, "device_from", 0)
+    return works
+
+
+def blocks(*kinds: str) -> dict[str, Block]:
+    rng = np.random.default_rng(0)
+    return {
+        f"s-{n}": Block(("a", "b"), rng.normal(20.0, 3.0, (20, 2)).astype(kind), None, 1)
+        for n, kind in enumerate(kinds)
+    }
+
+
+def drafts(names: Iterable[str], **config: object) -> dict[str, Stream]:
+    return {name: Stream(plan(configuration(config, {}))) for name in names}
+
+
+@pytest.mark.parametrize("config", [{}, {"clamp": 1.0, "missing": "mean"}])
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+def test_blocks_of_many_streams_go_there_in_one_piece(sent: Kernel, config: dict[str, object], kind: str) -> None:
+    ours = blocks(kind, kind, kind)
+    there, here = drafts(ours, **config), drafts(ours, **config)
+    assert all_on_one_device(there, ours)
+    found = observe_blocks(there, ours, 0.0, Limits())
+    sent.device_from = math.inf
+    expected = observe_blocks(here, ours, 0.0, Limits())
+    for name in ours:
+        tolerance = 1e-12 if kind == "f8" else 1e-6
+        assert found[name].values.dtype == np.dtype(kind)
+        np.testing.assert_allclose(found[name].values, expected[name].values, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(there[name].state, here[name].state, rtol=1e-9, atol=1e-9)
+        assert (found[name].count, found[name].ready) == (expected[name].count, expected[name].ready)
+
+
+def test_a_retry_is_computed_stream_by_stream(sent: Kernel) -> None:
+    ours = blocks("f8", "f8")
+    streams = drafts(ours)
+    first = observe_blocks(streams, ours, 0.0, Limits())
+    assert not all_on_one_device(streams, ours)
+    again = observe_blocks(streams, ours, 0.0, Limits())
+    assert all(again[name].replayed for name in ours)
+    np.testing.assert_allclose(again["s-1"].values, first["s-1"].values, rtol=1e-12, atol=1e-12)
+
+
+def test_a_normalizer_takes_arrays_on_the_device_and_answers_there() -> None:
+    rows = np.random.default_rng(0).normal(20.0, 3.0, (30, 2))
+    there, here = Normalizer(clamp=2.0), Normalizer(clamp=2.0)
+    answer = there.observe_block(cuda.cuda.to_device(rows), features=["a", "b"]).values
+    expected = here.observe_block(rows, features=["a", "b"]).values
+    np.testing.assert_allclose(answer.copy_to_host(), expected, rtol=1e-12, atol=1e-12)
+    assert there.observe({"a": 1.0, "b": 2.0}) is not None
+
+
+def test_a_normalizer_refuses_what_is_no_table_on_the_device() -> None:
+    with pytest.raises(InvalidReading, match="float64 or float32"):
+        Normalizer().observe_block(cuda.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
+    with pytest.raises(InvalidReading, match="is no block"):
+        Normalizer().observe_block(cuda.cuda.to_device(np.zeros(2)))
+    with pytest.raises(InvalidReading, match="/values/1/0"):
+        Normalizer().observe_block(cuda.cuda.to_device(np.array([[1.0], [math.inf]])))

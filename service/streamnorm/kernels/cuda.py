@@ -22,7 +22,7 @@ from numba import cuda as numba_cuda
 from numba import float64 as numba_float64
 
 from streamnorm.kernels import loops, profile, scan
-from streamnorm.kernels.kernel import bound_observe, rebuilt
+from streamnorm.kernels.kernel import bound_observe, is_on_device, rebuilt
 from streamnorm.kernels.method import Buffer, Method, Packed
 
 cuda: Any = numba_cuda
@@ -170,6 +170,13 @@ def finish(
             out[row * columns + column] = own[column]
 
 
+def copy(values: Buffer, out: Buffer) -> None:
+    """Copy values into an array of another type."""
+    place = cuda.grid(1)
+    if place < values.size:
+        out[place] = values[place]
+
+
 PART = scan.SIZE
 finish_row = loops.finish_rows
 
@@ -181,6 +188,7 @@ class Device:
         self._method = method
         self._finish = _kernel(finish, "finish", finish_row=_device(loops.finish_rows, {}))
         self._wild = _kernel(wild, "wild")
+        self._copy = _kernel(copy, "copy")
 
     def observe(
         self, values: Any, times: npt.NDArray[np.float64] | None, rule: Packed, p: Packed, state: Any, out: Any = None
@@ -241,6 +249,16 @@ class Device:
         flat[places] = own.copy_to_host()
         return ys
 
+    def observe_table(
+        self, values: Any, times: npt.NDArray[np.float64], rule: Packed, p: Packed, state: npt.NDArray[np.float64]
+    ) -> npt.NDArray[Any]:
+        """Take blocks of this process (streams × rows × features) in, with their state (stride × columns) in place."""
+        there, own = cuda.to_device(values), cuda.to_device(state)
+        self.observe(there, times if rule[1] > 0.0 else None, rule, p, own, there)
+        own.copy_to_host(state)
+        ys: npt.NDArray[Any] = there.copy_to_host()
+        return ys
+
     def finish_block(
         self, ys: Any, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
     ) -> Any:
@@ -254,6 +272,15 @@ class Device:
         self._finish[_grid(rows)](_flat(ys), many, missing, clamp, scale, shift, last, _flat(out))
         return out
 
+    def as_type(self, values: Any, kind: npt.DTypeLike) -> Any:
+        """Give a block on the device as float64 or float32."""
+        if values.dtype == np.dtype(kind):
+            return values
+        out = cuda.device_array(values.shape, kind)
+        size = math.prod(values.shape)
+        self._copy[_grid(size)](_flat(as_device(values)), _flat(out))
+        return out
+
     def first_wild(self, values: Any, limit: float) -> int:
         """Find the place of the first value beyond ±limit in a block on the device; −1 where there is none."""
         size = math.prod(values.shape)
@@ -263,22 +290,12 @@ class Device:
         return place if place < size else -1
 
 
-def is_on_device(values: object) -> bool:
-    """Tell whether an array lies on a device."""
-    return hasattr(values, "__cuda_array_interface__") or _simulated(values)
-
-
 def as_device(values: Any) -> Any:
     """Look at an array on the device, whosever it is, as one of float64 or float32 in C order; without a copy."""
-    found = values if _simulated(values) else cuda.as_cuda_array(values)
+    found = cuda.as_cuda_array(values) if hasattr(values, "__cuda_array_interface__") else values
     if found.dtype not in {np.dtype(np.float64), np.dtype(np.float32)} or not found.is_c_contiguous():
         raise TypeError(f"an array on the device must be float64 or float32 in C order, not {found.dtype}")
     return found
-
-
-def _simulated(values: object) -> bool:
-    """Tell whether an array lies on the device that the simulator plays, which speaks no interface."""
-    return type(values).__module__.startswith("numba.cuda.simulator")
 
 
 @functools.cache
