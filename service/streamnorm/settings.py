@@ -146,6 +146,8 @@ class Settings(BaseSettings):
     """token for it"""
     line_stream: str = DEFAULT_TEMPLATE
     """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where blocks are worked on: cpu, cuda, or auto: by a CUDA device from the size on where it is measured to win"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
 

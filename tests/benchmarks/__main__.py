@@ -1,23 +1,48 @@
-"""Run the benchmarks, all or those named: `python -m tests.benchmarks [quality single …]`; each prints its table."""
+"""Measure everything, beside peers, and write `docs/benchmarks.md`: `make bench`; ARGS names some of the modules."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
-#: the quickest first
-ALL = ("single", "durability", "quality", "residents", "replicas", "pages", "soak")
+from tests.benchmarks.report import Row, conditions, table
+
+DOCS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+#: module -> its heading
+PARTS = {
+    "single": "One reading a POST",
+    "durability": "Durability",
+    "streams": "Streaming",
+    "blocks": "Blocks",
+    "arithmetic": "The arithmetic alone",
+    "small": "Small",
+    "gpu": "GPU",
+}
+HEAD = """# Benchmarks
+
+Written by `make bench`, which makes an environment of its own for the peers. Rates of servers are for a second of the
+server's processor time: on a machine with nothing else to do that is a second, for the server's core is busy all the
+time. Ours and a peer are measured in turns; the ratio is the median of the turns'. How well each method normalizes is
+another question: `python -m tests.benchmarks.quality`. Benchmarks that take longer print tables of their own: `residents`
+(a million streams), `replicas`, `pages`, `soak`.
+"""
 
 
-def main(names: list[str]) -> None:
-    """Run them, one after the other."""
-    unknown = set(names) - set(ALL)
-    if unknown:
-        raise SystemExit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
-    for name in names or ALL:
-        print(f"\n== {name}\n", flush=True)
-        importlib.import_module(f"tests.benchmarks.{name}").main()
+def main() -> None:
+    """Measure, print, and write the page where everything was measured."""
+    named = sys.argv[1:] or list(PARTS)
+    page = [HEAD, conditions()]
+    for name in named:
+        sys.stdout.write(f"{PARTS[name]} …\n")
+        sys.stdout.flush()
+        rows: list[Row] = importlib.import_module(f"tests.benchmarks.{name}").measure()
+        sys.stdout.write(table(rows) + "\n")
+        page.append(f"## {PARTS[name]}\n\n{table(rows)}")
+    if named == list(PARTS):
+        DOCS.write_text("\n".join(page))
+        sys.stdout.write(f"written to {DOCS}\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

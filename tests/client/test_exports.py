@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamnorm_client
 
-CLIENTS = {"AsyncClient", "AsyncStream", "Client", "Outbox", "Stream"}
+CLIENTS = {"AsyncClient", "AsyncLive", "AsyncStream", "Client", "Live", "Outbox", "Stream"}
 ANSWERS = {
     "Answer",
     "Block",

@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 
-from streamnorm_client import AsyncClient, AsyncStream, Client, Stream
+from streamnorm_client import AsyncClient, AsyncLive, AsyncStream, Client, Live, Stream
 
-PAIRS = [(Client, AsyncClient), (Stream, AsyncStream)]
+PAIRS = [(Client, AsyncClient), (Stream, AsyncStream), (Live, AsyncLive)]
 CALLS = [(sync, twin, name) for sync, twin in PAIRS for name in vars(sync) if inspect.isfunction(vars(sync)[name])]
 PUBLIC = [(sync, twin, name) for sync, twin, name in CALLS if not name.startswith("_")]
 
@@ -38,4 +38,6 @@ def test_both_clients_are_made_alike() -> None:
 @pytest.mark.parametrize(("sync", "twin", "name"), PUBLIC)
 def test_the_asynchronous_twin_answers_the_same_type(sync: type, twin: type, name: str) -> None:
     ours, theirs = (str(inspect.signature(getattr(cls, name)).return_annotation) for cls in (sync, twin))
-    assert ours == theirs.replace("AsyncIterator", "Iterator").replace("AsyncStream", "Stream")
+    assert ours == theirs.replace("AsyncIterator", "Iterator").replace("AsyncStream", "Stream").replace(
+        "AsyncLive", "Live"
+    )

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.block import Block, BlockAnswer, observe_block, observe_readings
+from streamnorm.engine.block import Block, BlockAnswer, observe_block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Channel, reading
+from streamnorm.engine.run import observe_readings
 from streamnorm.engine.stream import Stream
 
 Array = npt.NDArray[np.float64]

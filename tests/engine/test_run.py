@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
@@ -76,8 +77,8 @@ def test_a_run_is_the_same_as_one_by_one(
     one, other = (Stream(plan(configuration(config, {}))) for _ in range(2))
     readings = readings_of(run)
     expected, wrong = one_by_one(one, readings)
-    answers, error = observe_run(other, readings, NOW, LIMITS)
-    assert (plain(answers), repr(error), bits(other)) == (plain(expected), repr(wrong), bits(one))
+    found = observe_run(other, readings, NOW, LIMITS)
+    assert (plain(found.answers), repr(found.error), bits(other)) == (plain(expected), repr(wrong), bits(one))
 
 
 def rows(count: int) -> list[Reading]:
@@ -87,18 +88,24 @@ def rows(count: int) -> list[Reading]:
 def test_what_comes_before_a_refused_reading_is_observed() -> None:
     stream = Stream(plan(configuration({}, {})))
     wrong = reading({"a": 1.0, "b": [1.0]}, LIMITS, seq=21)
-    answers, error = observe_run(stream, [*rows(20), wrong, *rows(3)], NOW, LIMITS)
-    assert (len(answers), stream.count, type(error).__mro__[1]) == (20, 20, InvalidReading)
+    run = observe_run(stream, [*rows(20), wrong, *rows(3)], NOW, LIMITS)
+    assert (len(run.answers), stream.count, isinstance(run.error, InvalidReading)) == (20, 20, True)
 
 
 def test_a_number_that_was_applied_before_ends_a_run() -> None:
     stream = Stream(plan(configuration({}, {})))
-    _, error = observe_run(stream, [*rows(20), *rows(3)], NOW, LIMITS)
-    assert isinstance(error, StaleSequence)
+    assert isinstance(observe_run(stream, [*rows(20), *rows(3)], NOW, LIMITS).error, StaleSequence)
 
 
 def test_the_last_reading_of_a_run_may_be_sent_again() -> None:
     stream = Stream(plan(configuration({}, {})))
-    answers, _ = observe_run(stream, rows(20), NOW, LIMITS)
-    again, _ = observe_run(stream, rows(20)[-1:], NOW, LIMITS)
-    assert (again[0].replayed, again[0].values) == (True, answers[-1].values)
+    last = observe_run(stream, rows(20), NOW, LIMITS).answers[-1]
+    (again,) = observe_run(stream, rows(20)[-1:], NOW, LIMITS).answers
+    assert (again.replayed, again.values) == (True, last.values)
+
+
+def test_who_listens_hears_of_every_reading_once() -> None:
+    stream = Stream(plan(configuration({}, {})))
+    run = observe_run(stream, [*rows(20), reading({"c": 1.0}, LIMITS)], NOW, LIMITS)
+    sizes = [len(what.values) if isinstance(what, Block) else 1 for what, _ in run.pieces]
+    assert (sum(sizes), max(sizes)) == (21, 19)

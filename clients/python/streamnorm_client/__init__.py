@@ -54,6 +54,7 @@ from streamnorm_client._errors import (
     UnexpectedAnswer,
     UnsupportedMediaType,
 )
+from streamnorm_client._live import AsyncLive, Live
 from streamnorm_client._outbox import Outbox
 
 __version__ = "0.1.0"
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "AsyncClient",
+    "AsyncLive",
     "AsyncStream",
     "Block",
     "BodyTooLarge",
@@ -81,6 +83,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSnapshot",
     "LimitExceeded",
+    "Live",
     "MalformedGzip",
     "MalformedJson",
     "MethodNotAllowed",

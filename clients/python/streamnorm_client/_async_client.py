@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpx
 
 from streamnorm_client import _calls, _http
+from streamnorm_client._live import AsyncLive
 from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Pause, Step, Steps, ask
 from streamnorm_client._sending import sender
 from streamnorm_client._steps import StreamSteps
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -99,12 +100,12 @@ class AsyncClient:
         """Close the connections."""
         await self.close()
 
-    async def _run(self, steps: Steps[T]) -> T:
+    async def _run(self, steps: Steps[T], take: Callable[[Step], Awaitable[Outcome]] | None = None) -> T:
         """Carry out a procedure."""
         try:
             step = next(steps)
             while True:
-                step = steps.send(await self._take(step))
+                step = steps.send(await (take or self._take)(step))
         except StopIteration as end:
             return cast("T", end.value)
 
@@ -144,6 +145,10 @@ class AsyncStream:
     ) -> Normalized:
         """Like `Stream.observe`."""
         return await self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
+
+    def live(self) -> AsyncLive:
+        """Like `Stream.live`."""
+        return AsyncLive(self)
 
     async def put(self, values: Any, *, timestamp: Any = None) -> None:
         """Like `Stream.put`; SQLite takes some ten microseconds, which is no reason to go to another thread."""
@@ -209,9 +214,9 @@ class AsyncStream:
     async def _run(self, steps: Steps[T]) -> T:
         return await self._client._run(steps)  # noqa: SLF001
 
-    async def _in_turn(self, steps: Steps[T]) -> T:
+    async def _in_turn(self, steps: Steps[T], take: Callable[[Step], Awaitable[Outcome]] | None = None) -> T:
         """Carry out a procedure that changes the numbering."""
         if self._turn is None:
             self._turn = asyncio.Lock()
         async with self._turn:
-            return await self._run(steps)
+            return await self._client._run(steps, take)  # noqa: SLF001

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamnorm_client import _calls
+from streamnorm_client._arrays import ArrayBlock, array_call, packed
 from streamnorm_client._errors import StreamnormError, StreamNotFound
 from streamnorm_client._numbering import AnswerT, Numbering, Sending, send_as, send_next
 from streamnorm_client._retry import Steps, ask, deliver
@@ -57,12 +58,13 @@ class StreamSteps:
         progress: Callable[[int, int], object] | None,
     ) -> Steps[Block]:
         """Send rows in blocks, one after the other, and put their answers together."""
-        table = table_of(rows, features)
+        prepared = packed(rows, features) if timestamps is None else None
+        table = prepared or table_of(rows, features)
         if not table.length:
             raise ValueError("there are no rows to send")
         answers: list[Block] = []
         done = 0
-        for block in cut(table, timestamps):
+        for block in cut(table, timestamps) if isinstance(table, Table) else table.blocks():
             first = None if seq is None else seq + done
             try:
                 answers.append((yield from self._send_block(block, first, numbered=numbered and learn, learn=learn)))
@@ -72,16 +74,19 @@ class StreamSteps:
             done += len(block.rows)
             if progress is not None:
                 progress(done, table.length)
-        return joined(table, answers)
+        return joined(answers, table.joined([answer.values for answer in answers]))
 
-    def _send_block(self, block: _calls.EncodedBlock, seq: int | None, *, numbered: bool, learn: bool) -> Steps[Block]:
+    def _send_block(
+        self, block: _calls.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool
+    ) -> Steps[Block]:
+        def call(*, learn: bool, first_seq: int | None = None) -> Call[Block]:
+            if isinstance(block, ArrayBlock):
+                return array_call(self.stream, block, learn=learn, first_seq=first_seq)
+            return _calls.block_call(self.stream, block, learn=learn, first_seq=first_seq)
+
         if not numbered:
-            return (yield from ask(_calls.block_call(self.stream, block, learn=learn), self.retries))
-        sending = Sending(
-            len(block.rows),
-            lambda first: _calls.block_call(self.stream, block, learn=True, first_seq=first),
-            lambda: _calls.block_call(self.stream, block, learn=False),
-        )
+            return (yield from ask(call(learn=learn), self.retries))
+        sending = Sending(len(block.rows), lambda first: call(learn=True, first_seq=first), lambda: call(learn=False))
         return (yield from self._send(sending, seq))
 
     def put(self, values: Any, timestamp: Any) -> None:
@@ -118,11 +123,11 @@ class StreamSteps:
             delivery.answer()
 
 
-def joined(table: Table, answers: Sequence[Block]) -> Block:
+def joined(answers: Sequence[Block], values: Any) -> Block:
     """Make one answer of the blocks': the last one's state, everybody's rows."""
     return replace(
         answers[-1],
-        values=table.rebuild([row for answer in answers for row in answer.values]),
+        values=values,
         gap=sum(answer.gap for answer in answers),
         replayed=any(answer.replayed for answer in answers),
         recomputed=any(answer.recomputed for answer in answers),

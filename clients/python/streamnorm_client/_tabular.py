@@ -29,6 +29,10 @@ class Table:
     block: Callable[[int, int], list[list[Any]]]
     rebuild: Callable[[list[list[Any]]], Any]
 
+    def joined(self, values: Sequence[list[list[Any]]]) -> Any:
+        """Put the blocks' values together."""
+        return self.rebuild([row for block in values for row in block])
+
 
 def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
     """Understand rows.

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from streamnorm.api import answers, arrays, bodies, senml, tensor
 from streamnorm.api.access import check_streams
 from streamnorm.api.context import Caller, Context, Ctx, StreamId
-from streamnorm.api.lines import LineAnswers, Lines
+from streamnorm.api.lines import LineAnswers
 from streamnorm.api.openapi import described
 from streamnorm.api.readings import PROBLEMS, Learn
 from streamnorm.api.schemas import (
@@ -22,6 +22,7 @@ from streamnorm.api.schemas import (
     ReadingsBody,
     StreamReadingBody,
 )
+from streamnorm.api.talk import Talk
 from streamnorm.api.texts import Parser
 from streamnorm.engine.block import Block
 from streamnorm.engine.limits import LARGEST_SEQ
@@ -124,8 +125,8 @@ def _streamed(ctx: Context, request: Request, parse: Parser, *, learn: bool = Tr
     bodies.media_type(request, bodies.NDJSON)
     bodies.accepted(request, bodies.NDJSON, bodies.NDJSON)
     limit = ctx.max_reading_bytes
-    lines = Lines(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)
-    return LineAnswers(lines, bodies.unpacked(request), limit)
+    talk = Talk(ctx.service, parse, limit, ctx.metrics.refused, learn=learn, numbered=True)
+    return LineAnswers(talk, bodies.unpacked(request), limit)
 
 
 async def _lines(ctx: Context, request: Request, parse: Parser, *, learn: bool = True) -> Response:

@@ -78,6 +78,11 @@ class Exchange:
         self.late = False
         self.status = 0
 
+    @property
+    def directly(self) -> tuple[Receive, Send]:
+        """The server's own ends, for a connection that lives on: nothing more of it is counted or added."""
+        return self._receive, self._send
+
     async def receive(self) -> Message:
         """Receive from the server."""
         if self.arrived < 0:

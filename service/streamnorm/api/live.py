@@ -2,11 +2,11 @@
 
 Rules:
 
-1. A message is applied before the next one is looked at. Where answers have to wait (for a commit, for a stream that is
-   being worked on), up to `WINDOW` readings are under way, so that one commit keeps many of them.
-2. Answers leave in the order of their messages. A message that is refused is answered by its problem, and the
-   connection stays.
-3. When the service stops, what was applied is answered; then the connection is closed, with the reason.
+1. Messages that came together are worked on together, those that come meanwhile wait: so one commit keeps many of them
+   where every reading is to be kept before it is answered, and a run of readings of one stream costs little more than
+   its arithmetic.
+2. A message that is refused is answered by its problem, and the connection stays.
+3. When the service stops, what was heard is answered; then the connection is closed, with the reason.
 
 These are ASGI applications of their own: a framework's layers cost a message as much as its answer does.
 """
@@ -16,102 +16,81 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from streamnorm.api import answers, bodies, problems
+from streamnorm.api import bodies
 from streamnorm.api.context import STREAM_ID, Context
-from streamnorm.api.problems import Refused
+from streamnorm.api.exchange import Exchange
+from streamnorm.api.talk import Talk
 from streamnorm.api.texts import Parser
-from streamnorm.engine.reading import Reading
-from streamnorm.errors import StreamnormError
 from streamnorm.stores.keys import ANYONE
 
-#: Readings whose answers wait: enough that one commit of ten milliseconds keeps thousands of readings a second.
-WINDOW = 256
+#: Messages that wait: enough that a commit of ten milliseconds keeps a hundred thousand readings a second.
+MOST = 1024
 GOING_AWAY = 1001
 STOPPING = "the service is stopping"
 _STREAM_ID = re.compile(STREAM_ID)
 
 
-class Talk:
-    """One connection."""
+class Line:
+    """One connection: somebody listens, and somebody answers what was heard meanwhile."""
 
-    def __init__(self, context: Context, parse: Parser, send: Send) -> None:
-        self._service = context.service
-        self._longest = context.max_reading_bytes
-        self._refused = context.metrics.refused
-        self._parse = parse
+    def __init__(self, talk: Talk, receive: Receive, send: Send) -> None:
+        self._talk = talk
+        self._receive = receive
         self._send = send
-        self._owed: asyncio.Queue[Awaitable[bytes] | bytes] = asyncio.Queue(WINDOW)
-        self._waiting = 0
+        self._heard: list[str | bytes] = []
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._over = False
 
-    async def listen(self, receive: Receive, draining: asyncio.Event) -> None:
-        """Answer what comes, until either side ends it."""
+    async def hold(self, draining: asyncio.Event) -> None:
+        """Talk until either side ends it."""
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(self._answer_late()), group.create_task(self._part(draining))]
-            while (message := await receive())["type"] != "websocket.disconnect":
-                if not self._over:
-                    text = message.get("text")
-                    await self._hear(message["bytes"] if text is None else text)
+            others = [group.create_task(self._answer()), group.create_task(self._part(draining))]
+            await self._listen()
             for task in others:
                 task.cancel()
 
-    async def _hear(self, text: str | bytes) -> None:
-        said: bytes | asyncio.Task[bytes]
-        try:
-            if len(text) > self._longest:
-                raise bodies.too_large(self._longest, "the message")
-            stream_id, reading = self._parse(text)
-            answer = self._service.observe_at_once(stream_id, reading)
-        except (StreamnormError, Refused) as error:
-            said = self._problem(error)
-        else:
-            if answer is None:
-                said = asyncio.create_task(self._observe(stream_id, reading))
-                await asyncio.sleep(0)  # it is applied now, before the next one is
-            else:
-                said = bodies.dumps(answers.of_reading(stream_id, reading, answer))
-        if isinstance(said, bytes) and not self._waiting:
-            await self._say(said)
-        else:
-            self._waiting += 1
-            await self._owed.put(said)
+    async def _listen(self) -> None:
+        receive = self._receive
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if self._over:
+                continue
+            text = message.get("text")
+            self._heard.append(message["bytes"] if text is None else text)
+            self._some.set()
+            self._quiet.clear()
+            if len(self._heard) >= MOST:
+                self._room.clear()
+                await self._room.wait()
 
-    async def _observe(self, stream_id: str, reading: Reading) -> bytes:
-        try:
-            answer = await self._service.observe(stream_id, reading)
-        except StreamnormError as error:
-            return self._problem(error)
-        return bodies.dumps(answers.of_reading(stream_id, reading, answer))
-
-    def _problem(self, error: StreamnormError | Refused) -> bytes:
-        kind, problem = problems.of(error)
-        self._refused(kind.slug)
-        return bodies.dumps(problem)
-
-    async def _answer_late(self) -> None:
-        """Send the answers that had to wait, in order."""
-        while True:
-            said = await self._owed.get()
-            await self._say(said if isinstance(said, bytes) else await said)
-            self._waiting -= 1
-            self._owed.task_done()
-
-    async def _say(self, said: bytes) -> None:
-        with contextlib.suppress(OSError):  # the other side is gone, as `receive` will tell
-            await self._send({"type": "websocket.send", "text": said.decode()})
+    async def _answer(self) -> None:
+        with contextlib.suppress(OSError):  # the other side is gone, as `receive` tells too
+            while True:
+                await self._some.wait()
+                texts, self._heard = self._heard, []
+                self._room.set()
+                while texts:
+                    said = await self._talk.answer(texts)
+                    texts = texts[said.taken :]
+                    for one in said.answers:
+                        await self._send({"type": "websocket.send", "text": bodies.dumps(one).decode()})
+                if not self._heard:
+                    self._some.clear()
+                    self._quiet.set()
 
     async def _part(self, draining: asyncio.Event) -> None:
-        """Take leave when the service stops."""
+        """Take leave when the service stops, once what was heard is answered."""
         await draining.wait()
         self._over = True
-        await self._owed.join()
+        await self._quiet.wait()
         with contextlib.suppress(OSError):
             await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": STOPPING})
 
@@ -131,8 +110,12 @@ class Live:
             await send({"type": "websocket.close", "code": 1008, "reason": "no stream id"})
             return
         await send({"type": "websocket.accept"})
+        exchange: Exchange | None = scope.get("exchange")
+        if exchange is not None:
+            receive, send = exchange.directly
         parse = Parser(context.service.limits, stream_id, scope.get("caller", ANYONE))
-        await Talk(context, parse, send).listen(receive, context.draining)
+        talk = Talk(context.service, parse, context.max_reading_bytes, context.metrics.refused)
+        await Line(talk, receive, send).hold(context.draining)
 
 
 def install(app: FastAPI) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +10,12 @@ import numpy as np
 from streamnorm.engine.finish import finish_block
 from streamnorm.engine.layout import COUNT, GAP, HEAD, LAST_SEQ, UPDATED, layout
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.reading import Answer, Array, Reading, check_seq, check_time
-from streamnorm.engine.run import observe_run
+from streamnorm.engine.reading import Array, check_seq, check_time
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from array import array
 
     from streamnorm.kernels import Kernel
 
@@ -38,6 +36,11 @@ class Block:
     #: where the answer's values are to be written, if not to an array of their own
     out: Array | None = None
 
+    @property
+    def last_seq(self) -> int:
+        """The last row's number, where rows are numbered."""
+        return (self.first_seq or 0) + len(self.values) - 1
+
 
 @dataclass(slots=True)
 class BlockAnswer:
@@ -50,6 +53,18 @@ class BlockAnswer:
     replayed: bool = False
 
 
+@dataclass(slots=True)
+class Work:
+    """A block that was checked and has its place in the stream, ready for the arithmetic."""
+
+    values: Array
+    times: Array
+    starts: list[int]
+    ends: list[int]
+    before: array[float]
+    gap: int
+
+
 def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
     """Normalize a block of readings and learn from it; the same bits as one reading after the other.
 
@@ -59,39 +74,54 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
         LimitExceeded: too many rows, or features.
 
     """
-    rows = len(block.values)
-    times = _check(draft.plan.kernel, block, now, limits)
+    if is_retry(draft, block):
+        then = rewound(draft, block.first_seq or 0, block.last_seq, len(block.values))
+        return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
+    work, plan = begin(draft, block, now, limits), draft.plan
+    out = block.out if work.values is block.values else None
+    ys = plan.kernel.observe_block(work.values, work.times, plan.rule, plan.p, draft.state, work.starts, work.ends, out)
+    return end(draft, block, work, ys, now)
+
+
+def is_retry(stream: Stream, block: Block) -> bool:
+    """Tell whether a block's numbers begin before those that are still to come."""
+    if block.first_seq is None:
+        return False
+    check_seq(block.first_seq, "/first_seq")
+    return block.first_seq <= stream.state[LAST_SEQ]
+
+
+def begin(draft: Stream, block: Block, now: float, limits: Limits) -> Work:
+    """Check a block, and make room for its features."""
+    kernel = draft.plan.kernel
+    times = _check(kernel, block, now, limits)
     gap = 0
-    last_seq: int | None = None
     if block.first_seq is not None:
-        last_seq = block.first_seq + rows - 1
-        check_seq(block.first_seq, "/first_seq")
-        if block.first_seq <= draft.state[LAST_SEQ]:
-            then = rewound(draft, block.first_seq, last_seq, rows)
-            return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
-        check_seq(last_seq, "/first_seq")
+        check_seq(block.last_seq, "/first_seq")
         gap = _gap(draft, block.first_seq)
     before = draft.state[:]
     columns = len(block.names)
     draft.fit(block.names, [()] * columns, [False] * columns, limits)
     where = draft.layout
     starts = [where.starts[where.index[name]] for name in block.names]
-    plan = draft.plan
-    ends = [start + plan.stride for start in starts]
-    values = block.values.astype(np.float64, copy=False) if plan.finishes else block.values
-    out = block.out if values is block.values else None
-    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, draft.state, starts, ends, out)
-    draft.state[COUNT] += rows
+    ends = [start + draft.plan.stride for start in starts]
+    values = kernel.as_type(block.values, np.float64) if draft.plan.finishes else block.values
+    return Work(values, times, starts, ends, before, gap)
+
+
+def end(draft: Stream, block: Block, work: Work, ys: Array, now: float) -> BlockAnswer:
+    """Count what was observed, and make the answer of its raw z-scores."""
+    draft.state[COUNT] += len(block.values)
     draft.touch(now)
     draft.answered = draft.before = None
-    if last_seq is not None:
-        draft.state[LAST_SEQ] = last_seq
-        draft.state[GAP] = gap
-        draft.before = before
-    done = finish_block(plan, block.names, ys, block.values.dtype)
+    if block.first_seq is not None:
+        draft.state[LAST_SEQ] = block.last_seq
+        draft.state[GAP] = work.gap
+        draft.before = work.before
+    done = finish_block(draft.plan, block.names, ys, block.values.dtype)
     if block.out is not None and done is not block.out:
         block.out[...] = done
-    return BlockAnswer(done, draft.count, draft.ready(starts), gap)
+    return BlockAnswer(done, draft.count, draft.ready(work.starts), work.gap)
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
@@ -102,35 +132,6 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
     known = [where.starts[where.index[name]] for name in block.names if name in where.index]
     ready = len(known) == len(block.names) and stream.ready(known)
     return BlockAnswer(finish_block(stream.plan, block.names, ys, block.values.dtype), stream.count, ready)
-
-
-def observe_readings(
-    draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
-) -> list[Answer]:
-    """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
-
-    Raises:
-        StaleSequence: a number was applied before, and the readings are not the last ones again.
-        InvalidReading: naming the row.
-
-    """
-    numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
-    if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
-        then = rewound(draft, numbered[0][1], numbered[-1][1], len(readings))
-        answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
-        return [replace(answer, replayed=True) for answer in answers]
-    for (_, earlier), (row, later) in pairwise(numbered):
-        if later <= earlier:
-            raise InvalidReading.at(f"{pointers[row]}/seq", f"{later} is not after {earlier}, the one before it")
-    before = draft.state[:]
-    answers, error = observe_run(draft, readings, now, limits)
-    if isinstance(error, InvalidReading):
-        raise error.within(pointers[len(answers)])
-    if error is not None:
-        raise error
-    if numbered and len(readings) > 1:
-        draft.before = before
-    return answers
 
 
 def rewound(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:

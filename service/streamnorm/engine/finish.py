@@ -45,4 +45,4 @@ def finish_block(plan: Plan, names: tuple[str, ...], ys: Array, kind: npt.DTypeL
     if plan.finishes:
         gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
         ys = plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)
-    return ys.astype(kind, copy=False)
+    return plan.kernel.as_type(ys, kind)

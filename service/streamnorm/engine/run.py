@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from streamnorm.engine.block import Block, BlockAnswer, rewound
 from streamnorm.engine.finish import finish_block
 from streamnorm.engine.layout import COUNT, GAP, LAST_SEQ, UPDATED
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import EARLIEST, LATEST, Answer, Array, Reading
 from streamnorm.engine.stream import NO_SEQ, Stream
-from streamnorm.errors import StreamnormError
+from streamnorm.errors import InvalidReading, StreamnormError
 from streamnorm.kernels import profile
 
 if TYPE_CHECKING:
@@ -22,25 +25,65 @@ if TYPE_CHECKING:
 SHORTEST_TABLE = 4
 
 
-def observe_run(
-    stream: Stream, readings: Sequence[Reading], now: float, limits: Limits
-) -> tuple[list[Answer], StreamnormError | None]:
-    """Observe readings one after the other, to the same bits as `Stream.observe` does.
+@dataclass(slots=True)
+class Run:
+    """What became of readings that were observed one after the other."""
 
-    Gives the answers, and where a reading was refused its error: it and those behind it are not observed.
-    """
-    answers: list[Answer] = []
+    #: one for each reading up to the first one that was refused
+    answers: list[Answer] = field(default_factory=list)
+    #: why that one was; it and those behind it are not observed
+    error: StreamnormError | None = None
+    #: the same in the pieces that were worked on at once, for who listens
+    pieces: list[tuple[Reading, Answer] | tuple[Block, BlockAnswer]] = field(default_factory=list)
+
+
+def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> Run:
+    """Observe readings one after the other, to the same bits as `Stream.observe` does."""
+    run = Run()
+    answers = run.answers
     try:
         while len(answers) < len(readings):
             start = len(answers)
             end = _alike(stream, readings, start, now + limits.max_ahead)
             if end - start >= SHORTEST_TABLE:
-                answers += _observe_table(stream, readings[start:end], now)
-            else:
-                answers.append(stream.observe(readings[start], now, limits))
+                _observe_table(stream, readings[start:end], now, run)
+                continue
+            for reading in readings[start : max(end, start + 1)]:
+                answer = stream.observe(reading, now, limits)
+                answers.append(answer)
+                run.pieces.append((reading, answer))
     except StreamnormError as error:
-        return answers, error
-    return answers, None
+        run.error = error
+    return run
+
+
+def observe_readings(
+    draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
+) -> list[Answer]:
+    """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
+
+    Raises:
+        StaleSequence: a number was applied before, and the readings are not the last ones again.
+        InvalidReading: naming the row.
+
+    """
+    numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
+    if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
+        then = rewound(draft, numbered[0][1], numbered[-1][1], len(readings))
+        answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
+        return [replace(answer, replayed=True) for answer in answers]
+    for (_, earlier), (row, later) in pairwise(numbered):
+        if later <= earlier:
+            raise InvalidReading.at(f"{pointers[row]}/seq", f"{later} is not after {earlier}, the one before it")
+    before = draft.state[:]
+    run = observe_run(draft, readings, now, limits)
+    if isinstance(run.error, InvalidReading):
+        raise run.error.within(pointers[len(run.answers)])
+    if run.error is not None:
+        raise run.error
+    if numbered and len(readings) > 1:
+        draft.before = before
+    return run.answers
 
 
 def _alike(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:
@@ -63,7 +106,7 @@ def _alike(stream: Stream, readings: Sequence[Reading], start: int, latest: floa
     return len(readings)
 
 
-def _observe_table(stream: Stream, readings: Sequence[Reading], now: float) -> list[Answer]:
+def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run: Run) -> None:
     plan, where, state = stream.plan, stream.layout, stream.state
     values = np.array([reading.values for reading in readings])
     times = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
@@ -75,11 +118,10 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float) -> l
     count = int(state[COUNT])
     state[COUNT] += len(readings)
     state[UPDATED] = now
-    rows = cast("list[list[float | Array]]", finish_block(plan, where.names, ys).tolist())
-    return [
-        Answer(row, count + place, done, gap)
-        for place, (row, done, gap) in enumerate(zip(rows, ready, gaps, strict=True), 1)
-    ]
+    done = finish_block(plan, where.names, ys)
+    rows = cast("list[list[float | Array]]", done.tolist())
+    run.answers += map(Answer, rows, range(count + 1, count + 1 + len(rows)), ready, gaps)
+    run.pieces.append((Block(where.names, values, times), BlockAnswer(done, count + len(rows), ready[-1])))
 
 
 def _number(state: array[float], seq: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import threading
 from array import array
@@ -20,6 +21,7 @@ from streamnorm.kernels.method import Method, Packed
 
 if TYPE_CHECKING:
     from streamnorm.kernels.compiled import Compiled
+    from streamnorm.kernels.cuda import Device
 
 Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
 #: float64; blocks may be float32 too
@@ -72,6 +74,8 @@ class Kernel:
         self._rows = plain(loops.observe_rows, {"observe": self.observe})
         #: the compiled loops; None while there are none, and then everything is interpreted
         self.fast: Compiled | None = None
+        #: the values from which on a block travels to a CUDA device and back
+        self.device_from = math.inf
 
     @property
     def compiled(self) -> bool:
@@ -85,6 +89,25 @@ class Kernel:
         row = array("d", values)
         at, count = row.buffer_info()
         return row, self.fast.row(at, count, t, rule, p, state.buffer_info()[0], first, stride)  # type: ignore[union-attr]
+
+    @functools.cached_property
+    def device(self) -> Device:
+        """The loops on a CUDA device.
+
+        Raises:
+            ImportError: the extra `gpu` is not installed.
+
+        """
+        from streamnorm.kernels.cuda import device  # noqa: PLC0415 - only where there is one
+
+        return device(self.method)
+
+    def as_type(self, values: Array, kind: npt.DTypeLike) -> Array:
+        """Give a block as float64 or float32, wherever it lies."""
+        if is_on_device(values):
+            there: Array = self.device.as_type(values, kind)
+            return there
+        return values.astype(kind, copy=False)
 
     def own_size(self, p: Packed) -> int:
         """Count the floats that a feature needs behind its base block."""
@@ -107,8 +130,11 @@ class Kernel:
     ) -> Array:
         """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type.
 
-        They are written to `out`, C-contiguous, where it is given.
+        They are written to `out`, C-contiguous, where it is given. A block on a CUDA device is answered there.
         """
+        if is_on_device(values) or values.size >= self.device_from:
+            there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends, out)
+            return there
         rows, columns = values.shape
         result = np.empty_like(values, order="C") if out is None else out
         if self.fast is None:
@@ -130,6 +156,9 @@ class Kernel:
         self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
     ) -> Array:
         """Turn a block of raw z-scores (float64) into answers; see `loops.finish_rows`."""
+        if is_on_device(out):
+            done: Array = self.device.finish_block(out, missing, clamp, gamma, beta, last)
+            return done
         rows, columns = out.shape
         if self.fast is not None:
             out = np.ascontiguousarray(out)
@@ -142,7 +171,9 @@ class Kernel:
 
     def first_wild(self, values: Array, limit: float) -> tuple[int, int] | None:
         """Find the row and column of the first value beyond ±limit; infinities are, NaN is not."""
-        if self.fast is None:
+        if is_on_device(values):
+            place = self.device.first_wild(values, limit)
+        elif self.fast is None:
             wild = ~(np.abs(values) <= limit) & ~np.isnan(values)
             place = int(wild.argmax()) if wild.any() else -1
         else:
@@ -150,6 +181,12 @@ class Kernel:
             find = self.fast.wild if values.dtype == np.float64 else self.fast.wild_of_singles
             place = find(values.ctypes.data, values.size, limit)
         return None if place < 0 else divmod(place, values.shape[1])
+
+
+def is_on_device(values: object) -> bool:
+    """Tell whether an array lies on a CUDA device, or on the one that Numba's simulator plays."""
+    simulated = type(values).__module__.startswith("numba.cuda.simulator")
+    return simulated or hasattr(values, "__cuda_array_interface__")
 
 
 def share(items: int, size: int, work: Callable[[int, int], object], *, least: int = WIDE) -> None:

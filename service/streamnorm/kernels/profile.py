@@ -81,6 +81,14 @@ def update(x: float, low: float, high: float, lam: float, omega: float, clip: fl
     state[at + 8] = x
 
 
+def lifted(block: Buffer, at: int, shift: float) -> tuple[float, float]:
+    """Give the third and fourth moments about a point that lies `shift` below the mean."""
+    square = shift * shift
+    variance = block[at + 2]
+    third = block[at + 3] + 3.0 * variance * shift + square * shift
+    return third, block[at + 4] + 4.0 * block[at + 3] * shift + 6.0 * variance * square + square * square
+
+
 def merge(a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     """Merge the profile part of block b into block a (Pébay 2008); runs before `online.merge`, for the same reason.
 
@@ -92,17 +100,14 @@ def merge(a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     share = b[at_b] / (a[at_a] + b[at_b])
     rest = 1.0 - share
     delta = b[at_b + 1] - a[at_a + 1]
-    third = 0.0
-    fourth = 0.0
-    for part, block, at, shift in ((rest, a, at_a, -share * delta), (share, b, at_b, rest * delta)):
-        square = shift * shift
-        third += part * (block[at + 3] + 3.0 * block[at + 2] * shift + square * shift)
-        fourth += part * (block[at + 4] + 4.0 * block[at + 3] * shift + 6.0 * block[at + 2] * square + square * square)
-    a[at_a + 3] = third
-    a[at_a + 4] = fourth
+    third_a, fourth_a = lifted(a, at_a, -share * delta)
+    third_b, fourth_b = lifted(b, at_b, rest * delta)
+    a[at_a + 3] = rest * third_a + share * third_b
+    a[at_a + 4] = rest * fourth_a + share * fourth_b
     a[at_a + 5] = rest * a[at_a + 5] + share * b[at_b + 5]
     if a[at_a + 6] == 0.0:
-        a[at_a + 8], a[at_a + 9], a[at_a + 10], a[at_a + 11] = (b[at_b + i] for i in (8, 9, 10, 11))
+        for place in range(8, 12):
+            a[at_a + place] = b[at_b + place]
     else:
         a[at_a + 9] = min(a[at_a + 9], b[at_b + 9])
         a[at_a + 10] = max(a[at_a + 10], b[at_b + 10])

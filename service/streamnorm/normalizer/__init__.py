@@ -166,7 +166,9 @@ class Normalizer:
         """Observe many readings in order, to the same bits as one by one; as a whole or not at all.
 
         `rows` is a 2-D array, a data frame, a list of lists or of dicts. `features` names the columns, `timestamps`
-        has one a row, `first_seq` numbers the rows.
+        has one a row, `first_seq` numbers the rows. An array on a CUDA device (CuPy's, PyTorch's, Numba's: float64 or
+        float32 in C order) is worked on there, and so is the answer, which speaks the CUDA array interface too; that
+        needs the extra `gpu`, and agrees to 12 digits instead of to the bit.
 
         Raises:
             InvalidReading, StaleSequence: nothing has changed then.

@@ -15,6 +15,7 @@ import numpy as np
 from streamnorm.engine.reading import Array, ordinals
 from streamnorm.engine.table import table
 from streamnorm.errors import InvalidReading
+from streamnorm.kernels.kernel import is_on_device
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,8 @@ def many(rows: Any, features: Sequence[str] | None = None) -> Many:
     """Understand a block: a 2-D array, a data frame, lists, or dicts; `features` names the columns."""
     if _is(rows, "DataFrame"):
         return _of_frame(rows, features)
+    if is_on_device(rows):
+        return _on_device(rows, features)
     if isinstance(rows, np.ndarray):
         if rows.ndim != TABLE or rows.dtype.kind not in "fiub":
             detail = f"an array of shape {rows.shape} and type {rows.dtype} is no block: it takes (readings, features)"
@@ -66,6 +69,20 @@ def many(rows: Any, features: Sequence[str] | None = None) -> Many:
         return _of_dicts(listed, features)
     values = table(listed)
     return Many(_named(features, values.shape[1]), values, lambda ys: [list(map(_plain, row)) for row in ys.tolist()])
+
+
+def _on_device(rows: Any, features: Sequence[str] | None) -> Many:
+    from streamnorm.kernels.cuda import as_device  # noqa: PLC0415 - only where there is a device
+
+    try:
+        found = as_device(rows)
+    except TypeError as error:
+        raise InvalidReading.at("/values", str(error)) from None
+    if len(found.shape) != TABLE:
+        raise InvalidReading.at(
+            "/values", f"an array of shape {found.shape} is no block: it takes (readings, features)"
+        )
+    return Many(_named(features, found.shape[1]), found, lambda ys: ys)
 
 
 def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:

@@ -1,0 +1,132 @@
+"""The arithmetic alone, in process and on one core: `python -m tests.benchmarks.arithmetic`."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from streamnorm.kernels import METHODS, Kernel, kernel, profile
+from tests.benchmarks.report import Row, show
+
+ROWS, COLUMNS = 100_000, 8
+FEW = 2_000
+RULE = (0.999, 0.0, 32.0, 0.0)
+ROUNDS = 5
+
+
+def rate(work: Callable[[], object], values: int) -> float:
+    """Give the values a second of the best of some rounds, in millions."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        work()
+        best = min(best, time.process_time() - began)
+    return values / best / 1e6
+
+
+def ours(method: str, table: Any, *, compiled: bool = True) -> Callable[[], object]:
+    """Run a method's loops over a table."""
+    p = METHODS[method].parameters().pack()
+    with_kernel = kernel(method) if compiled else Kernel(METHODS[method])
+    stride = profile.SIZE + with_kernel.own_size(p)
+    columns = table.shape[1]
+    starts = range(0, stride * columns, stride)
+    ends = range(stride, stride * columns + 1, stride)
+    times = np.zeros(len(table))
+
+    def work() -> object:
+        state = array("d", bytes(8 * stride * columns))
+        return with_kernel.observe_block(table, times, RULE, p, state, starts, ends)
+
+    return work
+
+
+def recurrences(table: Any) -> object:
+    """Do what two linear filters can: the weighted mean, and the weighted mean of the squares."""
+    lfilter = importlib.import_module("scipy.signal").lfilter
+    mean = lfilter([0.001], [1.0, -0.999], table, axis=0)
+    square = lfilter([0.001], [1.0, -0.999], table * table, axis=0)
+    return (table - mean) / np.sqrt(np.maximum(square - mean * mean, 1e-12))
+
+
+def weighted(frame: Any) -> object:
+    """Do it with pandas' exponentially weighted windows."""
+    window = frame.ewm(alpha=0.001)
+    return (frame - window.mean()) / window.std(bias=True)
+
+
+def one_by_one(rows: list[dict[str, float]]) -> object:
+    """Do it with river, a reading after the other."""
+    scaler = importlib.import_module("river.preprocessing").StandardScaler()
+    answers = []
+    for row in rows:
+        scaler.learn_one(row)
+        answers.append(scaler.transform_one(row))
+    return answers
+
+
+def in_blocks(table: Any) -> object:
+    """Do it with scikit-learn, a hundred readings at a time."""
+    scaler = importlib.import_module("sklearn.preprocessing").StandardScaler()
+    return [scaler.partial_fit(part).transform(part) for part in np.array_split(table, len(table) // 100)]
+
+
+def signal_processor(table: Any) -> Callable[[], object]:
+    """Do it with ezmsg-sigproc's adaptive scaler, in blocks of a hundred readings."""
+    axis_array = importlib.import_module("ezmsg.util.messages.axisarray").AxisArray
+    scaler = importlib.import_module("ezmsg.sigproc.scaler")
+
+    def work() -> object:
+        transformer = scaler.AdaptiveStandardScalerTransformer(time_constant=10.0, axis="time")
+        time_axis = axis_array.TimeAxis(fs=100.0)
+        blocks = (
+            axis_array(part, dims=["time", "ch"], axes={"time": time_axis}, key="a")
+            for part in np.array_split(table, len(table) // 100)
+        )
+        return [transformer(block) for block in blocks]
+
+    return work
+
+
+def measure() -> list[Row]:
+    """Compare."""
+    table = np.random.default_rng(0).normal(20.0, 3.0, (ROWS, COLUMNS))
+    few = table[:FEW]
+    frame = importlib.import_module("pandas").DataFrame(table)
+    rows = [{str(column): value for column, value in enumerate(row)} for row in few.tolist()]
+    fast = rate(ours("online", table), table.size)
+    peers: list[tuple[str, Callable[[], object], int]] = [
+        ("pandas, ewm mean and std", lambda: weighted(frame), table.size),
+        ("scipy, a pair of lfilter (raw squares)", lambda: recurrences(table), table.size),
+        ("scikit-learn, StandardScaler by the hundred", lambda: in_blocks(table), table.size),
+        ("river, StandardScaler one by one", lambda: one_by_one(rows), few.size),
+        ("ezmsg-sigproc, adaptive scaler by the hundred", signal_processor(table), table.size),
+    ]
+    note = f"{ROWS} × {COLUMNS} float64; ours keeps the profile (moments, extremes, runs) too"
+    found = [
+        Row("online, compiled", name, rate(work, size), fast, "M values/s", "", note) for name, work, size in peers
+    ]
+    interpreted = rate(ours("online", few, compiled=False), few.size)
+    found.append(
+        Row("online, interpreted", "online, compiled", fast, interpreted, "M values/s", "", f"{FEW} × {COLUMNS}")
+    )
+    found += [
+        Row(f"{name}, compiled", "online, compiled", fast, rate(ours(name, table), table.size), "M values/s", "", "")
+        for name in METHODS
+        if name != "online"
+    ]
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    show(measure())
+
+
+if __name__ == "__main__":
+    main()
