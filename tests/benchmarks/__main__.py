@@ -24,8 +24,8 @@ HEAD = """# Benchmarks
 Written by `make bench`, which makes an environment of its own for the peers. Rates of servers are for a second of the
 server's processor time: on a machine with nothing else to do that is a second, for the server's core is busy all the
 time. Ours and a peer are measured in turns; the ratio is the median of the turns'. How well each method normalizes is
-another question: `python -m tests.benchmarks.quality`. Benchmarks that take longer print tables of their own: `residents`
-(a million streams), `replicas`, `pages`, `soak`.
+another question: `python -m tests.benchmarks.quality`. Benchmarks that take longer print tables of their own:
+`residents` (a million streams), `replicas`, `pages`, `soak`.
 """
 
 

@@ -33,9 +33,7 @@ def start_up(python: str) -> float:
         began = time.perf_counter()
         command = [python, "-m", "streamnorm", "serve", "--port", str(port), "--data-dir", folder]
         environment = os.environ | {"NUMBA_CACHE_DIR": str(ROOT / ".numba_cache")}
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-        )
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         try:
             while not ready(port):
                 if time.perf_counter() - began > PATIENCE:

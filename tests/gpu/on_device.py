@@ -194,7 +194,8 @@ def test_blocks_of_many_streams_go_there_in_one_piece(sent: Kernel, config: dict
         assert (found[name].count, found[name].ready) == (expected[name].count, expected[name].ready)
 
 
-def test_a_retry_is_computed_stream_by_stream(sent: Kernel) -> None:
+@pytest.mark.usefixtures("sent")
+def test_a_retry_is_computed_stream_by_stream() -> None:
     ours = blocks("f8", "f8")
     streams = drafts(ours)
     first = observe_blocks(streams, ours, 0.0, Limits())
