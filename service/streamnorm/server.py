@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from streamnorm.api.sockets import WebSockets
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
 
@@ -62,13 +63,16 @@ class Server(uvicorn.Server):
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, WebSockets) and held_up(connection):
+                connection.transport.abort()  # nobody reads there why it ends
         await super().shutdown(sockets)
 
     def cut_idle(self, now: float) -> None:
         """Cut the connections that have been held up for too long."""
         before, self._waiting = self._waiting, {}
         for connection in self.server_state.connections:
-            if isinstance(connection, HttpToolsProtocol) and held_up(connection):
+            if held_up(connection):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
@@ -88,6 +92,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
         http=protocol(settings.max_head_bytes),
+        ws=WebSockets,
         ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
         ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
         proxy_headers=False,  # read by the application, behind the hot path
@@ -103,8 +108,10 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return config
 
 
-def held_up(connection: HttpToolsProtocol) -> bool:
+def held_up(connection: asyncio.Protocol) -> bool:
     """Tell whether a connection waits for a head, for the rest of a refused body, or for its answer to be read."""
+    if not isinstance(connection, HttpToolsProtocol):
+        return isinstance(connection, WebSockets) and not connection.writable.is_set()
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
         unguarded = "exchange" not in cycle.scope  # it waits for its body in front of the guard

@@ -22,7 +22,7 @@ from streamnorm.api.schemas import (
     ReadingsBody,
     StreamReadingBody,
 )
-from streamnorm.api.talk import Talk
+from streamnorm.api.talk import Lines
 from streamnorm.api.texts import Parser
 from streamnorm.engine.block import Block
 from streamnorm.engine.limits import LARGEST_SEQ
@@ -125,7 +125,7 @@ def _streamed(ctx: Context, request: Request, parse: Parser, *, learn: bool = Tr
     bodies.media_type(request, bodies.NDJSON)
     bodies.accepted(request, bodies.NDJSON, bodies.NDJSON)
     limit = ctx.max_reading_bytes
-    talk = Talk(ctx.service, parse, limit, ctx.metrics.refused, learn=learn, numbered=True)
+    talk = Lines(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)
     return LineAnswers(talk, bodies.unpacked(request), limit)
 
 
@@ -137,10 +137,8 @@ async def _lines(ctx: Context, request: Request, parse: Parser, *, learn: bool =
         given = await ctx.service.observe_readings(readings, [f"/{row}" for row in range(len(readings))])
     else:
         given = [await ctx.service.normalize(stream_id, one) for stream_id, one in readings]
-    pairs = zip(readings, given, strict=True)
-    return await bodies.aside(
-        len(data), lambda: bodies.encoded_lines([answers.of_reading(*pair, answer) for pair, answer in pairs])
-    )
+    said = (answers.of_reading(*pair, answer) for pair, answer in zip(readings, given, strict=True))
+    return await bodies.aside(len(data), lambda: bodies.encoded_lines(said))
 
 
 async def _tensor(ctx: Context, caller: Key, request: Request) -> Response:
