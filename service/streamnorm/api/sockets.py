@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-
 #: Bytes that are not gathered further: about what uvloop buffers before it asks to pause.
 MOST = 64 * 1024
 

@@ -70,7 +70,10 @@ class Messages(Talk):
                 waiting.append(self._observe(stream_id, members, said))
             else:
                 said[place] = answers.of_reading(stream_id, reading, answer)
-        await asyncio.gather(*waiting) if len(waiting) > 1 else [await one for one in waiting]
+        if len(waiting) > 1:
+            await asyncio.gather(*waiting)
+        elif waiting:
+            await waiting[0]  # a task of its own costs as much as a reading
         return said
 
     async def _observe(self, stream_id: str, members: Sequence[tuple[int, Reading]], said: list[Any]) -> None:
