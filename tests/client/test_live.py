@@ -101,6 +101,8 @@ def test_a_service_that_restarts_is_connected_to_again(service: Service, stream:
         live.observe({"a": 1})
         service.restart()
         assert live.observe({"a": 2}).count == 2
+        service.restart()
+        assert live.observe({"a": 3}, numbered=False).count == 3
 
 
 def test_where_nobody_is_the_error_says_so() -> None:

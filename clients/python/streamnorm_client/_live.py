@@ -119,7 +119,8 @@ class Live:
     def _say(self, call: Call[Any]) -> Reply | TransportError | None:
         sent = False
         try:
-            if self._connection is None:
+            if self._connection is None or self._connection.close_code is not None:  # it was lost meanwhile
+                self._part()
                 self._connection = self._open.enter_context(self._sockets.connect(**options(self._http, call)))
             sent = True
             self._connection.send(text_of(call))
@@ -217,7 +218,8 @@ class AsyncLive:
     async def _say(self, call: Call[Any]) -> Reply | TransportError | None:
         sent = False
         try:
-            if self._connection is None:
+            if self._connection is None or self._connection.close_code is not None:
+                await self._part()
                 self._connection = await self._sockets.connect_async(**options(self._http, call))
             sent = True
             await self._connection.send(text_of(call))
