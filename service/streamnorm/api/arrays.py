@@ -13,7 +13,8 @@ import io
 import math
 import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from fastapi import Request, Response
 
 from streamnorm.api import bodies
-from streamnorm.engine.reading import Array
+from streamnorm.engine.reading import Array, escaped
 from streamnorm.errors import InvalidReading
 
 NPY = "application/x-npy"
@@ -31,6 +32,8 @@ NPZ = "application/x-npz"
 #: Headers are a line of a hundred bytes; more is no array of numbers.
 LONGEST_HEADER = 4096
 LARGEST_AXIS = 2**40
+#: The directory of five arrays has a few hundred bytes, and every entry that is listed becomes an object.
+LONGEST_DIRECTORY = 128 * 1024
 _MAGIC = struct.Struct("<6sBB")
 _SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
 _LOCAL_HEADER = struct.Struct("<26xHH")
@@ -132,21 +135,25 @@ def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
     return found
 
 
-def from_npz(data: memoryview) -> dict[str, npt.NDArray[Any]]:
+def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     """Give the arrays in an npz file by their names, without copying them.
 
     Raises:
-        InvalidReading: it is no npz file, or a member is compressed.
+        InvalidReading: it is no npz file, has a member that is not known or is there twice, or one is compressed or
+            damaged.
 
     """
+    found: dict[str, npt.NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(_View(data)) as archive:
-            return {
-                info.filename.removesuffix(".npy"): from_npy(_member(data, info), info.filename)
-                for info in archive.infolist()
-            }
-    except (zipfile.BadZipFile, struct.error, NotImplementedError) as error:
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                if name not in known or name in found:  # before it is looked into: an archive may list much
+                    raise InvalidReading.at(f"/{escaped(name)}", "is there twice" if name in known else "unknown array")
+                found[name] = from_npy(_member(data, info), info.filename)
+    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError) as error:
         raise InvalidReading.at("", f"the body is no npz file: {error}") from None
+    return found
 
 
 def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
@@ -197,7 +204,10 @@ def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:
         raise InvalidReading.at("", detail)
     names, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
     start = info.header_offset + _LOCAL_HEADER.size + names + extra
-    return data[start : start + info.file_size]
+    member = data[start : start + info.file_size]
+    if zlib.crc32(member) != info.CRC:
+        raise InvalidReading.at("", f"{info.filename} is damaged: its checksum is another")
+    return member
 
 
 class _View(io.RawIOBase):
@@ -217,17 +227,18 @@ class _View(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = (0, self._at, len(self._data))[whence] + offset
         if self._at < 0:
-            raise zipfile.BadZipFile("it is cut short")
+            raise OSError("it is cut short")
         return self._at
 
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: Any) -> int:
-        found = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(found)] = found
+    def read(self, size: int = -1) -> bytes:
+        found = self._data[self._at :] if size < 0 else self._data[self._at : self._at + size]
+        if len(found) > LONGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"its directory is longer than {LONGEST_DIRECTORY} bytes")
         self._at += len(found)
-        return len(found)
+        return bytes(found)
 
 
 class _Pieces:
