@@ -8,16 +8,10 @@ once. `_flight` has many of them on their way at once. All of this needs websock
 from __future__ import annotations
 
 import asyncio
-import importlib
-import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar, Union
-from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-
-from streamnorm_client._calls import Call, Reply
-from streamnorm_client._errors import ConnectionFailed, TimedOut, TransportError
+from streamnorm_client import _ws
 from streamnorm_client._flight import WINDOW, Flight, Hear, LiveSteps, Say
 from streamnorm_client._retry import Pause, Step
 
@@ -25,19 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from types import TracebackType
 
+    import httpx
     from typing_extensions import Self
 
     from streamnorm_client._answers import Normalized
     from streamnorm_client._async_client import AsyncStream
+    from streamnorm_client._calls import Call, Reply
     from streamnorm_client._client import Stream
+    from streamnorm_client._errors import TransportError
     from streamnorm_client._retry import Outcome
 
 T = TypeVar("T")
 LiveStep = Union[Step, Say, Hear]
-
-OK = 200
-CLOSE_TIMEOUT = 1.0  # seconds; who is gone is not waited for
-TIMED_OUT = (TimeoutError, asyncio.TimeoutError)  # one and the same from Python 3.11 on
 
 
 class Live:
@@ -48,7 +41,7 @@ class Live:
     """
 
     def __init__(self, stream: Stream) -> None:
-        self._sockets = sockets()
+        self._sockets = _ws.sockets()
         self._stream = stream
         self._steps = stream._steps  # noqa: SLF001 - one thing with its stream
         self._http: httpx.Client = stream._client._http  # noqa: SLF001 - and with its client
@@ -108,7 +101,7 @@ class Live:
                 return self._say(step.call)
             if isinstance(step, Hear):
                 return self._hear(wait=step.wait)
-            if isinstance(step, Pause) or not is_reading(step):
+            if isinstance(step, Pause) or not _ws.is_reading(step):
                 return self._stream._client._take(step)  # noqa: SLF001
             return self._say(step) or self._hear()
         except BaseException:  # an answer that nobody waits for any more must not be taken for the next reading's
@@ -121,26 +114,26 @@ class Live:
         try:
             if self._connection is None or self._connection.close_code is not None:  # it was lost meanwhile
                 self._part()
-                self._connection = self._open.enter_context(self._sockets.connect(**options(self._http, call)))
+                self._connection = self._open.enter_context(self._sockets.connect(**_ws.options(self._http, call)))
             sent = True
-            self._connection.send(text_of(call))
+            self._connection.send(_ws.text_of(call))
         except self._sockets.InvalidStatus as error:
-            return refused(error)
+            return _ws.refused(error)
         except (OSError, self._sockets.WebSocketException) as error:
             return self._lost(error, maybe_applied=sent)
         return None
 
     def _hear(self, *, wait: bool = True) -> Reply | TransportError | None:
         try:
-            return reply(self._connection.recv(self._http.timeout.read if wait else 0))
+            return _ws.reply(self._connection.recv(self._http.timeout.read if wait else 0))
         except (OSError, self._sockets.WebSocketException) as error:
-            if not wait and isinstance(error, TIMED_OUT):
+            if not wait and isinstance(error, _ws.TIMED_OUT):
                 return None
             return self._lost(error, maybe_applied=True)
 
     def _lost(self, error: Exception, *, maybe_applied: bool) -> TransportError:
         self._part()
-        return failure(error, self._http, maybe_applied=maybe_applied)
+        return _ws.failure(error, self._http, maybe_applied=maybe_applied)
 
     def _part(self) -> None:
         self._connection = None
@@ -151,7 +144,7 @@ class AsyncLive:
     """Like `Live`, for asyncio."""
 
     def __init__(self, stream: AsyncStream) -> None:
-        self._sockets = sockets()
+        self._sockets = _ws.sockets()
         self._stream = stream
         self._steps = stream._steps  # noqa: SLF001 - one thing with its stream
         self._http: httpx.AsyncClient = stream._client._http  # noqa: SLF001 - and with its client
@@ -207,7 +200,7 @@ class AsyncLive:
                 return await self._say(step.call)
             if isinstance(step, Hear):
                 return await self._hear(wait=step.wait)
-            if isinstance(step, Pause) or not is_reading(step):
+            if isinstance(step, Pause) or not _ws.is_reading(step):
                 return await self._stream._client._take(step)  # noqa: SLF001
             return await self._say(step) or await self._hear()
         except BaseException:  # as in Live, and where the task is cancelled
@@ -220,11 +213,11 @@ class AsyncLive:
         try:
             if self._connection is None or self._connection.close_code is not None:
                 await self._part()
-                self._connection = await self._sockets.connect_async(**options(self._http, call))
+                self._connection = await self._sockets.connect_async(**_ws.options(self._http, call))
             sent = True
-            await self._connection.send(text_of(call))
+            await self._connection.send(_ws.text_of(call))
         except self._sockets.InvalidStatus as error:
-            return refused(error)
+            return _ws.refused(error)
         except (OSError, asyncio.TimeoutError, self._sockets.WebSocketException) as error:
             return await self._lost(error, maybe_applied=sent)
         return None
@@ -237,13 +230,13 @@ class AsyncLive:
             return await self._lost(asyncio.TimeoutError(), maybe_applied=True) if wait else None
         hearing, self._hearing = self._hearing, None
         try:
-            return reply(hearing.result())
+            return _ws.reply(hearing.result())
         except (OSError, self._sockets.WebSocketException) as error:
             return await self._lost(error, maybe_applied=True)
 
     async def _lost(self, error: Exception, *, maybe_applied: bool) -> TransportError:
         await self._part()
-        return failure(error, self._http, maybe_applied=maybe_applied)
+        return _ws.failure(error, self._http, maybe_applied=maybe_applied)
 
     async def _part(self) -> None:
         hearing, self._hearing = self._hearing, None
@@ -292,68 +285,3 @@ def check_open(*, closed: bool) -> None:
     """Refuse to go on with a connection that its user closed."""
     if closed:
         raise RuntimeError("the live connection is closed; Stream.live makes another one")
-
-
-def is_reading(call: Call[Any]) -> bool:
-    """Tell whether a call can go over the connection: one that observes a reading and asks for nothing else."""
-    return call.method == "POST" and call.path.endswith("/readings") and not call.params
-
-
-def options(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str, Any]:
-    """Make the options of a connection: the address, the key, the certificates and the patience of the client."""
-    address = urlsplit(str(http.base_url))
-    secure = address.scheme == "https"
-    path = address.path.rstrip("/") + call.path[: -len("readings")] + "live"
-    return {
-        "uri": urlunsplit(("wss" if secure else "ws", address.netloc, path, "", "")),
-        "additional_headers": {name: http.headers[name] for name in ("authorization",) if name in http.headers},
-        "open_timeout": http.timeout.connect,
-        "close_timeout": CLOSE_TIMEOUT,
-        "compression": None,  # a reading is shorter than what packing it would save
-        "max_size": None,  # the answer to an image is larger than the image
-        "max_queue": None,  # a window bounds it, and a service that cannot answer would not listen
-        **({"ssl": httpx.create_ssl_context()} if secure else {}),  # those that the client's requests go by
-    }
-
-
-def text_of(call: Call[Any]) -> str:
-    """Give a call's body as the text of a message."""
-    return (call.body or b"").decode()
-
-
-def reply(text: str | bytes) -> Reply:
-    """Take an answer over; a problem says its status itself."""
-    body = text.encode() if isinstance(text, str) else text
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return Reply(OK, {}, body)  # whoever reads it tells that it is no answer
-    problem = isinstance(answer, dict) and "type" in answer and "stream" not in answer
-    return Reply(int(answer["status"]) if problem else OK, {}, body)
-
-
-def refused(error: Any) -> Reply:
-    """Take over the answer to a handshake that was refused: the key is wrong, the service starts."""
-    response = error.response
-    headers = {name.lower(): value for name, value in response.headers.raw_items()}
-    return Reply(response.status_code, headers, response.body or b"")
-
-
-def failure(error: Exception, http: httpx.Client | httpx.AsyncClient, *, maybe_applied: bool) -> TransportError:
-    """Make the error of a reading that no answer came to."""
-    kind = TimedOut if isinstance(error, TIMED_OUT) else ConnectionFailed
-    reason = str(error) or type(error).__name__
-    return kind(f"no answer from {http.base_url}: {reason}", maybe_applied=maybe_applied)
-
-
-def sockets() -> Any:
-    """Give what is needed of websockets.
-
-    Raises:
-        ImportError: saying how to install it.
-
-    """
-    try:
-        return importlib.import_module("streamnorm_client._sockets")
-    except ImportError as error:
-        raise ImportError("a live connection needs websockets: pip install 'streamnorm-client[live]'") from error
