@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 from streamnorm_client import _calls
 from streamnorm_client._answers import Normalized
 from streamnorm_client._calls import Call, Reply, problem_of
-from streamnorm_client._errors import StaleSequence, StreamnormError, TransportError
+from streamnorm_client._errors import StaleSequence, StreamnormError, TransportError, UnexpectedAnswer
 from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ class Flight:
             answer = sent.call.answer(reply)
             if answer.replayed and not again:
                 raise StreamnormError(f"another writer of {sent.call.path} used the number {sent.seq} first")
+            if answer.seq != sent.seq:
+                raise UnexpectedAnswer(f"the reading of number {sent.seq} was answered as number {answer.seq}")
             return answer
         if again and isinstance(error, StaleSequence) and sent.seq <= error.last_seq <= self._last:
             lost = _calls.normalize(self._steps.stream, sent.reading, stats=False)

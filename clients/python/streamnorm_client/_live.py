@@ -112,8 +112,9 @@ class Live:
     def _say(self, call: Call[Any]) -> Reply | TransportError | None:
         sent = False
         try:
-            if self._connection is None or self._connection.close_code is not None:  # it was lost meanwhile
-                self._part()
+            if self._flight.unanswered == 0 and _ws.is_lost(self._connection):
+                self._part()  # while nothing was said
+            if self._connection is None:
                 self._connection = self._open.enter_context(self._sockets.connect(**_ws.options(self._http, call)))
             sent = True
             self._connection.send(_ws.text_of(call))
@@ -211,8 +212,9 @@ class AsyncLive:
     async def _say(self, call: Call[Any]) -> Reply | TransportError | None:
         sent = False
         try:
-            if self._connection is None or self._connection.close_code is not None:
+            if self._flight.unanswered == 0 and _ws.is_lost(self._connection):
                 await self._part()
+            if self._connection is None:
                 self._connection = await self._sockets.connect_async(**_ws.options(self._http, call))
             sent = True
             await self._connection.send(_ws.text_of(call))

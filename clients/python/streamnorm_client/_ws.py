@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +16,10 @@ from streamnorm_client._errors import ConnectionFailed, TimedOut, TransportError
 
 if TYPE_CHECKING:
     from streamnorm_client._calls import Call
+
+# What websockets logs of connections that break is raised, or mended, here; only who asks for it sees it.
+LOG = logging.getLogger(__name__)
+LOG.addHandler(logging.NullHandler())
 
 OK = 200
 CLOSE_TIMEOUT = 1.0  # seconds; who is gone is not waited for
@@ -34,6 +39,7 @@ def options(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str
     return {
         "uri": urlunsplit(("wss" if secure else "ws", address.netloc, path, "", "")),
         "additional_headers": {name: http.headers[name] for name in ("authorization",) if name in http.headers},
+        "logger": LOG,
         "open_timeout": http.timeout.connect,
         "close_timeout": CLOSE_TIMEOUT,
         "compression": None,  # a reading is shorter than what packing it would save
@@ -41,6 +47,11 @@ def options(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str
         "max_queue": None,  # a window bounds it, and a service that cannot answer would not listen
         **({"ssl": httpx.create_ssl_context()} if secure else {}),  # those that the client's requests go by
     }
+
+
+def is_lost(connection: Any) -> bool:
+    """Tell whether a connection has come to its end."""
+    return connection is not None and connection.close_code is not None
 
 
 def text_of(call: Call[Any]) -> str:
