@@ -10,7 +10,7 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ WIDE = 32
 #: Values that are worth a thread: half a millisecond of work, ten times what it costs to hand it over.
 LARGE = 1 << 16
 WORKER = "streamnorm-kernel"
+#: Sizes from which on a block is sent to a device, where there is none.
+NEVER = (math.inf, math.inf)
 
 
 def rebuilt(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
@@ -74,8 +76,10 @@ class Kernel:
         self._rows = plain(loops.observe_rows, {"observe": self.observe})
         #: the compiled loops; None while there are none, and then everything is interpreted
         self.fast: Compiled | None = None
-        #: the values from which on a block travels to a CUDA device and back
-        self.device_from = math.inf
+        #: the values from which on a block travels to a CUDA device and back: if one core here would work on it, if all
+        self.device_from = NEVER
+        #: is told when the device failed to do what is then done here, and why
+        self.device_failed: Callable[[Exception], object] = _unheard
 
     @property
     def compiled(self) -> bool:
@@ -92,15 +96,8 @@ class Kernel:
 
     @functools.cached_property
     def device(self) -> Device:
-        """The loops on a CUDA device.
-
-        Raises:
-            ImportError: the extra `gpu` is not installed.
-
-        """
-        from streamnorm.kernels.cuda import device  # noqa: PLC0415 - only where there is one
-
-        return device(self.method)
+        """The loops on a CUDA device; see `on_device`."""
+        return on_device().device(self.method)
 
     def as_type(self, values: Array, kind: npt.DTypeLike) -> Array:
         """Give a block as float64 or float32, wherever it lies."""
@@ -132,9 +129,13 @@ class Kernel:
 
         They are written to `out`, C-contiguous, where it is given. A block on a CUDA device is answered there.
         """
-        if is_on_device(values) or values.size >= self.device_from:
-            there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends, out)
+        if is_on_device(values):
+            there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends)
             return there
+        if self.sends(values.size, values.shape[1]):
+            done = self._sent("observe_block", values, times, rule, p, state, starts, ends, out)
+            if done is not None:
+                return done
         rows, columns = values.shape
         result = np.empty_like(values, order="C") if out is None else out
         if self.fast is None:
@@ -151,6 +152,24 @@ class Kernel:
         out_at = result.ctypes.data
         share(columns, values.size, lambda first, last: loop(*before, (rows, columns, first, last), out_at))
         return result
+
+    def sends(self, size: int, columns: int) -> bool:
+        """Tell whether a block of `size` values goes to a CUDA device and back."""
+        return size >= self.device_from[columns >= 2 * WIDE]
+
+    def observe_table(
+        self, values: Array, times: Array, rule: Packed, p: Packed, state: Array
+    ) -> tuple[Array, Array] | None:
+        """Take blocks of alike streams in at once; see `Device.observe_table`. None where a device failed."""
+        return self._sent("observe_table", values, times, rule, p, state)
+
+    def _sent(self, work: str, *arguments: Any) -> Any:
+        """Have the device do what can be done here too; None where it failed, and then it changed nothing."""
+        try:
+            return getattr(self.device, work)(*arguments)
+        except Exception as error:  # noqa: BLE001 - drivers and compilers raise what they like
+            self.device_failed(error)
+            return None
 
     def finish_block(
         self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
@@ -184,9 +203,22 @@ class Kernel:
 
 
 def is_on_device(values: object) -> bool:
-    """Tell whether an array lies on a CUDA device, or on the one that Numba's simulator plays."""
-    simulated = type(values).__module__.startswith("numba.cuda.simulator")
-    return simulated or hasattr(values, "__cuda_array_interface__")
+    """Tell whether an array lies on a CUDA device; Numba's have a mark of their own, in its simulator too."""
+    return hasattr(values, "__cuda_array_interface__") or hasattr(values, "__cuda_ndarray__")
+
+
+def on_device() -> ModuleType:
+    """Give what works on a CUDA device.
+
+    Raises:
+        ImportError: the extra `gpu` is not installed.
+
+    """
+    try:
+        from streamnorm.kernels import cuda  # noqa: PLC0415 - only where there is a device
+    except ImportError as error:
+        raise ImportError(f"a CUDA device needs the extra: pip install 'streamnorm[gpu]' ({error})") from error
+    return cuda
 
 
 def share(items: int, size: int, work: Callable[[int, int], object], *, least: int = WIDE) -> None:
@@ -216,6 +248,10 @@ def cores() -> int:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(cores(), thread_name_prefix=WORKER)
+
+
+def _unheard(_error: Exception) -> None:
+    """Stand in for who is told why a device failed."""
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
