@@ -23,6 +23,7 @@ from streamnorm.kernels.kernel import NEVER, WIDE, cores
 log = logging.getLogger(__name__)
 
 DRIVER = "libcuda.so.1"
+NONE = "there is no CUDA device: blocks are worked on by the processor"
 FAILED = "the CUDA device failed, blocks are worked on by the processor from now on: %r"
 #: blocks that the processor and the device are compared by: values, rule, how often
 SIZES = (1 << 16, 1 << 18, 1 << 20, 1 << 22)
@@ -43,7 +44,7 @@ def exists() -> bool:
 
         if cuda.available():
             return True
-    log.warning("there is no CUDA device: blocks are worked on by the processor")
+    log.warning(NONE)
     return False
 
 
@@ -114,4 +115,3 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
-

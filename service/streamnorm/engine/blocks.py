@@ -71,7 +71,11 @@ def all_on_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block])
     rows, columns = next(iter(sizes))
     if not next(iter(plans)).kernel.sends(len(blocks) * rows * columns, len(blocks) * columns):
         return False
-    return not any(is_retry(drafts[stream_id], block) for stream_id, block in blocks.items())
+    for stream_id, block in blocks.items():
+        with told(stream_id):
+            if is_retry(drafts[stream_id], block):
+                return False
+    return True
 
 
 def observe_on_device(

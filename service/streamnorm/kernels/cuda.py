@@ -2,8 +2,8 @@
 
 `Device` does what `Kernel` does with blocks: with those of this process, which travel there and back piece by piece,
 and with arrays on the device by any library that speaks the CUDA array interface (CuPy, PyTorch, Numba), which stay
-where they are, as does the answer. What happens there is in `streamnorm.kernels.threads`. Where columns are few and rows
-many, stretches of a column are worked on at once (`streamnorm.kernels.scan`).
+where they are, as does the answer. What happens there is in `streamnorm.kernels.threads`. Where columns are few and
+rows many, stretches of a column are worked on at once (`streamnorm.kernels.scan`).
 
 Rules:
 
@@ -35,7 +35,8 @@ from streamnorm.kernels import loops, scan, threads
 from streamnorm.kernels.kernel import bound_observe, is_on_device, rebuilt
 from streamnorm.kernels.method import Method, Packed
 
-cuda, types = threads.cuda, numba_types
+cuda: Any = threads.cuda
+types: Any = numba_types  # their functions have no annotations
 cuda_config: Any = config
 rsqrt: Any = libdevice.rsqrt
 

@@ -97,7 +97,8 @@ class Kernel:
     @functools.cached_property
     def device(self) -> Device:
         """The loops on a CUDA device; see `on_device`."""
-        return on_device().device(self.method)
+        found: Device = on_device().device(self.method)
+        return found
 
     def as_type(self, values: Array, kind: npt.DTypeLike) -> Array:
         """Give a block as float64 or float32, wherever it lies."""
@@ -133,7 +134,7 @@ class Kernel:
             there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends)
             return there
         if self.sends(values.size, values.shape[1]):
-            done = self._sent("observe_block", values, times, rule, p, state, starts, ends, out)
+            done: Array | None = self._sent("observe_block", values, times, rule, p, state, starts, ends, out)
             if done is not None:
                 return done
         rows, columns = values.shape
@@ -161,7 +162,8 @@ class Kernel:
         self, values: Array, times: Array, rule: Packed, p: Packed, state: Array
     ) -> tuple[Array, Array] | None:
         """Take blocks of alike streams in at once; see `Device.observe_table`. None where a device failed."""
-        return self._sent("observe_table", values, times, rule, p, state)
+        done: tuple[Array, Array] | None = self._sent("observe_table", values, times, rule, p, state)
+        return done
 
     def _sent(self, work: str, *arguments: Any) -> Any:
         """Have the device do what can be done here too; None where it failed, and then it changed nothing."""

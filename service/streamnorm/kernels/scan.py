@@ -11,9 +11,9 @@ less than
     1e-12 · max(1, |y|) · max(1, √(W/1000) · |μ|/100σ)
 
 with W the weight, at most the horizon. The way by stretches rounds less often, and is as near to the exact result.
-Two things are exact: constants stay 0, counts and extremes are the same. And one is a matter of luck: y is 0 where the
-mean or the spread can no longer resolve a deviation, and at this edge, where |y| is about 1e-8 or W·|μ|/σ·2⁻⁵³, one way may
-still see what the other does not.
+Constants stay exactly 0, counts and extremes are the same. One thing is a matter of luck: y is 0 where the mean or the
+spread can no longer resolve a deviation, and at this edge, where |y| is about 1e-8 or W·|μ|/σ·2⁻⁵³, one way may still
+see what the other does not.
 """
 
 from __future__ import annotations

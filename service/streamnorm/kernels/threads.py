@@ -166,7 +166,7 @@ def wild(values: Buffer, limit: float, found: Buffer) -> None:
     """Find the first value beyond ±limit: `found` becomes the least of itself and its place."""
     place = cuda.grid(1)
     if place < values.size:
-        x = values[place]
+        x = float64(values[place])
         if x > limit or x < -limit:
             cuda.atomic.min(found, 0, place)
 
