@@ -144,7 +144,7 @@ def crossover() -> list[Row]:
     """Tell from which size on a service sends blocks of float64 there."""
     sizes = devices.measured("online")
     return [
-        Row(f"the device wins against {whom} from", "", None, size if size < math.inf else None, "values", "", LOOKED_AT)
+        Row(f"it wins against {whom} from", "", None, size if size < math.inf else None, "values", "", LOOKED_AT)
         for whom, size in zip(("one core", "all cores"), sizes, strict=True)
     ]
 
