@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -75,8 +75,17 @@ async def save(residents: Residents | Replicated) -> None:
     log.info("state saved")
 
 
-def application(settings: Settings) -> tuple[ASGIApp, Context]:
-    """Build what the server runs: the application behind the guard.
+class Front(NamedTuple):
+    """What the server runs."""
+
+    #: the application behind the guard
+    app: ASGIApp
+    #: what answers in front of both
+    at_once: AtOnce
+
+
+def application(settings: Settings) -> tuple[Front, Context]:
+    """Build what the server runs.
 
     Raises:
         StoreError: the store, or the keys, cannot be opened.
@@ -88,7 +97,7 @@ def application(settings: Settings) -> tuple[ASGIApp, Context]:
     return behind_guard(app, settings, keys_of(settings, context.service.streams)), context
 
 
-def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> ASGIApp:
+def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> Front:
     """Put an application behind the guard, and what is fast in front of each."""
     context: Context = app.state.context
     access = Access(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
@@ -101,9 +110,9 @@ def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> ASGIApp:
         settings.body_rate,
     )
     names = Names()
+    at_once = AtOnce(access, names, context.service, context.metrics, context.max_reading_bytes)
     inner: Any = Guard(in_front(app), access, names, capacity, context.metrics)
-    proxied: Any = ProxyHeadersMiddleware(inner, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
-    guard: ASGIApp = AtOnce(proxied, access, names, context.service, context.metrics, context.max_reading_bytes)
+    guard: Any = ProxyHeadersMiddleware(inner, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
         methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
@@ -114,7 +123,7 @@ def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> ASGIApp:
             allow_headers=headers,
             expose_headers=exposed,
         )
-    return guard
+    return Front(guard, at_once)
 
 
 def keys_of(settings: Settings, streams: Streams) -> Keys:

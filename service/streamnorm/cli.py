@@ -76,8 +76,8 @@ def serve(**options: Any) -> None:
     logs.configure(settings.log_level, settings.log_format)
     try:
         warmup = Warmup(settings.data_dir, settings.method, settings.device)
-        app, context = application(settings)
-        config = server.configuration(app, settings)
+        front, context = application(settings)
+        config = server.configuration(front.app, front.at_once, settings)
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None

@@ -16,6 +16,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from streamnorm.api.at_once import AtOnce
+from streamnorm.api.protocol import protocol
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
 
@@ -74,7 +76,7 @@ class Server(uvicorn.Server):
                     connection.transport.abort()
 
 
-def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.Config:
     """Give uvicorn's configuration, loaded.
 
     Raises:
@@ -87,7 +89,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
-        http=protocol(settings.max_head_bytes),
+        http=protocol(at_once, settings.max_head_bytes),
         ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
         ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
         proxy_headers=False,  # read by the application, behind the hot path
@@ -107,28 +109,5 @@ def held_up(connection: HttpToolsProtocol) -> bool:
     """Tell whether a connection waits for a head, for the rest of a refused body, or for its answer to be read."""
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
-        unguarded = "exchange" not in cycle.scope  # it waits for its body in front of the guard
-        return connection.flow.write_paused or (unguarded and cycle.more_body)
+        return connection.flow.write_paused
     return connection.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the size of a head."""
-
-    max_head_bytes: int
-    _head = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Take data in."""
-        super().data_received(data)
-        if self.scope is None or (self.cycle is not None and self.cycle.scope is self.scope):
-            self._head = 0
-            return
-        self._head += len(data)
-        if self._head > self.max_head_bytes and not self.transport.is_closing():
-            self.send_400_response(f"The head is larger than {self.max_head_bytes} bytes (max_head_bytes).")
-
-
-def protocol(max_head_bytes: int) -> type[Protocol]:
-    """Give the protocol with its bound."""
-    return type("Protocol", (Protocol,), {"max_head_bytes": max_head_bytes})

@@ -35,11 +35,11 @@ class Guarded:
 @asynccontextmanager
 async def guarded(folder: Path, **settings: Any) -> AsyncIterator[Guarded]:
     """Start the application, as the server does, and stop it afterwards."""
-    app, context = application(Settings(data_dir=folder, store="memory", **settings))
-    async with lifespan(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    front, context = application(Settings(data_dir=folder, store="memory", **settings))
+    async with lifespan(front.app):
+        transport = httpx.ASGITransport(front.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            yield Guarded(app, context, Keys(folder), client)
+            yield Guarded(front.app, context, Keys(folder), client)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The hot path answers exactly as the route behind it, errors included."""
+"""All ways that a reading may take are answered exactly alike, errors included."""
 
 from __future__ import annotations
 
@@ -14,74 +14,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.api.access import Access, Headers
-from streamnorm.api.at_once import AtOnce
-from streamnorm.app import behind_guard, in_front
+from streamnorm.app import Front, behind_guard, in_front
+from streamnorm.engine.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
 from tests.api.calls import JSON, NOW, Api, running
+from tests.api.wire import Cut, Wire, apart, in_pieces, whole
 
 PATH = "/v1/streams/boiler-7/readings"
 PLAIN = {"content-type": JSON}
 USUAL = b'{"values":{"temp":21.5,"door":0}}'
 
 
-class Pair:
-    """The same service twice: one gets its requests whole, the other in pieces, which only the route takes."""
+#: cut otherwise, a request is answered elsewhere: before it is one, in front of the route, by the route
+CUTS = (whole, apart, in_pieces)
 
-    def __init__(self, hot: httpx.AsyncClient, route: httpx.AsyncClient, apis: tuple[Api, Api]) -> None:
-        self.clients, self.apis = (hot, route), apis
+
+class House:
+    """The same service as often as there are ways to cut a request."""
+
+    def __init__(self, clients: list[httpx.AsyncClient], apis: list[Api]) -> None:
+        self.clients, self.apis = clients, apis
 
     async def same(
         self, body: bytes, headers: Mapping[str, str] = PLAIN, path: str = PATH, method: str = "POST"
     ) -> None:
-        """Send a request to both, which answer the same, and keep the same."""
+        """Send a request all ways; the answers are the same, and what is kept is too."""
         named = {**headers, "x-request-id": "one"}
-        one, other = [await client.request(method, path, content=body, headers=named) for client in self.clients]
-        assert (one.status_code, one.headers, one.content) == (other.status_code, other.headers, other.content)
-        assert await self.apis[0].state() == await self.apis[1].state()
+        answers = [await client.request(method, path, content=body, headers=named) for client in self.clients]
+        one, *others = [(answer.status_code, answer.headers, answer.content) for answer in answers]
+        assert others == [one] * len(others)
+        state, *states = [await api.state() for api in self.apis]
+        assert states == [state] * len(states)
 
 
-def whole(app: Any) -> Any:
-    """Hand a request on in one message, as uvicorn does and httpx does not; one of two pieces stays in two."""
-
-    async def handed(scope: Any, receive: Any, send: Any) -> None:
-        messages = [await receive()]
-        while messages[-1]["more_body"]:
-            messages.append(await receive())
-        *messages, _ = messages
-        messages[-1]["more_body"] = False
-
-        async def again() -> Any:
-            return messages.pop(0)
-
-        await app(scope, again, send)
-
-    return handed
-
-
-def client_of(app: Any) -> httpx.AsyncClient:
-    """Make a client of an application."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://streamnorm")
+def client_of(front: Front, cut: Cut = whole) -> httpx.AsyncClient:
+    """Make a client of what the server runs."""
+    return httpx.AsyncClient(transport=Wire(front, Settings(), cut), base_url="http://streamnorm")
 
 
 @pytest.fixture(params=["everysec", "always"])
-async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
-    """Start both, with a stream that has a few readings; with `always`, every reading has to wait."""
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    """Start all, with a stream that has a few readings; with `always`, every reading has to wait."""
     async with AsyncExitStack() as stack:
         yield await started(stack, tmp_path, request.param)
 
 
-async def started(stack: AsyncExitStack, folder: Path, durability: str) -> Pair:
+async def started(stack: AsyncExitStack, folder: Path, durability: str) -> House:
     settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
-    apis = [await stack.enter_async_context(running(**settings)) for _ in range(2)]
-    one, other = [behind_guard(api.app, Settings(insecure=True), Keys(folder)) for api in apis]
-    hot, route = [await stack.enter_async_context(client_of(app)) for app in (whole(one), other)]
-    pair = Pair(hot, route, (apis[0], apis[1]))
+    apis = [await stack.enter_async_context(running(**settings)) for _ in CUTS]
+    fronts = [behind_guard(api.app, Settings(insecure=True), Keys(folder)) for api in apis]
+    clients = [client_of(front, cut) for front, cut in zip(fronts, CUTS, strict=True)]
+    house = House([await stack.enter_async_context(client) for client in clients], apis)
     for seq in (1, 2):
-        await pair.same(json.dumps({"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq}).encode())
-    return pair
+        await house.same(json.dumps({"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq}).encode())
+    return house
 
 
 BODIES = {
@@ -147,30 +135,33 @@ REQUESTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-async def test_a_body_is_answered_alike(pair: Pair, body: bytes) -> None:
-    await pair.same(body)
-    await pair.same(USUAL)
+async def test_a_body_is_answered_alike(house: House, body: bytes) -> None:
+    await house.same(body)
+    await house.same(USUAL)
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-async def test_a_request_is_answered_alike(pair: Pair, request_: dict[str, Any]) -> None:
-    await pair.same(USUAL, **request_)
+async def test_a_request_is_answered_alike(house: House, request_: dict[str, Any]) -> None:
+    await house.same(USUAL, **request_)
 
 
 @pytest.mark.parametrize("config", [{"clamp": 1.0, "missing": "mean"}, {"time_constant": 5.0}, {"method": "adaptive"}])
-async def test_a_configured_stream_is_answered_alike(pair: Pair, config: dict[str, Any]) -> None:
-    await pair.same(json.dumps(config).encode(), path="/v1/streams/boiler-7", method="PUT")
+async def test_a_configured_stream_is_answered_alike(house: House, config: dict[str, Any]) -> None:
+    await house.same(json.dumps(config).encode(), path="/v1/streams/boiler-7", method="PUT")
     for body in (USUAL, BODIES["null"], BODIES["a time"], USUAL):
-        await pair.same(body)
+        await house.same(body)
 
 
-async def test_a_body_in_pieces_is_answered_alike(pair: Pair) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield USUAL[:10]
-        yield USUAL[10:]
+async def test_a_defect_is_told_alike_and_logged(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(*_: Any) -> Any:
+        raise ZeroDivisionError
 
-    answers = [await client.post(PATH, content=pieces(), headers=PLAIN) for client in pair.clients]
-    assert answers[0].content == answers[1].content
+    monkeypatch.setattr(Stream, "observe", defect)
+    await house.same(USUAL)
+    failed = f"POST {PATH} failed"
+    assert [record.message for record in caplog.records if record.message == failed] == [failed] * len(CUTS)
 
 
 json_values = st.recursive(
@@ -195,37 +186,34 @@ async def test_whatever_is_sent_is_answered_alike(
     bodies: list[bytes], durability: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     async with AsyncExitStack() as stack:
-        pair = await started(stack, tmp_path_factory.getbasetemp(), durability)
+        house = await started(stack, tmp_path_factory.getbasetemp(), durability)
         for body in bodies:
-            await pair.same(body)
+            await house.same(body)
 
 
 USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number"]
 
 
 @pytest.mark.parametrize("name", USUALLY)
-async def test_what_is_usual_does_not_reach_the_guard(name: str, tmp_path: Path) -> None:
-    async with running() as api, client_of(whole(front(api, tmp_path, insecure=True))) as client:
+async def test_what_is_usual_does_not_become_a_request(name: str, tmp_path: Path) -> None:
+    async with running() as api, client_of(front(api, tmp_path, insecure=True)) as client:
         await api.observe("boiler-7", {"values": {"temp": 20}})
         assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
 
 
 @pytest.mark.parametrize("name", USUALLY)
-async def test_what_is_usual_does_not_reach_the_route(name: str) -> None:
+async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path) -> None:
     async with running(durability="always") as api:
         before = in_front(api.app)
         before.app = None
-        async with client_of(whole(before)) as client:
+        async with client_of(front(api, tmp_path)._replace(app=before)) as client:
             assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
 
 
-def front(api: Api, folder: Path, **settings: Any) -> AtOnce:
-    """Give what is in front of the guard, with nothing behind it."""
-    app = behind_guard(api.app, Settings(**settings), Keys(folder))
-    assert isinstance(app, AtOnce)
-    nothing: Any = None
-    app._app = nothing  # noqa: SLF001 - only so is it seen who answers
-    return app
+def front(api: Api, folder: Path, **settings: Any) -> Front:
+    """Give what answers at once, with nothing behind it."""
+    nothing: Any = None  # only so is it seen who answers
+    return behind_guard(api.app, Settings(**settings), Keys(folder))._replace(app=nothing)
 
 
 class Slow(Access):

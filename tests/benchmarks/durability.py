@@ -13,13 +13,15 @@ from contextlib import closing
 from pathlib import Path
 
 from streamnorm.stores.sqlite import SQLiteStore
-from tests.benchmarks.report import Row, show
+from tests.benchmarks.report import Row, against, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours
 from tests.benchmarks.single import script
 
-SECONDS = 4
+SECONDS = 1
+ROUNDS = 3
 CONNECTIONS = (1, 16, 128)
 BLOB = bytes(400)
+PEER = "SQLite, a synced commit for each, without HTTP"
 #: left out: among so many connections a request overtakes another of the same stream now and then
 NUMBER = ""","seq":' .. n .. '"""
 
@@ -51,15 +53,15 @@ def one_by_one() -> float:
 
 def measure() -> list[Row]:
     """Measure every durability."""
-    alone = one_by_one()
     rows = []
     for durability in ("always", "everysec", "no"):
-        with ours(durability=durability) as address:
-            answered(address, 16)
+        with ours(durability=durability) as us:
+            answered(us, 16)
             for connections in CONNECTIONS:
-                rate = answered(address, connections)
+                alone, mine = in_turns(ROUNDS, one_by_one, lambda a=us, c=connections: answered(a, c))  # type: ignore[misc]
+                theirs, here, ratio = against(alone, mine)
                 note = f"{durability}, {connections} connections, 1024 streams, server and wrk on a core each"
-                rows.append(Row("one reading a POST", "SQLite, a synced commit for each", alone, rate, "/s", "", note))
+                rows.append(Row("one reading a POST", PEER, theirs, here, "/s", "", note, ratio))
     return rows
 
 

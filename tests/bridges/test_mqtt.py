@@ -151,10 +151,11 @@ def test_a_service_killed_at_any_moment_applies_every_numbered_reading_once(tmp_
 def test_the_status_tells_who_is_there(tmp_path: Path, broker: Broker) -> None:
     service = service_of(broker, tmp_path)
     with listening(broker, "streamnorm/status") as status, service:
-        service.stop()
-        service.start()
-        service.kill()
-        assert [payload for _, payload in status.take(4)] == ["online", "offline", "online", "offline"]
+        for end in (service.stop, service.kill):
+            assert status.take(1) == [("streamnorm/status", "online")]
+            end()
+            assert status.take(1) == [("streamnorm/status", "offline")]
+            service.start()
 
 
 def test_readings_that_came_in_over_http_are_published(tmp_path: Path, broker: Broker, heard: Heard) -> None:

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from streamnorm.events import Hub, Row, numbers
+from streamnorm.events import Hub
+from streamnorm.events.rows import Row, numbers
 from tests.api.calls import Api, running
 
 Two = tuple[Api, Api]

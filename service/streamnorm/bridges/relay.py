@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from streamnorm.errors import StoreUnavailable
-from streamnorm.events import Hub, Row, Subscription
+from streamnorm.events import Hub, Subscription
+from streamnorm.events.rows import Row
 from streamnorm.stores.redis.keyspace import partition, tag
 from streamnorm.stores.redis.listener import Listener
 

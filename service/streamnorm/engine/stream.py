@@ -227,7 +227,7 @@ class Stream:
             raise LimitExceeded("max_features", detail)
         if new or had != list(where.shapes):
             self.layout = layout((*where.names, *new), (*had, *new.values()), where.stride)
-            self.state.extend([0.0] * (where.stride * len(new)))
+            self.state.frombytes(bytes(8 * where.stride * len(new)))  # to the byte; `extend` takes some in reserve
 
     def _replay(self, reading: Reading, seq: int) -> Answer:
         last = int(self.state[LAST_SEQ])

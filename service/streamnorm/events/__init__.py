@@ -12,14 +12,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict, deque
-from functools import lru_cache
-from itertools import islice
-from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from streamnorm.engine.reading import Channel
+from streamnorm.events.rows import Names, Row, make_row, numbers, plain, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,47 +29,13 @@ if TYPE_CHECKING:
 MOST_ROWS = 512
 #: Of one stream's past, and of one queue: a row of 64 features is about 1 kB, so only wider streams remember less.
 MOST_BYTES = 1024 * 1024
-#: Of all streams' pasts together: 500 streams of 8 features remember 400 readings each.
+#: Of all streams' pasts together: 500 streams of 8 features remember 200 readings each.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
 #: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
 SECONDS_BETWEEN_SPREADS = 0.25
 READINGS_BETWEEN_SPREADS = 32
-#: What Python needs for a row beside its numbers.
-OVERHEAD = 120
-
-Names = tuple[str, ...]
-
-
-#: makes a Row in half the time that its class takes
-_row = tuple.__new__
-
-
-class Row(NamedTuple):
-    """One reading: (time, count, ready), values, normalized values and maybe means and deviations, packed."""
-
-    stream: str
-    names: Names
-    packed: bytes
-
-    @property
-    def time(self) -> float:
-        """The reading's time, in seconds since 1970."""
-        time: float = numbers(1).unpack_from(self.packed)[0]
-        return time
-
-    def event(self) -> dict[str, Any]:
-        """Give the reading as plain data; a channel is represented by the mean of its elements."""
-        n = len(self.names)
-        time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
-        parts = [dict(zip(self.names, rest[at : at + n], strict=True)) for at in range(0, len(rest), n)]
-        event = {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0}
-        return event | dict(zip(("values", "normalized", "mean", "std"), parts, strict=False))
-
-    def glance(self, most: int) -> dict[str, Any]:
-        """Give the counters, and the values of at most so many features."""
-        time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
-        values = dict(islice(zip(self.names, rest, strict=False), most))
-        return {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0, "values": values}
+#: What Python needs for a row beside its numbers, and for a past that is still empty.
+OVERHEAD, EMPTY = 120, 1200
 
 
 class Ring:
@@ -80,9 +43,12 @@ class Ring:
 
     __slots__ = ("bytes", "dropped", "rows")
 
+    #: what it weighs without rows
+    empty = 0
+
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
-        self.bytes = 0
+        self.bytes = self.empty
         self.dropped = 0
 
     def add(self, row: Row) -> None:
@@ -97,13 +63,15 @@ class Ring:
     def clear(self) -> None:
         """Forget everything."""
         self.rows.clear()
-        self.bytes = self.dropped = 0
+        self.bytes, self.dropped = self.empty, 0
 
 
 class Past(Ring):
     """One stream's recent past, and when its mean and deviation were noted last."""
 
     __slots__ = ("count", "here", "names", "noted", "number", "pack", "unnoted")
+
+    empty = EMPTY
 
     def __init__(self) -> None:
         super().__init__()
@@ -197,7 +165,7 @@ class Hub:
             spreads = self._spreads(past, stream_id, now)
             pack = numbers(3 + 2 * len(values) + len(spreads)).pack
             packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
-        self._add(past, _row(Row, (stream_id, past.names, packed)))
+        self._add(past, make_row(Row, (stream_id, past.names, packed)))
 
     def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Hear of a block; its last rows are kept."""
@@ -264,15 +232,16 @@ class Hub:
         past = self._pasts.get(stream_id)
         if past is None:
             past = self._pasts[stream_id] = Past()
+            self._bytes += past.bytes
         else:
             self._pasts.move_to_end(stream_id)
         if count <= past.count:  # reset, restored or made anew
-            self._bytes -= past.bytes
+            self._bytes += past.empty - past.bytes
             past.clear()
         past.count = count
         past.unnoted += 1
         if names != past.names:
-            past.names = names
+            past.names = shared(names)
             past.pack = numbers(3 + 2 * len(names)).pack
         return past
 
@@ -296,16 +265,3 @@ class Hub:
         past.noted, past.unnoted = now, 0
         means, stds = zip(*map(stream.spread, past.names), strict=True)
         return (*means, *stds)
-
-
-def plain(value: Any) -> float:
-    """Represent a channel by the mean of its elements."""
-    if isinstance(value, float):
-        return value
-    return value.mean if isinstance(value, Channel) else Channel.of(value).mean
-
-
-@lru_cache(maxsize=1024)
-def numbers(count: int) -> Struct:
-    """Give what packs and unpacks so many numbers."""
-    return Struct(f"{count}d")
