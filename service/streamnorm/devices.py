@@ -6,6 +6,7 @@ its driver or of its compiler costs nothing but time: the processor does what it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import logging
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from streamnorm.kernels import METHODS, kernel, profile
-from streamnorm.kernels.kernel import NEVER, WIDE, cores
+from streamnorm.kernels.kernel import NEVER, WIDE, cores, on_device
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,14 @@ PREPARED = (1, 1024)
 
 
 def exists() -> bool:
-    """Tell whether there is a CUDA device that can be used; in one line where there might have been one."""
+    """Tell whether there is a CUDA device that can be used; in one line where there might have been one.
+
+    The driver is looked for first, for asking it takes 40 MB.
+    """
     if importlib.util.find_spec("numba_cuda") is None:
         return False
-    if _has_driver():
-        from streamnorm.kernels import cuda  # noqa: PLC0415 - 40 MB, only where there may be a device
-
-        if cuda.available():
+    with contextlib.suppress(ImportError):  # of a part of the extra, or of the driver
+        if _has_driver() and on_device().available():
             return True
     log.warning(NONE)
     return False

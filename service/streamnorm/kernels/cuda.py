@@ -133,7 +133,7 @@ class Device:
 
     def observe_table(
         self, values: npt.NDArray[Any], times: npt.NDArray[np.float64], rule: Packed, p: Packed, state: Any
-    ) -> Any:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Take blocks of this process (streams × rows × features) in; gives their answers, and their states after it.
 
         `state` is stride × columns, the columns in the order of the streams, and stays as it is.

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streamnorm.kernels.compiled import Compiled
     from streamnorm.kernels.cuda import Device
 
+Done = TypeVar("Done")
 Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
 #: float64; blocks may be float32 too
 Array = npt.NDArray[Any]
@@ -134,9 +135,11 @@ class Kernel:
             there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends)
             return there
         if self.sends(values.size, values.shape[1]):
-            done: Array | None = self._sent("observe_block", values, times, rule, p, state, starts, ends, out)
-            if done is not None:
-                return done
+            sent: Array | None = self._sent(
+                lambda: self.device.observe_block(values, times, rule, p, state, starts, ends, out)
+            )
+            if sent is not None:
+                return sent
         rows, columns = values.shape
         result = np.empty_like(values, order="C") if out is None else out
         if self.fast is None:
@@ -162,13 +165,12 @@ class Kernel:
         self, values: Array, times: Array, rule: Packed, p: Packed, state: Array
     ) -> tuple[Array, Array] | None:
         """Take blocks of alike streams in at once; see `Device.observe_table`. None where a device failed."""
-        done: tuple[Array, Array] | None = self._sent("observe_table", values, times, rule, p, state)
-        return done
+        return self._sent(lambda: self.device.observe_table(values, times, rule, p, state))
 
-    def _sent(self, work: str, *arguments: Any) -> Any:
+    def _sent(self, work: Callable[[], Done]) -> Done | None:
         """Have the device do what can be done here too; None where it failed, and then it changed nothing."""
         try:
-            return getattr(self.device, work)(*arguments)
+            return work()
         except Exception as error:  # noqa: BLE001 - drivers and compilers raise what they like
             self.device_failed(error)
             return None
