@@ -12,6 +12,6 @@ LINT = Path(sys.executable).with_name("lint-imports")
 
 
 def test_every_import_keeps_to_the_contracts() -> None:
-    command = [LINT, "--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    command = [str(LINT), "--config", str(ROOT / "pyproject.toml"), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - a tool of ours
     assert done.returncode == 0, done.stdout
