@@ -230,7 +230,8 @@ def share(items: int, size: int, work: Callable[[int, int], object], *, least: i
 
     Each part has at least `least` of them; `work` is given the first item of a part and its end.
     """
-    parts = min(cores(), items // least, size // LARGE)
+    parts = min(items // least, size // LARGE)
+    parts = min(parts, cores()) if parts > 1 else 1  # asking the system takes longer than a short block
     if parts < 2 or threading.current_thread().name.startswith(WORKER):  # noqa: PLR2004 - nobody to share with
         work(0, items)
         return
