@@ -14,7 +14,8 @@ import pytest
 from streamnorm import devices
 from streamnorm.engine.reading import Array
 from streamnorm.kernels import METHODS, Kernel, kernel
-from streamnorm.kernels.kernel import NEVER, WIDE
+from streamnorm.kernels.cores import WIDE
+from streamnorm.kernels.kernel import NEVER
 from tests.processes import Service
 
 RULE = (0.999, 0.0, 32.0, 0.0)

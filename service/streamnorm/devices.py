@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from streamnorm.kernels import METHODS, kernel, profile
-from streamnorm.kernels.kernel import NEVER, WIDE, cores, on_device
+from streamnorm.kernels.cores import WIDE, cores
+from streamnorm.kernels.kernel import NEVER, on_device
 
 log = logging.getLogger(__name__)
 

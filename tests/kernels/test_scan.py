@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.kernels import METHODS, kernel, profile, scan
-from streamnorm.kernels.kernel import bound_observe
+from streamnorm.kernels.binding import bound_observe
 
 Array = npt.NDArray[np.float64]
 HORIZON = (0.99, 0.0, 32.0, 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamnorm.engine.block import Block, BlockAnswer, begin, end, is_retry, observe_block
 from streamnorm.errors import InvalidInput, StaleSequence
-from streamnorm.kernels.kernel import share
+from streamnorm.kernels.cores import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

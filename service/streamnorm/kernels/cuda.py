@@ -32,7 +32,8 @@ from numba.cuda import libdevice
 from numba.cuda.core import config
 
 from streamnorm.kernels import loops, scan, threads
-from streamnorm.kernels.kernel import bound_observe, is_on_device, rebuilt
+from streamnorm.kernels.arrays import is_on_device
+from streamnorm.kernels.binding import bound_observe, rebuilt
 from streamnorm.kernels.method import Method, Packed
 
 cuda: Any = threads.cuda

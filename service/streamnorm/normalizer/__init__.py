@@ -24,7 +24,7 @@ from streamnorm.engine.reading import Array, Reading, reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
-from streamnorm.kernels.kernel import is_on_device
+from streamnorm.kernels.arrays import is_on_device
 from streamnorm.normalizer import forms
 
 __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]

@@ -15,7 +15,8 @@ import numpy as np
 from streamnorm.engine.reading import Array, ordinals
 from streamnorm.engine.table import table
 from streamnorm.errors import InvalidReading
-from streamnorm.kernels.kernel import is_on_device, on_device
+from streamnorm.kernels.arrays import is_on_device
+from streamnorm.kernels.kernel import on_device
 
 if TYPE_CHECKING:
     import pandas as pd
