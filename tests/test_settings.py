@@ -56,6 +56,7 @@ OTHERS: dict[str, Any] = {
     "forward": "http://influxdb:8086/api/v2/write",
     "forward_token": "secret",
     "line_stream": "{measurement}",
+    "device": "cpu",
     "log_level": "debug",
 }
 
