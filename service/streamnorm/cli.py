@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,8 @@ from streamnorm import logs, server
 from streamnorm.app import application
 from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
-from streamnorm.errors import StreamnormError
+from streamnorm.engine.faults import faults
+from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
 from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
 from streamnorm.migrate_command import migrate
@@ -32,9 +34,22 @@ cli = typer.Typer(
 )
 
 
+def told_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    """Print the version, where that is all that was asked for."""
+    if asked:
+        typer.echo(f"streamnorm {streamnorm.__version__}")
+        raise typer.Exit
+
+
 @cli.callback()
-def streamnorm_command() -> None:
+def streamnorm_command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=told_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
     """Normalize sensor readings as they arrive, one at a time."""
+    del version
 
 
 def main() -> None:
@@ -69,15 +84,14 @@ def serve(**options: Any) -> None:
     """Start the service. Every option is also an environment variable."""
     try:
         settings = Settings(**options)
-    except ValidationError as error:
-        for item in error.errors():
-            print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from None
-    logs.configure(settings.log_level, settings.log_format)
-    try:
+        logs.configure(settings.log_level, settings.log_format)
         warmup = Warmup(settings.data_dir, settings.method, settings.device)
         front, context = application(settings)
         config = server.configuration(front.app, front.at_once, settings)
+    except ValidationError as error:
+        raise refused(faults(error.errors())) from None
+    except InvalidConfiguration as error:
+        raise refused(error.faults) from None
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
@@ -85,9 +99,20 @@ def serve(**options: Any) -> None:
     host, port = taken.getsockname()[:2]
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
+    if settings.insecure and not settings.loopback:
+        typer.echo("It asks for no key: whoever can reach it may do everything")
     if first := first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
-    server.Server(config, warmup, context.drain, settings.idle_timeout).run(sockets=[taken])
+    running = server.Server(config, warmup, context.drain, settings.idle_timeout)
+    running.run(sockets=[taken])
+    raise typer.Exit(0 if running.ended_well else 1)
+
+
+def refused(found: Iterable[Fault]) -> typer.Exit:
+    """Tell which options are wrong."""
+    for pointer, detail in found:
+        print(f"--{pointer[1:].replace('_', '-')}: {detail}", file=sys.stderr)  # noqa: T201
+    return typer.Exit(2)
 
 
 def first_key(settings: Settings) -> str | None:

@@ -50,7 +50,7 @@ def is_shared(store: str) -> bool:
 
 def _store(value: str) -> str:
     if value not in {"sqlite", "memory"} and not is_shared(value):
-        message = f"Input should be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
+        message = f"must be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
         raise ValueError(message)
     return value
 

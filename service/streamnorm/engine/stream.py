@@ -14,10 +14,11 @@ import math
 from array import array
 from typing import TYPE_CHECKING, Any, cast
 
+from streamnorm.engine.faults import escaped
 from streamnorm.engine.finish import finished
 from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
-from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time, escaped
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import profile as base
 
