@@ -11,7 +11,8 @@ from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import reading
-from streamnorm.events import Hub, Subscription
+from streamnorm.events import Hub, rings
+from streamnorm.events.rings import Subscription
 from streamnorm.service import Service
 from streamnorm.stores.memory import MemoryStore
 from streamnorm.stores.residents import Residents
@@ -108,9 +109,9 @@ async def test_a_block_is_remembered_row_by_row(house: House) -> None:
 
 
 async def test_of_a_long_past_the_newest_readings_are_kept(house: House) -> None:
-    await house.block("boiler-7", [[float(n)] for n in range(events.MOST_ROWS + 100)])
+    await house.block("boiler-7", [[float(n)] for n in range(rings.MOST_ROWS + 100)])
     await house.observe("boiler-7", {"a": 1.0})
-    assert house.counts("boiler-7") == list(range(102, events.MOST_ROWS + 102))
+    assert house.counts("boiler-7") == list(range(102, rings.MOST_ROWS + 102))
 
 
 async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
@@ -118,7 +119,7 @@ async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
     await house.observe("wide", *[wide] * 40)
     past = house.hub.past("wide")
     assert 1 < len(past) < 40
-    assert sum(len(row.packed) for row in past) < events.MOST_BYTES
+    assert sum(len(row.packed) for row in past) < rings.MOST_BYTES
 
 
 async def test_all_pasts_together_are_bounded_and_the_quietest_stream_is_forgotten(
@@ -187,7 +188,7 @@ async def test_a_subscriber_that_left_hears_nothing(house: House) -> None:
 
 async def test_a_slow_reader_loses_the_oldest_and_learns_how_many(house: House) -> None:
     with house.hub.subscribe() as subscription:
-        await house.observe("a", *[{"x": 1.0}] * (events.MOST_ROWS + 3))
+        await house.observe("a", *[{"x": 1.0}] * (rings.MOST_ROWS + 3))
         rows, dropped = subscription.take()
         assert dropped == 3
         assert rows[0].event()["count"] == 4
