@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from streamnorm.api.access import Access, Headers
 from streamnorm.app import Front, behind_guard, in_front
+from streamnorm.engine.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
@@ -149,6 +150,18 @@ async def test_a_configured_stream_is_answered_alike(house: House, config: dict[
     await house.same(json.dumps(config).encode(), path="/v1/streams/boiler-7", method="PUT")
     for body in (USUAL, BODIES["null"], BODIES["a time"], USUAL):
         await house.same(body)
+
+
+async def test_a_defect_is_told_alike_and_logged(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Stream, "observe", defect)
+    await house.same(USUAL)
+    failed = f"POST {PATH} failed"
+    assert [record.message for record in caplog.records if record.message == failed] == [failed] * len(CUTS)
 
 
 json_values = st.recursive(

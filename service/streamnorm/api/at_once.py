@@ -8,12 +8,13 @@ same `Metrics`, so they answer alike; a test sends the same requests all ways.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from time import perf_counter
 
 import orjson
 
-from streamnorm.api import answers, bodies
+from streamnorm.api import answers, bodies, problems
 from streamnorm.api.access import Access
 from streamnorm.api.guard import Names
 from streamnorm.api.hot import PREFIX, SUFFIX
@@ -22,13 +23,16 @@ from streamnorm.api.texts import usual_reading
 from streamnorm.errors import StreamnormError
 from streamnorm.service import Service
 
+log = logging.getLogger(__name__)
+
 START, END = PREFIX.encode(), SUFFIX.encode()
 JSON = bodies.JSON.encode()
-#: The status line, the headers that the server gives every answer, and this one's.
+#: The status, the headers that the server gives every answer, and this one's.
 ANSWER = (
-    b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
+    b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
 )
+OK, FAILED = (b"200 OK", JSON), (b"500 Internal Server Error", problems.MEDIA_TYPE.encode())
 _FIRST, _LAST = len(START), -len(END)
 
 
@@ -50,8 +54,8 @@ class AtOnce:
         `given` are the headers that the server gives every answer.
         """
         began = perf_counter()
-        if not url.startswith(START) or len(body) > self._max_reading_bytes:
-            return None
+        if not url.startswith(START) or len(body) > self._max_reading_bytes or log.isEnabledFor(logging.DEBUG):
+            return None  # the guard notes every request in the log
         named = dict(headers)
         stream_id = url[_FIRST:_LAST].decode("latin-1")  # an id that is not fit is of no stream in memory
         if (
@@ -64,11 +68,14 @@ class AtOnce:
         try:
             reading = usual_reading(orjson.loads(body))
             answer = None if reading is None else self._service.observe_at_once(stream_id, reading)
+            if reading is None or answer is None:
+                return None
+            (status, media), told = OK, orjson.dumps(answers.of_reading(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route tells what is wrong
-        if reading is None or answer is None:
-            return None
-        told = orjson.dumps(answers.of_reading(stream_id, reading, answer))
-        whole = ANSWER % (given, len(told), self._names.of(named), told)
+        except Exception:  # a defect of ours; nobody may try again what may have happened
+            log.exception("POST %s failed", url.decode("latin-1"))
+            (status, media), told = FAILED, orjson.dumps(problems.FAILED)
+        whole = ANSWER % (status, given, len(told), media, self._names.of(named), told)
         self._latency.add(perf_counter() - began)
         return whole

@@ -93,6 +93,19 @@ class Guard:
             exchange.headers.append(NOSNIFF)
         scope["exchange"] = exchange
         try:
+            await self._through(exchange, scope, headers)
+        finally:
+            seconds = perf_counter() - exchange.began
+            self._leave(exchange)
+            if not exchange.live:
+                self._metrics.latencies.add(path, seconds)
+            if log.isEnabledFor(logging.DEBUG):
+                self._log(scope, exchange, seconds)
+            request_id.reset(token)
+
+    async def _through(self, exchange: Exchange, scope: Scope, headers: Headers) -> None:
+        path: str = scope["path"]
+        try:
             scope["caller"] = exchange.caller = self._access.caller(scope, headers)
             if path not in PROBES:
                 self._enter(exchange, scope, live=scope["type"] == "websocket" or path == EVENTS)
@@ -105,14 +118,11 @@ class Guard:
             exchange.task.uncancel()
             late = problems.Refused("request-timeout", "the body did not arrive in time (body_timeout, body_rate)")
             await self._refuse(late, scope, exchange)
-        finally:
-            seconds = perf_counter() - exchange.began
-            self._leave(exchange)
-            if not exchange.live:
-                self._metrics.latencies.add(path, seconds)
-            if log.isEnabledFor(logging.DEBUG):
-                self._log(scope, exchange, seconds)
-            request_id.reset(token)
+        except Exception:  # a defect of ours; one that was met in the application has its answer
+            if exchange.status or scope["type"] != "http":
+                raise
+            log.exception("%s %s failed", scope["method"], path)
+            await problems.answer(problems.FAILED)(scope, exchange.receive, exchange.send)
 
     def _enter(self, exchange: Exchange, scope: Scope, *, live: bool) -> None:
         capacity = self._capacity

@@ -82,6 +82,9 @@ def problem(kind: Kind, detail: str, **members: Any) -> dict[str, Any]:
     return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
 
 
+FAILED = problem(INTERNAL, "The log of the service has the details.")
+
+
 def of(error: errors.StreamnormError | Refused) -> tuple[Kind, dict[str, Any]]:
     """Find what kind of problem an error is, and tell it."""
     if isinstance(error, Refused):
@@ -140,7 +143,7 @@ def install(app: FastAPI) -> None:
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return answer(problem(INTERNAL, "The log of the service has the details."))
+        return answer(FAILED)
 
     app.add_exception_handler(errors.StreamnormError, known)
     app.add_exception_handler(Refused, known)
