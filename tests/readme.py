@@ -1,4 +1,4 @@
-"""README.md with today's outputs in place of those it shows; `python -m tests.readme` writes them into it."""
+"""The READMEs with today's outputs in place of those they show; `python -m tests.readme` writes them into them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from streamnorm.settings import Settings
 from tests.processes import PATIENCE, Service
 
 README = Path(__file__).parents[1] / "README.md"
+#: what a package index shows of the client
+CLIENT = README.parent / "clients" / "python" / "README.md"
 SETTINGS = README.parent / "docs" / "settings.md"
 ADDRESS = "http://127.0.0.1:8000"
 #: the settings that the README shows; docs/settings.md has all
@@ -94,5 +96,6 @@ def evaluated(source: str, scope: dict[str, object]) -> str:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as running:
         README.write_text(with_examples(with_demo(README.read_text()), running))
+        CLIENT.write_text(with_examples(CLIENT.read_text(), running))
     SETTINGS.write_text(with_table(SETTINGS.read_text()))
     README.write_text(with_table(README.read_text(), MAIN))
