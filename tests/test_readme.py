@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import Service
-from tests.readme import CLIENT, MAIN, README, SETTINGS, with_demo, with_examples, with_table
+from tests.readme import CLIENT, README, SETTINGS, with_demo, with_examples, with_table, with_tables
 
 ROOT = README.parent
 PAGES = [
@@ -20,9 +20,9 @@ PAGES = [
 TEXT = README.read_text()
 
 
-def test_the_table_of_settings_is_that_of_the_settings() -> None:
-    assert with_table(SETTINGS.read_text()) == SETTINGS.read_text()
-    assert with_table(TEXT, MAIN) == TEXT
+def test_the_tables_of_settings_are_those_of_the_settings() -> None:
+    assert with_tables(SETTINGS.read_text()) == SETTINGS.read_text()
+    assert with_table(TEXT) == TEXT
 
 
 def test_the_demo_shows_what_the_readme_shows() -> None:

@@ -21,7 +21,7 @@ from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
 from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
 from streamnorm.migrate_command import migrate
-from streamnorm.settings import Settings
+from streamnorm.settings import GROUPS, Settings
 from streamnorm.stores.keys import Keys
 from streamnorm.warmup import Warmup
 
@@ -59,25 +59,29 @@ def main() -> None:
 
 def settings_options() -> inspect.Signature:
     """Give the signature of a command that has an option for every setting."""
-    parameters = []
-    for name, field in Settings.model_fields.items():
-        option = typer.Option(
-            f"--{name.replace('_', '-')}", envvar=f"STREAMNORM_{name.upper()}", help=field.description
-        )
-        parameters.append(
+    return inspect.Signature(
+        [
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
-                annotation=Annotated[type_of(field.default), option],
+                # parsed as what the default is; the settings check the rest
+                annotation=Annotated[type(field.default), option(name, field.description, str(group.__doc__))],
             )
-        )
-    return inspect.Signature(parameters)
+            for group in GROUPS
+            for name, field in group.model_fields.items()
+        ]
+    )
 
 
-def type_of(default: object) -> type:
-    """Give the type an option is parsed as; the settings check the rest."""
-    return type(default)
+def option(name: str, description: str | None, group: str) -> Any:
+    """Give the option of a setting."""
+    return typer.Option(
+        f"--{name.replace('_', '-')}",
+        envvar=f"STREAMNORM_{name.upper()}",
+        help=description,
+        rich_help_panel=group.rstrip("."),
+    )
 
 
 def serve(**options: Any) -> None:
