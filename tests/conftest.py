@@ -15,6 +15,8 @@ settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 # Every service that a test starts would compile the kernels for itself.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
+# And where there is a CUDA device, for it too; tests that want it say so.
+os.environ.setdefault("STREAMNORM_DEVICE", "cpu")
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

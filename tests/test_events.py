@@ -11,8 +11,9 @@ from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import reading
-from streamnorm.events import Hub, rings
+from streamnorm.events import Hub
 from streamnorm.events.rings import Subscription
+from streamnorm.events.rows import MOST_BYTES, MOST_ROWS
 from streamnorm.service import Service
 from streamnorm.stores.memory import MemoryStore
 from streamnorm.stores.residents import Residents
@@ -109,9 +110,9 @@ async def test_a_block_is_remembered_row_by_row(house: House) -> None:
 
 
 async def test_of_a_long_past_the_newest_readings_are_kept(house: House) -> None:
-    await house.block("boiler-7", [[float(n)] for n in range(rings.MOST_ROWS + 100)])
+    await house.block("boiler-7", [[float(n)] for n in range(MOST_ROWS + 100)])
     await house.observe("boiler-7", {"a": 1.0})
-    assert house.counts("boiler-7") == list(range(102, rings.MOST_ROWS + 102))
+    assert house.counts("boiler-7") == list(range(102, MOST_ROWS + 102))
 
 
 async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
@@ -119,7 +120,7 @@ async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
     await house.observe("wide", *[wide] * 40)
     past = house.hub.past("wide")
     assert 1 < len(past) < 40
-    assert sum(len(row.packed) for row in past) < rings.MOST_BYTES
+    assert sum(len(row.packed) for row in past) < MOST_BYTES
 
 
 async def test_all_pasts_together_are_bounded_and_the_quietest_stream_is_forgotten(
@@ -188,7 +189,7 @@ async def test_a_subscriber_that_left_hears_nothing(house: House) -> None:
 
 async def test_a_slow_reader_loses_the_oldest_and_learns_how_many(house: House) -> None:
     with house.hub.subscribe() as subscription:
-        await house.observe("a", *[{"x": 1.0}] * (rings.MOST_ROWS + 3))
+        await house.observe("a", *[{"x": 1.0}] * (MOST_ROWS + 3))
         rows, dropped = subscription.take()
         assert dropped == 3
         assert rows[0].event()["count"] == 4
@@ -229,3 +230,29 @@ async def test_an_ended_hub_ends_its_subscriptions_and_new_ones(house: House) ->
         assert subscription.ended
         assert subscription.wake.is_set()
     assert house.hub.subscribe().ended
+
+
+async def test_blocks_are_remembered_one_behind_the_other_among_single_readings(house: House) -> None:
+    await house.block("boiler-7", [[1.0], [2.0]])
+    await house.block("boiler-7", [[3.0]])
+    await house.observe("boiler-7", {"a": 4.0})
+    await house.block("boiler-7", [[5.0], [6.0]])
+    found = [row.event()["values"]["a"] for row in house.hub.past("boiler-7")]
+    assert found == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+async def test_the_latest_reading_of_a_block_is_that_of_its_last_row(house: House) -> None:
+    await house.block("boiler-7", [[1.0], [2.0]])
+    (row,) = house.hub.latest(0)
+    assert (row.event()["values"], row.event()["count"], "mean" in row.event()) == ({"a": 2.0}, 2, True)
+
+
+async def test_of_blocks_of_many_streams_some_rows_of_each_are_remembered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_BYTES_IN_ALL", 40_000)
+    for _ in range(8):
+        for n in range(10):
+            await house.block(f"s-{n}", [[float(row)] for row in range(400)])
+    assert sum(bool(house.hub.past(f"s-{n}")) for n in range(10)) > 4  # where all rows were kept it would be one
+    assert house.counts("s-9")[-1] == 3200

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import ssl
-import subprocess
 import time
 from pathlib import Path
 
 import httpx
-import pytest
 from typer.testing import CliRunner, Result
 
 from streamnorm.cli import cli
+from tests.certificates import certificate
 from tests.processes import PATIENCE, STEP, Service
 
 READING = {"values": {"temp": 21.4}}
@@ -89,19 +88,8 @@ def test_a_damaged_file_of_keys_is_told(tmp_path: Path) -> None:
     )
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Make a certificate for localhost, and its key."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(key), "-out", str(cert), "-days", "2", *subject]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - as configured here
-    return cert, key
-
-
-def test_it_speaks_https_with_a_certificate(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    cert, key = certificate
+def test_it_speaks_https_with_a_certificate(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
     service = Service(tmp_path, STREAMNORM_SSL_CERTFILE=str(cert), STREAMNORM_SSL_KEYFILE=str(key))
     service.url = f"https://localhost:{service.port}"
     service.verify = ssl.create_default_context(cafile=str(cert))

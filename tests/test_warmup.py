@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -17,8 +15,7 @@ import pytest
 
 import streamnorm
 from streamnorm import warmup
-from streamnorm.engine.reading import Array
-from streamnorm.kernels import METHODS, Kernel, kernel
+from streamnorm.kernels import METHODS, kernel
 from streamnorm.kernels.compiled import compiled
 from tests.api.calls import Api, running
 from tests.processes import PATIENCE, Service
@@ -123,34 +120,6 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
         assert "compiled kernels cannot be kept" in service.log.read_text()
         url = f"{service.url}/v1/streams/a/readings"
         assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
-
-
-def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:
-    service = Service(tmp_path, STREAMNORM_DEVICE="cuda")
-    with pytest.raises(RuntimeError, match="there is no CUDA device"):
-        service.start()
-
-
-def test_auto_goes_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warmup, "has_device", lambda: False)
-    warmup.use_device("auto", "online")
-    assert kernel("online").device_from == math.inf
-
-
-def test_auto_uses_a_device_from_the_size_on_where_it_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Device:
-        """A device that is fast for large blocks."""
-
-        def observe_block(self, values: Array, *_: object) -> None:
-            """Take its time."""
-            if values.size < warmup.SIZES[2]:
-                time.sleep(0.2)
-
-    slow = Kernel(METHODS["online"])
-    monkeypatch.setattr(warmup, "kernel", lambda _: slow)
-    monkeypatch.setattr(slow, "device", Device(), raising=False)
-    monkeypatch.setattr(slow, "observe_block", lambda *_: time.sleep(0.05))
-    assert warmup.calibrated("online") == warmup.SIZES[2]
 
 
 def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

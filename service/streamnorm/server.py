@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streamnorm.api.at_once import AtOnce
 from streamnorm.api.protocol import protocol
+from streamnorm.api.sockets import WebSockets
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
@@ -82,13 +83,16 @@ class Server(uvicorn.Server):
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, WebSockets) and held_up(connection):
+                connection.transport.abort()  # nobody reads there why it ends
         await super().shutdown(sockets)
 
     def cut_idle(self, now: float) -> None:
         """Cut the connections that have been held up for too long."""
         before, self._waiting = self._waiting, {}
         for connection in self.server_state.connections:
-            if isinstance(connection, HttpToolsProtocol) and held_up(connection):
+            if held_up(connection):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
@@ -108,6 +112,7 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
         http=protocol(at_once, settings.max_head_bytes),
+        ws=WebSockets,
         ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
         ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
         proxy_headers=False,  # read by the application, behind the hot path
@@ -127,8 +132,10 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
     return config
 
 
-def held_up(connection: HttpToolsProtocol) -> bool:
-    """Tell whether a connection waits for a head, for the rest of a refused body, or for its answer to be read."""
+def held_up(connection: asyncio.Protocol) -> bool:
+    """Tell whether a connection waits for a head, or for its answer to be read."""
+    if not isinstance(connection, HttpToolsProtocol):
+        return isinstance(connection, WebSockets) and not connection.writable.is_set()
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
         return connection.flow.write_paused

@@ -5,6 +5,7 @@ It gives the engine the time, keeps what changed by way of the streams, and tell
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
@@ -142,7 +143,10 @@ class Service:
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Normalize a block and learn nothing."""
         now = self.clock()
-        return await self.streams.read(stream_id, lambda stream: normalize_block(stream, block, now, self.limits))
+        if block.values.size <= HEAVY:
+            return await self.streams.read(stream_id, lambda stream: normalize_block(stream, block, now, self.limits))
+        copy = await self.streams.read(stream_id, Stream.draft)
+        return await asyncio.to_thread(normalize_block, copy, block, now, self.limits)
 
     async def observe_readings(self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str]) -> list[Answer]:
         """Observe readings of any streams, in order within each, as a whole or not at all.

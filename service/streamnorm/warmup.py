@@ -19,30 +19,20 @@ import fcntl
 import importlib.metadata
 import importlib.util
 import logging
-import math
 import os
 import shutil
 import sys
 import threading
 import time
-from array import array
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from streamnorm import devices
 from streamnorm.errors import InvalidConfiguration
-from streamnorm.kernels import METHODS, kernel, profile
+from streamnorm.kernels import METHODS, kernel
 
 log = logging.getLogger(__name__)
 
 PREFIX = "kernels-"
-#: blocks that the processor and a CUDA device are compared by: values, columns, rule, how often
-SIZES = (1 << 16, 1 << 18, 1 << 20, 1 << 22)
-COLUMNS = 8
-RULE = (0.999, 0.0, 32.0, 0.0)
-ROUNDS = 3
 #: of the process that compiles: it is in nobody's way
 NICENESS = 10
 
@@ -52,7 +42,7 @@ class Warmup:
 
     def __init__(self, data: Path, method: str, device: str = "cpu") -> None:
         self._device = device
-        if device == "cuda" and not has_device():
+        if device == "cuda" and not devices.exists():
             raise InvalidConfiguration.at("/device", "there is no CUDA device, or the extra gpu is not installed")
         self.possible = importlib.util.find_spec("numba") is not None
         self._method = method
@@ -68,7 +58,7 @@ class Warmup:
         if not self.possible:
             return
         await asyncio.to_thread(load, self._method)
-        await asyncio.to_thread(use_device, self._device, self._method)
+        await asyncio.to_thread(devices.use, self._device, self._method)
         if self._folder is not None and complete(self._folder):
             await asyncio.to_thread(load, *self._others)
         elif self._folder is not None:
@@ -122,53 +112,6 @@ def load(*names: str) -> None:
         loops.compile(method.parameters().pack())
         kernel(name).fast = loops
         log.info("the kernel of %s is ready after %.1f s", name, time.monotonic() - began)
-
-
-def has_device() -> bool:
-    """Tell whether there is a CUDA device that can be used; in one line where there might have been one."""
-    if importlib.util.find_spec("numba_cuda") is None:
-        return False
-    from streamnorm.kernels.cuda import available  # noqa: PLC0415 - as above
-
-    if not available():
-        log.warning("there is no CUDA device: blocks are worked on by the processor")
-    return available()
-
-
-def use_device(device: str, method: str) -> None:
-    """Have blocks worked on by a CUDA device, from the size on where that was measured to win."""
-    if device == "cpu" or not has_device():
-        return
-    least = float(SIZES[0]) if device == "cuda" else calibrated(method)
-    for name in METHODS:
-        kernel(name).device_from = least
-    log.info("blocks of %s values and more are worked on by the CUDA device", f"{least:.0f}")
-
-
-def calibrated(method: str) -> float:
-    """Measure from how many values on the CUDA device is faster, the way there and back included."""
-    p = METHODS[method].parameters().pack()
-    works = kernel(method)
-    stride = profile.SIZE + works.own_size(p)
-    starts, ends = range(0, stride * COLUMNS, stride), range(stride, stride * COLUMNS + 1, stride)
-    least = math.inf
-    for size in reversed(SIZES):
-        rows = size // COLUMNS
-        table, times = np.random.default_rng(0).normal(size=(rows, COLUMNS)), np.zeros(rows)
-
-        def seconds(observe_block: Callable[..., object], table: Any = table, times: Any = times) -> float:
-            took = []
-            for _ in range(ROUNDS):
-                state = array("d", bytes(8 * stride * COLUMNS))
-                began = time.perf_counter()
-                observe_block(table, times, RULE, p, state, starts, ends)
-                took.append(time.perf_counter() - began)
-            return min(took)
-
-        if seconds(works.device.observe_block) >= seconds(works.observe_block):
-            break
-        least = float(size)
-    return least
 
 
 def versions() -> str:

@@ -33,12 +33,12 @@ HEAD = ("what", "peer", "its figure", "ours", "ratio", "goal", "conditions")
 
 
 class Row(NamedTuple):
-    """One comparison. The figures are in `unit`; a goal is in words."""
+    """One comparison. The figures are in `unit`; a goal is in words. What could not be measured has no figure."""
 
     what: str
     peer: str
     theirs: float | None
-    ours: float
+    ours: float | None
     unit: str
     goal: str = ""
     conditions: str = ""
@@ -48,13 +48,13 @@ class Row(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """Give the row as text."""
         ratio = self.ratio
-        if ratio is None and self.theirs:
+        if ratio is None and self.theirs and self.ours is not None:
             ratio = self.ours / self.theirs
         return (
             self.what,
             self.peer,
             "" if self.theirs is None else figure(self.theirs, self.unit),
-            figure(self.ours, self.unit),
+            "" if self.ours is None else figure(self.ours, self.unit),
             "" if ratio is None else f"{ratio:.2f}",
             self.goal,
             self.conditions,

@@ -116,9 +116,8 @@ def wrk(address: Address, script: str, *, seconds: float = 3.0, connections: int
 
 
 def worked(process: int) -> float:
-    """Give the seconds of processor time that a process has taken, in all its threads."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Give the seconds of processor time that a process has taken, in all its threads, to the nanosecond."""
+    return time.clock_gettime((~process << 3) | 2)  # Linux makes the number of a process's clock so
 
 
 def resident(process: int) -> float:

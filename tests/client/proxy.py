@@ -1,7 +1,8 @@
-"""A TCP proxy that can swallow answers: the request arrives, and nobody hears of it."""
+"""A TCP proxy that can swallow answers, and cut connections anywhere: who sent something knows not what arrived."""
 
 from __future__ import annotations
 
+import random
 import socket
 import socketserver
 import threading
@@ -13,11 +14,18 @@ CHUNK = 65536
 
 
 class Proxy:
-    """Stands before a port of this machine; `cut(n)` makes it swallow the next n answers, each with its connection."""
+    """Stands before a port of this machine; `cut(n)` makes it swallow the next n answers, each with its connection.
 
-    def __init__(self, port: int) -> None:
+    A `share` of all pieces, either way, arrive half, or not at all, and their connections break.
+    """
+
+    def __init__(self, port: int, share: float = 0.0, seed: int = 0) -> None:
         self._target = ("127.0.0.1", port)
         self._cuts = 0
+        self._share = share
+        self._random = random.Random(seed)
+        #: how often a connection broke by chance
+        self.broken = 0
         proxy = self
 
         class Handler(socketserver.BaseRequestHandler):
@@ -40,16 +48,36 @@ class Proxy:
     def carry(self, client: socket.socket) -> None:
         """Carry requests to the service and answers back."""
         with socket.create_connection(self._target) as service, client:
-            forth = threading.Thread(target=pump, args=(client, service))
+            forth = threading.Thread(target=self._pump, args=(client, service))
             forth.start()
             while answer := receive(service):
                 if self._cuts:
                     self._cuts -= 1
                     break
-                client.sendall(answer)
+                if not self._pass(answer, client):
+                    break
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
             forth.join()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Carry bytes one way until the end, and pass the end on."""
+        while (data := receive(source)) and self._pass(data, sink):
+            pass
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def _pass(self, data: bytes, sink: socket.socket) -> bool:
+        """Pass a piece on, or by chance a part of it; tells whether all of it went."""
+        whole = self._random.random() >= self._share
+        if not whole:
+            self.broken += 1
+            data = data[: self._random.choice([0, 1, len(data) // 2, len(data)])]
+        try:
+            sink.sendall(data)
+        except OSError:
+            return False
+        return whole
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -63,14 +91,6 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Carry bytes one way until the end, and pass the end on."""
-    while data := receive(source):
-        sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 def receive(source: socket.socket) -> bytes:

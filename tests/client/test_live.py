@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
+import numpy as np
 import pytest
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
 
-from streamnorm_client import AsyncClient, Client, ConnectionFailed, InvalidReading, StaleSequence
+from streamnorm_client import (
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    InvalidReading,
+    StaleSequence,
+    TimedOut,
+    UnexpectedAnswer,
+)
 from tests.client.proxy import Proxy
 from tests.processes import Service
 
@@ -23,6 +38,13 @@ def client(service: Service) -> Iterator[Client]:
 def stream(request: pytest.FixtureRequest) -> str:
     name: str = request.node.name
     return name[:128]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Listen, and never answer; gives the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_a_reading_is_answered_as_over_http(client: Client, stream: str) -> None:
@@ -79,6 +101,8 @@ def test_a_service_that_restarts_is_connected_to_again(service: Service, stream:
         live.observe({"a": 1})
         service.restart()
         assert live.observe({"a": 2}).count == 2
+        service.restart()
+        assert live.observe({"a": 3}, numbered=False).count == 3
 
 
 def test_where_nobody_is_the_error_says_so() -> None:
@@ -88,12 +112,119 @@ def test_where_nobody_is_the_error_says_so() -> None:
         assert not raised.value.maybe_applied
 
 
+def test_a_service_that_does_not_answer_is_timed_out(nobody: str) -> None:
+    with Client(nobody, timeout=0.1, retries=1) as client, client.stream("a").live() as live:
+        with pytest.raises(TimedOut) as raised:
+            live.observe({"a": 1}, seq=1)
+        assert not raised.value.maybe_applied
+
+
+def test_a_reading_without_number_whose_answer_is_lost_is_not_sent_again(service: Service, stream: str) -> None:
+    with Proxy(service.port) as proxy, Client(proxy.url, timeout=60) as client, client.stream(stream).live() as live:
+        live.observe({"a": 1}, numbered=False)
+        proxy.cut(1)
+        with pytest.raises(ConnectionFailed) as raised:
+            live.observe({"a": 2}, numbered=False)
+        assert raised.value.maybe_applied
+        assert live.observe({"a": 3}, numbered=False).count == 3
+
+
+def test_what_is_no_streamnorm_service_is_told(stream: str) -> None:
+    def page(connection: ServerConnection, _: Request) -> Response:
+        return connection.respond(HTTPStatus.OK, "<html>welcome</html>")
+
+    with serve(lambda _: None, "127.0.0.1", 0, process_request=page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with (
+            Client(f"http://127.0.0.1:{server.socket.getsockname()[1]}") as client,
+            client.stream(stream).live() as live,
+            pytest.raises(UnexpectedAnswer, match="is this a streamnorm service"),
+        ):
+            live.observe([1], seq=1)
+        server.shutdown()
+        thread.join()
+
+
+def test_an_image_comes_back_whole(client: Client, stream: str) -> None:
+    image = np.random.default_rng(0).normal(20, 3, (250, 200))
+    with client.stream(stream).live() as live:
+        answer = live.observe({"image": image})
+    assert np.array(answer.values["image"]).std() == pytest.approx(1.0)
+
+
+def test_a_closed_connection_says_that_it_is_closed(client: Client, stream: str) -> None:
+    with client.stream(stream).live() as live:
+        live.observe([1])
+    with pytest.raises(RuntimeError, match="closed"):
+        live.observe([2])
+    with pytest.raises(RuntimeError, match="closed"):
+        list(live.observe_many([[2]]))
+    assert client.stream(stream).observe([3]).count == 2
+
+
+def test_a_connection_may_be_closed_twice_and_before_it_was_used(client: Client, stream: str) -> None:
+    live = client.stream(stream).live()
+    live.close()
+    live.close()
+
+
+def test_closing_ends_a_wait_for_an_answer(nobody: str) -> None:
+    with Client(nobody, timeout=0.2, retries=1000) as client:
+        live = client.stream("a").live()
+        closing = threading.Timer(0.5, live.close)
+        closing.start()
+        with pytest.raises(RuntimeError, match="closed"):
+            live.observe({"a": 1}, seq=1)
+        closing.join()
+
+
+def test_several_threads_may_use_one_connection(client: Client, stream: str) -> None:
+    with client.stream(stream).live() as live, ThreadPoolExecutor(4) as pool:
+        numbers = [answer.seq for answer in pool.map(live.observe, ([n] for n in range(40)))]
+    assert sorted(number or 0 for number in numbers) == list(range(1, 41))
+
+
 def test_asyncio_does_the_same(service: Service, stream: str) -> None:
     async def main() -> list[int]:
         async with AsyncClient(service.url, timeout=60) as client, client.stream(stream).live() as live:
             return [(await live.observe({"a": n})).count for n in range(3)]
 
     assert asyncio.run(main()) == [1, 2, 3]
+
+
+async def test_with_asyncio_a_closed_connection_says_that_it_is_closed(service: Service, stream: str) -> None:
+    async with AsyncClient(service.url) as client:
+        async with client.stream(stream).live() as live:
+            await live.observe([1])
+        with pytest.raises(RuntimeError, match="closed"):
+            await live.observe([2])
+
+
+async def test_with_asyncio_an_answer_that_nobody_waits_for_is_not_taken_for_the_next_one(
+    service: Service, stream: str
+) -> None:
+    async with AsyncClient(service.url, timeout=60) as client, client.stream(stream).live() as live:
+        for n in range(20):
+            waiting = asyncio.create_task(live.observe([n]))
+            for _ in range(n):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            marked = await live.observe([1000.0 + n], numbered=False)
+            assert marked.seq is None
+
+
+async def test_with_asyncio_several_tasks_may_use_one_connection(service: Service, stream: str) -> None:
+    async with AsyncClient(service.url, timeout=60) as client, client.stream(stream).live() as live:
+        answers = await asyncio.gather(*(live.observe([n]) for n in range(40)))
+    assert [answer.seq for answer in answers] == list(range(1, 41))
+
+
+async def test_with_asyncio_a_service_that_does_not_answer_is_timed_out(nobody: str) -> None:
+    async with AsyncClient(nobody, timeout=0.1, retries=1) as client, client.stream("a").live() as live:
+        with pytest.raises(TimedOut):
+            await live.observe({"a": 1}, seq=1)
 
 
 def test_asyncio_asks_again_for_a_lost_answer(service: Service, stream: str) -> None:

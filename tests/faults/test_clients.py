@@ -8,11 +8,13 @@ import socket
 import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.processes import PATIENCE, Service
+from tests.streaming.peers import Peer, frame, send_until_stuck
 
 PATH = "/v1/streams/boiler-7"
 READING = b'{"values": {"temp": 21.4}}'
@@ -91,6 +93,25 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(service: Service) -> 
             time.sleep(0.1)
         connection.settimeout(PATIENCE)
         assert len(read_to_end(connection)) < 3_000_000
+
+
+def test_a_live_client_that_does_not_read_its_answers_is_cut_off(service: Service) -> None:
+    with Peer(service, f"{PATH}/live") as peer:
+        sent = send_until_stuck(peer.socket, frame(READING) * 400_000)
+        assert sent < 400_000 * len(frame(READING))
+        deadline = time.monotonic() + PATIENCE
+        while live_connections(service) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not live_connections(service)
+        assert len(read_to_end(peer.socket)) < sent
+    assert_served(service)
+
+
+def live_connections(service: Service) -> int:
+    """Count the connections, beside the one that asks, that processes of this machine have to the service."""
+    port = f":{service.port:04X}"
+    table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(port) and row[3] == "01" for row in table)
 
 
 def any_open(service: Service) -> bool:

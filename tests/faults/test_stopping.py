@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.processes import PATIENCE, Service
+from tests.streaming.peers import Peer, frame, send_until_stuck
 
 PATH = "/v1/streams/boiler-7"
 READING = b'{"values": {"temp": 21.4}, "seq": 1}'
@@ -85,3 +86,15 @@ def test_requests_that_never_end_do_not_hold_it_up(tmp_path: Path) -> None:
         assert time.monotonic() - began < WITHIN
         service.start()
         assert idle.get(f"{service.url}/v1/streams/other").json()["count"] == 1
+
+
+def test_a_live_client_that_does_not_read_does_not_hold_it_up_and_what_was_heard_is_kept(tmp_path: Path) -> None:
+    with Service(tmp_path) as service, Peer(service, f"{PATH}/live") as peer:
+        send_until_stuck(peer.socket, frame(READING.replace(b', "seq": 1', b"")) * 400_000)
+        count = httpx.get(f"{service.url}{PATH}").json()["count"]
+        began = time.monotonic()
+        service.stop()
+        assert time.monotonic() - began < WITHIN
+        assert "Traceback" not in service.log.read_text()
+        service.start()
+        assert httpx.get(f"{service.url}{PATH}").json()["count"] >= count

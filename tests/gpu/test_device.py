@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-CHECKS = Path(__file__).with_name("on_device.py")
+CHECKS = Path(__file__).with_name("on_device")
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "python_files=*.py", str(CHECKS))
 NO_DEVICE = "import sys; from numba import cuda; sys.exit(not cuda.is_available())"
 
 
@@ -25,7 +26,7 @@ def python(*arguments: str, simulated: bool) -> subprocess.CompletedProcess[str]
 
 
 def test_a_simulated_device_does_what_it_must() -> None:
-    result = python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(CHECKS), simulated=True)
+    result = python(*PYTEST, "-m", "not gpu", simulated=True)
     assert result.returncode == 0, result.stdout
 
 
@@ -33,5 +34,5 @@ def test_a_simulated_device_does_what_it_must() -> None:
 def test_a_real_device_does_what_it_must() -> None:
     if python("-c", NO_DEVICE, simulated=False).returncode:
         pytest.skip("there is no CUDA device, or no driver for it")
-    result = python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(CHECKS), simulated=False)
+    result = python(*PYTEST, simulated=False)
     assert result.returncode == 0, result.stdout

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.kernels.kernel import rebuilt
+from streamnorm.kernels.binding import rebuilt
 from streamnorm.kernels.method import Method
 
 Array = npt.NDArray[np.float64]

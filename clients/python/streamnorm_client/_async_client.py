@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
+    from streamnorm_client._flight import LiveSteps
     from streamnorm_client._outbox import Outbox
 
 T = TypeVar("T")
@@ -100,12 +101,13 @@ class AsyncClient:
         """Close the connections."""
         await self.close()
 
-    async def _run(self, steps: Steps[T], take: Callable[[Step], Awaitable[Outcome]] | None = None) -> T:
+    async def _run(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]] | None = None) -> T:
         """Carry out a procedure."""
+        carry: Callable[[Any], Awaitable[Outcome]] = take or self._take
         try:
             step = next(steps)
             while True:
-                step = steps.send(await (take or self._take)(step))
+                step = steps.send(await carry(step))
         except StopIteration as end:
             return cast("T", end.value)
 
@@ -214,7 +216,7 @@ class AsyncStream:
     async def _run(self, steps: Steps[T]) -> T:
         return await self._client._run(steps)  # noqa: SLF001
 
-    async def _in_turn(self, steps: Steps[T], take: Callable[[Step], Awaitable[Outcome]] | None = None) -> T:
+    async def _in_turn(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]] | None = None) -> T:
         """Carry out a procedure that changes the numbering."""
         if self._turn is None:
             self._turn = asyncio.Lock()

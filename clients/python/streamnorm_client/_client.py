@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
+    from streamnorm_client._flight import LiveSteps
     from streamnorm_client._outbox import Outbox
 
 T = TypeVar("T")
@@ -246,7 +247,7 @@ class Stream:
     def _run(self, steps: Steps[T]) -> T:
         return self._client._run(steps)  # noqa: SLF001
 
-    def _in_turn(self, steps: Steps[T], take: Callable[[Step], Outcome] | None = None) -> T:
+    def _in_turn(self, steps: LiveSteps[T], take: Callable[[Any], Outcome] | None = None) -> T:
         """Carry out a procedure that changes the numbering."""
         with self._turn:
             return run(steps, take or self._client._take)  # noqa: SLF001

@@ -10,15 +10,16 @@ import httpx
 
 from streamnorm_client import _http
 from streamnorm_client._outbox import Outbox, Sender
-from streamnorm_client._retry import Outcome, Pause, Step, Steps
+from streamnorm_client._retry import Outcome, Pause, Step
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Generator
 
 T = TypeVar("T")
 
 
-def run(steps: Steps[T], take: Callable[[Step], Outcome]) -> T:
+def run(steps: Generator[Any, Outcome, T], take: Callable[[Any], Outcome]) -> T:
     """Carry out a procedure."""
     try:
         step = next(steps)

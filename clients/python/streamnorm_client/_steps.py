@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from streamnorm_client._answers import Block, Normalized
     from streamnorm_client._calls import Call
+    from streamnorm_client._flight import Flight
     from streamnorm_client._outbox import Sender
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ class StreamSteps:
         self.retries = retries
         self.sender = sender
         self.numbering = Numbering()
+        #: the last one that sent readings over a live connection
+        self.flight: Flight | None = None
 
     def observe(
         self, values: Any, timestamp: Any, *, stats: bool, seq: int | None, numbered: bool
@@ -100,6 +103,11 @@ class StreamSteps:
         if self.sender is not None and self.sender.owns(self.stream):
             raise ValueError(
                 f"the outbox numbers the readings of {self.stream!r}: put them, or send them numbered=False"
+            )
+        if self.flight is not None and self.flight.unanswered:
+            raise RuntimeError(
+                f"readings of {self.stream!r} are on their way over a live connection: "
+                "read observe_many to its end, or close the connection"
             )
         if seq is None:
             return (yield from send_next(sending, self.numbering, _calls.info(self.stream), self.retries))

@@ -8,11 +8,13 @@ compressed, which is how `numpy.savez` makes them.
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import math
 import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from fastapi import Request, Response
 
 from streamnorm.api import bodies
+from streamnorm.engine.faults import escaped
 from streamnorm.engine.reading import Array
 from streamnorm.errors import InvalidReading
 
@@ -30,25 +33,53 @@ NPZ = "application/x-npz"
 #: Headers are a line of a hundred bytes; more is no array of numbers.
 LONGEST_HEADER = 4096
 LARGEST_AXIS = 2**40
+#: The directory of five arrays has a few hundred bytes, and every entry that is listed becomes an object.
+LONGEST_DIRECTORY = 128 * 1024
 _MAGIC = struct.Struct("<6sBB")
 _SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
 _LOCAL_HEADER = struct.Struct("<26xHH")
+#: the same with the member's size, which is found in the extra field where it may be large
+_LOCAL_SIZES, _EXTRA_SIZE, _IN_EXTRA = struct.Struct("<18xI4xHH"), struct.Struct("<12xQ"), 2**32 - 1
+#: of numbers, in bytes
+ALIGNMENT = 16
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 Piece = bytes | memoryview
 
 
 async def received(request: Request, limit: int) -> memoryview:
-    """Read a whole body of at most `limit` bytes into one piece of memory, its size known beforehand or not."""
+    """Read a whole body of at most `limit` bytes into one piece of memory, its size known beforehand or not.
+
+    It is put where the numbers in it are aligned, for an array that is not must be copied.
+    """
     size = request.headers.get("content-length", "")
     if not size.isdigit() or int(size) > limit or "content-encoding" in request.headers:
         return memoryview(await bodies.raw(request, limit))
-    body = np.empty(int(size), dtype=np.uint8).data
-    at = 0
+    body = np.empty(int(size) + ALIGNMENT, dtype=np.uint8).data
+    start = at = 0
     async for part in bodies.parts(request, limit):
+        if not at:
+            start = at = -numbers_at(part) % ALIGNMENT
         body[at : at + len(part)] = part
         at += len(part)
-    return body
+    return body[start : start + int(size)]
+
+
+def numbers_at(head: bytes) -> int:
+    """Tell where the numbers of `values` begin in an npz file that begins so, as far as alignment goes; else 0."""
+    at = 0
+    with contextlib.suppress(struct.error):
+        while head[at : at + 4] == b"PK\x03\x04":
+            size, letters, extra = _LOCAL_SIZES.unpack_from(head, at)
+            start = at + _LOCAL_HEADER.size + letters
+            found = head[start - letters : start] == b"values.npy"
+            if size == _IN_EXTRA:
+                (size,) = _EXTRA_SIZE.unpack_from(head, start)
+            at = start + extra
+            if found:
+                return int(at)  # an npy file's own header is a multiple of ALIGNMENT long
+            at += size
+    return 0
 
 
 def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
@@ -105,21 +136,25 @@ def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
     return found
 
 
-def from_npz(data: memoryview) -> dict[str, npt.NDArray[Any]]:
+def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     """Give the arrays in an npz file by their names, without copying them.
 
     Raises:
-        InvalidReading: it is no npz file, or a member is compressed.
+        InvalidReading: it is no npz file, has a member that is not known or is there twice, or one is compressed or
+            damaged.
 
     """
+    found: dict[str, npt.NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(_View(data)) as archive:
-            return {
-                info.filename.removesuffix(".npy"): from_npy(_member(data, info), info.filename)
-                for info in archive.infolist()
-            }
-    except (zipfile.BadZipFile, struct.error, NotImplementedError) as error:
+            for info in archive.infolist():
+                name = info.filename.removesuffix(".npy")
+                if name not in known or name in found:  # before it is looked into: an archive may list much
+                    raise InvalidReading.at(f"/{escaped(name)}", "is there twice" if name in known else "unknown array")
+                found[name] = from_npy(_member(data, info), info.filename)
+    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError) as error:
         raise InvalidReading.at("", f"the body is no npz file: {error}") from None
+    return found
 
 
 def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
@@ -170,7 +205,10 @@ def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:
         raise InvalidReading.at("", detail)
     names, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
     start = info.header_offset + _LOCAL_HEADER.size + names + extra
-    return data[start : start + info.file_size]
+    member = data[start : start + info.file_size]
+    if zlib.crc32(member) != info.CRC:
+        raise InvalidReading.at("", f"{info.filename} is damaged: its checksum is another")
+    return member
 
 
 class _View(io.RawIOBase):
@@ -190,17 +228,18 @@ class _View(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = (0, self._at, len(self._data))[whence] + offset
         if self._at < 0:
-            raise zipfile.BadZipFile("it is cut short")
+            raise OSError("it is cut short")
         return self._at
 
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer: Any) -> int:
-        found = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(found)] = found
+    def read(self, size: int = -1) -> bytes:
+        found = self._data[self._at :] if size < 0 else self._data[self._at : self._at + size]
+        if len(found) > LONGEST_DIRECTORY:
+            raise zipfile.BadZipFile(f"its directory is longer than {LONGEST_DIRECTORY} bytes")
         self._at += len(found)
-        return len(found)
+        return bytes(found)
 
 
 class _Pieces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
 import orjson
@@ -134,7 +134,7 @@ def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
     return Response(dumps(data), status, media_type=media)
 
 
-def encoded_lines(data: list[Any]) -> Response:
+def encoded_lines(data: Iterable[Any]) -> Response:
     """Answer with NDJSON."""
     return Response(b"".join(map(dumps_line, data)), media_type=NDJSON)
 

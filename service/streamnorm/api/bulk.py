@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import numpy as np
@@ -22,7 +23,7 @@ from streamnorm.api.schemas import (
     ReadingsBody,
     StreamReadingBody,
 )
-from streamnorm.api.talk import Talk
+from streamnorm.api.talk import Lines
 from streamnorm.api.texts import Parser
 from streamnorm.engine.block import Block
 from streamnorm.engine.limits import LARGEST_SEQ
@@ -31,6 +32,9 @@ from streamnorm.engine.table import table
 from streamnorm.stores.keys import Key
 
 router = APIRouter(prefix="/v1", tags=["readings"])
+
+#: Readings that are normalized before others have their turn: some five milliseconds.
+AT_ONCE = 1000
 
 Streaming = Annotated[
     bool, Query(description="true, with NDJSON both ways: answer each line as it is applied, while more are being sent")
@@ -73,7 +77,8 @@ async def observe_bulk(
         return await _lines(ctx, request, parse, learn=learn)
     answer_media = bodies.accepted(request, media, bodies.JSON, arrays.NPY)
     if media == arrays.NPY:
-        values = arrays.from_npy(await arrays.received(request, ctx.max_binary_bytes))
+        body = await arrays.received(request, ctx.max_binary_bytes)
+        values = await bodies.aside(len(body), lambda: arrays.from_npy(body))
         block = _of_array(arrays.table_of(values, "the body", "rows", "features"), features, first_seq)
     else:
         data = await bodies.raw(request, ctx.max_block_bytes)
@@ -125,7 +130,7 @@ def _streamed(ctx: Context, request: Request, parse: Parser, *, learn: bool = Tr
     bodies.media_type(request, bodies.NDJSON)
     bodies.accepted(request, bodies.NDJSON, bodies.NDJSON)
     limit = ctx.max_reading_bytes
-    talk = Talk(ctx.service, parse, limit, ctx.metrics.refused, learn=learn, numbered=True)
+    talk = Lines(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)
     return LineAnswers(talk, bodies.unpacked(request), limit)
 
 
@@ -136,16 +141,19 @@ async def _lines(ctx: Context, request: Request, parse: Parser, *, learn: bool =
     if learn:
         given = await ctx.service.observe_readings(readings, [f"/{row}" for row in range(len(readings))])
     else:
-        given = [await ctx.service.normalize(stream_id, one) for stream_id, one in readings]
-    pairs = zip(readings, given, strict=True)
-    return await bodies.aside(
-        len(data), lambda: bodies.encoded_lines([answers.of_reading(*pair, answer) for pair, answer in pairs])
-    )
+        given = []
+        for row, (stream_id, one) in enumerate(readings):
+            if row % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            given.append(await ctx.service.normalize(stream_id, one))
+    said = (answers.of_reading(*pair, answer) for pair, answer in zip(readings, given, strict=True))
+    return await bodies.aside(len(data), lambda: bodies.encoded_lines(said))
 
 
 async def _tensor(ctx: Context, caller: Key, request: Request) -> Response:
     """Answer the arrays `streams` (N names) and `values` (N × T × F)."""
-    out, blocks = tensor.blocks_of(arrays.from_npz(await arrays.received(request, ctx.max_binary_bytes)))
+    body = await arrays.received(request, ctx.max_binary_bytes)
+    out, blocks = tensor.blocks_of(await bodies.aside(len(body), lambda: arrays.from_npz(body, tensor.MEMBERS)))
     check_streams(caller, blocks)
     found = tensor.answer(out, await ctx.service.observe_blocks(blocks))
     return arrays.Pieces(await bodies.aside(out.nbytes, lambda: arrays.to_npz(found)), arrays.NPZ)

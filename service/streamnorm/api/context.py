@@ -42,12 +42,12 @@ class Context:
         self.draining.set()
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:  # no plain function: FastAPI calls those in another thread
     context: Context = request.app.state.context
     return context
 
 
-def _caller(request: Request) -> Key:
+async def _caller(request: Request) -> Key:
     caller: Key = request.scope.get("caller", ANYONE)
     return caller
 

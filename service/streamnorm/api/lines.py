@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from streamnorm.api import bodies
 from streamnorm.api.problems import Refused
-from streamnorm.api.talk import Talk
+from streamnorm.api.talk import Lines
 
 
 class LineAnswers(Response):
@@ -22,7 +22,7 @@ class LineAnswers(Response):
 
     media_type = bodies.NDJSON
 
-    def __init__(self, talk: Talk, parts: AsyncIterator[bytes], longest: int) -> None:
+    def __init__(self, talk: Lines, parts: AsyncIterator[bytes], longest: int) -> None:
         self.status_code = HTTPStatus.OK
         self.background = None
         self.init_headers()

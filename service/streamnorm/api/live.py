@@ -7,6 +7,8 @@ Rules:
    its arithmetic.
 2. A message that is refused is answered by its problem, and the connection stays.
 3. When the service stops, what was heard is answered; then the connection is closed, with the reason.
+4. What was heard is observed, even where the other side is gone before its answer.
+5. No more is heard than is answered: what waits is bounded, and who does not read its answers is not listened to.
 
 These are ASGI applications of their own: a framework's layers cost a message as much as its answer does.
 """
@@ -25,25 +27,30 @@ from starlette.types import Receive, Scope, Send
 from streamnorm.api import bodies
 from streamnorm.api.context import STREAM_ID, Context
 from streamnorm.api.exchange import Exchange
-from streamnorm.api.talk import Talk
+from streamnorm.api.talk import Messages
 from streamnorm.api.texts import Parser
 from streamnorm.stores.keys import ANYONE
 
 #: Messages that wait: enough that a commit of ten milliseconds keeps a hundred thousand readings a second.
 MOST = 1024
+#: Of their bytes, and one message more.
+MOST_BYTES = 1024 * 1024
 GOING_AWAY = 1001
 STOPPING = "the service is stopping"
+#: What uvicorn raises where the other side is gone, or is being told to go; `receive` tells it too.
+GONE = (OSError, RuntimeError)
 _STREAM_ID = re.compile(STREAM_ID)
 
 
 class Line:
     """One connection: somebody listens, and somebody answers what was heard meanwhile."""
 
-    def __init__(self, talk: Talk, receive: Receive, send: Send) -> None:
+    def __init__(self, talk: Messages, receive: Receive, send: Send) -> None:
         self._talk = talk
         self._receive = receive
         self._send = send
         self._heard: list[str | bytes] = []
+        self._bytes = 0
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -55,6 +62,7 @@ class Line:
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(self._answer()), group.create_task(self._part(draining))]
             await self._listen()
+            await self._quiet.wait()
             for task in others:
                 task.cancel()
 
@@ -64,34 +72,35 @@ class Line:
             if self._over:
                 continue
             text = message.get("text")
-            self._heard.append(message["bytes"] if text is None else text)
+            if text is None:
+                text = message["bytes"]
+            self._heard.append(text)
+            self._bytes += len(text)
             self._some.set()
             self._quiet.clear()
-            if len(self._heard) >= MOST:
+            if len(self._heard) >= MOST or self._bytes >= MOST_BYTES:
                 self._room.clear()
                 await self._room.wait()
 
     async def _answer(self) -> None:
-        with contextlib.suppress(OSError):  # the other side is gone, as `receive` tells too
-            while True:
-                await self._some.wait()
-                texts, self._heard = self._heard, []
-                self._room.set()
-                while texts:
-                    said = await self._talk.answer(texts)
-                    texts = texts[said.taken :]
-                    for one in said.answers:
-                        await self._send({"type": "websocket.send", "text": bodies.dumps(one).decode()})
-                if not self._heard:
-                    self._some.clear()
-                    self._quiet.set()
+        while True:
+            await self._some.wait()
+            texts, self._heard, self._bytes = self._heard, [], 0
+            self._room.set()
+            said = await self._talk.answer(texts)
+            with contextlib.suppress(*GONE):
+                for one in said:
+                    await self._send({"type": "websocket.send", "text": bodies.dumps(one).decode()})
+            if not self._heard:
+                self._some.clear()
+                self._quiet.set()
 
     async def _part(self, draining: asyncio.Event) -> None:
         """Take leave when the service stops, once what was heard is answered."""
         await draining.wait()
         self._over = True
         await self._quiet.wait()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*GONE):
             await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": STOPPING})
 
 
@@ -114,7 +123,7 @@ class Live:
         if exchange is not None:
             receive, send = exchange.directly
         parse = Parser(context.service.limits, stream_id, scope.get("caller", ANYONE))
-        talk = Talk(context.service, parse, context.max_reading_bytes, context.metrics.refused)
+        talk = Messages(context.service, parse, context.max_reading_bytes, context.metrics.refused)
         await Line(talk, receive, send).hold(context.draining)
 
 

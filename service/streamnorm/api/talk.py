@@ -1,11 +1,12 @@
 """Talking in readings: texts in, answers out in the same order, over whatever carries them.
 
-Texts that came together are worked on together: a run of readings of one stream is observed at once, and where every
-reading is to be kept before it is answered, one commit keeps the run.
+Texts that came together are worked on together: readings of one stream are observed at once, and where every reading
+is to be kept before it is answered, one commit keeps many.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -14,91 +15,133 @@ from typing import Any, NamedTuple
 from streamnorm.api import answers, bodies, problems
 from streamnorm.api.problems import Refused
 from streamnorm.api.texts import Parser
-from streamnorm.engine.reading import Reading
+from streamnorm.engine.reading import Answer, Reading
 from streamnorm.engine.run import Run
 from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
 from streamnorm.service import Service
 
-
-class Said(NamedTuple):
-    """Answers, how many texts were taken for them, and whether none was refused."""
-
-    answers: list[Any]
-    taken: int
-    well: bool
+Error = StreamnormError | Refused
 
 
 class Talk:
-    """One conversation; with `numbered`, errors tell the line and the row, as those of a block do."""
+    """One conversation; texts have at most `longest` letters, and `refused` counts the problems."""
 
-    def __init__(
-        self,
-        service: Service,
-        parse: Parser,
-        longest: int,
-        refused: Callable[[str], None],
-        *,
-        learn: bool = True,
-        numbered: bool = False,
-    ) -> None:
+    def __init__(self, service: Service, parse: Parser, longest: int, refused: Callable[[str], None]) -> None:
         self._service = service
         self._parse = parse
         self._longest = longest
         self._refused = refused
-        self._observe = service.observe_run if learn else self._normalize
-        self._numbered = numbered
-        self._line = 0
-        self._row = 0
 
-    async def answer(self, texts: Sequence[str | bytes]) -> Said:
-        """Answer texts up to the first one that is refused, which is answered by its problem."""
-        first = self._row
-        found, taken, error = self._parsed(texts)
-        said: list[Any] = []
-        for stream_id, group in groupby(found, itemgetter(1)):
-            members = list(group)
-            readings = [reading for _, _, reading in members]
-            run = await self._observe(stream_id, readings)
-            said += [
-                answers.of_reading(stream_id, reading, answer)
-                for reading, answer in zip(readings, run.answers, strict=False)
-            ]
-            if run.error is not None:
-                error, taken = run.error, members[len(run.answers)][0] + 1
-                if self._numbered:
-                    error = _placed(error, stream_id, first + len(said))
-                break
-        if error is not None:
-            said.append(self.problem(error))
-        return Said(said, taken, error is None)
-
-    def problem(self, error: StreamnormError | Refused) -> dict[str, Any]:
+    def problem(self, error: Error) -> dict[str, Any]:
         """Count a refusal, and give its problem."""
         kind, problem = problems.of(error)
         self._refused(kind.slug)
         return problem
 
-    def _parsed(
-        self, texts: Sequence[str | bytes]
-    ) -> tuple[list[tuple[int, str, Reading]], int, StreamnormError | Refused | None]:
-        """Make readings of texts up to the first one that is none; each with its place, and how many were taken."""
-        found: list[tuple[int, str, Reading]] = []
+    def _at_once(self, stream_id: str, reading: Reading) -> Answer | None:
+        """Observe a reading that needs no waiting; None, and nothing has happened, where it does or is refused."""
+        try:
+            return self._service.observe_at_once(stream_id, reading)
+        except StreamnormError:
+            return None  # told by the run, which meets it too
+
+
+class Messages(Talk):
+    """Each text on its own: one that is refused is answered by its problem, and the others are observed."""
+
+    async def answer(self, texts: Sequence[str | bytes]) -> list[Any]:
+        """Answer texts; what is of several streams waits for one commit."""
+        said: list[Any] = [None] * len(texts)
+        of_streams: dict[str, list[tuple[int, Reading]]] = {}
         for place, text in enumerate(texts):
+            try:
+                if len(text) > self._longest:
+                    raise bodies.too_large(self._longest, "the message")
+                stream_id, reading = self._parse(text)
+            except (StreamnormError, Refused) as error:
+                said[place] = self.problem(error)
+            else:
+                of_streams.setdefault(stream_id, []).append((place, reading))
+        waiting = []
+        for stream_id, members in of_streams.items():
+            place, reading = members[0]
+            answer = self._at_once(stream_id, reading) if len(members) == 1 else None
+            if answer is None:
+                waiting.append(self._observe(stream_id, members, said))
+            else:
+                said[place] = answers.of_reading(stream_id, reading, answer)
+        if len(waiting) > 1:
+            await asyncio.gather(*waiting)
+        elif waiting:
+            await waiting[0]  # a task of its own costs as much as a reading
+        return said
+
+    async def _observe(self, stream_id: str, members: Sequence[tuple[int, Reading]], said: list[Any]) -> None:
+        """Observe one stream's readings, each with its place among the answers."""
+        while members:
+            run = await self._service.observe_run(stream_id, [reading for _, reading in members])
+            for (place, reading), answer in zip(members, run.answers, strict=False):
+                said[place] = answers.of_reading(stream_id, reading, answer)
+            members = members[len(run.answers) :]
+            if run.error is not None:
+                said[members[0][0]] = self.problem(run.error)
+                members = members[1:]
+
+
+class Said(NamedTuple):
+    """Answers to lines, and whether none was refused."""
+
+    answers: list[Any]
+    well: bool
+
+
+class Lines(Talk):
+    """One text after the other: the first one that is refused is the end; errors tell the line and the row."""
+
+    def __init__(self, *given: Any, learn: bool = True) -> None:
+        super().__init__(*given)
+        self._learn = learn
+        self._line = 0
+        self._row = 0
+
+    async def answer(self, lines: Sequence[bytes]) -> Said:
+        """Answer lines up to the first one that is refused, which is answered by its problem."""
+        first = self._row
+        found, error = self._parsed(lines)
+        said: list[Any] = []
+        for stream_id, group in groupby(found, itemgetter(0)):
+            readings = [reading for _, reading in group]
+            run = await self._run(stream_id, readings)
+            said += [
+                answers.of_reading(stream_id, reading, answer)
+                for reading, answer in zip(readings, run.answers, strict=False)
+            ]
+            if run.error is not None:
+                error = _placed(run.error, stream_id, first + len(said))
+                break
+        if error is not None:
+            said.append(self.problem(error))
+        return Said(said, error is None)
+
+    def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
+        """Make readings of lines up to the first one that is none; empty ones are passed over."""
+        found: list[tuple[str, Reading]] = []
+        for text in lines:
             self._line += 1
             try:
                 if len(text) > self._longest:
-                    what = f"line {self._line}" if self._numbered else "the message"
-                    raise bodies.too_large(self._longest, what)
-                if not self._numbered:
-                    found.append((place, *self._parse(text)))
-                elif text and not text.isspace():
-                    found.append((place, *self._parse(text, self._line, f"/{self._row}")))
+                    raise bodies.too_large(self._longest, f"line {self._line}")
+                if text and not text.isspace():
+                    found.append(self._parse(text, self._line, f"/{self._row}"))
                     self._row += 1
             except (StreamnormError, Refused) as error:
-                return found, place + 1, error
-        return found, len(texts), None
+                return found, error
+        return found, None
 
-    async def _normalize(self, stream_id: str, readings: Sequence[Reading]) -> Run:
+    async def _run(self, stream_id: str, readings: Sequence[Reading]) -> Run:
+        if self._learn:
+            answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
+            return await self._service.observe_run(stream_id, readings) if answer is None else Run([answer])
         run = Run()
         try:
             for reading in readings:
@@ -108,7 +151,7 @@ class Talk:
         return run
 
 
-def _placed(error: StreamnormError | Refused, stream_id: str, row: int) -> StreamnormError | Refused:
+def _placed(error: StreamnormError, stream_id: str, row: int) -> StreamnormError:
     """Give an error with the row, or the stream, that it is of."""
     if isinstance(error, StaleSequence):
         return StaleSequence(error.seq, error.last_seq, stream_id)

@@ -31,9 +31,9 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
         InvalidReading: naming the wrong array.
 
     """
-    for name in sorted(arrays.keys() ^ {"streams", "values"}):
-        if name not in MEMBERS or name not in arrays:
-            raise InvalidReading.at(f"/{name}", "is missing" if name in MEMBERS else "unknown array")
+    for name in ("streams", "values"):
+        if name not in arrays:
+            raise InvalidReading.at(f"/{name}", "is missing")
     streams = _names(arrays, "streams")
     values = table_of(arrays["values"], "values", "streams", "rows", "features")
     many, rows, columns = values.shape

@@ -9,16 +9,19 @@ import numpy as np
 
 from streamnorm.engine.block import Block, BlockAnswer, begin, end, is_retry, observe_block
 from streamnorm.errors import InvalidInput, StaleSequence
-from streamnorm.kernels.kernel import share
+from streamnorm.kernels.cores import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from streamnorm.engine.limits import Limits
+    from streamnorm.engine.reading import Array
     from streamnorm.engine.stream import Stream
 
 #: Streams that are worth a thread: of fewer, each is large enough to be shared out itself.
 MANY = 16
+#: Values that are sent to a CUDA device at once: half a gigabyte of float64.
+PIECE = 1 << 26
 
 
 def observe_blocks(
@@ -31,7 +34,9 @@ def observe_blocks(
 
     """
     if all_on_one_device(drafts, blocks):
-        return observe_on_device(drafts, blocks, now, limits)
+        done = observe_on_device(drafts, blocks, now, limits)
+        if done is not None:
+            return done
     each = list(blocks.items())
     answers: list[BlockAnswer] = [None] * len(each)  # type: ignore[list-item]
 
@@ -63,27 +68,42 @@ def all_on_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block])
     times = {id(block.times) for block in blocks.values()}
     if len(plans) > 1 or len(sizes) > 1 or len(times) > 1:
         return False
-    enough = next(iter(plans)).kernel.device_from
-    if sum(block.values.size for block in blocks.values()) < enough:
+    rows, columns = next(iter(sizes))
+    if not next(iter(plans)).kernel.sends(len(blocks) * rows * columns, len(blocks) * columns):
         return False
-    return not any(is_retry(drafts[stream_id], block) for stream_id, block in blocks.items())
+    for stream_id, block in blocks.items():
+        with told(stream_id):
+            if is_retry(drafts[stream_id], block):
+                return False
+    return True
 
 
 def observe_on_device(
     drafts: Mapping[str, Stream], blocks: Mapping[str, Block], now: float, limits: Limits
-) -> dict[str, BlockAnswer]:
-    """Observe blocks that are alike, all of them in one piece on a CUDA device."""
+) -> dict[str, BlockAnswer] | None:
+    """Observe blocks that are alike, many of them in one piece, on a CUDA device; None where it failed.
+
+    No state has changed then: features that are new have their room and no readings yet.
+    """
+    ids, each, plan = list(blocks), list(blocks.values()), next(iter(drafts.values())).plan
     works = []
     for stream_id, block in blocks.items():
         with told(stream_id):
             works.append(begin(drafts[stream_id], block, now, limits))
-    plan = next(iter(drafts.values())).plan
-    values = np.stack([work.values for work in works])
-    states = [np.frombuffer(draft.state) for draft in drafts.values()]
+    states = [np.frombuffer(drafts[stream_id].state) for stream_id in ids]
     places = [np.arange(plan.stride)[:, None] + np.array(work.starts)[None, :] for work in works]
-    state = np.hstack([one[place] for one, place in zip(states, places, strict=True)])
-    ys = plan.kernel.device.observe_table(values, works[0].times, plan.rule, plan.p, state)
-    for one, place, after in zip(states, places, np.hsplit(state, len(works)), strict=True):
-        one[place] = after
-    each = zip(blocks.items(), works, ys, strict=True)
-    return {stream_id: end(drafts[stream_id], block, work, y, now) for (stream_id, block), work, y in each}
+    done: list[tuple[Array, Array]] = []
+    most = max(1, PIECE // each[0].values.size)
+    for first in range(0, len(ids), most):
+        some = slice(first, first + most)
+        values = np.stack([work.values for work in works[some]])
+        state = np.hstack([one[place] for one, place in zip(states[some], places[some], strict=True)])
+        answered = plan.kernel.observe_table(values, works[0].times, plan.rule, plan.p, state)
+        if answered is None:
+            return None
+        ys, after = answered
+        done += zip(ys, np.hsplit(after, len(ys)), strict=True)
+    for state, place, (_, after) in zip(states, places, done, strict=True):
+        state[place] = after
+    answers = zip(ids, each, works, done, strict=True)
+    return {stream_id: end(drafts[stream_id], block, work, ys, now) for stream_id, block, work, (ys, _) in answers}

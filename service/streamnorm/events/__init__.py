@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from streamnorm.events.rings import MOST_ROWS, Past, Subscription
-from streamnorm.events.rows import Names, Row, make_row, numbers, plain, shared
+from streamnorm.events.rings import EMPTY, Past, Subscription
+from streamnorm.events.rows import Names, Row, Tail, make_row, most_rows, numbers, plain, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,26 +62,30 @@ class Hub:
     def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Hear of a block; its last rows are kept."""
         rows = len(block.values)
-        last = min(rows, MOST_ROWS)
-        first_count = answer.count - rows
-        past = self._past(stream_id, block.names, first_count + 1)
-        table = np.empty((last, 3 + 2 * len(block.names)))
-        table[:, 0] = now if block.times is None else block.times[-last:]
-        table[:, 1] = np.arange(answer.count - last + 1, answer.count + 1)
-        table[:, 2] = answer.ready
-        table[:, 3:] = np.hstack([block.values[-last:], answer.values[-last:]])
-        *before, packed = (row.tobytes() for row in table)
-        for row in before:
-            self._add(past, Row(stream_id, past.names, row))
-        spreads = self._spreads(past, stream_id, now)
+        past = self._past(stream_id, block.names, answer.count - rows + 1)
         past.count = answer.count
-        self._add(past, Row(stream_id, past.names, packed + numbers(len(spreads)).pack(*spreads)))
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # of many streams, some rows of each
+        most = most_rows(len(past.names), share)
+        tail = Tail.of(stream_id, past.names, block, answer, now=now, most=most)
+        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        self._bytes -= past.bytes
+        past.add_tail(tail, alone=rows >= most)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, True
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if subscription.wants(stream_id):
+                for row in tail.rows():
+                    subscription.add(row)
 
     def take(self, row: Row) -> None:
         """Take in a row that was observed elsewhere; one that comes late, after rows that follow it, is left out."""
         time, count = numbers(2).unpack_from(row.packed)
         had = self._pasts.get(row.stream)
-        if had is not None and count <= had.count and had.rows and time <= had.rows[-1].time:
+        latest = None if had is None else had.latest
+        if had is not None and latest is not None and count <= had.count and time <= latest.time:
             return
         past = self._past(row.stream, row.names, int(count))
         self._add(past, row, here=False)
@@ -100,15 +102,21 @@ class Hub:
     def past(self, stream_id: str) -> list[Row]:
         """Give what is remembered of a stream, the oldest first."""
         past = self._pasts.get(stream_id)
-        return list(past.rows) if past is not None else []
+        if past is None:
+            return []
+        self._bytes -= past.bytes
+        past.unpack()
+        self._bytes += past.bytes
+        return list(past.rows)
 
     def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[Row]:
         """Give the latest row of each stream that has had one beyond the number `since`, the newest first."""
         for past in reversed(self._pasts.values()):
             if past.number <= since:
                 return
-            if past.rows and past.rows[-1].stream.startswith(prefix) and (everywhere or past.here):
-                yield past.rows[-1]
+            row = past.latest if everywhere or past.here else None
+            if row is not None and row.stream.startswith(prefix):
+                yield row
 
     def forget(self, stream_id: str) -> None:
         """Forget the past of a stream that was deleted."""
@@ -141,16 +149,23 @@ class Hub:
 
     def _add(self, past: Past, row: Row, *, here: bool = True) -> None:
         self._bytes -= past.bytes
+        if past.tail is not None:
+            past.unpack()
         past.add(row)
         self._bytes += past.bytes
         self.number += 1
         past.number, past.here = self.number, here
-        while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
-            _, oldest = self._pasts.popitem(last=False)
-            self._bytes -= oldest.bytes
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
         for subscription in self.subscriptions:
             if (here or subscription.everywhere) and subscription.wants(row.stream):
                 subscription.add(row)
+
+    def _make_room(self) -> None:
+        """Forget the pasts of the streams that were heard of longest ago, where all together weigh too much."""
+        while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
+            _, oldest = self._pasts.popitem(last=False)
+            self._bytes -= oldest.bytes
 
     def _spreads(self, past: Past, stream_id: str, now: float) -> tuple[float, ...]:
         stream = self._peek(stream_id)

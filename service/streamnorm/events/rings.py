@@ -7,14 +7,10 @@ import math
 from collections import deque
 from typing import Self
 
-from streamnorm.events.rows import Names, Row, numbers
+from streamnorm.events.rows import MOST_BYTES, MOST_ROWS, OVERHEAD, Names, Row, Tail, numbers
 
-#: What a page opens with: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
-MOST_ROWS = 512
-#: Of one stream's past, and of one queue: a row of 64 features is about 1 kB, so only wider streams remember less.
-MOST_BYTES = 1024 * 1024
-#: What Python needs for a row beside its numbers, and for a past that is still empty.
-OVERHEAD, EMPTY = 120, 1200
+#: What Python needs for a past that is still empty.
+EMPTY = 1200
 
 
 class Ring:
@@ -48,7 +44,7 @@ class Ring:
 class Past(Ring):
     """One stream's recent past, and when its mean and deviation were noted last."""
 
-    __slots__ = ("count", "here", "names", "noted", "number", "pack", "unnoted")
+    __slots__ = ("count", "here", "names", "noted", "number", "pack", "tail", "unnoted")
 
     empty = EMPTY
 
@@ -66,6 +62,37 @@ class Past(Ring):
         self.count = 0
         #: whether the latest row was observed by this process
         self.here = True
+        #: the latest rows, where they came as a block that nobody looked at yet
+        self.tail: Tail | None = None
+
+    def add_tail(self, tail: Tail, *, alone: bool) -> None:
+        """Take the rows of a block in; `alone` where they leave no room for others."""
+        if alone:
+            self.clear()
+        else:
+            self.unpack()
+        self.tail = tail
+        self.bytes += tail.weight
+
+    def unpack(self) -> None:
+        """Make the rows of the last block."""
+        tail, self.tail = self.tail, None
+        if tail is not None:
+            self.bytes -= tail.weight
+            for row in tail.rows():
+                self.add(row)
+
+    @property
+    def latest(self) -> Row | None:
+        """The latest row."""
+        if self.tail is not None:
+            return self.tail.rows(1)[0]
+        return self.rows[-1] if self.rows else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        super().clear()
+        self.tail = None
 
 
 class Subscription(Ring):

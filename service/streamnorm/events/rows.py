@@ -5,11 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import islice
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streamnorm.engine.reading import Channel
+import numpy as np
+
+from streamnorm.engine.reading import Array, Channel
+
+if TYPE_CHECKING:
+    from streamnorm.engine.block import Block, BlockAnswer
 
 Names = tuple[str, ...]
+#: What a page opens with: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
+MOST_ROWS = 512
+#: Of one stream's past, and of one queue: a row of 64 features is about 1 kB, so only wider streams remember less.
+MOST_BYTES = 1024 * 1024
+#: What Python needs for a row beside its numbers.
+OVERHEAD = 120
 
 #: makes a Row in half the time that its class takes
 make_row = tuple.__new__
@@ -41,6 +52,58 @@ class Row(NamedTuple):
         time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
         values = dict(islice(zip(self.names, rest, strict=False), most))
         return {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0, "values": values}
+
+
+class Tail(NamedTuple):
+    """The last rows of a block, not yet made: a block is heard of much more often than its rows are looked at."""
+
+    stream: str
+    names: Names
+    #: seconds since 1970, one a row or one for all
+    times: Array | float
+    #: of readings, at the last row
+    total: int
+    ready: bool
+    values: Array
+    normalized: Array
+    #: means and deviations at the last row
+    spreads: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, stream: str, names: Names, block: Block, answer: BlockAnswer, *, now: float, most: int) -> Tail:
+        """Copy the last rows, at most so many, so that the block itself can go."""
+        last = slice(-most, None)
+        times = now if block.times is None else block.times[last].copy()
+        rows = block.values[last].copy(), answer.values[last].copy()
+        return cls(stream, names, times, answer.count, answer.ready, *rows)
+
+    @property
+    def weight(self) -> int:
+        """What the rows will weigh, in bytes."""
+        return len(self.values) * weight(len(self.names)) + 8 * len(self.spreads)
+
+    def rows(self, most: int = MOST_ROWS) -> list[Row]:
+        """Make the last rows."""
+        columns, rows = len(self.names), min(len(self.values), most)
+        table = np.empty((rows, 3 + 2 * columns))
+        table[:, 0] = self.times if isinstance(self.times, float) else self.times[-rows:]
+        table[:, 1] = np.arange(self.total - rows + 1, self.total + 1)
+        table[:, 2] = self.ready
+        table[:, 3 : 3 + columns] = self.values[-rows:]
+        table[:, 3 + columns :] = self.normalized[-rows:]
+        *before, packed = (row.tobytes() for row in table)
+        last = packed + numbers(len(self.spreads)).pack(*self.spreads)
+        return [Row(self.stream, self.names, row) for row in (*before, last)]
+
+
+def weight(columns: int) -> int:
+    """Tell what a row weighs, in bytes."""
+    return 8 * (3 + 2 * columns) + OVERHEAD
+
+
+def most_rows(columns: int, most_bytes: int = MOST_BYTES) -> int:
+    """Tell how many rows a stream's past, or a queue, may hold."""
+    return max(1, min(MOST_ROWS, min(MOST_BYTES, most_bytes) // weight(columns)))
 
 
 def plain(value: Any) -> float:

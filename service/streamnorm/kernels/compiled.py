@@ -20,7 +20,7 @@ from numba.core import types as numba_types
 from numba.extending import intrinsic
 
 from streamnorm.kernels import loops
-from streamnorm.kernels.kernel import bound_observe, rebuilt
+from streamnorm.kernels.binding import bound_observe, rebuilt
 from streamnorm.kernels.method import Buffer, Method, Packed, Span
 
 numba_config: Any = config

@@ -39,6 +39,11 @@ def clipped(delta: float, clip: float, variance: float) -> float:
     return delta
 
 
+def quotient_root(a: float, b: float) -> float:
+    """Give √(a/b)."""
+    return math.sqrt(a / b)
+
+
 def step(
     x: float, v: float, lam: float, omega: float, clip: float, _p: Packed, state: Buffer, at: int
 ) -> tuple[float, float]:
@@ -49,16 +54,20 @@ def step(
     [0.0, 0.999, -0.707]
     """
     weight = lam * state[at] + omega
-    gain = omega / weight if weight > 0.0 else 0.0
+    gain = omega / (weight if weight > 0.0 else 1.0)
     rest = 1.0 - gain
     mean = state[at + 1]
     variance = state[at + 2]
     delta = x - mean
     square = delta * delta
     total = variance + gain * square
-    bounded = clipped(delta, clip, variance)
-    moved = mean + gain * bounded
-    after = rest * (total if bounded == delta else variance + gain * bounded * bounded)
+    moved = mean + gain * delta
+    learnt = total
+    if clip < math.inf:
+        bounded = clipped(delta, clip, variance)
+        moved = mean + gain * bounded
+        learnt = total if bounded == delta else variance + gain * bounded * bounded
+    after = rest * learnt
     y = 0.0
     scale = 0.0
     if v > 0.0:
@@ -76,7 +85,7 @@ def step(
     ):
         # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0. A late reading is
         # judged as if it had its whole weight: that it hardly moves the mean is then not for want of digits.
-        y = delta * math.sqrt(rest / total)
+        y = delta * quotient_root(rest, total)
     state[at] = weight
     state[at + 1] = moved
     state[at + 2] = after
@@ -105,11 +114,11 @@ def merge(_p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     if weight <= 0.0:
         return
     share = b[at_b] / weight
+    rest = a[at_a] / weight  # of 1 − share few digits would be left where b outweighs a by far
     delta = b[at_b + 1] - a[at_a + 1]
-    variance = (1.0 - share) * a[at_a + 2] + share * b[at_b + 2]
     a[at_a] = weight
     a[at_a + 1] += share * delta
-    a[at_a + 2] = variance + share * (1.0 - share) * delta * delta
+    a[at_a + 2] = rest * a[at_a + 2] + share * b[at_b + 2] + share * rest * delta * delta
 
 
 ONLINE = Method("online", Parameters, size, step, spread, merge, base=True)

@@ -50,11 +50,13 @@ def update(x: float, low: float, high: float, lam: float, omega: float, clip: fl
     `low` and `high` are the least and greatest element of a channel, and x itself for a plain feature.
     """
     weight = lam * state[at] + omega
-    gain = omega / weight if weight > 0.0 else 0.0
+    gain = omega / (weight if weight > 0.0 else 1.0)
     rest = 1.0 - gain
     variance = state[at + 2]
     third = state[at + 3]
-    delta = clipped(x - state[at + 1], clip, variance)
+    delta = x - state[at + 1]
+    if clip < math.inf:
+        delta = clipped(delta, clip, variance)
     moved = gain * delta
     square = delta * delta
     state[at + 3] = rest * (third - 3.0 * moved * variance + moved * square * (rest - gain))
@@ -98,7 +100,7 @@ def merge(a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
         a[at_a + 7] += b[at_b + 7]
         return
     share = b[at_b] / (a[at_a] + b[at_b])
-    rest = 1.0 - share
+    rest = a[at_a] / (a[at_a] + b[at_b])
     delta = b[at_b + 1] - a[at_a + 1]
     third_a, fourth_a = lifted(a, at_a, -share * delta)
     third_b, fourth_b = lifted(b, at_b, rest * delta)

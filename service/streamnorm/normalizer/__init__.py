@@ -24,6 +24,7 @@ from streamnorm.engine.reading import Array, Reading, reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
+from streamnorm.kernels.arrays import is_on_device
 from streamnorm.normalizer import forms
 
 __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
@@ -171,7 +172,7 @@ class Normalizer:
         needs the extra `gpu`, and agrees to 12 digits instead of to the bit.
 
         Raises:
-            InvalidReading, StaleSequence: nothing has changed then.
+            InvalidReading, StaleSequence: nothing has changed then, nor after an error of the device.
 
         """
         many = forms.many(rows, features)
@@ -186,8 +187,10 @@ class Normalizer:
         )
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
-        """Normalize many readings by today's statistics, and learn nothing."""
+        """Normalize many readings by today's statistics, and learn nothing; arrays on a device are not taken."""
         many = forms.many(rows, features)
+        if is_on_device(many.values):
+            raise InvalidReading.at("/values", "lies on a CUDA device; only observe_block takes that")
         answer = block.normalize_block(self._stream, block.Block(many.names, many.values), self._clock(), UNLIMITED)
         return NormalizedBlock(many.shaped(answer.values), many.names, answer.count, answer.ready)
 

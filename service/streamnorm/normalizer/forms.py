@@ -15,7 +15,8 @@ import numpy as np
 from streamnorm.engine.reading import Array, ordinals
 from streamnorm.engine.table import table
 from streamnorm.errors import InvalidReading
-from streamnorm.kernels.kernel import is_on_device
+from streamnorm.kernels.arrays import is_on_device
+from streamnorm.kernels.kernel import on_device
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,10 +73,8 @@ def many(rows: Any, features: Sequence[str] | None = None) -> Many:
 
 
 def _on_device(rows: Any, features: Sequence[str] | None) -> Many:
-    from streamnorm.kernels.cuda import as_device  # noqa: PLC0415 - only where there is a device
-
     try:
-        found = as_device(rows)
+        found = on_device().as_device(rows)
     except TypeError as error:
         raise InvalidReading.at("/values", str(error)) from None
     if len(found.shape) != TABLE:

@@ -24,13 +24,21 @@ class Turns(dict[str, _Turn]):
     @contextlib.asynccontextmanager
     async def hold(self, stream_ids: Iterable[str]) -> AsyncIterator[None]:
         """Hold the turn of streams, given in byte order so that no two holders wait for each other."""
-        async with contextlib.AsyncExitStack() as stack:
+        turns: list[tuple[str, _Turn]] = []
+        held = 0
+        try:
             for stream_id in stream_ids:
                 turn = self.setdefault(stream_id, _Turn())
                 turn.holders += 1
-                stack.callback(self._leave, stream_id, turn)
-                await stack.enter_async_context(turn.lock)
+                turns.append((stream_id, turn))
+                await turn.lock.acquire()
+                held += 1
             yield
+        finally:
+            for place, (stream_id, turn) in enumerate(turns):
+                if place < held:
+                    turn.lock.release()
+                self._leave(stream_id, turn)
 
     def _leave(self, stream_id: str, turn: _Turn) -> None:
         turn.holders -= 1

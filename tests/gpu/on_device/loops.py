@@ -1,25 +1,16 @@
-"""What a device, real or simulated, must do; `test_device.py` runs this file once for each."""
+"""What the loops on a device, real or simulated, must do; `test_device.py` runs this folder once for each."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamnorm import Normalizer
-from streamnorm.engine.block import Block
-from streamnorm.engine.blocks import all_on_one_device, observe_blocks
-from streamnorm.engine.config import configuration
-from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
-from streamnorm.engine.stream import Stream
-from streamnorm.errors import InvalidReading
-from streamnorm.kernels import METHODS, Kernel, cuda, kernel, profile
+from streamnorm.kernels import METHODS, Kernel, cuda, profile
 
 Array = npt.NDArray[Any]
 Rule = tuple[float, float, float, float]
@@ -77,10 +68,40 @@ def assert_alike(found: tuple[Any, Array], expected: tuple[Array, Array]) -> Non
 
 @every_method
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_block_comes_to_what_it_does_here(method: str, rule: Rule) -> None:
+@pytest.mark.parametrize("registers", [0, cuda.IN_REGISTERS])
+def test_a_block_comes_to_what_it_does_here(
+    method: str, rule: Rule, registers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "IN_REGISTERS", registers)
     values = table(24, 3)
     device, here = cuda.device(METHODS[method]), Kernel(METHODS[method])
     assert_alike(run(device.observe_block, method, values, rule), run(here.observe_block, method, values, rule))
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_block_that_is_too_large_goes_there_in_pieces(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "PIECE", 10)
+    values = np.asfortranarray(table(24, 3))
+    device, here = cuda.device(METHODS["online"]), Kernel(METHODS["online"])
+    assert_alike(run(device.observe_block, "online", values, rule), run(here.observe_block, "online", values, rule))
+
+
+def test_a_device_that_fails_half_way_leaves_the_state_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda, "PIECE", 10)
+    device, values = cuda.device(METHODS["online"]), table(24, 3)
+    starts, ends = places("online", 3, HORIZON)
+    state = array("d", [0.0] * ends[-1])
+    observe, pieces = device.observe, iter([True, True])
+
+    def failing(*arguments: Any) -> Any:
+        if not next(pieces, False):
+            raise MemoryError("no room on the device")
+        return observe(*arguments)
+
+    monkeypatch.setattr(device, "observe", failing)
+    with pytest.raises(MemoryError):
+        device.observe_block(values, times_for(24), HORIZON, (), state, starts, ends)
+    assert not any(state)
 
 
 def test_float32_goes_in_and_comes_out() -> None:
@@ -126,7 +147,11 @@ def test_arrays_on_the_device_stay_there() -> None:
 def test_streams_have_an_axis_of_their_own() -> None:
     values = np.random.default_rng(0).normal(size=(3, 10, 2))
     state = cuda.cuda.to_device(np.zeros((profile.SIZE, 6)))
-    ys = cuda.device(METHODS["online"]).observe(cuda.cuda.to_device(values), None, HORIZON, (), state).copy_to_host()
+    ys = (
+        cuda.device(METHODS["online"])
+        .observe(cuda.cuda.to_device(values), times_for(10), HORIZON, (), state)
+        .copy_to_host()
+    )
     for stream in range(3):
         alone, _ = run(
             Kernel(METHODS["online"]).observe_block, "online", np.vstack([values[stream][:0], values[stream]]), HORIZON
@@ -145,9 +170,11 @@ def test_a_wild_value_is_found(place: int | None, value: float) -> None:
     assert found == (-1 if place is None else place)
 
 
-def test_answers_are_finished_as_here() -> None:
+@pytest.mark.parametrize("compensation", [(5.0, -1.0), (math.inf, 1e-5)])
+@pytest.mark.parametrize("missing", [0.0, math.nan])
+def test_answers_are_finished_as_here(compensation: tuple[float, float], missing: float) -> None:
     ys = table(10, 3) - 20.0
-    arguments = (0.0, 2.5, [1.0, 2.0, 3.0], [0.0, 1.0, 2.0], (5.0, 1e-5))
+    arguments = (missing, 2.5, [1.0, 2.0, 3.0], [0.0, 1.0, 2.0], compensation)
     done = cuda.device(METHODS["online"]).finish_block(cuda.cuda.to_device(ys), *arguments).copy_to_host()
     np.testing.assert_allclose(done, Kernel(METHODS["online"]).finish_block(ys, *arguments), rtol=1e-12, atol=1e-12)
 
@@ -155,69 +182,3 @@ def test_answers_are_finished_as_here() -> None:
 def test_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="float64 or float32"):
         cuda.as_device(cuda.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    """Have every block sent to the device."""
-    works = kernel("online")
-    monkeypatch.setattr(works, "device_from", 0)
-    return works
-
-
-def blocks(*kinds: str) -> dict[str, Block]:
-    rng = np.random.default_rng(0)
-    return {
-        f"s-{n}": Block(("a", "b"), rng.normal(20.0, 3.0, (20, 2)).astype(kind), None, 1)
-        for n, kind in enumerate(kinds)
-    }
-
-
-def drafts(names: Iterable[str], **config: object) -> dict[str, Stream]:
-    return {name: Stream(plan(configuration(config, {}))) for name in names}
-
-
-@pytest.mark.parametrize("config", [{}, {"clamp": 1.0, "missing": "mean"}])
-@pytest.mark.parametrize("kind", ["f8", "f4"])
-def test_blocks_of_many_streams_go_there_in_one_piece(sent: Kernel, config: dict[str, object], kind: str) -> None:
-    ours = blocks(kind, kind, kind)
-    there, here = drafts(ours, **config), drafts(ours, **config)
-    assert all_on_one_device(there, ours)
-    found = observe_blocks(there, ours, 0.0, Limits())
-    sent.device_from = math.inf
-    expected = observe_blocks(here, ours, 0.0, Limits())
-    for name in ours:
-        tolerance = 1e-12 if kind == "f8" else 1e-6
-        assert found[name].values.dtype == np.dtype(kind)
-        np.testing.assert_allclose(found[name].values, expected[name].values, rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(there[name].state, here[name].state, rtol=1e-9, atol=1e-9)
-        assert (found[name].count, found[name].ready) == (expected[name].count, expected[name].ready)
-
-
-@pytest.mark.usefixtures("sent")
-def test_a_retry_is_computed_stream_by_stream() -> None:
-    ours = blocks("f8", "f8")
-    streams = drafts(ours)
-    first = observe_blocks(streams, ours, 0.0, Limits())
-    assert not all_on_one_device(streams, ours)
-    again = observe_blocks(streams, ours, 0.0, Limits())
-    assert all(again[name].replayed for name in ours)
-    np.testing.assert_allclose(again["s-1"].values, first["s-1"].values, rtol=1e-12, atol=1e-12)
-
-
-def test_a_normalizer_takes_arrays_on_the_device_and_answers_there() -> None:
-    rows = np.random.default_rng(0).normal(20.0, 3.0, (30, 2))
-    there, here = Normalizer(clamp=2.0), Normalizer(clamp=2.0)
-    answer = there.observe_block(cuda.cuda.to_device(rows), features=["a", "b"]).values
-    expected = here.observe_block(rows, features=["a", "b"]).values
-    np.testing.assert_allclose(answer.copy_to_host(), expected, rtol=1e-12, atol=1e-12)
-    assert there.observe({"a": 1.0, "b": 2.0}) is not None
-
-
-def test_a_normalizer_refuses_what_is_no_table_on_the_device() -> None:
-    with pytest.raises(InvalidReading, match="float64 or float32"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
-    with pytest.raises(InvalidReading, match="is no block"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.zeros(2)))
-    with pytest.raises(InvalidReading, match="/values/1/0"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.array([[1.0], [math.inf]])))

@@ -1,0 +1,196 @@
+"""Many readings of one stream on their way over a live connection; like all procedures, it sends nothing itself.
+
+The rules, beside those of `_numbering`:
+
+1. Answers come in the order of the readings. At most a window of readings is unanswered; beyond it, answers are waited
+   for before more is sent.
+2. The first reading goes alone, under the rules of `_numbering`: it finds the stream's last number. So does the next
+   one whenever the numbers were forgotten.
+3. Where the connection is lost, what is unanswered is sent again, in order, under its own numbers. The service answers
+   the last one that it had applied as it did at first; those before it are stale to it, and as their answers are
+   lost, they are computed again without learning.
+4. A reading that is refused ends the flight. Those behind it that were sent are observed all the same, and their
+   answers are passed over.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+
+from streamnorm_client import _calls
+from streamnorm_client._answers import Normalized
+from streamnorm_client._calls import Call, Reply, problem_of
+from streamnorm_client._errors import StaleSequence, StreamnormError, TransportError
+from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streamnorm_client._steps import StreamSteps
+
+T = TypeVar("T")
+
+WINDOW = 64  # a way of 20 ms there and back, and 3 000 readings a second
+
+
+class Say(NamedTuple):
+    """A step that sends a reading; no outcome is a good one."""
+
+    call: Call[Normalized]
+
+
+class Hear(NamedTuple):
+    """A step that takes the next answer, and waits for it or has none."""
+
+    wait: bool
+
+
+LiveSteps = Generator[Union[Step, Say, Hear], Outcome, T]
+
+
+@dataclass
+class Sent:
+    """A reading on its way, and how often it may have arrived."""
+
+    seq: int
+    reading: Mapping[str, Any]
+    call: Call[Normalized]
+    times: int = 0
+
+
+class Flight:
+    """Readings that were sent and not answered yet, the answers that nobody took yet, and what ended it."""
+
+    def __init__(self, steps: StreamSteps) -> None:
+        self._steps = steps
+        self._unanswered: deque[Sent] = deque()
+        self._answers: list[Normalized] = []
+        self._error: StreamnormError | None = None
+        self._last = 0
+        self._attempt = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many readings are on their way."""
+        return len(self._unanswered)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: no answer, and no error."""
+        return not (self._unanswered or self._answers or self._error)
+
+    def observe(self, values: Any, timestamp: Any, window: int) -> LiveSteps[list[Normalized]]:
+        """Send a reading; gives the answers that came meanwhile, having waited where `window` were unanswered."""
+        if self._error is None:
+            if self._steps.flight is self and self._steps.numbering.next is not None:
+                yield from self._send(_calls.reading(values, timestamp))
+            else:
+                yield from self.land()
+                alone = self._steps.observe(values, timestamp, stats=False, seq=None, numbered=True)
+                self._answers.append((yield from alone))
+                self._steps.flight = self
+        return (yield from self.answers(window))
+
+    def answers(self, window: int = 1) -> LiveSteps[list[Normalized]]:
+        """Give the answers that came, having waited where `window` readings were unanswered.
+
+        Raises:
+            StreamnormError: a reading was refused, or hope is lost; its `seq` is the reading's.
+
+        """
+        while self._unanswered and (yield from self._hear(wait=len(self._unanswered) >= window)):
+            pass
+        answers, self._answers = self._answers, []
+        if self._error is not None and not answers:
+            error, self._error = self._error, None
+            raise error
+        return answers
+
+    def land(self) -> LiveSteps[None]:
+        """Wait for everything that is unanswered, and keep the answers for who reads on."""
+        while self._unanswered:
+            yield from self._hear(wait=True)
+
+    def landed(self, steps: LiveSteps[T]) -> LiveSteps[T]:
+        """Land, then do something else."""
+        yield from self.land()
+        return (yield from steps)
+
+    def abandon(self) -> None:
+        """Leave what is on its way to its fate."""
+        if self._unanswered:
+            self._unanswered.clear()
+            self._steps.numbering.forget()
+
+    def _send(self, reading: Mapping[str, Any]) -> LiveSteps[None]:
+        steps = self._steps
+        self._last = steps.numbering.take()
+        call = _calls.observe(steps.stream, reading, stats=False, seq=self._last)
+        sent = Sent(self._last, reading, call)
+        self._unanswered.append(sent)
+        error = yield from self._say(sent)
+        if error is not None:
+            yield from self._send_again(error)
+
+    def _say(self, sent: Sent) -> LiveSteps[StreamnormError | None]:
+        outcome = yield Say(sent.call)
+        if outcome is None or (isinstance(outcome, TransportError) and outcome.maybe_applied):
+            sent.times += 1
+        return problem_of(outcome) if isinstance(outcome, Reply) else outcome
+
+    def _send_again(self, error: StreamnormError | None) -> LiveSteps[None]:
+        """Send all that is unanswered, over a new connection, until one takes it or hope is lost."""
+        while error is not None:
+            self._attempt += 1
+            luck = random.random()  # noqa: S311 - spreads load, guards nothing
+            delay = delay_before_retry(self._attempt, self._steps.retries, error, repeatable=True, luck=luck)
+            if delay is None:
+                error.maybe_applied = any(sent.times for sent in self._unanswered)
+                self._fail(error, self._unanswered[0])
+                self._unanswered.clear()
+                return
+            yield Pause(delay)
+            for sent in self._unanswered:
+                error = yield from self._say(sent)
+                if error is not None:
+                    break
+
+    def _hear(self, *, wait: bool) -> LiveSteps[bool]:
+        """Take in an answer; tells whether there was one to take, or an end."""
+        outcome = yield Hear(wait)
+        if outcome is None:
+            return False
+        if not isinstance(outcome, Reply):
+            yield from self._send_again(outcome)
+            return True
+        self._attempt = 0
+        sent = self._unanswered.popleft()
+        if self._error is None:
+            try:
+                self._answers.append((yield from self._answer(sent, outcome)))
+            except StreamnormError as error:
+                self._fail(error, sent)
+        return True
+
+    def _answer(self, sent: Sent, reply: Reply) -> LiveSteps[Normalized]:
+        again = sent.times > 1
+        error = problem_of(reply)
+        if error is None:
+            answer = sent.call.answer(reply)
+            if answer.replayed and not again:
+                raise StreamnormError(f"another writer of {sent.call.path} used the number {sent.seq} first")
+            return answer
+        if again and isinstance(error, StaleSequence) and sent.seq <= error.last_seq <= self._last:
+            lost = _calls.normalize(self._steps.stream, sent.reading, stats=False)
+            answer = yield from ask(lost, self._steps.retries)
+            return replace(answer, seq=sent.seq, replayed=True, recomputed=True)
+        raise error
+
+    def _fail(self, error: StreamnormError, sent: Sent) -> None:
+        error.seq = sent.seq
+        self._error = error
+        self._steps.numbering.forget()
