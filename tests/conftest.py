@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.processes import NUMBA_CACHE
 
 # A deadline would be a timed assertion. On CI the examples are the same in every run.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 # Every service that a test starts would compile the kernels for itself.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".numba_cache"))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
 # And where there is a CUDA device, for it too; tests that want it say so.
 os.environ.setdefault("STREAMNORM_DEVICE", "cpu")
 settings.load_profile("ci" if os.environ.get("CI") else "local")

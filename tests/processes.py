@@ -17,6 +17,7 @@ import httpx
 
 PATIENCE = 60.0  # seconds; a busy machine imports slowly, and a test that waits in vain fails all the same
 STEP = 0.05
+NUMBA_CACHE = Path(__file__).parents[1] / ".numba_cache"
 
 
 def free_port() -> int:
@@ -36,7 +37,8 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         #: how its certificate is verified, where it has one
         self.verify: ssl.SSLContext | bool = True
-        self._environment = {**os.environ, **environment}
+        # a service with an empty folder compiles its kernels, which takes a minute of a core
+        self._environment = {"NUMBA_CACHE_DIR": str(NUMBA_CACHE), **os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:

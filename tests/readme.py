@@ -1,4 +1,4 @@
-"""README.md with today's outputs in place of those it shows; `python -m tests.readme` writes them into it."""
+"""The READMEs with today's outputs in place of those they show; `python -m tests.readme` writes them into them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from pathlib import Path
 
 import httpx
 
-from streamnorm.settings import Settings
+from streamnorm.settings import GROUPS, Settings
 from tests.processes import PATIENCE, Service
 
 README = Path(__file__).parents[1] / "README.md"
+#: what a package index shows of the client
+CLIENT = README.parent / "clients" / "python" / "README.md"
 SETTINGS = README.parent / "docs" / "settings.md"
 ADDRESS = "http://127.0.0.1:8000"
 #: the settings that the README shows; docs/settings.md has all
@@ -27,17 +29,30 @@ DEMO = ["demo", "--readings", "600", "--rate", "1000"]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^(?:\$|>>>) (.*)\n", re.MULTILINE)
 TABLE = re.compile(r"^\| variable .*?\n\n", re.DOTALL | re.MULTILINE)
+#: docs/settings.md from its first heading on
+TABLES = re.compile(r"^## .*", re.DOTALL | re.MULTILINE)
 
 
-def with_table(text: str, names: Iterable[str] = tuple(Settings.model_fields)) -> str:
-    """Put the table of settings in."""
+def with_table(text: str) -> str:
+    """Put the table of the main settings in."""
+    return TABLE.sub(lambda _: f"{settings_table(MAIN)}\n", text)
+
+
+def with_tables(text: str) -> str:
+    """Put the tables of all settings in."""
+    tables = (f"## {str(group.__doc__).rstrip('.')}\n\n{settings_table(group.model_fields)}" for group in GROUPS)
+    return TABLES.sub(lambda _: "\n".join(tables), text)
+
+
+def settings_table(names: Iterable[str]) -> str:
+    """Write a table of settings."""
     rows = ["| variable | default | what it sets |", "| --- | --- | --- |"]
     for name in names:
         field = Settings.model_fields[name]
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
         shown = f"`{default}`" if default else ""
         rows.append(f"| `STREAMNORM_{name.upper()}` | {shown} | {field.description} |")
-    return TABLE.sub(lambda _: "\n".join(rows) + "\n\n", text)
+    return "".join(f"{row}\n" for row in rows)
 
 
 def with_demo(text: str) -> str:
@@ -94,5 +109,6 @@ def evaluated(source: str, scope: dict[str, object]) -> str:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as running:
         README.write_text(with_examples(with_demo(README.read_text()), running))
-    SETTINGS.write_text(with_table(SETTINGS.read_text()))
-    README.write_text(with_table(README.read_text(), MAIN))
+        CLIENT.write_text(with_examples(CLIENT.read_text(), running))
+    SETTINGS.write_text(with_tables(SETTINGS.read_text()))
+    README.write_text(with_table(README.read_text()))

@@ -11,7 +11,8 @@ from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import reading
-from streamnorm.events import Hub, Subscription
+from streamnorm.events import Hub
+from streamnorm.events.rings import Subscription
 from streamnorm.events.rows import MOST_BYTES, MOST_ROWS
 from streamnorm.service import Service
 from streamnorm.stores.memory import MemoryStore

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -82,6 +83,20 @@ def gone(service: Service) -> float:
 # Its end
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_clean_stop_ends_with_status_0_and_says_so(tmp_path: Path, how: signal.Signals) -> None:
+    with Service(tmp_path) as service:
+        observe(service, 21.4)
+        os.kill(service.pid, how)
+        assert service.wait() == 0
+        listens, *told = service.log.read_text().splitlines()
+    assert listens.startswith("streamnorm ")
+    assert [line.partition(" INFO ")[2] for line in told[-2:]] == [
+        "streamnorm.server: stopping",
+        "streamnorm.app: state saved",
+    ]
+
+
 @pytest.mark.parametrize("durability", ["always", "everysec", "no"])
 def test_stopping_and_starting_changes_no_bit(tmp_path: Path, durability: str) -> None:
     with Service(tmp_path, STREAMNORM_DURABILITY=durability) as service:
@@ -134,10 +149,17 @@ def test_a_host_that_is_none_is_told(tmp_path: Path) -> None:
     assert result.stderr.startswith("streamnorm cannot listen on 256.0.0.1, port 0: ")
 
 
-def test_a_bad_option_is_told_without_a_traceback() -> None:
-    result = ran("serve", "--port", "70000")
-    message = "--port: Input should be less than or equal to 65535\n"
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", message)
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--port", "70000", "must be less than or equal to 65535, not 70000"),
+        ("--horizon", "1e13", "must be less than or equal to 1000000000000, not 10000000000000.0"),
+        ("--forward", "influx:8086", "'influx:8086' is no http:// or https:// address"),
+    ],
+)
+def test_a_bad_option_is_told_without_a_traceback(tmp_path: Path, option: str, value: str, told: str) -> None:
+    result = ran("serve", option, value, STREAMNORM_DATA_DIR=str(tmp_path))
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"{option}: {told}\n")
 
 
 def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:

@@ -8,30 +8,31 @@ from pathlib import Path
 import pytest
 
 from tests.processes import Service
-from tests.readme import MAIN, README, SETTINGS, with_demo, with_examples, with_table
+from tests.readme import CLIENT, README, SETTINGS, with_demo, with_examples, with_table, with_tables
 
 ROOT = README.parent
 PAGES = [
     README,
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "CHANGELOG.md",
-    ROOT / "clients" / "python" / "README.md",
+    CLIENT,
 ]
 TEXT = README.read_text()
 
 
-def test_the_table_of_settings_is_that_of_the_settings() -> None:
-    assert with_table(SETTINGS.read_text()) == SETTINGS.read_text()
-    assert with_table(TEXT, MAIN) == TEXT
+def test_the_tables_of_settings_are_those_of_the_settings() -> None:
+    assert with_tables(SETTINGS.read_text()) == SETTINGS.read_text()
+    assert with_table(TEXT) == TEXT
 
 
 def test_the_demo_shows_what_the_readme_shows() -> None:
     assert with_demo(TEXT) == TEXT
 
 
-def test_the_examples_are_answered_as_the_readme_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [README, CLIENT], ids=["the service's", "the client's"])
+def test_the_examples_are_answered_as_the_readme_says(tmp_path: Path, page: Path) -> None:
     with Service(tmp_path) as service:
-        assert with_examples(TEXT, service) == TEXT
+        assert with_examples(page.read_text(), service) == page.read_text()
 
 
 def test_the_readme_is_short() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner, Result
 
+import streamnorm
 from streamnorm.cli import cli, settings_options
 from streamnorm.engine.limits import Limits
 from streamnorm.settings import Settings
@@ -101,17 +102,17 @@ def test_an_option_goes_before_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "told"),
     [
-        (["--port", "70000"], {}, "--port: Input should be less than or equal to 65535"),
-        (["--durability", "daily"], {}, "--durability: Input should be 'always', 'everysec' or 'no'"),
-        (["--horizon", "1"], {}, "--horizon: Input should be greater than 1"),
-        (["--max-rows", "0"], {}, "--max-rows: Input should be greater than 0"),
-        (["--method", "onlin"], {}, "--method: Input should be 'online'"),
+        (["--port", "70000"], {}, "--port: must be less than or equal to 65535, not 70000"),
+        (["--durability", "daily"], {}, "--durability: must be 'always', 'everysec' or 'no', not 'daily'"),
+        (["--horizon", "1"], {}, "--horizon: must be greater than 1, not 1.0"),
+        (["--max-rows", "0"], {}, "--max-rows: must be greater than 0, not 0"),
+        (["--method", "onlin"], {}, "--method: must be 'online'"),
         (["--horizons", "50"], {}, "No such option: --horizons"),
         (["--warmup", "some"], {}, "Invalid value for '--warmup'"),
         (
             [],
             {"STREAMNORM_STORE": "floppy"},
-            "--store: Value error, Input should be 'sqlite', 'memory' or an address that begins with redis://",
+            "--store: must be 'sqlite', 'memory' or an address that begins with redis://",
         ),
         ([], {"STREAMNORM_PORT": "http"}, "STREAMNORM_PORT"),
     ],
@@ -122,6 +123,11 @@ def test_a_bad_option_is_told(arguments: list[str], environment: dict[str, str],
     assert result.exit_code == 2
     assert told in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(cli, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"streamnorm {streamnorm.__version__}\n")
 
 
 def test_help_shows_every_setting() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 
+import streamnorm
 from streamnorm import warmup
 from streamnorm.kernels import METHODS, kernel
 from streamnorm.kernels.compiled import compiled
 from tests.api.calls import Api, running
-from tests.processes import Service
+from tests.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20.0, 3.0, (40, 40)).tolist()
 
@@ -82,6 +87,30 @@ def test_the_default_method_is_compiled_before_the_service_answers_and_kept(tmp_
         assert "the kernel of online is ready" in service.log.read_text()
         assert kept(service)
     assert not stale.exists()
+
+
+def test_what_compiles_meanwhile_ends_with_the_service_however_that_ends(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        (child,) = psutil.Process(service.pid).children()
+        service.kill()
+        child.wait(PATIENCE)
+
+
+def test_what_another_installation_kept_is_compiled_anew(tmp_path: Path) -> None:
+    package = Path(streamnorm.__file__).parent
+    shutil.copytree(package, tmp_path / "streamnorm", ignore=shutil.ignore_patterns("pages", "__pycache__"))
+    told = [versions(package.parent), versions(tmp_path)]
+    os.utime(tmp_path / "streamnorm" / "kernels" / "online.py", (0, 0))
+    told.append(versions(tmp_path))
+    assert len(set(told)) == 3
+    assert versions(tmp_path) == told[-1]
+
+
+def versions(folder: Path) -> str:
+    """Ask the package in a folder what its compiled code depends on."""
+    command = [sys.executable, "-c", "from streamnorm.warmup import versions; print(versions())"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) -> None:

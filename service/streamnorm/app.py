@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -18,7 +18,7 @@ from streamnorm import bridges, sharing
 from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
 from streamnorm.api.access import Access
 from streamnorm.api.at_once import AtOnce
-from streamnorm.api.context import Context
+from streamnorm.api.context import Context, known_query
 from streamnorm.api.guard import Capacity, Guard, Names
 from streamnorm.api.hot import HotPath
 from streamnorm.api.metrics import Metrics
@@ -42,7 +42,9 @@ log = logging.getLogger(__name__)
 
 DESCRIPTION = (
     "Normalizes sensor readings as they arrive, one at a time: a reading goes in, the same reading at zero mean and "
-    "unit variance comes out."
+    "unit variance comes out.\n\n"
+    "Beside the calls below, WebSockets at `/v1/streams/{stream_id}/live` and `/v1/live` take a reading a message, and "
+    "`/write` and `/api/v2/write` take line protocol."
 )
 
 
@@ -220,14 +222,9 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (
-        readings.router,
-        bulk.router,
-        streams.router,
-        events.router,
-        line_protocol.router,
-        service.router,
-    ):
+    for router in (readings.router, bulk.router, streams.router, events.router):
+        app.include_router(router, dependencies=[Depends(known_query)])
+    for router in (line_protocol.router, service.router):  # whose callers send parameters of other services
         app.include_router(router)
     live.install(app)
     pages.install(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -15,11 +16,12 @@ from streamnorm import logs, server
 from streamnorm.app import application
 from streamnorm.backfill.command import backfill_file
 from streamnorm.demo import run as run_demo
-from streamnorm.errors import StreamnormError
+from streamnorm.engine.faults import faults
+from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
 from streamnorm.filtering.command import filter_lines
 from streamnorm.key_commands import keys
 from streamnorm.migrate_command import migrate
-from streamnorm.settings import Settings
+from streamnorm.settings import GROUPS, Settings
 from streamnorm.stores.keys import Keys
 from streamnorm.warmup import Warmup
 
@@ -32,9 +34,22 @@ cli = typer.Typer(
 )
 
 
+def told_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    """Print the version, where that is all that was asked for."""
+    if asked:
+        typer.echo(f"streamnorm {streamnorm.__version__}")
+        raise typer.Exit
+
+
 @cli.callback()
-def streamnorm_command() -> None:
+def streamnorm_command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=told_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
     """Normalize sensor readings as they arrive, one at a time."""
+    del version
 
 
 def main() -> None:
@@ -44,40 +59,43 @@ def main() -> None:
 
 def settings_options() -> inspect.Signature:
     """Give the signature of a command that has an option for every setting."""
-    parameters = []
-    for name, field in Settings.model_fields.items():
-        option = typer.Option(
-            f"--{name.replace('_', '-')}", envvar=f"STREAMNORM_{name.upper()}", help=field.description
-        )
-        parameters.append(
+    return inspect.Signature(
+        [
             inspect.Parameter(
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
-                annotation=Annotated[type_of(field.default), option],
+                # parsed as what the default is; the settings check the rest
+                annotation=Annotated[type(field.default), option(name, field.description, str(group.__doc__))],
             )
-        )
-    return inspect.Signature(parameters)
+            for group in GROUPS
+            for name, field in group.model_fields.items()
+        ]
+    )
 
 
-def type_of(default: object) -> type:
-    """Give the type an option is parsed as; the settings check the rest."""
-    return type(default)
+def option(name: str, description: str | None, group: str) -> Any:
+    """Give the option of a setting."""
+    return typer.Option(
+        f"--{name.replace('_', '-')}",
+        envvar=f"STREAMNORM_{name.upper()}",
+        help=description,
+        rich_help_panel=group.rstrip("."),
+    )
 
 
 def serve(**options: Any) -> None:
     """Start the service. Every option is also an environment variable."""
     try:
         settings = Settings(**options)
-    except ValidationError as error:
-        for item in error.errors():
-            print(f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2) from None
-    logs.configure(settings.log_level, settings.log_format)
-    try:
+        logs.configure(settings.log_level, settings.log_format)
         warmup = Warmup(settings.data_dir, settings.method, settings.device)
         front, context = application(settings)
         config = server.configuration(front.app, front.at_once, settings)
+    except ValidationError as error:
+        raise refused(faults(error.errors())) from None
+    except InvalidConfiguration as error:
+        raise refused(error.faults) from None
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
@@ -85,9 +103,20 @@ def serve(**options: Any) -> None:
     host, port = taken.getsockname()[:2]
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
+    if settings.insecure and not settings.loopback:
+        typer.echo("It asks for no key: whoever can reach it may do everything")
     if first := first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
-    server.Server(config, warmup, context.drain, settings.idle_timeout).run(sockets=[taken])
+    running = server.Server(config, warmup, context.drain, settings.idle_timeout)
+    running.run(sockets=[taken])
+    raise typer.Exit(0 if running.ended_well else 1)
+
+
+def refused(found: Iterable[Fault]) -> typer.Exit:
+    """Tell which options are wrong."""
+    for pointer, detail in found:
+        print(f"--{pointer[1:].replace('_', '-')}: {detail}", file=sys.stderr)  # noqa: T201
+    return typer.Exit(2)
 
 
 def first_key(settings: Settings) -> str | None:

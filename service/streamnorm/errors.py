@@ -3,13 +3,13 @@
 StreamnormError
 ├── InvalidInput                 what was sent is wrong, and where
 │   ├── InvalidReading
+│   │   └── ShapeMismatch
 │   ├── InvalidConfiguration
-│   └── InvalidSnapshot
+│   ├── InvalidSnapshot
+│   └── CannotInvert
 ├── StreamNotFound
 ├── StaleSequence
-├── ShapeMismatch
 ├── CannotMerge
-├── CannotInvert
 ├── LimitExceeded
 │   └── TooManyStreams
 ├── Unauthorized

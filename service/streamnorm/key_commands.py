@@ -48,16 +48,21 @@ def create(
     """Make a key; it is printed once, and kept nowhere."""
     scopes = [one.value for one in scope or [ScopeName("observe")]]
     token = _told(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, prefix))
-    where = f" on streams that begin with {prefix}" if prefix else ""
-    typer.echo(f"may {', '.join(scopes)}{where}; shown only this once:", err=True)
+    which = f" on streams that begin with {prefix}" if prefix else ""
+    where = _where(data_dir, store)
+    typer.echo(f"may {', '.join(scopes)}{which}, at {where}; shown only this once:", err=True)
     typer.echo(token)
 
 
 @keys.command("list")
 def list_keys(data_dir: Folder = DATA_DIR, store: Store = STORE, store_prefix: Prefix = PREFIX) -> None:
     """List the keys, revoked ones too; their secrets are known to nobody."""
+    found = _told(lambda: _keys(data_dir, store, store_prefix).all())
+    if not found:
+        typer.echo(f"there is no key for {_where(data_dir, store)}", err=True)
+        return
     table = Table("id", "name", "scopes", "prefix", "made", "revoked", box=None, pad_edge=False)
-    for key in _told(lambda: _keys(data_dir, store, store_prefix).all()):
+    for key in found:
         scopes = ", ".join(scope for scope in SCOPES if scope in key.scopes)
         table.add_row(key.id, key.name, scopes, key.prefix, _day(key.created), _day(key.revoked))
     Console().print(table)
@@ -75,6 +80,11 @@ def revoke(
         typer.echo(f"there is no key {key_id!r} that is not revoked", err=True)
         raise typer.Exit(1)
     typer.echo(f"revoked {key_id}")
+
+
+def _where(data_dir: Path, store: str) -> str:
+    """Name whose keys they are: a forgotten --data-dir is the usual reason for a key that is not known."""
+    return "the replicas of the store" if is_shared(store) else f"the service of the data folder {data_dir.absolute()}"
 
 
 def _keys(data_dir: Path, store: str, store_prefix: str) -> Keys:

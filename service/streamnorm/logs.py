@@ -55,3 +55,5 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Json() if form == "json" else Text())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level != "debug":  # of its start and its end the service tells itself
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)

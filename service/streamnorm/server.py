@@ -7,9 +7,11 @@ every second, at no cost to a request.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -19,11 +21,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from streamnorm.api.at_once import AtOnce
 from streamnorm.api.protocol import protocol
 from streamnorm.api.sockets import WebSockets
+from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
 
 if TYPE_CHECKING:
     import socket
+
+log = logging.getLogger(__name__)
 
 #: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
 GRACE: Final = 3
@@ -46,6 +51,18 @@ class Server(uvicorn.Server):
         #: connections that a client holds up, and since when
         self._waiting: dict[Any, float] = {}
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Forget the signal to stop: uvicorn would die of it in the end, and supervisors take that for a failure."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has served, and all that was to be kept is."""
+        return self.started and not self.force_exit and not self.lifespan.should_exit
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Have the kernels ready first."""
         await self._warmup.start()
@@ -62,6 +79,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End live connections first: uvicorn waits for them."""
+        log.info("stopping")
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
@@ -84,7 +102,7 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
     """Give uvicorn's configuration, loaded.
 
     Raises:
-        OSError: the TLS certificate cannot be used.
+        InvalidConfiguration: the TLS certificate cannot be used.
 
     """
     config = uvicorn.Config(
@@ -106,7 +124,11 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
         ssl_keyfile=settings.ssl_keyfile or None,
         ssl_keyfile_password=settings.ssl_keyfile_password or None,
     )
-    config.load()
+    try:
+        config.load()
+    except OSError as error:
+        files = " and ".join(filter(None, (settings.ssl_certfile, settings.ssl_keyfile)))
+        raise InvalidConfiguration.at("/ssl_certfile", f"cannot use {files}: {error.strerror or error}") from None
     return config
 
 

@@ -50,22 +50,41 @@ def is_shared(store: str) -> bool:
 
 def _store(value: str) -> str:
     if value not in {"sqlite", "memory"} and not is_shared(value):
-        message = f"Input should be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
+        message = f"must be 'sqlite', 'memory' or an address that begins with {', '.join(SHARED_STORES)}"
         raise ValueError(message)
     return value
 
 
-class Settings(BaseSettings):
-    """Everything that can be set; each field is an environment variable and an option."""
+class Group(BaseSettings):
+    """Settings that belong together: the first line of a group's docstring is its title."""
 
     model_config = SettingsConfigDict(
         env_prefix="STREAMNORM_", extra="ignore", frozen=True, use_attribute_docstrings=True
     )
 
+
+class Calling(Group):
+    """Where it listens, and who may call."""
+
     host: str = "127.0.0.1"
     """address to listen on"""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """port to listen on; 0 takes a free one"""
+    insecure: bool = False
+    """ask for no key, wherever the service listens"""
+    cors_origins: str = ""
+    """origins whose pages may call the service, separated by commas, such as https://dashboards.example"""
+    ssl_certfile: str = ""
+    """file of the TLS certificate, with those it is signed by; then the service speaks HTTPS"""
+    ssl_keyfile: str = ""
+    """file of the certificate's key, where that is apart"""
+    ssl_keyfile_password: str = ""
+    """password of the key's file"""
+
+
+class State(Group):
+    """Where state rests."""
+
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
     store: Annotated[str, AfterValidator(_store)] = "sqlite"
@@ -82,12 +101,45 @@ class Settings(BaseSettings):
     """most streams at all"""
     stream_ttl: Annotated[float, Field(ge=0)] = 0.0
     """seconds after which a stream without readings is forgotten; 0 keeps all"""
+
+
+class Normalizing(Group):
+    """How readings are normalized."""
+
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
     """method of streams that are not configured"""
     horizon: Annotated[float, Field(gt=1)] = DEFAULT_HORIZON
     """horizon, in readings, of streams that are not configured"""
     warmup: Annotated[int, Field(ge=0)] = DEFAULT_WARMUP
     """readings a feature needs before its answers are ready, in streams that are not configured"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where blocks are worked on: cpu, cuda, or auto: by a CUDA device from the size on where it is measured to win"""
+
+
+class Ways(Group):
+    """Other ways in and out."""
+
+    mqtt: str = ""
+    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
+    mqtt_topics: str = "sensors/{stream}/raw"
+    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
+    mqtt_publish: str = "sensors/{stream}/normalized"
+    """topic for normalized readings"""
+    mqtt_client_id: str = "streamnorm"
+    """name by which the broker knows the service, and keeps its messages while it is away"""
+    mqtt_discovery: str = ""
+    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    forward: str = ""
+    """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
+    forward_token: str = ""
+    """token for it"""
+    line_stream: str = DEFAULT_TEMPLATE
+    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
+
+
+class Bounds(Group):
+    """Limits."""
+
     max_reading_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_READING_BYTES
     """largest body of one reading, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
@@ -118,38 +170,23 @@ class Settings(BaseSettings):
     """bytes a second that a large body must arrive at, on average"""
     idle_timeout: Annotated[float, Field(gt=0)] = DEFAULT_IDLE_TIMEOUT
     """seconds after which a connection is cut whose client sends no head, or does not read its answer"""
-    insecure: bool = False
-    """ask for no key, wherever the service listens"""
-    cors_origins: str = ""
-    """origins whose pages may call the service, separated by commas, such as https://dashboards.example"""
-    ssl_certfile: str = ""
-    """file of the TLS certificate, with those it is signed by; then the service speaks HTTPS"""
-    ssl_keyfile: str = ""
-    """file of the certificate's key, where that is apart"""
-    ssl_keyfile_password: str = ""
-    """password of the key's file"""
-    log_format: Literal["text", "json"] = "text"
-    """form of what is logged: text or json"""
-    mqtt: str = ""
-    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
-    mqtt_topics: str = "sensors/{stream}/raw"
-    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
-    mqtt_publish: str = "sensors/{stream}/normalized"
-    """topic for normalized readings"""
-    mqtt_client_id: str = "streamnorm"
-    """name by which the broker knows the service, and keeps its messages while it is away"""
-    mqtt_discovery: str = ""
-    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
-    forward: str = ""
-    """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
-    forward_token: str = ""
-    """token for it"""
-    line_stream: str = DEFAULT_TEMPLATE
-    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where blocks are worked on: cpu, cuda, or auto: by a CUDA device from the size on where it is measured to win"""
+
+
+class Logs(Group):
+    """Logs."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """least severity of what is logged to standard error"""
+    log_format: Literal["text", "json"] = "text"
+    """form of what is logged: text or json"""
+
+
+#: in the order in which people are shown them
+GROUPS: tuple[type[Group], ...] = (Calling, State, Normalizing, Ways, Bounds, Logs)
+
+
+class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
+    """Everything that can be set; each field is an environment variable and an option."""
 
     @property
     def shared(self) -> bool:

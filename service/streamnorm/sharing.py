@@ -70,7 +70,7 @@ def keys(streams: Streams) -> Keys:
         from streamnorm.stores.replicated import Replicated  # noqa: PLC0415
     assert isinstance(streams, Replicated)  # noqa: S101 - where the store is shared, they are
     made = SharedKeys(streams.nodes, streams.keys)
-    streams.watchers.append(made.refresh)
+    streams.watch.watchers.append(made.refresh)
     return made
 
 

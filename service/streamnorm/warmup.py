@@ -7,7 +7,8 @@ Rules:
 3. What was compiled is kept in the data folder (or in NUMBA_CACHE_DIR), in a folder of its own for every version of the
    kernels; the next start only loads it. Where nothing can be kept, the default method is compiled at every start, and
    the others not at all.
-4. What is not kept yet is compiled by another process: in this one it would hold up the event loop.
+4. What is not kept yet is compiled by another process: in this one it would hold up the event loop. It ends with the
+   service, however that ends.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import logging
 import os
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,7 +72,7 @@ class Warmup:
 
     async def _load_others(self, folder: Path) -> None:
         command = [sys.executable, "-m", __name__, str(folder)]
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         try:
             await process.wait()
         finally:
@@ -139,5 +141,12 @@ def compile_all(folder: Path) -> None:
         (folder / f"complete-{versions()}").touch()
 
 
+def end_with_the_service() -> None:
+    """Wait for the end of the pipe that the service holds open, and end."""
+    sys.stdin.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_the_service, daemon=True).start()
     compile_all(Path(sys.argv[1]))

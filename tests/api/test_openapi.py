@@ -69,7 +69,8 @@ def test_every_call_of_the_first_version_is_described() -> None:
 
 @every_call
 def test_a_call_says_what_it_does(call: dict[str, Any]) -> None:
-    assert call["description"].endswith(".")
+    assert call["summary"].endswith(".")
+    assert "\n" not in call["summary"]
     assert all(parameter["description"] for parameter in call.get("parameters", ()))
 
 

@@ -117,9 +117,12 @@ async def test_a_wrong_method_is_told_with_the_right_one(api: Api, method: str, 
         ("readings?learn=maybe", "/query/learn"),
         ("readings?stats=2", "/query/stats"),
         ("bulk?learn=", "/query/learn"),
+        ("readings?lern=false", "/query/lern"),
+        ("denormalize?stats=true", "/query/stats"),
+        ("bulk?learn=false&stream%2Fing=true", "/query/stream~1ing"),
     ],
 )
-async def test_a_wrong_query_value_is_told(warm: Api, path: str, pointer: str) -> None:
+async def test_a_wrong_query_is_told(warm: Api, path: str, pointer: str) -> None:
     before = await warm.state()
     assert_problem(await warm.post(f"{HERE}/{path}", {"values": [1]}), 422, "invalid-request", pointer)
     assert await warm.state() == before

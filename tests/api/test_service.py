@@ -41,6 +41,13 @@ async def test_a_started_service_is_alive_and_ready(api: Api, path: str) -> None
     assert (await api.get(path)).json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_who_asks_by_head_gets_the_status(api: Api, path: str) -> None:
+    assert (await api.client.head(path)).status_code == 200
+    api.app.state.context.serving = False
+    assert (await api.client.head("/readyz")).status_code == 503
+
+
 async def test_a_service_that_is_not_started_is_not_ready(api: Api) -> None:
     api.app.state.context.serving = False
     assert_problem(await api.get("/readyz"), 503, "store-unavailable")

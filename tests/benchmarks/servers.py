@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.processes import free_port
+from tests.processes import NUMBA_CACHE, free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -71,7 +71,7 @@ def ours(
     """Run streamnorm."""
     port = free_port()
     environment = {f"STREAMNORM_{name.upper()}": value for name, value in settings.items()}
-    cache = {"NUMBA_CACHE_DIR": str(ROOT / ".numba_cache")}
+    cache = {"NUMBA_CACHE_DIR": str(NUMBA_CACHE)}
     with tempfile.TemporaryDirectory() as folder:
         key = ""
         if keys:

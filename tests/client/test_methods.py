@@ -51,7 +51,7 @@ def test_both_clients_read_the_same_profile(service: Service) -> None:
 
 
 def test_a_parameter_of_another_method_is_refused(service: Service) -> None:
-    with Client(service.url) as client, pytest.raises(InvalidConfiguration, match="/window: unknown parameter"):
+    with Client(service.url) as client, pytest.raises(InvalidConfiguration, match="/window: is unknown"):
         client.stream("refused").configure(method="online", window=5)
 
 

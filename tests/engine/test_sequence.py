@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -47,6 +48,37 @@ def test_a_repeated_number_is_answered_with_the_first_answers_bits(config: dict[
     again = observe(stream, values, seq=7)
     assert ybits(again) == ybits(first)
     assert (again.count, again.ready, again.gap, again.replayed) == (first.count, first.ready, 2, True)
+
+
+@configs
+@pytest.mark.parametrize("others", [[], ["z"]], ids=["all features", "a part of them"])
+def test_a_repeated_number_is_answered_by_names_whatever_their_order(config: dict[str, Any], others: list[str]) -> None:
+    stream = new(**config)
+    values = {"a": 1.5, "ir": [[1.0, 2.0], [None, 7.0]], "b": None, "wide": [3.0, 9.0]}
+    for seq in range(5):
+        reading = {"a": float(seq), "b": 2.0 + seq, "ir": [[seq, 2.0], [3.0, 4.0]], "wide": [seq, 2.0]}
+        observe(stream, reading | dict.fromkeys(others, 1.0), seq=seq)
+    first = dict(zip(values, ybits(observe(stream, values, seq=7)), strict=True))
+    for names in permutations(values):
+        again = observe(stream, {name: values[name] for name in names}, seq=7)
+        assert dict(zip(names, ybits(again), strict=True)) == first
+
+
+def test_a_repeated_number_of_plain_values_is_answered_by_names() -> None:
+    stream = new()
+    observe(stream, {"a": 1.0, "b": 2.0}, seq=1)
+    first = observe(stream, {"a": 5.0, "b": 3.0}, seq=2).values
+    assert observe(stream, {"b": 3.0, "a": 5.0}, seq=2).values == first[::-1]
+    first = observe(stream, {"b": 9.0, "a": 0.0}, seq=3).values
+    assert observe(stream, {"a": 0.0, "b": 9.0}, seq=3).values == first[::-1]
+
+
+def test_what_is_kept_for_a_retry_takes_a_number_a_feature() -> None:
+    stream = new()
+    observe(stream, {"a": 1.0, "b": 2.0, "c": 3.0}, seq=1)
+    for seq, names in enumerate(["abc", "cab", "c"], 2):
+        observe(stream, dict.fromkeys(names, 1.0), seq=seq)
+        assert len(stream.answered or ()) == 3
 
 
 @configs

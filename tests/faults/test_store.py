@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def disk_that_takes_no_more(service: Service) -> Iterator[None]:
     try:
         yield
     finally:
-        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, before)
+        with suppress(ProcessLookupError):  # stopped meanwhile
+            resource.prlimit(service.pid, resource.RLIMIT_FSIZE, before)
 
 
 def observe(client: httpx.Client, seq: int) -> httpx.Response:
@@ -63,6 +64,15 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, durability: str) 
         assert (client.get(PATH).json()["count"], count) == (last + 9, last + 9)
     assert taken == [200] * 30
     assert "readings are refused, for they cannot be kept: cannot use" in service.log.read_text()
+
+
+def test_a_stop_that_cannot_keep_everything_ends_as_a_failure(tmp_path: Path) -> None:
+    with Service(tmp_path, STREAMNORM_DURABILITY="no") as service, httpx.Client(base_url=service.url) as client:
+        assert observe(client, 1).status_code == 200
+        with disk_that_takes_no_more(service):
+            service.ask_to_stop()
+            assert service.wait() == 1
+    assert "readings since the last commit are lost" in service.log.read_text()
 
 
 def served(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -122,7 +122,9 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
     [
         (["--format", "xml"], "'xml' is neither ndjson nor line"),
         (["--horizon", "0"], "/horizon"),
-        (["--config", "[]"], "no JSON object"),
+        (["--config", "[]"], "the configuration [] is no JSON object"),
+        (["--config", "{"], "the configuration { is no JSON object: Expecting property name"),
+        (["--state", "/proc/nowhere/state.json"], "cannot write /proc/nowhere/state.json: No such file"),
         (["--config", '{"horzon": 3}'], "horzon"),
         (["--state", __file__], "holds no streams"),
     ],

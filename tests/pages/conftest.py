@@ -36,7 +36,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service of the installed wheel; tests take streams of their own names, and leave it running."""
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+    # what is compiled of it is of no use to others
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed), NUMBA_CACHE_DIR="") as running:
         yield running
 
 
@@ -50,7 +51,8 @@ def own_service(installed: Path, tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def service_of_one(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service for one file of tests."""
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+    # what is compiled of it is of no use to others
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed), NUMBA_CACHE_DIR="") as running:
         yield running
 
 

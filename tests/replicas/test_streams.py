@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Answer, reading
+from streamnorm.engine.reading import Answer
 from streamnorm.engine.stream import Stream
-from streamnorm.errors import ShapeMismatch, StaleSequence, StoreUnavailable, StreamNotFound
+from streamnorm.errors import StaleSequence, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis import link
-from streamnorm.stores.replicated import Replicated
-from tests.replicas.starting import Start
-
-NOW = 1_795_338_000.0
-LIMITS = Limits()
-
-Change = Callable[[Stream], Answer]
-
-
-def observing(x: object, seq: int | None = None) -> Change:
-    """Give the change that observes a reading."""
-    return lambda stream: stream.observe(reading({"x": x}, LIMITS, seq=seq), NOW, LIMITS)
-
-
-async def count(replica: Replicated, stream_id: str) -> int:
-    """Read how many readings a stream has."""
-    return await replica.read(stream_id, lambda stream: stream.count)
+from tests.replicas.starting import Start, count, observing
 
 
 async def test_a_reading_is_seen_by_every_replica(start: Start) -> None:
     first, second = await start(), await start()
     await first.update("boiler-7", observing(21.4))
     assert await count(second, "boiler-7") == 1
+
+
+async def test_no_stream_may_be_changed_here_and_now_however_well_it_is_known(start: Start) -> None:
+    first = await start()
+    await first.update("boiler-7", observing(21.4))
+    assert first.peek("boiler-7") is not None
+    assert first.at_hand("boiler-7") is None
 
 
 async def test_replicas_take_turns_at_a_stream_without_losing_any(start: Start) -> None:
@@ -135,39 +124,6 @@ async def test_a_heavy_change_of_a_contended_stream_is_not_lost(start: Start) ->
     assert await count(first, "a") == 40
 
 
-async def test_changes_of_many_streams_are_all_applied(start: Start) -> None:
-    first, second = await start(), await start()
-    streams = [f"s-{n}" for n in range(40)]
-    for n in range(3):
-        await asyncio.gather(*(at.update_many({s: observing(n) for s in streams}) for at in (first, second)))
-    assert [await count(first, stream) for stream in streams] == [6] * 40
-
-
-async def test_one_refused_of_many_leaves_all_as_they_were(start: Start) -> None:
-    first = await start()
-    await first.update("b", observing(1.0))
-    with pytest.raises(ShapeMismatch):
-        await first.update_many({"a": observing(1.0), "b": observing([[1.0, 2.0]]), "c": observing(1.0)})
-    assert [stream for stream, _ in await first.page("", "", 10)] == ["b"]
-    assert await count(first, "b") == 1
-
-
-async def test_one_refused_by_what_another_replica_just_did_is_undone_everywhere(start: Start) -> None:
-    first, second = await start(), await start()
-    await first.update("a", observing(1.0))
-    exchange = first._exchange  # noqa: SLF001 - the moment between reading and writing can be met nowhere else
-
-    async def late(stream_id: str, *rest: object) -> bool:
-        if stream_id == "b":
-            await second.update("b", observing(5.0, 9))
-        return await exchange(stream_id, *rest)  # type: ignore[arg-type]
-
-    first._exchange = late  # type: ignore[assignment, method-assign]  # noqa: SLF001
-    with pytest.raises(StaleSequence):
-        await first.update_many({"a": observing(2.0), "b": observing(1.0, 5)})
-    assert (await count(second, "a"), await count(second, "b")) == (1, 1)
-
-
 async def test_listing_gives_byte_order_in_pages(start: Start) -> None:
     first, second = await start(), await start()
     ids = ["-", ".", "0", "9", ":", "A", "Z", "_", "a", "a-", "aa", "z", "~", *(f"s-{n:04}" for n in range(300))]
@@ -218,7 +174,7 @@ async def test_what_is_remembered_is_bounded(start: Start) -> None:
     first = await start(max_remembered=3)
     for n in range(10):
         await first.update(f"s-{n % 5}", observing(1.0))
-    assert len(first._remembered) == 3  # noqa: SLF001
+    assert len(first._rounds.remembered) == 3  # noqa: SLF001
     assert [await count(first, f"s-{n}") for n in range(5)] == [2] * 5
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from streamnorm.stores import keeper
+from tests.stores.gated import GatedStore
+
 NOBODY = 65534
 
 
@@ -25,3 +28,15 @@ def sealed() -> Iterator[Path]:
         yield folder
         os.seteuid(user)
         folder.chmod(0o755)
+
+
+@pytest.fixture
+def store() -> GatedStore:
+    """Make a store."""
+    return GatedStore()
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `everysec` flush every few milliseconds, so that no test waits a second."""
+    monkeypatch.setattr(keeper, "FLUSH_INTERVAL", 0.005)

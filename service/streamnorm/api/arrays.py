@@ -23,7 +23,8 @@ import numpy.typing as npt
 from fastapi import Request, Response
 
 from streamnorm.api import bodies
-from streamnorm.engine.reading import Array, escaped
+from streamnorm.engine.faults import escaped
+from streamnorm.engine.reading import Array
 from streamnorm.errors import InvalidReading
 
 NPY = "application/x-npy"

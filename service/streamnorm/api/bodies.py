@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
 
 import orjson
@@ -15,9 +15,10 @@ from streamnorm.api.exchange import Exchange
 from streamnorm.api.gunzip import Gunzip
 from streamnorm.api.problems import Refused
 from streamnorm.api.schemas import ReadingBody
+from streamnorm.engine.faults import faults
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, escaped, reading
-from streamnorm.errors import Fault, InvalidInput, InvalidReading
+from streamnorm.engine.reading import Reading, reading
+from streamnorm.errors import InvalidInput, InvalidReading
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -115,8 +116,7 @@ def checked(model: type[Model], data: object, pointer: str = "") -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_fault(item, pointer) for item in error.errors(include_url=False, include_input=False)]
-        raise InvalidReading.of(faults) from None
+        raise InvalidReading.of(faults(error.errors(include_url=False), pointer)) from None
 
 
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
@@ -152,14 +152,3 @@ def dumps(data: object) -> bytes:
 def too_large(limit: int, what: str = "the body") -> Refused:
     """Say that something is larger than a limit."""
     return Refused("body-too-large", f"{what} is larger than {limit} bytes")
-
-
-def _fault(item: Mapping[str, Any], pointer: str) -> Fault:
-    place = pointer + "".join(f"/{escaped(str(part))}" for part in item["loc"])
-    message = {
-        "extra_forbidden": "unknown field",
-        "missing": "is missing",
-        "model_type": "must be an object",
-        "model_attributes_type": "must be an object",
-    }.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
-    return Fault(place, message[:1].lower() + message[1:])

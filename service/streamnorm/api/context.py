@@ -9,6 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from streamnorm.api.metrics import Metrics
+from streamnorm.api.problems import Refused
+from streamnorm.engine.faults import escaped
+from streamnorm.errors import Fault
 from streamnorm.events import Hub
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.service import Service
@@ -47,6 +50,15 @@ async def _context(request: Request) -> Context:  # no plain function: FastAPI c
 async def _caller(request: Request) -> Key:
     caller: Key = request.scope.get("caller", ANYONE)
     return caller
+
+
+def known_query(request: Request) -> None:
+    """Refuse query parameters that a call does not have: a reading with a mistyped `learn` would be learned from."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    told = f"is unknown; known are {', '.join(known)}" if known else "is unknown; the call has none"
+    found = [Fault(f"/query/{escaped(name)}", told) for name in request.query_params if name not in known]
+    if found:
+        raise Refused.of("invalid-request", found)
 
 
 Ctx = Annotated[Context, Depends(_context)]

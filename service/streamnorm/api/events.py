@@ -18,7 +18,8 @@ from streamnorm.api.bodies import dumps
 from streamnorm.api.context import STREAM_ID, Caller, Ctx
 from streamnorm.api.openapi import described
 from streamnorm.errors import Forbidden
-from streamnorm.events import Hub, Subscription
+from streamnorm.events import Hub
+from streamnorm.events.rings import Subscription
 
 router = APIRouter(prefix="/v1", tags=["events"])
 

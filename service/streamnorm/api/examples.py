@@ -27,16 +27,15 @@ ID = "boiler-7"
 TIME = "2026-11-22T09:00:00Z"
 ROWS = [[21.4, 0], [21.9, 1], [22.0, None]]
 
-WRONG_FLAG = "Input should be a valid boolean, unable to interpret input"
 ERRORS: tuple[errors.StreamnormError | Refused, ...] = (
     Refused("malformed-json", "the body is not JSON: unexpected end of input: line 1, column 18"),
     Refused("malformed-gzip", "the body is not gzip: incorrect header check"),
     Refused("body-too-large", "the body is larger than 1048576 bytes"),
     Refused("unsupported-media-type", "the body is text/plain; this call takes application/json"),
     Refused("not-acceptable", "the answer is given as application/json, not as text/html"),
-    Refused("invalid-request", f"/query/learn: {WRONG_FLAG}", (errors.Fault("/query/learn", WRONG_FLAG),)),
+    Refused.of("invalid-request", [errors.Fault("/query/learn", "must be a valid boolean, not 'maybe'")]),
     errors.InvalidReading.at("/values/temp", "must be a number, null or an array of numbers, not 'warm'"),
-    errors.InvalidConfiguration.at("/horizon", "input should be greater than 1"),
+    errors.InvalidConfiguration.at("/horizon", "must be greater than 1, not 0"),
     errors.InvalidSnapshot.at("/version", "must be 1, not 2"),
     errors.CannotInvert.at("/values/humidity", "unknown feature"),
     errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),

@@ -79,6 +79,9 @@ def schema(app: FastAPI) -> dict[str, Any]:
                 "type": "string",
                 "description": f"NDJSON: a {name} a line",
             }
+        for call in _calls(document["paths"]):  # a list of calls tells what each does, not what its function is called
+            call["summary"], _, more = call.pop("description").partition("\n\n")
+            call.update({"description": more} if more else {})
         for media in _media(document["paths"]):
             names = [found["$ref"].rpartition("/")[2] for found in media["schema"].get("anyOf", [media["schema"]])]
             media.setdefault("examples", {name: {"value": values[name]} for name in names if name in values})
@@ -88,10 +91,13 @@ def schema(app: FastAPI) -> dict[str, Any]:
 
 def _media(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Find what is said of every body, answer and problem, where it refers to a model."""
-    for path in paths.values():
-        for call in path.values():
-            for said in (call.get("requestBody", {}), *call["responses"].values()):
-                yield from (media for media in said.get("content", {}).values() if REFERRED & media["schema"].keys())
+    for call in _calls(paths):
+        for said in (call.get("requestBody", {}), *call["responses"].values()):
+            yield from (media for media in said.get("content", {}).values() if REFERRED & media["schema"].keys())
+
+
+def _calls(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (call for path in paths.values() for call in path.values())
 
 
 def _content(models: tuple[type[BaseModel], ...], line: type[BaseModel] | None, arrays: str | None) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from streamnorm import errors
-from streamnorm.engine.reading import escaped
+from streamnorm.engine.faults import faults
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,11 @@ class Refused(Exception):
         super().__init__(detail)
         self.slug = slug
         self.faults = faults
+
+    @classmethod
+    def of(cls, slug: str, faults: Sequence[errors.Fault]) -> Self:
+        """Make the refusal of several wrong places."""
+        return cls(slug, "; ".join(f"{pointer}: {what}" for pointer, what in faults), tuple(faults))
 
 
 class Kind(NamedTuple):
@@ -121,12 +127,7 @@ def install(app: FastAPI) -> None:
 
     async def parameters(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        faults = tuple(
-            errors.Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), item["msg"])
-            for item in error.errors()
-        )
-        detail = "; ".join(f"{pointer}: {what}" for pointer, what in faults)
-        return await known(request, Refused("invalid-request", detail, faults))
+        return await known(request, Refused.of("invalid-request", faults(error.errors())))
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101

@@ -14,12 +14,15 @@ from streamnorm.errors import StoreUnavailable
 router = APIRouter(tags=["service"])
 
 
+# Some that watch ask by HEAD.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", **described(None, Health, guarded=False))
 async def healthz() -> Response:
     """Tell that the process is alive."""
     return encoded({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", **described(None, Health, "store-unavailable", guarded=False))
 async def readyz(ctx: Ctx) -> Response:
     """Tell whether readings can be taken and kept."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from rich.text import Text
 from streamnorm.backfill.files import form_of
 from streamnorm.backfill.run import CHUNK_ROWS, Done, Work, backfill
 from streamnorm.backfill.shapes import Columns
+from streamnorm.engine.config import parsed
 from streamnorm.errors import StreamnormError
 from streamnorm.formats.ids import fitting
 
@@ -67,7 +67,7 @@ def backfill_file(
         work = Work(file, form_of(file, format), columns, out, form_of(out) if out else "csv", CHUNK_ROWS)
         if restart:
             work.journal.unlink(missing_ok=True)
-        done = carried_out(work, console, url, data_dir, json.loads(config))
+        done = carried_out(work, console, url, data_dir, parsed(config))
     except (StreamnormError, ValueError, OSError) as error:
         print(f"streamnorm backfill: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
@@ -100,5 +100,6 @@ def tell(console: Console, work: Work, done: Done, where: str) -> None:
     console.print(f"{done.rows:,} rows{again} in {done.streams:,} streams, warmed up in {where}", highlight=False)
     if work.out is not None:
         console.print(f"normalized rows: {work.out}", highlight=False, soft_wrap=True)
-    if done.untouched:
-        console.print(f"columns left as they are: {', '.join(done.untouched)}", highlight=False, soft_wrap=True)
+    for columns, what in (done.touched, "normalized"), (done.untouched, "left as they are"):
+        if columns:
+            console.print(f"columns {what}: {', '.join(columns)}", highlight=False, soft_wrap=True)

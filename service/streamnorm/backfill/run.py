@@ -65,6 +65,8 @@ class Done:
     rows: int
     resumed_at: int
     streams: int
+    #: columns that were normalized
+    touched: list[str]
     #: columns that were left as they are
     untouched: list[str]
 
@@ -93,10 +95,10 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
             if progress is not None:
                 progress(journal.rows - resumed_at, chunk.part)
     task.finish()
-    touched = {columns.value_column} if columns.feature_column else set(columns.features or ())
     own = {columns.stream_column, columns.time_column, columns.feature_column}
-    untouched = [name for name in names if name not in touched | own]
-    return Done(journal.rows, resumed_at, len(journal.bases), untouched)
+    touched = [name for name in names if name in columns.normalized]
+    untouched = [name for name in names if name not in columns.normalized | own]
+    return Done(journal.rows, resumed_at, len(journal.bases), touched, untouched)
 
 
 def _cut_small(work: Work) -> Work:
@@ -159,9 +161,7 @@ class _Task:
         work = self._work
         if work.out is not None and work.part is not None:
             if work.out_form == "parquet":
-                features = (
-                    {work.columns.value_column} if work.columns.feature_column else set(work.columns.features or ())
-                )
+                features = work.columns.normalized
                 files.to_parquet(work.part, work.out, (work.file, work.form), features, work.chunk_rows)
                 work.part.unlink()
             else:

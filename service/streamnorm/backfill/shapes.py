@@ -33,6 +33,11 @@ class Columns(NamedTuple):
     value_column: str = "value"
     features: tuple[str, ...] | None = None
 
+    @property
+    def normalized(self) -> set[str]:
+        """The columns whose values are normalized."""
+        return {self.value_column} if self.feature_column else set(self.features or ())
+
 
 class Part(NamedTuple):
     """One stream's readings in a chunk, and the rows where each reading's features stand."""

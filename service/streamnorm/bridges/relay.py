@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from streamnorm.errors import StoreUnavailable
-from streamnorm.events import Hub, Subscription
+from streamnorm.events import Hub
+from streamnorm.events.rings import Subscription
 from streamnorm.events.rows import Row
 from streamnorm.stores.redis.keyspace import partition, tag
 from streamnorm.stores.redis.listener import Listener
@@ -62,7 +63,7 @@ class Watcher(Subscription):
     everywhere = False
 
     def __init__(self, hub: Hub) -> None:
-        super().__init__(hub, None, "")
+        super().__init__(hub.subscriptions, None, "")
         self.wanted: list[Want] = []
         self.until = self.glanced = 0.0
         self.seen = hub.number

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from streamnorm.engine.reading import escaped
-from streamnorm.errors import Fault, InvalidConfiguration
+from streamnorm.engine.faults import faults
+from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import METHODS
 from streamnorm.kernels.method import Parameters
 
@@ -96,7 +96,7 @@ def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Confi
     >>> configuration({"horizon": 0}, {})
     Traceback (most recent call last):
     ...
-    streamnorm.errors.InvalidConfiguration: /horizon: input should be greater than 1
+    streamnorm.errors.InvalidConfiguration: /horizon: must be greater than 1, not 0
 
     Raises:
         InvalidConfiguration: an unknown method or parameter, or a value out of its limits.
@@ -117,15 +117,24 @@ def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Confi
     try:
         return model.model_validate(filled)
     except ValidationError as error:
-        raise InvalidConfiguration.of([_fault(item) for item in error.errors(include_url=False)]) from None
+        raise InvalidConfiguration.of(faults(error.errors(include_url=False))) from None
 
 
-def _fault(item: Mapping[str, Any]) -> Fault:
-    detail = str(item["msg"])
-    if item["type"] == "extra_forbidden":
-        detail = "unknown parameter"
-    detail = detail.removeprefix("Value error, ")
-    return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), detail[:1].lower() + detail[1:])
+def parsed(text: str) -> dict[str, Any]:
+    """Read a configuration that somebody typed, still to be checked.
+
+    Raises:
+        InvalidConfiguration: it is no JSON object.
+
+    """
+    why = ""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        data, why = None, f": {error}"
+    if not isinstance(data, dict):
+        raise InvalidConfiguration.at("", f"the configuration {text} is no JSON object{why}")
+    return data
 
 
 def to_json(config: Configuration) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from streamnorm.engine.faults import escaped, shown
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.errors import Fault, InvalidReading
 
@@ -109,11 +110,6 @@ def ordinals(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-def escaped(name: str) -> str:
-    """Escape a name as one part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
 def check_time(timestamp: float, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
     """Refuse a time that no reading can have; both in seconds since 1970.
 
@@ -142,10 +138,10 @@ def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> 
     if isinstance(value, (list, tuple, np.ndarray)):
         return _channel(value, pointer, limits, faults)
     if not _is_number(value):
-        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {_shown(value)}"))
+        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {shown(value)}"))
         return math.nan
     if not -LARGEST_VALUE <= value <= LARGEST_VALUE and value == value:  # noqa: PLR0124 - NaN is a missing value
-        faults.append(Fault(pointer, f"{_shown(value)} is not within ±{LARGEST_VALUE:g}"))
+        faults.append(Fault(pointer, f"{shown(value)} is not within ±{LARGEST_VALUE:g}"))
         return math.nan
     return float(value)
 
@@ -180,20 +176,10 @@ def _array(value: object) -> tuple[Array, Fault | None]:
             return np.empty(0), irregular
         if leaf is not None and not _is_number(leaf):
             path = "".join(f"/{part}" for part in np.unravel_index(place, leaves.shape))
-            return np.empty(0), Fault(path, f"must be a number or null, not {_shown(leaf)}")
+            return np.empty(0), Fault(path, f"must be a number or null, not {shown(leaf)}")
     bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _shown(value: object) -> str:
-    longest = 40
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) and value.bit_length() > 4 * longest:  # Python refuses to spell the longest ones
-        return f"a whole number of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= longest else text[:longest] + "…"

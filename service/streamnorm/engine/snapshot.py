@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamnorm.engine.config import configuration
+from streamnorm.engine.faults import faults
 from streamnorm.engine.layout import CREATED, UPDATED
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.plan import plan as plan_of
-from streamnorm.engine.reading import EARLIEST, LATEST, escaped
+from streamnorm.engine.reading import EARLIEST, LATEST
 from streamnorm.engine.stream import NO_SEQ, Stream
-from streamnorm.errors import Fault, InvalidConfiguration, InvalidSnapshot
+from streamnorm.errors import InvalidConfiguration, InvalidSnapshot
 from streamnorm.kernels import profile
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 VERSION = 1
 
@@ -114,7 +112,7 @@ def restored(data: object, limits: Limits) -> Stream:
         snapshot = Snapshot.model_validate(data)
         plan = plan_of(configuration(snapshot.config, {}))
     except ValidationError as error:
-        raise InvalidSnapshot.of([_fault(item) for item in error.errors(include_url=False)]) from None
+        raise InvalidSnapshot.of(faults(error.errors(include_url=False))) from None
     except InvalidConfiguration as error:
         raise InvalidSnapshot.of(error.within("/config").faults) from None
     stream = Stream(plan)
@@ -146,8 +144,3 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
         if not all(shape) or math.prod(shape) > limits.max_elements:
             raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
     stream.fit(names, shapes, [False] * len(names), limits)
-
-
-def _fault(item: Mapping[str, Any]) -> Fault:
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return Fault("".join(f"/{escaped(str(part))}" for part in item["loc"]), message[:1].lower() + message[1:])

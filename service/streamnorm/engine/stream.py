@@ -14,10 +14,12 @@ import math
 from array import array
 from typing import TYPE_CHECKING, Any, cast
 
+from streamnorm.engine.faults import escaped
 from streamnorm.engine.finish import finished
 from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
-from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time, escaped
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time
+from streamnorm.engine.retry import kept, recalled
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import profile as base
 
@@ -43,7 +45,7 @@ class Stream:
         self.plan = plan
         self.layout: Layout = layout((), (), plan.stride)
         self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
-        #: y of each value, then scale of each channel, of the last reading where it was numbered: for a retry's answer
+        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.retry`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None
@@ -113,7 +115,7 @@ class Stream:
             gap = 0 if last == NO_SEQ else int(seq - last - 1.0)
             state[LAST_SEQ] = seq
             state[GAP] = gap
-            self.answered = answered
+            self.answered = answered if plain else kept(reading, answered, self.layout)
         if plain and not plan.finishes:
             answers: list[float | Array] = [*answered]
         else:
@@ -233,12 +235,9 @@ class Stream:
         last = int(self.state[LAST_SEQ])
         if seq < last or self.answered is None:
             raise StaleSequence(seq, last)
-        channels = sum(not isinstance(value, float) for value in reading.values)
-        known = all(name in self.layout.index for name in reading.names)
-        if not known or len(self.answered) != len(reading.names) + channels:
-            raise InvalidReading.at("/values", f"seq {seq} was applied with other features")
+        answered = recalled(reading, self.answered, self.layout, seq)
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
-        answers = self._spread_out(reading, self.answered)
+        answers = self._spread_out(reading, answered)
         return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
 
     def _spread_out(self, reading: Reading, answered: array[float]) -> list[float | Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Iterable
@@ -11,8 +10,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
-from streamnorm.errors import StreamnormError
+from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parsed
+from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
 from streamnorm.filtering.streams import Streams
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
@@ -50,21 +49,28 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    refused = 0
     try:
-        refused = run(sys.stdin, sys.stdout, format, streams, names)
+        refused = run_and_save(format, streams, names)
+    except StoreUnavailable as error:
+        print(f"streamnorm filter: {error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1) from None
+    raise typer.Exit(1 if refused else 0)
+
+
+def run_and_save(format: str, streams: Streams, names: Names) -> int:  # noqa: A002
+    """Filter standard input, and keep what was learned however that ends; gives how many lines were refused."""
+    try:
+        return run(sys.stdin, sys.stdout, format, streams, names)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stdout = None  # nobody reads it any more: nothing to flush at the end
+        return 0
     finally:
         streams.save()
-    raise typer.Exit(1 if refused else 0)
 
 
 def configured(method: str, horizon: float, warmup: int, config: str) -> dict[str, Any]:
     """Put a stream's configuration together from the options."""
-    more = json.loads(config)
-    if not isinstance(more, dict):
-        raise ValueError(f"--config: {config} is no JSON object")  # noqa: TRY004 - told as a wrong value
+    more = parsed(config)
     reach = {} if "time_constant" in more else {"horizon": horizon}
     return {"method": method, "warmup": warmup} | reach | more
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streamnorm.errors import InvalidSnapshot
+from streamnorm.errors import InvalidSnapshot, StoreUnavailable
 from streamnorm.normalizer import Normalizer
 
 VERSION = 1
@@ -27,6 +27,7 @@ class Streams:
         Normalizer(**config)  # a wrong configuration is told at once
         if file is not None and file.exists():
             self._streams = _loaded(file)
+        self.save()  # so is a file that cannot be written
 
     def stream(self, stream_id: str) -> Normalizer:
         """Give a stream, which is made where there is none."""
@@ -41,14 +42,22 @@ class Streams:
             self.save()
 
     def save(self) -> None:
-        """Put all streams into the file: all of them, or the file stays as it was."""
+        """Put all streams into the file: all of them, or the file stays as it was.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+
+        """
         self._saved = time.monotonic()
         if self._file is None:
             return
         snapshots = {stream_id: normalizer.snapshot() for stream_id, normalizer in self._streams.items()}
         beside = self._file.with_name(self._file.name + ".new")
-        beside.write_text(json.dumps({"version": VERSION, "streams": snapshots}))
-        beside.replace(self._file)
+        try:
+            beside.write_text(json.dumps({"version": VERSION, "streams": snapshots}))
+            beside.replace(self._file)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot write {self._file}: {error.strerror}") from None
 
 
 def _loaded(file: Path) -> dict[str, Normalizer]:

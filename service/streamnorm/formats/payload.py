@@ -64,7 +64,7 @@ def _object(data: dict[str, Any], limits: Limits) -> Reading:
         return reading(numbers, limits, pointer="")
     unknown = data.keys() - {"values", "timestamp", "seq", "stream"}
     if unknown:
-        raise InvalidReading.at(f"/{min(unknown)}", "unknown field")
+        raise InvalidReading.at(f"/{min(unknown)}", "is unknown")
     timestamp, seq = data.get("timestamp"), data.get("seq")
     if seq is not None:
         if type(seq) is not int:

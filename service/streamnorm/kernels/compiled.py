@@ -140,10 +140,14 @@ def keep_in(folder: Path) -> None:
 
 @functools.cache
 def sources() -> str:
-    """Give a digest of the kernels' source: Numba's cache looks at the file of a function, not at what it calls."""
+    """Give a digest of the kernels' source.
+
+    Numba's cache looks at the file of a function, not at what it calls. Of that file it looks at place and time: what
+    another installation has kept, or this one before it was installed anew, is compiled once more.
+    """
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+        digest.update(f"{file} {file.stat().st_mtime_ns}".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -53,8 +53,6 @@ class Entry(NamedTuple):
     stream: Stream | None
 
 
-ABSENT = Entry(b"", None)
-
 #: Works on a stream as it is and gives what it shall be (the same: nothing changes; None: it goes), and a result.
 Edit = Callable[[Entry], tuple[Stream | None, Any]]
 
