@@ -71,7 +71,7 @@ def test_prometheus_reads_the_figures_with_a_key(tmp_path: Path) -> None:
             assert until(address, "streamnorm_streams_resident") == 2
             assert until(address, "streamnorm_streams_resting") == 0
             assert until(address, "streamnorm_store_lag_seconds") >= 0
-            assert until(address, "streamnorm_flush_seconds_count > 0") > 0
+            assert until(address, "streamnorm_commit_seconds_count > 0") > 0
             assert until(address, 'streamnorm_request_seconds_count{call="readings"}') == 4
             buckets = 'histogram_quantile(0.99, streamnorm_request_seconds_bucket{call="readings"})'
             assert until(address, buckets) > 0

@@ -131,7 +131,7 @@ def test_where_every_reading_is_kept_before_its_answer_commits_are_shared(tmp_pa
     with Service(tmp_path, STREAMNORM_DURABILITY="always") as service, Peer(service, "/v1/live") as peer:
         peer.send(*(json.dumps({"stream": f"s-{n % 4}", "values": [n], "seq": n}).encode() for n in range(400)))
         answers = [peer.answer() for _ in range(400)]
-        commits = httpx.get(f"{service.url}/metrics").text.partition("streamnorm_flush_seconds_count ")[2]
+        commits = httpx.get(f"{service.url}/metrics").text.partition("streamnorm_commit_seconds_count ")[2]
     assert [answer["seq"] for answer in answers] == list(range(400))
     assert float(commits.partition("\n")[0]) < 40
 

@@ -83,7 +83,7 @@ class Figures(Collector):
             "streamnorm_store_lag_seconds", "Age of the oldest change that may not be kept yet.", vitals.lag
         )
         yield SummaryMetricFamily(
-            "streamnorm_flush_seconds", "Seconds that commits took.", vitals.commits, vitals.commit_seconds
+            "streamnorm_commit_seconds", "Seconds that commits took.", vitals.commits, vitals.commit_seconds
         )
         yield GaugeMetricFamily("streamnorm_requests_open", "Requests being worked on.", self._metrics.open())
         yield self._metrics.latencies.family()
