@@ -13,7 +13,10 @@ import httpx
 import numpy as np
 import pytest
 
-from streamnorm.api.arrays import ALIGNMENT, numbers_at
+from streamnorm.api.arrays import ALIGNMENT, from_npz, numbers_at
+from streamnorm.api.npy import from_npy
+from streamnorm.api.tensor import MEMBERS
+from streamnorm.errors import InvalidReading
 from tests.api.calls import Api, assert_problem
 from tests.api.test_arrays import NPY, NPZ, ROWS, STREAMS, TENSOR, Arrays, array, arrays, npy, npz
 
@@ -49,6 +52,7 @@ DISGUISED = {
     "a shape of truths": headed("{'descr': '<f8', 'fortran_order': False, 'shape': (True, True)}", bytes(8)),
     "an endless shape": headed("{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 1)}", bytes(8)),
     "many axes": headed("{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 60 + ")}", bytes(8)),
+    "axes beyond number": headed("{'descr': '<f8', 'fortran_order': False, 'shape': (" + "1," * 600 + ")}", bytes(8)),
     "deep nesting": headed("[" * 3000 + "]" * 1000),
     "no type": headed("{'descr': 'warm', 'fortran_order': False, 'shape': (1, 1)}", bytes(8)),
     "version 3": headed("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1)}", bytes(8), b"\x03\x00"),
@@ -72,6 +76,25 @@ async def test_what_is_no_table_of_numbers_is_refused_and_changes_nothing(api: A
     response = await send(api, body)
     assert_problem(response, 422, "invalid-reading", response.json()["errors"][0]["pointer"])
     assert await api.state() == {}
+
+
+NO_NPY = "the body is no npy file of version 1 or 2: "
+TOLD_OF_NPY = {
+    "nothing": (b"", NO_NPY + "it is empty"),
+    "the first letters": (npy(ROWS)[:3], NO_NPY + "it is cut short within its header"),
+    "half a header": (npy(ROWS)[:60], NO_NPY + "it is cut short within its header"),
+    "another file": (b"temp,door\n21.4,0\n", NO_NPY + "it does not begin as one"),
+    "another version": (headed("", version=b"\x03\x00"), NO_NPY + "its version is 3"),
+    "a long header": (headed(" " * 5000), NO_NPY + "its header is longer than 4096 bytes"),
+    "a header of another kind": (headed("temp"), NO_NPY + "its header cannot be read"),
+    "no numbers": (npy(ROWS)[:128], "the body has 0 bytes of numbers; an array of (40, 3) float64 has 960"),
+    "not all numbers": (npy(ROWS)[:-9], "the body has 951 bytes of numbers; an array of (40, 3) float64 has 960"),
+}
+
+
+@pytest.mark.parametrize(("body", "detail"), TOLD_OF_NPY.values(), ids=TOLD_OF_NPY)
+async def test_what_is_wrong_with_an_npy_file_is_told(api: Api, body: bytes, detail: str) -> None:
+    assert assert_problem(await send(api, body), 422, "invalid-reading", "")["detail"] == detail
 
 
 @pytest.mark.parametrize("kind", ["<f8", "<f4", ">f8", ">f4"])
@@ -180,6 +203,39 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
 async def test_a_damaged_archive_is_refused_and_changes_nothing(api: Api, body: bytes, pointer: str) -> None:
     assert_problem(await send_many(api, body), 422, "invalid-reading", pointer)
     assert await api.state() == {}
+
+
+PACKED = npz(streams=STREAMS, values=TENSOR)
+NO_NPZ = "the body is no npz file, or is cut short: it has no sound directory at its end"
+TOLD_OF_NPZ = {
+    "nothing": (b"", "the body is no npz file: it is empty"),
+    "another file": (b"temp,door\n21.4,0\n", NO_NPZ),
+    "its end is missing": (PACKED[:-30], NO_NPZ),
+    "its beginning is missing": (
+        PACKED[100:],
+        "streams.npy is not where the directory says: the body is damaged or cut short",
+    ),
+    "an empty member": (
+        archive(("streams.npy", b""), GOOD[1]),
+        "streams.npy is no npy file of version 1 or 2: it is empty",
+    ),
+    "an endless directory": (listing_much(), "the body's directory is longer than 131072 bytes"),
+}
+
+
+@pytest.mark.parametrize(("body", "detail"), TOLD_OF_NPZ.values(), ids=TOLD_OF_NPZ)
+async def test_what_is_wrong_with_an_npz_file_is_told(api: Api, body: bytes, detail: str) -> None:
+    assert assert_problem(await send_many(api, body), 422, "invalid-reading", "")["detail"] == detail
+
+
+def test_wherever_a_file_is_cut_it_is_told_in_the_same_words() -> None:
+    array_file, told = npy(ROWS), "is empty|is cut short|bytes of numbers; an array of"
+    for size in range(len(array_file)):
+        with pytest.raises(InvalidReading, match=told):
+            from_npy(memoryview(array_file)[:size])
+    for size in range(len(PACKED)):
+        with pytest.raises(InvalidReading, match=told):
+            from_npz(memoryview(PACKED)[:size], MEMBERS)
 
 
 async def test_names_may_be_of_other_letters_where_they_name_features(api: Api) -> None:

@@ -1,16 +1,13 @@
-"""Blocks as NumPy's own files: `npy` for one stream, `npz` for many; read where they lie, never unpickled.
+"""Blocks as NumPy's own files, taken and given without a copy: `npy` for one stream, `npz` for many.
 
-An npy file is a short header and the numbers as they are in memory, so a body is an array already, and an answer is
-sent from where the arithmetic left it. An npz file is a zip archive of npy files; its members must be stored, not
-compressed, which is how `numpy.savez` makes them.
+What comes is an array already, and an answer is sent from where the arithmetic left it. An npz file is a zip archive of
+npy files; its members must be stored, not compressed, which is how `numpy.savez` makes them.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import io
-import math
 import struct
 import zipfile
 import zlib
@@ -23,28 +20,19 @@ import numpy.typing as npt
 from fastapi import Request, Response
 
 from streamnorm.api import bodies
+from streamnorm.api.npy import Piece, from_npy, to_npy
 from streamnorm.engine.faults import escaped
-from streamnorm.engine.reading import Array
 from streamnorm.errors import InvalidReading
 
-NPY = "application/x-npy"
 NPZ = "application/x-npz"
 
-#: Headers are a line of a hundred bytes; more is no array of numbers.
-LONGEST_HEADER = 4096
-LARGEST_AXIS = 2**40
 #: The directory of five arrays has a few hundred bytes, and every entry that is listed becomes an object.
 LONGEST_DIRECTORY = 128 * 1024
-_MAGIC = struct.Struct("<6sBB")
-_SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
 _LOCAL_HEADER = struct.Struct("<26xHH")
 #: the same with the member's size, which is found in the extra field where it may be large
 _LOCAL_SIZES, _EXTRA_SIZE, _IN_EXTRA = struct.Struct("<18xI4xHH"), struct.Struct("<12xQ"), 2**32 - 1
 #: of numbers, in bytes
 ALIGNMENT = 16
-_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-
-Piece = bytes | memoryview
 
 
 async def received(request: Request, limit: int) -> memoryview:
@@ -82,60 +70,6 @@ def numbers_at(head: bytes) -> int:
     return 0
 
 
-def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
-    """Give the array in an npy file, without copying it.
-
-    Raises:
-        InvalidReading: it is no npy file, is cut short, or holds Python objects.
-
-    """
-    try:
-        start, kind, by_columns, shape = _header(data)
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError, struct.error) as error:
-        raise InvalidReading.at("", f"{what} is no npy file of version 1 or 2: {error}") from None
-    if kind.hasobject or kind.fields is not None or kind.subdtype is not None or not kind.itemsize:
-        raise InvalidReading.at("", f"{what} holds {kind}, not numbers or text")
-    numbers = data[start:]
-    count = math.prod(shape)
-    if len(numbers) != count * kind.itemsize:
-        detail = f"{what} has {len(numbers)} bytes of data, an array of {shape} {kind} has {count * kind.itemsize}"
-        raise InvalidReading.at("", detail)
-    found = np.frombuffer(numbers, dtype=kind, count=count)
-    if not found.flags.aligned or not kind.isnative:
-        found = found.astype(kind.newbyteorder("="))
-    return found.reshape(shape, order="F" if by_columns else "C")
-
-
-def _header(data: memoryview) -> tuple[int, np.dtype[Any], bool, tuple[int, ...]]:
-    """Read an npy file's header: where its data begin, their type, whether column by column, their shape.
-
-    NumPy's own reader raises whatever Python's tokenizer does, and warns of what Python 2 wrote.
-    """
-    magic, major, _ = _MAGIC.unpack_from(data)
-    size = _SIZES[major]
-    (length,) = size.unpack_from(data, _MAGIC.size)
-    start = _MAGIC.size + size.size + length
-    if magic != b"\x93NUMPY" or length > LONGEST_HEADER or start > len(data):
-        raise ValueError("it does not begin as one")
-    header = ast.literal_eval(bytes(data[start - length : start]).decode("latin1"))
-    descr, by_columns, shape = (header[name] for name in ("descr", "fortran_order", "shape"))
-    if not isinstance(descr, str) or not isinstance(shape, tuple):
-        raise TypeError("it is of a structured type")
-    if not all(type(axis) is int and 0 <= axis < LARGEST_AXIS for axis in shape):
-        raise ValueError(f"its shape is {shape}")
-    return start, np.dtype(descr), bool(by_columns), shape
-
-
-def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
-    """Check that an array is float64 or float32 with these axes."""
-    if found.dtype not in _FLOATS:
-        raise InvalidReading.at("/values", f"{what} is {found.dtype}; it must be float64 or float32")
-    if found.ndim != len(axes):
-        detail = f"{what} has the shape {list(found.shape)}; it must have {len(axes)} axes: {', '.join(axes)}"
-        raise InvalidReading.at("/values", detail)
-    return found
-
-
 def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[Any]]:
     """Give the arrays in an npz file by their names, without copying them.
 
@@ -145,6 +79,8 @@ def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[
 
     """
     found: dict[str, npt.NDArray[Any]] = {}
+    if not data:
+        raise InvalidReading.at("", "the body is no npz file: it is empty")
     try:
         with zipfile.ZipFile(_View(data)) as archive:
             for info in archive.infolist():
@@ -152,17 +88,10 @@ def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[
                 if name not in known or name in found:  # before it is looked into: an archive may list much
                     raise InvalidReading.at(f"/{escaped(name)}", "is there twice" if name in known else "unknown array")
                 found[name] = from_npy(_member(data, info), info.filename)
-    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError) as error:
-        raise InvalidReading.at("", f"the body is no npz file: {error}") from None
+    except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError):
+        detail = "the body is no npz file, or is cut short: it has no sound directory at its end"
+        raise InvalidReading.at("", detail) from None
     return found
-
-
-def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
-    """Make an npy file: its header, and the array where it is."""
-    array = np.ascontiguousarray(array)
-    head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
-    return [head.getvalue(), array.reshape(-1).data.cast("B") if array.size else b""]
 
 
 def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Piece]:
@@ -203,6 +132,10 @@ def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:
     if info.compress_type != zipfile.ZIP_STORED or encrypted:
         detail = f"{info.filename} is compressed or encrypted; arrays must be stored, as numpy.savez does"
         raise InvalidReading.at("", detail)
+    if not 0 <= info.header_offset <= len(data) - _LOCAL_HEADER.size:
+        raise InvalidReading.at(
+            "", f"{info.filename} is not where the directory says: the body is damaged or cut short"
+        )
     names, extra = _LOCAL_HEADER.unpack_from(data, info.header_offset)
     start = info.header_offset + _LOCAL_HEADER.size + names + extra
     member = data[start : start + info.file_size]
@@ -228,7 +161,7 @@ class _View(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._at = (0, self._at, len(self._data))[whence] + offset
         if self._at < 0:
-            raise OSError("it is cut short")
+            raise OSError("before the beginning")
         return self._at
 
     def tell(self) -> int:
@@ -237,7 +170,7 @@ class _View(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         found = self._data[self._at :] if size < 0 else self._data[self._at : self._at + size]
         if len(found) > LONGEST_DIRECTORY:
-            raise zipfile.BadZipFile(f"its directory is longer than {LONGEST_DIRECTORY} bytes")
+            raise InvalidReading.at("", f"the body's directory is longer than {LONGEST_DIRECTORY} bytes")
         self._at += len(found)
         return bytes(found)
 

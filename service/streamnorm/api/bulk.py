@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, arrays, bodies, senml, tensor
+from streamnorm.api import answers, arrays, bodies, npy, senml, tensor
 from streamnorm.api.access import check_streams
 from streamnorm.api.context import Caller, Context, Ctx, StreamId
 from streamnorm.api.lines import LineAnswers
@@ -51,7 +51,7 @@ Streaming = Annotated[
             "not-acceptable",
             *PROBLEMS,
             lines=(ReadingBody, ReadingAnswer),
-            arrays=arrays.NPY,
+            arrays=npy.NPY,
         )
     ),
 )
@@ -71,23 +71,23 @@ async def observe_bulk(
     parse = Parser(ctx.service.limits, stream_id)
     if streaming:
         return _streamed(ctx, request, parse, learn=learn)
-    media = bodies.media_type(request, bodies.JSON, bodies.NDJSON, arrays.NPY)
+    media = bodies.media_type(request, bodies.JSON, bodies.NDJSON, npy.NPY)
     if media == bodies.NDJSON:
         bodies.accepted(request, media, media)
         return await _lines(ctx, request, parse, learn=learn)
-    answer_media = bodies.accepted(request, media, bodies.JSON, arrays.NPY)
-    if media == arrays.NPY:
+    answer_media = bodies.accepted(request, media, bodies.JSON, npy.NPY)
+    if media == npy.NPY:
         body = await arrays.received(request, ctx.max_binary_bytes)
-        values = await bodies.aside(len(body), lambda: arrays.from_npy(body))
-        block = _of_array(arrays.table_of(values, "the body", "rows", "features"), features, first_seq)
+        values = await bodies.aside(len(body), lambda: npy.from_npy(body))
+        block = _of_array(npy.table_of(values, "the body", "rows", "features"), features, first_seq)
     else:
         data = await bodies.raw(request, ctx.max_block_bytes)
         block = await bodies.aside(len(data), lambda: _block(bodies.checked(BlockBody, bodies.json(data))))
     call = ctx.service.observe_block if learn else ctx.service.normalize_block
     answer = await call(stream_id, block)
-    if answer_media == arrays.NPY:
+    if answer_media == npy.NPY:
         said = answers.of_block(stream_id, block, answer)
-        return arrays.Pieces(arrays.to_npy(said.pop("values")), arrays.NPY, answers.as_headers(said))
+        return arrays.Pieces(npy.to_npy(said.pop("values")), npy.NPY, answers.as_headers(said))
     return await bodies.aside(answer.values.nbytes, lambda: bodies.encoded(answers.of_block(stream_id, block, answer)))
 
 

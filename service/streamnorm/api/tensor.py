@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.api.arrays import table_of
 from streamnorm.api.context import STREAM_ID
+from streamnorm.api.npy import table_of
 from streamnorm.engine.block import Block, BlockAnswer
 from streamnorm.engine.reading import Array, ordinals
 from streamnorm.errors import InvalidReading

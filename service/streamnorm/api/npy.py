@@ -1,0 +1,119 @@
+"""NumPy's npy file: a short header, and the numbers as they are in memory; read where they lie, never unpickled."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.engine.reading import Array
+from streamnorm.errors import InvalidReading
+
+NPY = "application/x-npy"
+
+#: Headers are a line of a hundred bytes; more is no array of numbers.
+LONGEST_HEADER = 4096
+LARGEST_AXIS = 2**40
+#: what every NumPy can have; tables have three at most
+MOST_AXES = 32
+_MAGIC = b"\x93NUMPY"
+_SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
+_CUT_SHORT = "it is cut short within its header"
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+Piece = bytes | memoryview
+
+
+def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
+    """Give the array in an npy file, without copying it.
+
+    Raises:
+        InvalidReading: it is no npy file, is cut short, or holds Python objects.
+
+    """
+    try:
+        start, kind, by_columns, shape = _header(data)
+    except ValueError as error:
+        raise InvalidReading.at("", f"{what} is no npy file of version 1 or 2: {error}") from None
+    if kind.hasobject or kind.fields is not None or kind.subdtype is not None or not kind.itemsize:
+        raise InvalidReading.at("", f"{what} holds {kind}, not numbers or text")
+    numbers = data[start:]
+    count = math.prod(shape)
+    if len(numbers) != count * kind.itemsize:
+        detail = f"{what} has {len(numbers)} bytes of numbers; an array of {shape} {kind} has {count * kind.itemsize}"
+        raise InvalidReading.at("", detail)
+    found = np.frombuffer(numbers, dtype=kind, count=count)
+    if not found.flags.aligned or not kind.isnative:
+        found = found.astype(kind.newbyteorder("="))
+    return found.reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(data: memoryview) -> tuple[int, np.dtype[Any], bool, tuple[int, ...]]:
+    """Read an npy file's header: where its data begin, their type, whether column by column, their shape.
+
+    NumPy's own reader raises whatever Python's tokenizer does, and warns of what Python 2 wrote.
+
+    Raises:
+        ValueError: it is none; tells why.
+
+    """
+    if not data:
+        raise ValueError("it is empty")
+    at = len(_MAGIC)
+    if data[:at] != _MAGIC[: len(data)]:
+        raise ValueError("it does not begin as one")
+    version = bytes(data[at : at + 2])
+    size = _SIZES.get(version[0] if version else 1)
+    if size is None:
+        raise ValueError(f"its version is {version[0]}")
+    at += 2 + size.size
+    if at > len(data):
+        raise ValueError(_CUT_SHORT)
+    (length,) = size.unpack_from(data, at - size.size)
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header is longer than {LONGEST_HEADER} bytes")
+    if at + length > len(data):
+        raise ValueError(_CUT_SHORT)
+    return at + length, *_described(bytes(data[at : at + length]).decode("latin1"))
+
+
+def _described(header: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+    """Read the text of a header: a Python dict."""
+    try:
+        found = ast.literal_eval(header)
+        kind, by_columns, shape = found["descr"], bool(found["fortran_order"]), found["shape"]
+        dtype = np.dtype(kind) if isinstance(kind, str) else None
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+        raise ValueError("its header cannot be read") from None
+    if dtype is None:
+        raise ValueError("it is of a structured type")
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > MOST_AXES
+        or not all(type(axis) is int and 0 <= axis < LARGEST_AXIS for axis in shape)
+    ):
+        raise ValueError("its shape is none")
+    return dtype, by_columns, shape
+
+
+def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
+    """Check that an array is float64 or float32 with these axes."""
+    if found.dtype not in _FLOATS:
+        raise InvalidReading.at("/values", f"{what} is {found.dtype}; it must be float64 or float32")
+    if found.ndim != len(axes):
+        detail = f"{what} has the shape {list(found.shape)}; it must have {len(axes)} axes: {', '.join(axes)}"
+        raise InvalidReading.at("/values", detail)
+    return found
+
+
+def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
+    """Make an npy file: its header, and the array where it is."""
+    array = np.ascontiguousarray(array)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    return [head.getvalue(), array.reshape(-1).data.cast("B") if array.size else b""]
