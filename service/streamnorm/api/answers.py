@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.block import BlockAnswer
 from streamnorm.engine.layout import CREATED, UPDATED
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.engine.stream import Stream
@@ -40,17 +40,19 @@ def of_reading(stream_id: str, reading: Reading, answer: Answer) -> dict[str, An
     return body
 
 
-def of_block(stream_id: str, block: Block, answer: BlockAnswer) -> dict[str, Any]:
+def of_block(
+    stream_id: str, names: tuple[str, ...], answer: BlockAnswer, last_seq: int | None = None
+) -> dict[str, Any]:
     """Answer a block."""
     body: dict[str, Any] = {
         "stream": stream_id,
         "count": answer.count,
         "ready": answer.ready,
-        "features": block.names,
+        "features": names,
         "values": answer.values,
     }
-    if block.first_seq is not None:
-        body["last_seq"] = block.first_seq + len(block.values) - 1
+    if last_seq is not None:
+        body["last_seq"] = last_seq
     if answer.gap:
         body["gap"] = answer.gap
     if answer.replayed:

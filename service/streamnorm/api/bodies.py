@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from streamnorm.errors import InvalidInput, InvalidReading
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CODINGS = ("identity", "gzip", "x-gzip")
+QUALITY = re.compile(r";\s*q=([01](?:\.\d{0,3})?)\s*(?:;|$)")
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -81,16 +83,23 @@ def media_type(request: Request, *offered: str) -> str:
     return given
 
 
-def accepted(request: Request, default: str, *offered: str) -> str:
-    """Choose the media type of the answer: the first one asked for, or the default."""
+def accepted(request: Request, default: str, *offered: str, to: str) -> str:
+    """Choose the media type of the answer: of those asked for the most, the first one; anything is the default.
+
+    `to` is what is answered.
+    """
     header = request.headers.get("accept", "*/*").lower()
-    asked = [part.partition(";")[0].strip() for part in header.split(",")]
-    for media in asked:
-        if media in offered:
-            return media
-        if media in {"*/*", "application/*", ""}:
-            return default
-    raise Refused("not-acceptable", f"the answer is given as {' or '.join(offered)}, not as {header}")
+    asked = [(_quality(part), part.partition(";")[0].strip()) for part in header.split(",")]
+    for quality, media in sorted(asked, key=lambda one: -one[0]):
+        if quality and (media in offered or media in {"*/*", "application/*", ""}):
+            return media if media in offered else default
+    raise Refused("not-acceptable", f"the answer to {to} is given as {' or '.join(offered)}, not as {header}")
+
+
+def _quality(part: str) -> float:
+    """Give the weight of one part of an Accept header (RFC 9110, section 12.4.2)."""
+    found = QUALITY.search(part)
+    return float(found[1]) if found else 1.0
 
 
 def json(data: bytes | str, line: int = 0) -> Any:

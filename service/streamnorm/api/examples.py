@@ -67,7 +67,7 @@ def worked() -> dict[type[BaseModel], Any]:
     one = reading(sent["values"], limits, timestamp=now, seq=17)
     answer = answers.of_reading(ID, one, stream.observe(one, now, limits))
     block = Block(("temp", "door"), np.array(ROWS, dtype=np.float64), None, 18)
-    table = answers.of_block(ID, block, observe_block(stream, block, now, limits))
+    table = answers.of_block(ID, block.names, observe_block(stream, block, now, limits), block.last_seq)
     info = answers.of_stream(ID, stream)
     found: dict[type[BaseModel], Any] = {
         schemas.ReadingBody: sent,

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from streamnorm.engine.block import Block, BlockAnswer
-from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.reading import Answer, Reading
+from streamnorm.engine.rows import rows
 from streamnorm.formats.instants import rfc3339
 
 ONLINE, OFFLINE = b"online", b"offline"
@@ -29,11 +30,7 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
 
 def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iterator[bytes]:
     """Say the readings of a block, one by one."""
-    times: Array | None = block.times
-    before = answer.count - len(answer.values)
-    for row, ys in enumerate(answer.values.tolist()):
-        one = Reading(block.names, [], timestamp=None if times is None else float(times[row]))
-        yield of_reading(stream, one, Answer(ys, before + row + 1, answer.ready), now)
+    return (of_reading(stream, *row, now) for row in rows(block, answer))
 
 
 def discovery(prefix: str, client: str, stream: str, feature: str, topic: str) -> tuple[str, bytes]:

@@ -51,6 +51,8 @@ class BlockAnswer:
     ready: bool
     gap: int = 0
     replayed: bool = False
+    #: how many readings each feature lacked of its warmup before the block; None where nothing was learned of it
+    lacking: list[float] | None = None
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Work:
     times: Array
     starts: list[int]
     ends: list[int]
+    lacking: list[float]
     before: array[float]
     gap: int
 
@@ -106,7 +109,7 @@ def begin(draft: Stream, block: Block, now: float, limits: Limits) -> Work:
     starts = [where.starts[where.index[name]] for name in block.names]
     ends = [start + draft.plan.stride for start in starts]
     values = kernel.as_type(block.values, np.float64) if draft.plan.finishes else block.values
-    return Work(values, times, starts, ends, before, gap)
+    return Work(values, times, starts, ends, draft.lacking(starts), before, gap)
 
 
 def end(draft: Stream, block: Block, work: Work, ys: Array, now: float) -> BlockAnswer:
@@ -121,7 +124,7 @@ def end(draft: Stream, block: Block, work: Work, ys: Array, now: float) -> Block
     done = finish_block(draft.plan, block.names, ys, block.values.dtype)
     if block.out is not None and done is not block.out:
         block.out[...] = done
-    return BlockAnswer(done, draft.count, draft.ready(work.starts), work.gap)
+    return BlockAnswer(done, draft.count, draft.ready(work.starts), work.gap, lacking=work.lacking)
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:

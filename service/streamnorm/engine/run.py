@@ -14,9 +14,9 @@ from streamnorm.engine.finish import finish_block
 from streamnorm.engine.layout import COUNT, GAP, LAST_SEQ, UPDATED
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import EARLIEST, LATEST, Answer, Array, Reading
+from streamnorm.engine.rows import ready_after
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, StreamnormError
-from streamnorm.kernels import profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,8 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run:
     plan, where, state = stream.plan, stream.layout, stream.state
     values = np.array([reading.values for reading in readings])
     times = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
-    ready = _ready(stream, values)
+    lacking = stream.lacking(where.starts)
+    ready = ready_after(values, lacking)
     ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, state, where.starts, where.ends)
     gaps = [_number(state, reading.seq) for reading in readings]
     stream.before = None
@@ -121,7 +122,9 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run:
     done = finish_block(plan, where.names, ys)
     rows = cast("list[list[float | Array]]", done.tolist())
     run.answers += map(Answer, rows, range(count + 1, count + 1 + len(rows)), ready, gaps)
-    run.pieces.append((Block(where.names, values, times), BlockAnswer(done, count + len(rows), ready[-1])))
+    run.pieces.append(
+        (Block(where.names, values, times), BlockAnswer(done, count + len(rows), ready[-1], lacking=lacking))
+    )
 
 
 def _number(state: array[float], seq: int | None) -> int:
@@ -133,13 +136,3 @@ def _number(state: array[float], seq: int | None) -> int:
     state[LAST_SEQ] = seq
     state[GAP] = gap
     return gap
-
-
-def _ready(stream: Stream, values: Array) -> list[bool]:
-    """Tell after which of the rows, still to be observed, every feature will have had its warmup."""
-    starts = stream.layout.starts
-    if stream.ready(starts):
-        return [True] * len(values)
-    had = np.array([stream.state[at + profile.COUNT] for at in starts])
-    ready: list[bool] = (had + (~np.isnan(values)).cumsum(axis=0) >= stream.plan.warmup).all(axis=1).tolist()
-    return ready

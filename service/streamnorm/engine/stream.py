@@ -193,6 +193,11 @@ class Stream:
         state, warmup = self.state, self.plan.warmup
         return all(state[at + base.COUNT] >= warmup for at in starts)
 
+    def lacking(self, starts: Sequence[int]) -> list[float]:
+        """Tell how many readings the features at these places lack of their warmup; none, or fewer, if they had it."""
+        state, warmup = self.state, self.plan.warmup
+        return [warmup - state[at + base.COUNT] for at in starts]
+
     def places(self, reading: Reading, limits: Limits) -> Sequence[int]:
         """Give where the features of a reading have their state, making room for new ones."""
         where = self.layout
