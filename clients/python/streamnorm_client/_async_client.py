@@ -150,7 +150,8 @@ class AsyncStream:
 
     def live(self) -> AsyncLive:
         """Like `Stream.live`."""
-        return AsyncLive(self)
+        client = self._client
+        return AsyncLive(self._steps, client._http, client._take, self._in_turn)  # noqa: SLF001
 
     async def put(self, values: Any, *, timestamp: Any = None) -> None:
         """Like `Stream.put`; SQLite takes some ten microseconds, which is no reason to go to another thread."""

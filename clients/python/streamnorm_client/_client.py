@@ -163,7 +163,8 @@ class Stream:
             live.observe({"temp": 21.4})
         ```
         """
-        return Live(self)
+        client = self._client
+        return Live(self._steps, client._http, client._take, self._in_turn)  # noqa: SLF001
 
     def put(self, values: Any, *, timestamp: Any = None) -> None:
         """Keep a reading in the client's outbox, from where it is sent as soon as the service is there.

@@ -19,7 +19,7 @@ import random
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, Union
 
 from streamnorm_client import _calls
 from streamnorm_client._answers import Normalized
@@ -28,7 +28,7 @@ from streamnorm_client._errors import StaleSequence, StreamnormError, TransportE
 from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from streamnorm_client._steps import StreamSteps
 
@@ -50,6 +50,20 @@ class Hear(NamedTuple):
 
 
 LiveSteps = Generator[Union[Step, Say, Hear], Outcome, T]
+
+
+class InTurn(Protocol):
+    """Carries out what changes a stream's numbering, one after the other, its steps by `take`."""
+
+    def __call__(self, steps: LiveSteps[T], take: Callable[[Any], Outcome]) -> T:
+        """Carry out a procedure."""
+
+
+class AsyncInTurn(Protocol):
+    """Like `InTurn`, for asyncio."""
+
+    async def __call__(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]]) -> T:
+        """Carry out a procedure."""
 
 
 @dataclass

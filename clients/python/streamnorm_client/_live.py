@@ -12,22 +12,22 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from streamnorm_client import _ws
-from streamnorm_client._flight import WINDOW, Flight, Hear, LiveSteps, Say
+from streamnorm_client._flight import WINDOW, Flight, Hear, Say
 from streamnorm_client._retry import Pause, Step
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
     from types import TracebackType
 
     import httpx
     from typing_extensions import Self
 
     from streamnorm_client._answers import Normalized
-    from streamnorm_client._async_client import AsyncStream
     from streamnorm_client._calls import Call, Reply
-    from streamnorm_client._client import Stream
     from streamnorm_client._errors import TransportError
+    from streamnorm_client._flight import AsyncInTurn, InTurn, LiveSteps
     from streamnorm_client._retry import Outcome
+    from streamnorm_client._steps import StreamSteps
 
 T = TypeVar("T")
 LiveStep = Union[Step, Say, Hear]
@@ -40,12 +40,15 @@ class Live:
     way, numbered calls of the stream's handle are refused.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(
+        self, steps: StreamSteps, http: httpx.Client, take: Callable[[Step], Outcome], in_turn: InTurn
+    ) -> None:
         self._sockets = _ws.sockets()
-        self._stream = stream
-        self._steps = stream._steps  # noqa: SLF001 - one thing with its stream
-        self._http: httpx.Client = stream._client._http  # noqa: SLF001 - and with its client
-        self._flight = Flight(self._steps)
+        self._steps = steps
+        self._http = http
+        self._take_over_http = take
+        self._run_in_turn = in_turn
+        self._flight = Flight(steps)
         self._connection: Any = None
         self._open = ExitStack()  # holds the connection
         self._closed = False
@@ -92,7 +95,7 @@ class Live:
         self.close()
 
     def _in_turn(self, steps: LiveSteps[T]) -> T:
-        return self._stream._in_turn(steps, self._take)  # noqa: SLF001
+        return self._run_in_turn(steps, self._take)
 
     def _take(self, step: LiveStep) -> Outcome:
         check_open(closed=self._closed)
@@ -102,7 +105,7 @@ class Live:
             if isinstance(step, Hear):
                 return self._hear(wait=step.wait)
             if isinstance(step, Pause) or not _ws.is_reading(step):
-                return self._stream._client._take(step)  # noqa: SLF001
+                return self._take_over_http(step)
             return self._say(step) or self._hear()
         except BaseException:  # an answer that nobody waits for any more must not be taken for the next reading's
             self._flight.abandon()
@@ -144,12 +147,19 @@ class Live:
 class AsyncLive:
     """Like `Live`, for asyncio."""
 
-    def __init__(self, stream: AsyncStream) -> None:
+    def __init__(
+        self,
+        steps: StreamSteps,
+        http: httpx.AsyncClient,
+        take: Callable[[Step], Awaitable[Outcome]],
+        in_turn: AsyncInTurn,
+    ) -> None:
         self._sockets = _ws.sockets()
-        self._stream = stream
-        self._steps = stream._steps  # noqa: SLF001 - one thing with its stream
-        self._http: httpx.AsyncClient = stream._client._http  # noqa: SLF001 - and with its client
-        self._flight = Flight(self._steps)
+        self._steps = steps
+        self._http = http
+        self._take_over_http = take
+        self._run_in_turn = in_turn
+        self._flight = Flight(steps)
         self._connection: Any = None
         self._closed = False
         self._hearing: asyncio.Task[Any] | None = None
@@ -192,7 +202,7 @@ class AsyncLive:
         await self.close()
 
     async def _in_turn(self, steps: LiveSteps[T]) -> T:
-        return await self._stream._in_turn(steps, self._take)  # noqa: SLF001
+        return await self._run_in_turn(steps, self._take)
 
     async def _take(self, step: LiveStep) -> Outcome:
         check_open(closed=self._closed)
@@ -202,7 +212,7 @@ class AsyncLive:
             if isinstance(step, Hear):
                 return await self._hear(wait=step.wait)
             if isinstance(step, Pause) or not _ws.is_reading(step):
-                return await self._stream._client._take(step)  # noqa: SLF001
+                return await self._take_over_http(step)
             return await self._say(step) or await self._hear()
         except BaseException:  # as in Live, and where the task is cancelled
             self._flight.abandon()

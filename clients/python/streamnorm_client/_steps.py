@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from streamnorm_client import _calls
 from streamnorm_client._arrays import ArrayBlock, array_call, packed
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
     from streamnorm_client._answers import Block, Normalized
     from streamnorm_client._calls import Call
-    from streamnorm_client._flight import Flight
     from streamnorm_client._outbox import Sender
 
 T = TypeVar("T")
+
+
+class OnTheirWay(Protocol):
+    """Readings that were sent over a live connection, all that a stream has to know of a flight."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many have no answer yet."""
 
 
 class StreamSteps:
@@ -33,7 +40,7 @@ class StreamSteps:
         self.sender = sender
         self.numbering = Numbering()
         #: the last one that sent readings over a live connection
-        self.flight: Flight | None = None
+        self.flight: OnTheirWay | None = None
 
     def observe(
         self, values: Any, timestamp: Any, *, stats: bool, seq: int | None, numbered: bool
