@@ -14,6 +14,7 @@ from streamnorm.kernels import METHODS, Kernel, kernel, profile
 from tests.benchmarks.report import Row, show
 
 ROWS, COLUMNS = 100_000, 8
+WIDE = 100
 FEW = 2_000
 RULE = (0.999, 0.0, 32.0, 0.0)
 ROUNDS = 5
@@ -111,6 +112,11 @@ def measure() -> list[Row]:
     found = [
         Row("online, compiled", name, rate(work, size), fast, "M values/s", "", note) for name, work, size in peers
     ]
+    wide = table.reshape(-1, WIDE)
+    note = f"{len(wide)} × {WIDE} float64"
+    found.append(
+        Row("online, compiled", "online, compiled", fast, rate(ours("online", wide), wide.size), "M values/s", "", note)
+    )
     interpreted = rate(ours("online", few, compiled=False), few.size)
     found.append(
         Row("online, interpreted", "online, compiled", fast, interpreted, "M values/s", "", f"{FEW} × {COLUMNS}")

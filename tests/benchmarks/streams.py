@@ -116,9 +116,7 @@ def measure() -> list[Row]:
             lambda: one_request(us, "/v1/bulk?streaming=true", many),
         )
     echoed, here, ratio = against(theirs, mine)
-    note = f"one request of {READINGS:,} readings of {FEATURES} features, server and load on a core each".replace(
-        ",", " "
-    )
+    note = f"one request of {READINGS} readings of {FEATURES} features, server and load on a core each"
     ws = f"{IN_FLIGHT} in flight, server and load on a core each"
     goal = "≥ 100 000 /s"
     return [

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.kernels import METHODS, Kernel, kernel, profile
-from streamnorm.kernels.compiled import sources
+from streamnorm.kernels.compiled import LEAST_IN_LANES, sources
 
 Array = npt.NDArray[np.float64]
 Rule = tuple[float, float, float, float]
@@ -100,6 +100,24 @@ def test_a_block_gives_the_bits_of_one_by_one(method: str, values: Array, rule: 
 def test_compiled_and_interpreted_blocks_give_the_same_bits(method: str, values: Array, rule: Rule, seed: int) -> None:
     times = times_for(len(values), seed)
     assert as_block(kernel(method), values, times, rule) == as_block(interpreted(method), values, times, rule)
+
+
+@pytest.mark.parametrize("method", ["online", "cumulative", "adaptive"])
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+@given(
+    numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(8, 70), decay=st.sampled_from([0.5, 0.999])
+)
+def test_columns_side_by_side_give_the_bits_of_one_alone(
+    method: str, kind: str, numbers: list[float], columns: int, decay: float
+) -> None:
+    rows = math.ceil(LEAST_IN_LANES / columns)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused before it comes here
+        values = np.clip(np.resize(numbers, (rows, columns)).astype(kind), -1e30, 1e30)
+    times, rule = times_for(rows, 0), (decay, 0.0, 4.0, 0.0)
+    wide, state = as_block(kernel(method), values, times, rule)
+    alone = [as_block(kernel(method), values[:, [column]], times, rule) for column in range(columns)]
+    assert wide == np.column_stack([np.frombuffer(ys, kind) for ys, _ in alone]).tobytes()
+    assert state == b"".join(own for _, own in alone)
 
 
 @all_methods

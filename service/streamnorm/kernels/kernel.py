@@ -15,7 +15,7 @@ import numpy.typing as npt
 from streamnorm.kernels import loops, profile
 from streamnorm.kernels.arrays import Array, is_on_device
 from streamnorm.kernels.binding import bound_observe, plain, rebuilt
-from streamnorm.kernels.cores import WIDE, share
+from streamnorm.kernels.cores import WIDE
 from streamnorm.kernels.method import Method, Packed
 
 if TYPE_CHECKING:
@@ -112,13 +112,7 @@ class Kernel:
             self._rows(values.ravel().tolist(), times.tolist(), rule, p, state, starts, ends, span, ys)
             result[...] = np.array(ys).reshape(rows, columns)
             return result
-        values = np.ascontiguousarray(values)
-        times = np.ascontiguousarray(times, dtype=np.float64)
-        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
-        loop = self.fast.rows if values.dtype == np.float64 else self.fast.rows_of_singles
-        before = values.ctypes.data, times.ctypes.data, rule, p, state.buffer_info()[0], at.ctypes.data, to.ctypes.data
-        out_at = result.ctypes.data
-        share(columns, values.size, lambda first, last: loop(*before, (rows, columns, first, last), out_at))
+        self.fast.observe_block(np.ascontiguousarray(values), times, rule, p, state, starts, ends, result)
         return result
 
     def sends(self, size: int, columns: int) -> bool:

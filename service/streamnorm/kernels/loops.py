@@ -11,11 +11,13 @@ import math
 
 from streamnorm.kernels import online
 from streamnorm.kernels.method import Buffer, Packed, Span
-from streamnorm.kernels.profile import update, weigh
+from streamnorm.kernels.profile import SIZE, update, weigh
 
 base_step = online.step
 INFINITE = math.inf
 NAN = math.nan
+#: columns of a state that is laid out value by value
+LANES = 64
 
 
 def step(
@@ -80,6 +82,27 @@ def observe_rows(
             x = values[place]
             out[place] = observe(x, 0.0, x, x, t, rule, p, state, starts[column], ends[column])[0]
             place += 1
+
+
+def lane(state: Buffer, _number: int) -> Buffer:
+    """Stand in for what gives one column of a state that is laid out value by value."""
+    raise NotImplementedError
+
+
+def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
+    """Do what `observe_rows` does, for some columns whose `state` is (size of the base block × LANES).
+
+    There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
+    one instruction (`streamnorm.kernels.lanes`).
+    """
+    rows, columns, first, last = span
+    plain = (rule[0], 0.0, rule[2], 0.0)
+    for row in range(rows):
+        place = row * columns + first
+        for number in range(last - first):
+            x = values[place + number]
+            own = lane(state, number)
+            out[place + number] = observe(x, 0.0, x, x, 0.0, plain, p, own, 0, SIZE)[0]
 
 
 def observe_row(
