@@ -28,7 +28,7 @@ run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors t
 	$(BIN)/streamnorm demo $(ARGS)
 
 test: packages lint ## check everything: lint, types, imports, tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff check
