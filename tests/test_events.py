@@ -115,6 +115,15 @@ async def test_of_a_long_past_the_newest_readings_are_kept(house: House) -> None
     assert house.counts("boiler-7") == list(range(102, MOST_ROWS + 102))
 
 
+async def test_of_many_readings_together_the_newest_of_each_stream_are_kept(house: House) -> None:
+    names, number = ("a", "b"), MOST_ROWS + 50
+    readings = [(names[n % 2], reading({"x": float(n)}, LIMITS)) for n in range(2 * number)]
+    await house.service.observe_readings(readings, [""] * len(readings))
+    for name in names:
+        assert house.counts(name) == list(range(51, number + 1))
+    assert house.service.observed == 2 * number
+
+
 async def test_wide_readings_are_bounded_by_bytes(house: House) -> None:
     wide = {f"f{n}": float(n) for n in range(4000)}
     await house.observe("wide", *[wide] * 40)

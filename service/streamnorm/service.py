@@ -31,6 +31,9 @@ HEAVY = 10_000
 class Listener(Protocol):
     """Hears of everything that is observed, after it was; must be quick, and never raises."""
 
+    #: of a stream's readings that are observed together it hears of so many, the last ones; None: of all
+    most: int | None
+
     def heard(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         """Hear of one reading."""
 
@@ -176,8 +179,12 @@ class Service:
         found = await self._all({stream_id: of(stream_id, group) for stream_id, group in rows.items()}, heavy=heavy)
         given = {stream_id: iter(answers) for stream_id, answers in found.items()}
         answers = [next(given[stream_id]) for stream_id, _ in readings]
-        for (stream_id, reading), answer in zip(readings, answers, strict=True):
-            self._tell(stream_id, reading, answer, now)
+        for stream_id, group in rows.items():
+            own = [(readings[row][1], answers[row]) for row in group if not answers[row].replayed]
+            self.observed += len(own)
+            for listener in self.listeners:
+                for pair in own[-(listener.most or 0) :]:
+                    listener.heard(stream_id, *pair, now)
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:

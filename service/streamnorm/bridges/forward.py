@@ -46,6 +46,8 @@ class Written(NamedTuple):
 class Forward:
     """The bridge; a listener of the service."""
 
+    most: int | None = None
+
     def __init__(self, service: Service, url: str, token: str = "") -> None:
         self._service = service
         self._url = urlsplit(url)

@@ -80,6 +80,8 @@ class Options:
 class Mqtt:
     """The bridge; a listener of the service for what comes in elsewhere."""
 
+    most: int | None = None
+
     def __init__(self, service: Service, options: Options, settle: Callable[[], Awaitable[None]]) -> None:
         self._service = service
         self._options = options

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from streamnorm.events.rings import EMPTY, Past, Subscription
-from streamnorm.events.rows import Names, Row, Tail, make_row, most_rows, numbers, plain, shared
+from streamnorm.events.rows import MOST_ROWS, Names, Row, Tail, make_row, most_rows, numbers, plain, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,8 @@ class Hub:
 
     `peek` gives a stream that is in memory, for its mean and deviation.
     """
+
+    most: int | None = MOST_ROWS
 
     def __init__(self, peek: Callable[[str], Stream | None]) -> None:
         self._peek = peek
