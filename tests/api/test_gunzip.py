@@ -47,7 +47,15 @@ async def test_a_bomb_is_refused_before_it_goes_off(api: Api) -> None:
     assert await api.state() == {}
 
 
-@pytest.mark.parametrize("body", [READING, gzip.compress(READING)[:-1], gzip.compress(READING) + b"x", b"\x1f\x8b"])
+NO_GZIP = {
+    "plain": READING,
+    "cut short": gzip.compress(READING)[:-1],
+    "more behind it": gzip.compress(READING) + b"x",
+    "a beginning": b"\x1f\x8b",
+}
+
+
+@pytest.mark.parametrize("body", NO_GZIP.values(), ids=NO_GZIP)
 async def test_what_is_no_gzip_is_refused(api: Api, body: bytes) -> None:
     assert_problem(await api.post(PATH, body, headers=PACKED), 400, "malformed-gzip")
 
