@@ -1,9 +1,8 @@
 """The hot path: one usual reading a POST, answered in front of the application.
 
 A route costs more in the framework than the arithmetic does. This callable takes what is usual (a JSON object of
-numbers, no query) and hands everything else on to the route; both call `Service`, so they answer alike. What cannot be
-observed at once (a stream at rest, or one that replicas share) is waited for here too; an error is then told here, for
-nobody may try again what may have happened.
+numbers, no query) and hands everything else on to the route; both call `Service`, so they answer alike. What comes here
+could not be answered at once (`streamnorm.api.at_once`): its body came apart from its head, or it must be waited for.
 """
 
 from __future__ import annotations
@@ -51,17 +50,9 @@ class HotPath:
             return
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            stream_id = path[_START:_END]
-            answer: bytes | Reading | Response | None = self._answer(stream_id, message["body"])
-            if isinstance(answer, Reading):
-                answer = await self._waited(stream_id, answer)
-            if isinstance(answer, bytes):
-                length = b"%d" % len(answer)
-                headers = [(b"content-length", length), (b"content-type", b"application/json")]
-                await send({"type": "http.response.start", "status": 200, "headers": headers})
-                await send({"type": "http.response.body", "body": answer})
-                return
-            if answer is not None:
+            stream_id, reading = path[_START:_END], self._reading(message["body"])
+            if reading is not None and _STREAM_ID.fullmatch(stream_id):
+                answer = await self._answer(stream_id, reading)
                 await answer(scope, receive, send)
                 return
         await self.app(scope, again(message, receive), send)
@@ -78,30 +69,24 @@ class HotPath:
                 return False
         return media == b"application/json"
 
-    def _answer(self, stream_id: str, body: bytes) -> bytes | Reading | None:
-        """Answer a reading, or give it where it must be waited for; where there is None, the route tells more."""
+    def _reading(self, body: bytes) -> Reading | None:
+        """Understand a usual reading; where there is None, the route tells more."""
         if len(body) > self._max_reading_bytes:
             return None
         try:
-            reading = usual_reading(orjson.loads(body))
-            if reading is None:
-                return None
-            answer = self._service.observe_at_once(stream_id, reading)
-        except (orjson.JSONDecodeError, StreamnormError):
+            return usual_reading(orjson.loads(body))
+        except orjson.JSONDecodeError:
             return None
-        if answer is None:
-            return reading if _STREAM_ID.fullmatch(stream_id) else None
-        return bodies.dumps(answers.of_reading(stream_id, reading, answer))
 
-    async def _waited(self, stream_id: str, reading: Reading) -> bytes | Response:
-        """Answer a reading that cannot be observed at once."""
+    async def _answer(self, stream_id: str, reading: Reading) -> Response:
+        """Observe a reading."""
         try:
             answer = await self._service.observe(stream_id, reading)
         except StreamnormError as error:
             kind, told = problems.of(error)
             self._refused(kind.slug)
             return problems.answer(told)
-        return bodies.dumps(answers.of_reading(stream_id, reading, answer))
+        return Response(bodies.dumps(answers.of_reading(stream_id, reading, answer)), media_type=bodies.JSON)
 
 
 def again(message: MutableMapping[str, Any], receive: Any) -> Any:

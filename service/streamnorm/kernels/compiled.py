@@ -145,31 +145,36 @@ class Compiled:
     ) -> None:
         """Do what `Kernel.observe_block` does, on all cores, with arrays in C order."""
         rows, columns = values.shape
-        singles = values.dtype != np.float64
-        share_out = functools.partial(share, columns, values.size)
         plain = rule[1] == 0.0 and rule[3] == 0.0
         if self.lanes is not None and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
-            loop = self.lanes_of_singles if singles else self.lanes
-            flat = np.frombuffer(state)
-            places = np.arange(profile.SIZE)[:, None] + np.array(starts)[None, :]
-            wide = flat[places]
-
-            def some(first: int, last: int) -> None:
-                for at in range(first, last, LANES):
-                    end = min(at + LANES, last)
-                    own = np.zeros((profile.SIZE, LANES))
-                    own[:, : end - at] = wide[:, at:end]
-                    loop(values.ctypes.data, rule, p, own.ctypes.data, (rows, columns, at, end), out.ctypes.data)
-                    wide[:, at:end] = own[:, : end - at]
-
-            share_out(some)
-            flat[places] = wide
+            self._side_by_side(values, rule, p, state, starts, out)
             return
-        loop = self.rows_of_singles if singles else self.rows
+        loop = self.rows if values.dtype == np.float64 else self.rows_of_singles
         times = np.ascontiguousarray(times, dtype=np.float64)
         at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
         before = values.ctypes.data, times.ctypes.data, rule, p, state.buffer_info()[0], at.ctypes.data, to.ctypes.data
-        share_out(lambda first, last: loop(*before, (rows, columns, first, last), out.ctypes.data))
+        share(columns, values.size, lambda first, last: loop(*before, (rows, columns, first, last), out.ctypes.data))
+
+    def _side_by_side(
+        self, values: Array, rule: Packed, p: Packed, state: array[float], starts: Sequence[int], out: Array
+    ) -> None:
+        """Observe a block with its columns' states laid out value by value; see `streamnorm.kernels.lanes`."""
+        rows, columns = values.shape
+        loop = self.lanes if values.dtype == np.float64 else self.lanes_of_singles
+        flat = np.frombuffer(state)
+        places = np.arange(profile.SIZE)[:, None] + np.array(starts)[None, :]
+        states = flat[places]
+
+        def work(first: int, last: int) -> None:
+            for at in range(first, last, LANES):
+                end = min(at + LANES, last)
+                own = np.zeros((profile.SIZE, LANES))
+                own[:, : end - at] = states[:, at:end]
+                loop(values.ctypes.data, rule, p, own.ctypes.data, (rows, columns, at, end), out.ctypes.data)
+                states[:, at:end] = own[:, : end - at]
+
+        share(columns, values.size, work)
+        flat[places] = states
 
 
 @functools.cache
