@@ -1,4 +1,4 @@
-"""A fortnight in an office room, replayed one reading a POST through a real service: `python -m tests.office_room`.
+"""An office room, replayed one reading a POST through a real service: `python -m tests.office_room [RECORDING.csv]`.
 
 Half-way the service is stopped and started again. What comes back is shown per sensor, in windows: the raw mean and
 standard deviation, and those of the normalized readings.
@@ -23,7 +23,7 @@ from streamnorm.engine.reading import reading
 from streamnorm.engine.stream import Stream
 from streamnorm_client import Client
 from tests.processes import Service
-from tests.shared import office_room
+from tests.support.office import office_room
 
 WINDOWS = 4
 STREAM = "office-room"
@@ -38,10 +38,15 @@ class Recording(NamedTuple):
     rows: Array
 
 
-def recording() -> Recording:
-    """Give the whole recording."""
-    columns = office_room()
-    return Recording(list(columns), np.stack(list(columns.values()), axis=1))
+def recording(file: Path | None = None, days: int = 14) -> Recording:
+    """Return a recording from a file (CSV, the times in its first column), or a made-up one of some days."""
+    if file is None:
+        columns = office_room(days)
+        return Recording(list(columns), np.stack(list(columns.values()), axis=1))
+    with file.open() as lines:
+        names = lines.readline().rstrip("\n").split(",")[1:]
+        rows = np.loadtxt(lines, delimiter=",", usecols=range(1, len(names) + 1), ndmin=2)
+    return Recording(names, rows)
 
 
 def replayed(room: Recording, folder: Path) -> Array:
@@ -86,7 +91,7 @@ def table(room: Recording, normalized: Array) -> str:
 
 def main() -> None:
     """Replay the recording and show what came back."""
-    room = recording()
+    room = recording(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         normalized = replayed(room, Path(folder))

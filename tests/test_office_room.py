@@ -1,4 +1,4 @@
-"""A recording of real sensors through the real service, from end to end."""
+"""An office room's sensors through the real service, from end to end."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.office_room import Array, Recording, bounds, recording, replayed, tab
 
 @pytest.fixture(scope="module")
 def room() -> Recording:
-    """Give the recording."""
-    return recording()
+    """Return three days of it: one horizon and more after the restart."""
+    return recording(days=3)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """How well each method normalizes, sensor by sensor: `python -m tests.benchmarks.quality`.
 
-For sensors made up (20 000 readings each) and recorded (../shared/data/office_room.csv), and each method:
+For sensors made up (20 000 readings each) and an office room's (tests/support/office.py), and each method:
 
 - offset: mean over windows of 500 readings of |mean of y in the window|; 0 is best, noise alone gives 0.036;
 - spread: root mean square over the windows of (standard deviation of y − 1);
@@ -30,7 +30,7 @@ from streamnorm.kernels import adaptive
 from streamnorm.kernels.method import Method
 from streamnorm.kernels.online import ONLINE
 from streamnorm.kernels.online_2019 import ONLINE_2019
-from tests.shared import office_room
+from tests.support.office import office_room
 
 preprocessing: Any = importlib.import_module("river.preprocessing") if importlib.util.find_spec("river") else None
 

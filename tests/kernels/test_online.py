@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.kernels import kernel, online, profile
-from tests.shared import office_room
+from tests.support.office import office_room
 
 Array = npt.NDArray[np.float64]
 HORIZON = 1000.0

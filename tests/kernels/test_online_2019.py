@@ -10,7 +10,7 @@ import pytest
 
 from streamnorm.kernels.loops import finish_rows
 from streamnorm.kernels.online_2019 import ONLINE_2019, Online2019Parameters, compensation
-from tests.shared import golden
+from tests.support.golden import golden
 
 flat, images = golden("online_norm_1d"), golden("online_norm_2d")
 
@@ -27,10 +27,12 @@ def test_a_readings_finished_outputs_are_the_authors(case: dict[str, Any]) -> No
     gamma = np.ones(features) if case["gamma"] is None else case["gamma"]
     beta = np.zeros(features) if case["beta"] is None else case["beta"]
     state = [0.0] * (3 * features)
-    for x, expected in zip(flat["x"], case["y"], strict=True):
+    answers = []
+    for x in flat["x"]:
         ys = [ONLINE_2019.step(float(v), 0.0, 0.999, 1.0, math.inf, p, state, 3 * i)[0] for i, v in enumerate(x)]
         finish_rows(ys, 1, features, math.nan, math.inf, gamma, beta, compensation(p))
-        np.testing.assert_allclose(ys, expected, rtol=0, atol=1e-10)
+        answers.append(ys)
+    np.testing.assert_allclose(np.array(answers)[flat["rows"]], case["y"], rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("case", flat["cases"], ids=lambda case: case["name"])
@@ -48,10 +50,12 @@ def test_a_channels_outputs_and_statistics_are_the_authors(case: dict[str, Any])
     p = parameters(case)
     for c in range(images["x"].shape[1]):
         state = [0.0] * 3
-        for image, expected in zip(images["x"][:, c], case["y"][:, c], strict=True):
+        answers = []
+        for image in images["x"][:, c]:
             mean = float(image.mean())
             y, scale = ONLINE_2019.step(mean, float(image.var()), 0.999, 1.0, math.inf, p, state, 0)
-            np.testing.assert_allclose(y + (image - mean) * scale, expected, rtol=0, atol=1e-10)
+            answers.append(y + (image - mean) * scale)
+        np.testing.assert_allclose(np.array(answers)[images["rows"]], case["y"][:, c], rtol=0, atol=1e-10)
         assert state[1:] == pytest.approx([case["mean"][c], case["var"][c]], rel=0, abs=1e-10)
 
 
