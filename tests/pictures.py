@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from tests.engine.sensors import Figures, figures, normalized
+from tests.support.sensors import Figures, figures, normalized
 
 Array = npt.NDArray[np.floating]
 

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bridges.broker import Broker
-from tests.page import PAGE, Example, check_session, commands, examples, printed
-from tests.processes import PATIENCE, Service
+from tests.support.broker import Broker
+from tests.support.docs_page import PAGE, Example, check_session, commands, examples, printed
+from tests.support.processes import PATIENCE, Service
 
 FLOW = PAGE.parent / "examples" / "node-red.json"
 POINTS = "cpu,host=edge usage=20,busy=t 1700000000000000000\ncpu,host=edge usage=22,busy=f 1700000010000000000\n"

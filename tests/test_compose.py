@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.bridges.broker import Broker, connected
-from tests.processes import PATIENCE
+from tests.support.broker import Broker, connected
+from tests.support.processes import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -11,8 +11,8 @@ import httpx
 from typer.testing import CliRunner, Result
 
 from streamnorm.cli import cli
-from tests.certificates import certificate
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.certificates import certificate
+from tests.support.processes import PATIENCE, STEP, Service
 
 READING = {"values": {"temp": 21.4}}
 

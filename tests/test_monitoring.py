@@ -10,8 +10,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.calls import Api, running
-from tests.processes import PATIENCE
+from tests.support.http_calls import Api, running
+from tests.support.processes import PATIENCE
 
 DOCS = Path(__file__).parents[1] / "docs"
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.office_room import Array, Recording, bounds, recording, replayed, table, uninterrupted
+from tests.support.office_replay import Array, Recording, bounds, recording, replayed, table, uninterrupted
 
 
 @pytest.fixture(scope="module")

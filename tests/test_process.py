@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from streamnorm.stores.codec import decode
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.processes import PATIENCE, STEP, Service
 
 COMMAND = [sys.executable, "-m", "streamnorm"]
 HERE = "/v1/streams/boiler-7"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from streamnorm.stores.keys import Keys
-from tests.processes import PATIENCE, STEP, Service, free_port
+from streamnorm.auth.api_keys import SQLiteApiKeys
+from tests.support.processes import PATIENCE, STEP, Service, free_port
 
 CONFIG = """
 scrape_configs:
@@ -57,8 +57,8 @@ def until(address: str, query: str) -> float:
 
 
 def test_prometheus_reads_the_figures_with_a_key(tmp_path: Path) -> None:
-    key = Keys(tmp_path / "data").create("prometheus", ["read"])
-    sender = {"authorization": f"Bearer {Keys(tmp_path / 'data').create('gauge', ['observe'])}"}
+    key = SQLiteApiKeys(tmp_path / "data").create("prometheus", ["read"])
+    sender = {"authorization": f"Bearer {SQLiteApiKeys(tmp_path / 'data').create('gauge', ['observe'])}"}
     with Service(tmp_path) as service:
         for stream in ("boiler-7", "pump-1", "pump-1"):
             path = f"{service.url}/v1/streams/{stream}/readings"

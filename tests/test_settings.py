@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner, Result
 
 import streamnorm
-from streamnorm.cli import cli, settings_options
+from streamnorm.cli import cli
+from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
 from streamnorm.settings import Settings
 

@@ -15,10 +15,10 @@ import pytest
 
 import streamnorm
 from streamnorm import warmup
-from streamnorm.kernels import METHODS, kernel
-from streamnorm.kernels.compiled import compiled
-from tests.api.calls import Api, running
-from tests.processes import PATIENCE, Service
+from streamnorm.kernels import METHODS, kernel_for
+from streamnorm.kernels.cpu.numba_loops import compiled
+from tests.support.http_calls import Api, running
+from tests.support.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20.0, 3.0, (40, 40)).tolist()
 
@@ -57,16 +57,16 @@ async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
 
 
 async def test_until_a_method_is_compiled_its_streams_give_the_same_bits() -> None:
-    fast = kernel("online").fast
+    fast = kernel_for("online").fast
     states = []
     for loops in (fast, None):
-        kernel("online").fast = loops
+        kernel_for("online").fast = loops
         try:
             async with running() as api:
                 await use(api, "online")
                 states.append(await api.state())
         finally:
-            kernel("online").fast = fast
+            kernel_for("online").fast = fast
     assert states[0] == states[1]
 
 
@@ -125,5 +125,5 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
 def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "METHODS", {"online": METHODS["online"]})
     monkeypatch.setattr(os, "nice", lambda _: 0)
-    warmup.compile_all(tmp_path)
-    assert warmup.complete(tmp_path)
+    warmup.compile_in_background(tmp_path)
+    assert warmup.is_cache_complete(tmp_path)

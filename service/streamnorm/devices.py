@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm.kernels import METHODS, kernel, profile
-from streamnorm.kernels.cores import WIDE, cores
-from streamnorm.kernels.kernel import NEVER, on_device
+from streamnorm.kernels import METHODS, base_statistics, kernel_for
+from streamnorm.kernels.cpu.thread_pool import WIDE, cores
+from streamnorm.kernels.dispatch import NEVER, on_device
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ FEW = 8
 PREPARED = (1, 1024)
 
 
-def exists() -> bool:
+def device_exists() -> bool:
     """Tell whether there is a CUDA device that can be used; in one line where there might have been one.
 
     The driver is looked for first, for asking it takes 40 MB.
@@ -51,44 +51,44 @@ def exists() -> bool:
     return False
 
 
-def use(device: str, method: str) -> None:
+def enable_device(device: str, method: str) -> None:
     """Have blocks worked on by the device: `cuda` sends all that are not small, `auto` those for which it wins."""
-    if device == "cpu" or not exists():
+    if device == "cpu" or not device_exists():
         return
     try:
-        prepare(method)
-        sizes = (SIZES[0], SIZES[0]) if device == "cuda" else measured(method)
+        benchmark_devices(method)
+        sizes = (SIZES[0], SIZES[0]) if device == "cuda" else measure_threshold(method)
     except Exception as error:  # noqa: BLE001 - drivers and compilers raise what they like
         log.warning(FAILED, error)
         return
     for name in METHODS:
-        kernel(name).device_from, kernel(name).device_failed = sizes, leave
+        kernel_for(name).device_from, kernel_for(name).device_failed = sizes, disable_device
     log.info("the CUDA device works on blocks of %s values and more, on wide ones of %s", *sizes)
 
 
-def leave(error: Exception) -> None:
+def disable_device(error: Exception) -> None:
     """Leave all blocks to the processor from now on, and say so once."""
-    if any(kernel(name).device_from != NEVER for name in METHODS):
+    if any(kernel_for(name).device_from != NEVER for name in METHODS):
         for name in METHODS:
-            kernel(name).device_from = NEVER
+            kernel_for(name).device_from = NEVER
         log.warning(FAILED, error)
 
 
-def prepare(method: str) -> None:
+def benchmark_devices(method: str) -> None:
     """Have the device compile the loops of a method; those of another, or of another rule, are at their first use."""
     for kind in (np.float64, np.float32):
         for rows in PREPARED:
-            seconds(method, kernel(method).device.observe_block, np.zeros((rows, 1), kind))
+            seconds(method, kernel_for(method).device.observe_block, np.zeros((rows, 1), kind))
 
 
-def measured(method: str) -> tuple[float, float]:
+def measure_threshold(method: str) -> tuple[float, float]:
     """Measure from how many values on the device is faster than one core, and than all of them."""
-    return least(method, FEW), least(method, WIDE * max(2, cores()))
+    return shortest(method, FEW), shortest(method, WIDE * max(2, cores()))
 
 
-def least(method: str, columns: int) -> float:
+def shortest(method: str, columns: int) -> float:
     """Measure from how many values on the device is faster, for blocks of so many columns."""
-    works = kernel(method)
+    works = kernel_for(method)
     found = math.inf
     for size in reversed(SIZES):
         table = np.random.default_rng(0).normal(size=(size // columns, columns))
@@ -104,7 +104,7 @@ def seconds(method: str, observe_block: Callable[..., object], table: Any) -> fl
     """Measure how long a block of new features takes."""
     p = METHODS[method].parameters().pack()
     rows, columns = table.shape
-    stride = profile.SIZE + kernel(method).own_size(p)
+    stride = base_statistics.SIZE + kernel_for(method).own_size(p)
     starts, ends = range(0, stride * columns, stride), range(stride, stride * columns + 1, stride)
     times, state = np.zeros(rows), array("d", bytes(8 * stride * columns))
     began = time.perf_counter()

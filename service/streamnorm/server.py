@@ -18,9 +18,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from streamnorm.api.at_once import AtOnce
-from streamnorm.api.protocol import protocol
-from streamnorm.api.sockets import WebSockets
+from streamnorm.api.fastpath.http_protocol import protocol_class
+from streamnorm.api.fastpath.inline import InlineResponder
+from streamnorm.api.fastpath.ws_protocol import WebSockets
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
     @property
-    def ended_well(self) -> bool:
+    def stopped_cleanly(self) -> bool:
         """Whether it has served, and all that was to be kept is."""
         return self.started and not self.force_exit and not self.lifespan.should_exit
 
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Look after the connections, every second."""
         if counter % TICKS == 0:
-            self.cut_idle(time.monotonic())
+            self.close_stalled(time.monotonic())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -84,21 +84,21 @@ class Server(uvicorn.Server):
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
         for connection in list(self.server_state.connections):
-            if isinstance(connection, WebSockets) and held_up(connection):
+            if isinstance(connection, WebSockets) and is_stalled(connection):
                 connection.transport.abort()  # nobody reads there why it ends
         await super().shutdown(sockets)
 
-    def cut_idle(self, now: float) -> None:
+    def close_stalled(self, now: float) -> None:
         """Cut the connections that have been held up for too long."""
         before, self._waiting = self._waiting, {}
         for connection in self.server_state.connections:
-            if held_up(connection):
+            if is_stalled(connection):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
 
 
-def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.Config:
+def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:
     """Give uvicorn's configuration, loaded.
 
     Raises:
@@ -111,7 +111,7 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
         port=settings.port,
         # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
-        http=protocol(at_once, settings.max_head_bytes),
+        http=protocol_class(at_once, settings.max_head_bytes),
         ws=WebSockets,
         ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
         ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
@@ -132,7 +132,7 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
     return config
 
 
-def held_up(connection: asyncio.Protocol) -> bool:
+def is_stalled(connection: asyncio.Protocol) -> bool:
     """Tell whether a connection waits for a head, or for its answer to be read."""
     if not isinstance(connection, HttpToolsProtocol):
         return isinstance(connection, WebSockets) and not connection.writable.is_set()

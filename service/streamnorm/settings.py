@@ -13,7 +13,7 @@ from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
-from streamnorm.stores import residents
+from streamnorm.stores.local import write_behind
 
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
@@ -95,9 +95,9 @@ class State(Group):
     """with durability `always`, replicas of a shared store that must have a change before it is answered"""
     durability: Literal["always", "everysec", "no"] = "everysec"
     """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
-    max_resident_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_RESIDENT_STREAMS
+    max_resident_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_RESIDENT_STREAMS
     """most streams in memory; the others rest in the store, and come back with their next reading"""
-    max_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_STREAMS
+    max_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_STREAMS
     """most streams at all"""
     stream_ttl: Annotated[float, Field(ge=0)] = 0.0
     """seconds after which a stream without readings is forgotten; 0 keeps all"""

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from streamnorm import devices
 from streamnorm.errors import InvalidConfiguration
-from streamnorm.kernels import METHODS, kernel
+from streamnorm.kernels import METHODS, kernel_for
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +42,25 @@ class Warmup:
 
     def __init__(self, data: Path, method: str, device: str = "cpu") -> None:
         self._device = device
-        if device == "cuda" and not devices.exists():
+        if device == "cuda" and not devices.device_exists():
             raise InvalidConfiguration.at("/device", "there is no CUDA device, or the extra gpu is not installed")
         self.possible = importlib.util.find_spec("numba") is not None
         self._method = method
         self._others = [name for name in METHODS if name != method]
         self._background: asyncio.Task[None] | None = None
         if self.possible:
-            self._folder = keep_in(data)
+            self._folder = use_cache_dir(data)
             for name in METHODS:
-                kernel(name).fast = None
+                kernel_for(name).fast = None
 
     async def start(self) -> None:
         """Compile the default method; begin with the others."""
         if not self.possible:
             return
-        await asyncio.to_thread(load, self._method)
-        await asyncio.to_thread(devices.use, self._device, self._method)
-        if self._folder is not None and complete(self._folder):
-            await asyncio.to_thread(load, *self._others)
+        await asyncio.to_thread(load_kernel, self._method)
+        await asyncio.to_thread(devices.enable_device, self._device, self._method)
+        if self._folder is not None and is_cache_complete(self._folder):
+            await asyncio.to_thread(load_kernel, *self._others)
         elif self._folder is not None:
             self._background = asyncio.create_task(self._load_others(self._folder), name="streamnorm warmup")
 
@@ -78,14 +78,14 @@ class Warmup:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        if complete(folder):  # else another service is at it, and the next start finds it
+        if is_cache_complete(folder):  # else another service is at it, and the next start finds it
             for name in self._others:
-                await asyncio.to_thread(load, name)
+                await asyncio.to_thread(load_kernel, name)
 
 
-def keep_in(data: Path) -> Path | None:
+def use_cache_dir(data: Path) -> Path | None:
     """Tell Numba where to keep what it compiles, and give that folder; None where nothing can be kept."""
-    from streamnorm.kernels import compiled  # noqa: PLC0415 - triples the memory; only where asked for
+    from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - triples the memory; only where asked for
 
     given = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(given) if given else data / f"{PREFIX}{versions()}"
@@ -97,38 +97,38 @@ def keep_in(data: Path) -> Path | None:
         return None
     for stale in set(folder.parent.glob(f"{PREFIX}*")) - {folder} if not given else ():
         shutil.rmtree(stale, ignore_errors=True)
-    compiled.keep_in(folder)
+    numba_loops.use_cache_dir(folder)
     return folder
 
 
-def load(*names: str) -> None:
+def load_kernel(*names: str) -> None:
     """Compile methods, or load them from the cache, and let their streams use it."""
-    from streamnorm.kernels.compiled import compiled  # noqa: PLC0415 - as above
+    from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - as above
 
     for name in names:
         began = time.monotonic()
         method = METHODS[name]
         loops = compiled(method)
         loops.compile(method.parameters().pack())
-        kernel(name).fast = loops
+        kernel_for(name).fast = loops
         log.info("the kernel of %s is ready after %.1f s", name, time.monotonic() - began)
 
 
 def versions() -> str:
     """Name the versions of all that compiled code depends on; Numba itself sees to the processor."""
-    from streamnorm.kernels.compiled import sources  # noqa: PLC0415 - as above
+    from streamnorm.kernels.cpu.numba_loops import sources  # noqa: PLC0415 - as above
 
     return f"{sources()}-numba{importlib.metadata.version('numba')}-{sys.implementation.cache_tag}"
 
 
-def complete(folder: Path) -> bool:
+def is_cache_complete(folder: Path) -> bool:
     """Tell whether all methods are in the cache."""
     return (folder / f"complete-{versions()}").exists()
 
 
-def compile_all(folder: Path) -> None:
+def compile_in_background(folder: Path) -> None:
     """Compile all methods into the cache, unless somebody else is at it."""
-    from streamnorm.kernels import compiled  # noqa: PLC0415 - as above
+    from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - as above
 
     os.nice(NICENESS)
     with (folder / "lock").open("w") as lock:
@@ -136,17 +136,17 @@ def compile_all(folder: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        compiled.keep_in(folder)
-        load(*METHODS)
+        numba_loops.use_cache_dir(folder)
+        load_kernel(*METHODS)
         (folder / f"complete-{versions()}").touch()
 
 
-def end_with_the_service() -> None:
+def exit_with_parent() -> None:
     """Wait for the end of the pipe that the service holds open, and end."""
     sys.stdin.read()
     os._exit(1)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=end_with_the_service, daemon=True).start()
-    compile_all(Path(sys.argv[1]))
+    threading.Thread(target=exit_with_parent, daemon=True).start()
+    compile_in_background(Path(sys.argv[1]))

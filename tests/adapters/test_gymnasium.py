@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from streamnorm import Normalizer
 from streamnorm.adapters.gymnasium import NormalizeObservation
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 
 class Room(gymnasium.Env[Any, Any]):

@@ -14,7 +14,7 @@ from river import checks, compose, linear_model
 from streamnorm import Normalizer
 from streamnorm.adapters.river import StreamNormalizer
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (100, 2))
 FRAME = pd.DataFrame(ROWS, columns=["a", "b"])

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from streamnorm import Normalizer
 from streamnorm.adapters.sklearn import StreamNormalizer
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (200, 3))
 

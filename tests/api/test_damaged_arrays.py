@@ -17,8 +17,8 @@ from streamnorm.api.arrays import ALIGNMENT, from_npz, numbers_at
 from streamnorm.api.npy import from_npy
 from streamnorm.api.tensor import MEMBERS
 from streamnorm.errors import InvalidReading
-from tests.api.calls import Api, assert_problem
 from tests.api.test_arrays import NPY, NPZ, ROWS, STREAMS, TENSOR, Arrays, array, arrays, npy, npz
+from tests.support.http_calls import Api, assert_problem
 
 BLOCK = "/v1/streams/block/bulk"
 

@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.api.calls import JSON, NDJSON, Api, assert_problem
 from tests.api.test_arrays import NPY, NPZ, STREAMS, TENSOR, Arrays, npy, npz
+from tests.support.http_calls import JSON, NDJSON, Api, assert_problem
 
 BLOCK = "/v1/streams/block/bulk"
 NAMES = ["a", "b"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.api.gunzip import PIECE, Gunzip
-from tests.api.calls import Api, assert_problem
+from tests.support.http_calls import Api, assert_problem
 
 PATH = "/v1/streams/boiler-7/readings"
 READING = b'{"values": {"temp": 21.4}}'

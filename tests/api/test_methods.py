@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from streamnorm.app import store_of
+from streamnorm.app import open_store
 from streamnorm.kernels import METHODS
 from streamnorm.settings import Settings
-from tests.api.calls import JSON, Api, assert_problem, document, running
-from tests.methods import OWN
+from tests.support.http_calls import JSON, Api, assert_problem, document, running
+from tests.support.methods import OWN
 
 HERE = "/v1/streams/boiler-7"
 READINGS = [{"values": {"temp": 20.0 + n % 7, "door": n % 2, "ir": [n, 2 * n % 5]}} for n in range(40)]
@@ -113,10 +113,10 @@ async def test_a_streams_statistics_outlive_the_service(method: str, tmp_path: P
     async with running() as uninterrupted:
         await uninterrupted.post(HERE, config, method="PUT")
         expected = await uninterrupted.observe("boiler-7", *READINGS)
-    async with running(store_of(settings)) as api:
+    async with running(open_store(settings)) as api:
         await api.post(HERE, config, method="PUT")
         await api.observe("boiler-7", *READINGS[:25])
-    async with running(store_of(settings)) as api:
+    async with running(open_store(settings)) as api:
         assert await api.observe("boiler-7", *READINGS[25:]) == expected
 
 

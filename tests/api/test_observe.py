@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import Api, running
+from tests.support.http_calls import Api, running
 
 HERE = "/v1/streams/boiler-7/readings"
 

@@ -12,7 +12,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JSON, NDJSON, Api, running
+from tests.support.http_calls import JSON, NDJSON, Api, running
 
 EXAMPLES = 10 * int(os.environ.get("STREAMNORM_FUZZ", "30"))  # more in a long run
 READING: dict[str, Any] = {"values": {"temp": 21.4, "ir": [[1, 2], [3, None]]}, "timestamp": 1_795_337_000, "seq": 40}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import NDJSON, NOW, Api, assert_problem
+from tests.support.http_calls import NDJSON, NOW, Api, assert_problem
 
 BLOCK = "/v1/streams/boiler-7/bulk"
 READING = "invalid-reading"

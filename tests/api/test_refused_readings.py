@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import NOW, Api, assert_problem
+from tests.support.http_calls import NOW, Api, assert_problem
 
 HERE = "/v1/streams/boiler-7/readings"
 READING = "invalid-reading"

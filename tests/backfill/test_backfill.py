@@ -19,7 +19,7 @@ from streamnorm.backfill.run import Work, backfill
 from streamnorm.backfill.shapes import Columns, Part
 from streamnorm.backfill.sinks import Sink, local, remote
 from streamnorm.engine.reading import Array
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (230, 2)).round(3)
 STREAMS = ["a", "b", "a"]

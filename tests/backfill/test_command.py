@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from streamnorm import Normalizer
 from streamnorm.cli import cli
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (60_000, 2)).round(3)
 

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from streamnorm.stores.sqlite import SQLiteStore
+from streamnorm.stores.local.sqlite import SQLiteStore
 from tests.benchmarks.report import Row, against, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours
 from tests.benchmarks.single import script

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.kernels import adaptive
 from streamnorm.kernels.method import Method
-from streamnorm.kernels.online import ONLINE
-from streamnorm.kernels.online_2019 import ONLINE_2019
+from streamnorm.kernels.methods import adaptive
+from streamnorm.kernels.methods.online import ONLINE
+from streamnorm.kernels.methods.online_2019 import ONLINE_2019
 from tests.support.office import office_room
 
 preprocessing: Any = importlib.import_module("river.preprocessing") if importlib.util.find_spec("river") else None

@@ -32,12 +32,12 @@ import uvloop
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
-from streamnorm.stores.redis.address import parse
-from streamnorm.stores.replicated import Replicated
-from tests.processes import Service
-from tests.servers import Server, cluster
+from streamnorm.stores.redis.streams import SharedStreams
+from streamnorm.stores.redis.url import parse_redis_url
+from tests.support.processes import Service
+from tests.support.redis_servers import Server, cluster
 
 IN_FLIGHT = 64
 STREAMS = 10_000
@@ -207,8 +207,10 @@ async def alone(url: str, replicas: int, seconds: float) -> list[str]:
     limits = Limits()
     rng = np.random.default_rng(0)
     names = [f"f{n}" for n in range(FEATURES)]
-    pool = [reading(dict(zip(names, row, strict=True)), limits) for row in rng.normal(20, 1, (100, FEATURES)).tolist()]
-    streams = Replicated(parse(url), plan(configuration({}, {})), prefix="streamnorm", replicas=replicas)
+    pool = [
+        parse_reading(dict(zip(names, row, strict=True)), limits) for row in rng.normal(20, 1, (100, FEATURES)).tolist()
+    ]
+    streams = SharedStreams(parse_redis_url(url), plan(configuration({}, {})), prefix="streamnorm", replicas=replicas)
     await streams.start()
     times: list[float] = []
     end = time.perf_counter() + seconds

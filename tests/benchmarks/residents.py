@@ -23,10 +23,10 @@ import streamnorm
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.snapshot import export
 from streamnorm.engine.stream import Stream
-from tests.processes import Service
+from tests.support.processes import Service
 
 FEATURES = [f"f{n}" for n in range(8)]
 SIZES = (1_000, 100_000, 1_000_000)
@@ -89,7 +89,7 @@ def assert_unharmed(url: str, count: int) -> None:
             twin = Stream(default)
             for seq in (1, 2):
                 if seq <= snapshot["last_seq"]:
-                    twin.observe(reading(values(n, seq), limits, seq=seq), TIMESTAMP, limits)
+                    twin.observe(parse_reading(values(n, seq), limits, seq=seq), TIMESTAMP, limits)
             expected = export(twin)
             for moment in ("created", "updated"):
                 del snapshot[moment], expected[moment]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.processes import NUMBA_CACHE, free_port
+from tests.support.processes import NUMBA_CACHE, free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0

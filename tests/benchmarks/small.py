@@ -15,7 +15,7 @@ import httpx
 
 from tests.benchmarks.report import Row, show
 from tests.benchmarks.servers import PATIENCE, ROOT, ours, resident
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 MEGABYTE = 1e6
 STARTS = 5

@@ -17,8 +17,8 @@ from streamnorm.errors import InvalidConfiguration
 from streamnorm.formats.line_protocol import Point, parse
 from streamnorm.settings import Settings
 from streamnorm_client import Client
-from tests.bridges.broker import until
-from tests.processes import Service
+from tests.support.broker import until
+from tests.support.processes import Service
 
 
 class Receiver(ThreadingHTTPServer):

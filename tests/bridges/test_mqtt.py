@@ -16,8 +16,8 @@ from streamnorm.app import create_app
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm_client import Client, StreamNotFound
-from tests.bridges.broker import Broker, Heard, listening, publish, until
-from tests.processes import Service
+from tests.support.broker import Broker, Heard, listening, publish, until
+from tests.support.processes import Service
 
 READINGS = np.random.default_rng(0).normal(20, 3, 60).round(3).tolist()
 TOPICS = "sensors/{stream}/raw,rooms/{stream}/{feature}"

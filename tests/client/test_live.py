@@ -24,8 +24,8 @@ from streamnorm_client import (
     TimedOut,
     UnexpectedAnswer,
 )
-from tests.client.proxy import Proxy
-from tests.processes import Service
+from tests.support.processes import Service
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

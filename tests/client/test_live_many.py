@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from streamnorm_client import AsyncClient, Client, InvalidReading, Live, StreamnormError
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = [{"temp": 20.0 + n % 7, "door": n % 2} for n in range(300)]
 

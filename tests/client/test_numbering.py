@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamnorm_client import Normalized, StaleSequence, StreamnormError, TransportError
 from streamnorm_client._numbering import MAX_RENUMBERINGS
 from streamnorm_client._steps import StreamSteps
-from tests.client.ledger import Ledger, network, run
+from tests.support.ledger import Ledger, network, run
 
 RETRIES = 3
 PLENTY = 100

@@ -16,8 +16,8 @@ import pytest
 
 from streamnorm import Normalizer
 from streamnorm_client import AsyncClient, Client, InvalidReading, Normalized, Outbox, StreamNotFound
-from tests.client.proxy import Proxy
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
+from tests.support.proxy import Proxy
 
 READINGS = np.random.default_rng(0).normal(20, 3, 400).round(3).tolist()
 NOWHERE = "http://127.0.0.1:9"

@@ -14,7 +14,7 @@ import pytest
 from streamnorm import demo
 from streamnorm.demo import machine, rig
 from streamnorm_client import Client
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 PROGRAM = [sys.executable, "-m", "streamnorm", "demo"]
 FAST = ["--rate", "500"]

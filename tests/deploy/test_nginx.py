@@ -14,8 +14,8 @@ import httpx
 import orjson
 import prometheus_client.parser
 
-from tests.processes import PATIENCE, Service, free_port
-from tests.servers import Server, replicas, wait_until
+from tests.support.processes import PATIENCE, Service, free_port
+from tests.support.redis_servers import Server, replicas, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx.conf"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

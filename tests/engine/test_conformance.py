@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import CannotInvert
-from streamnorm.kernels import profile
-from tests.engine.building import bits, denormalize, new, normalize, observe, observe_rows, ybits
-from tests.engine.conformance import (
+from streamnorm.kernels import base_statistics
+from tests.support.conformance import (
     BY_TODAY,
     Array,
     Config,
@@ -29,6 +28,7 @@ from tests.engine.conformance import (
     row,
     tables,
 )
+from tests.support.engine import bits, denormalize, new, normalize, observe, observe_rows, ybits
 
 
 @every_config
@@ -98,8 +98,8 @@ def test_a_missing_value_changes_nothing_but_its_count(config: Config, rows: Arr
     before = stream.state.tolist()
     observe(stream, {"a": None, "b": None, "c": None})
     for start in stream.layout.starts:
-        before[start + profile.MISSING] += 1.0
-    assert stream.state.tolist()[HEAD:] == before[HEAD:]
+        before[start + base_statistics.MISSING] += 1.0
+    assert stream.state.tolist()[HEADER_SIZE:] == before[HEADER_SIZE:]
 
 
 @every_config

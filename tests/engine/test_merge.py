@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamnorm.engine.change import merge
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.lifecycle import merge
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import CannotMerge, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import METHODS
-from tests.engine.building import LIMITS, NOW, bits, fed, new, observe, observe_rows, varied
+from tests.support.engine import LIMITS, NOW, bits, fed, new, observe, observe_rows, varied
 
 LATER = NOW + 3600.0
 
@@ -34,7 +34,7 @@ def test_merged_statistics_are_those_of_all_readings_together() -> None:
         observe_rows(part, rows)
     merged = together(*parts)
     for name in "ab":
-        assert merged.spread(name) == pytest.approx(whole.spread(name), rel=1e-12)
+        assert merged.mean_std(name) == pytest.approx(whole.mean_std(name), rel=1e-12)
     assert merged.count == 90
 
 
@@ -47,7 +47,10 @@ def test_statistics_by_time_merge_as_if_their_readings_had_been_observed_togethe
         observe(whole, [x], timestamp=t)
         observe(early if place < 25 else late, [x], timestamp=t)
     merged = together(late, early) if swap else together(early, late)
-    block, expected = merged.state[HEAD : HEAD + 5].tolist(), whole.state[HEAD : HEAD + 5].tolist()
+    block, expected = (
+        merged.state[HEADER_SIZE : HEADER_SIZE + 5].tolist(),
+        whole.state[HEADER_SIZE : HEADER_SIZE + 5].tolist(),
+    )
     assert block == pytest.approx(expected, rel=1e-9)
     assert merged.state[-1] == 390.0
 
@@ -58,13 +61,13 @@ def test_merging_adds_features_that_only_the_other_has() -> None:
     observe(other, {"b": 5.0, "ir": [[1.0, 2.0]]})
     merged = together(one, other)
     assert (merged.layout.names, merged.layout.shapes) == (("a", "b", "ir"), ((), (), (1, 2)))
-    assert merged.spread("ir") == other.spread("ir")
+    assert merged.mean_std("ir") == other.mean_std("ir")
 
 
 def test_merging_into_an_empty_stream_copies_the_statistics() -> None:
     other = fed(new(time_constant=60.0))
     merged = together(new(time_constant=60.0), other)
-    assert merged.state[HEAD:] == other.state[HEAD:]
+    assert merged.state[HEADER_SIZE:] == other.state[HEADER_SIZE:]
 
 
 def test_merging_keeps_the_numbering_and_forgets_the_last_answer() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.errors import CannotInvert
-from tests.engine.building import CONFIGS, bits, denormalize, new, normalize, observe, plain, varied
+from tests.support.engine import CONFIGS, bits, denormalize, new, normalize, observe, plain, varied
 
 configs = pytest.mark.parametrize("config", CONFIGS, ids=["default", "cumulative", "by time", "everything"])
 
@@ -29,7 +29,7 @@ def test_normalizing_is_the_z_score_by_todays_statistics() -> None:
     stream = new()
     for a, b in varied():
         observe(stream, {"a": a, "b": b})
-    mean, std = stream.spread("a")
+    mean, std = stream.mean_std("a")
     assert normalize(stream, {"a": 25.0}).values == [pytest.approx((25.0 - mean) / std, rel=1e-12)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamnorm.engine.stream import Stream
-from tests.engine.building import new, observe, observe_rows
+from tests.support.engine import new, observe, observe_rows
 from tests.support.golden import golden
 
 flat, images = golden("online_norm_1d"), golden("online_norm_2d")

@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamnorm.engine.blocks.parse import parse_number_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.reading import Channel, reading
-from streamnorm.engine.table import table
+from streamnorm.engine.reading import Channel, parse_reading
 from streamnorm.errors import InvalidReading
-from tests.engine.building import LIMITS, channel
+from tests.support.engine import LIMITS, channel
 
 
 def taken(value: object) -> Any:
     """Give what a reading makes of one value."""
-    (made,) = reading({"a": value}, LIMITS).values
+    (made,) = parse_reading({"a": value}, LIMITS).values
     return made
 
 
 def pointers(values: object, limits: Limits = LIMITS) -> list[str]:
     """Give the places an error names."""
     with pytest.raises(InvalidReading) as caught:
-        reading(values, limits)
+        parse_reading(values, limits)
     return [fault.pointer for fault in caught.value.faults]
 
 
@@ -83,12 +83,12 @@ def test_the_largest_values_are_taken(value: float) -> None:
 
 def test_an_error_shows_the_value() -> None:
     with pytest.raises(InvalidReading, match=r"/values/a: must be a number, null .* not 'warm'"):
-        reading({"a": "warm"}, LIMITS)
+        parse_reading({"a": "warm"}, LIMITS)
 
 
 def test_an_error_shows_no_more_than_the_beginning_of_a_long_value() -> None:
     with pytest.raises(InvalidReading) as caught:
-        reading({"a": "x" * 10_000}, LIMITS)
+        parse_reading({"a": "x" * 10_000}, LIMITS)
     assert len(str(caught.value)) < 150
 
 
@@ -112,7 +112,7 @@ def test_values_are_an_object_or_an_array(values: object) -> None:
 
 @pytest.mark.parametrize("values", [[21.0, 5.0], (21.0, 5.0), np.array([21.0, 5.0]), np.array([21, 5])], ids=repr)
 def test_an_arrays_features_are_numbered(values: object) -> None:
-    made = reading(values, LIMITS)
+    made = parse_reading(values, LIMITS)
     assert (made.names, made.values, made.listed) == (("0", "1"), [21.0, 5.0], True)
 
 
@@ -167,7 +167,7 @@ def test_a_channel_of_too_many_elements_is_refused() -> None:
 
 
 def test_a_channel_of_as_many_elements_as_the_limit_is_taken() -> None:
-    assert reading({"a": [1.0] * 4}, Limits(max_elements=4)).names == ("a",)
+    assert parse_reading({"a": [1.0] * 4}, Limits(max_elements=4)).names == ("a",)
 
 
 def test_a_channel_nested_too_deeply_is_refused() -> None:
@@ -222,13 +222,13 @@ def test_the_callers_array_is_not_kept() -> None:
 )
 def test_a_wrong_row_of_a_table_is_named(rows: object, pointer: str) -> None:
     with pytest.raises(InvalidReading) as caught:
-        table(rows)
+        parse_number_rows(rows)
     assert [fault.pointer for fault in caught.value.faults] == [pointer]
 
 
 def test_a_whole_number_beyond_float64_is_infinite_in_a_table() -> None:
-    assert table([[1, None], [10**400, 2]])[1].tolist() == [math.inf, 2.0]
+    assert parse_number_rows([[1, None], [10**400, 2]])[1].tolist() == [math.inf, 2.0]
 
 
 def test_a_negative_whole_number_beyond_float64_is_infinite_in_a_table() -> None:
-    assert np.isinf(table([[-(10**400)]])).all()
+    assert np.isinf(parse_number_rows([[-(10**400)]])).all()

@@ -7,8 +7,8 @@ import functools
 import numpy as np
 import pytest
 
-from tests.engine import sensors
-from tests.engine.sensors import normalized
+from tests.support import sensors
+from tests.support.sensors import normalized
 
 figures = functools.cache(sensors.figures)
 

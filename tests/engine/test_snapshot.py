@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.snapshot import VERSION, export, restored
+from streamnorm.engine.snapshot import VERSION, export, restore_stream
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidSnapshot, LimitExceeded
 from streamnorm.kernels import METHODS
-from streamnorm.kernels.adaptive import HORIZONS, MIXTURE, STRIDE, TRUST
-from tests.engine.building import LIMITS, NOW, bits, new, observe, observe_rows, varied, ybits
+from streamnorm.kernels.methods.adaptive import HORIZONS, MIXTURE, STRIDE, TRUST
+from tests.support.engine import LIMITS, NOW, bits, new, observe, observe_rows, varied, ybits
 
 number = st.one_of(st.floats(-1e75, 1e75), st.floats(-3.0, 3.0), st.none())
 readings = st.lists(
@@ -27,7 +27,7 @@ readings = st.lists(
 
 
 def through_json(stream: Stream) -> Stream:
-    return restored(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
+    return restore_stream(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
 
 
 def fed(**config: Any) -> Stream:
@@ -127,7 +127,7 @@ def without(snapshot: dict[str, Any], *path: Any) -> dict[str, Any]:
 def pointers(snapshot: object, limits: Limits = LIMITS) -> list[str]:
     """Give the places an error names."""
     with pytest.raises(InvalidSnapshot) as caught:
-        restored(snapshot, limits)
+        restore_stream(snapshot, limits)
     return [fault.pointer for fault in caught.value.faults]
 
 
@@ -257,7 +257,7 @@ def test_whatever_is_restored_can_be_observed(
     own = [float(batch), *sums, float(head), *heads, *(part for slot in rest for part in slot)]
     snapshot = changed(export(fed(method="batch", window=4)), ("features", 0, "own"), own)
     try:
-        stream = restored(snapshot, LIMITS)
+        stream = restore_stream(snapshot, LIMITS)
     except InvalidSnapshot:
         return
     assert all(math.isfinite(float(observe(stream, {"a": x}).values[0])) for x in varied(20)[:, 0].tolist())
@@ -265,7 +265,7 @@ def test_whatever_is_restored_can_be_observed(
 
 def test_a_snapshot_keeps_to_the_limit_of_features() -> None:
     with pytest.raises(LimitExceeded):
-        restored(export(fed()), Limits(max_features=2))
+        restore_stream(export(fed()), Limits(max_features=2))
 
 
 def test_a_snapshot_keeps_to_the_limit_of_elements() -> None:
@@ -274,4 +274,4 @@ def test_a_snapshot_keeps_to_the_limit_of_elements() -> None:
 
 def test_a_snapshot_may_leave_out_what_has_a_default() -> None:
     snapshot = without(export(new()), "last_seq")
-    assert restored(snapshot, LIMITS).last_seq is None
+    assert restore_stream(snapshot, LIMITS).last_seq is None

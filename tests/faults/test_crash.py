@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from tests.faults.devices import Device, sending
-from tests.processes import PATIENCE, Service
+from tests.support.disks import Device, sending
+from tests.support.processes import PATIENCE, Service
 
 CRASHES = int(os.environ.get("STREAMNORM_CRASHES", "5"))
 LOST_AT_MOST = 1.5  # seconds, with `everysec`

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.processes import PATIENCE, STEP, Service
 
 PATH = "/v1/streams/boiler-7"
 

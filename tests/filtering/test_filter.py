@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from streamnorm import Normalizer
 from streamnorm.cli import cli
-from tests.processes import PATIENCE
+from tests.support.processes import PATIENCE
 
 PROGRAM = [sys.executable, "-m", "streamnorm", "filter"]
 

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from streamnorm_client import Client
-from tests.pages.watched import ARGUMENTS, CHROMIUM, Watched, fill
-from tests.processes import PATIENCE, Service
+from tests.support.browser import ARGUMENTS, CHROMIUM, Watched, fill
+from tests.support.processes import PATIENCE, Service
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = itertools.count()

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from streamnorm.stores.keys import Keys
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm_client import Client
-from tests.pages.watched import Watched, card, fill, link
-from tests.processes import Service
+from tests.support.browser import Watched, card, fill, link
+from tests.support.processes import Service
 
 
 class Locked:
@@ -19,7 +19,7 @@ class Locked:
 
     def __init__(self, service: Service) -> None:
         self.url = service.url
-        keys = Keys(Path(service.folder, "data"))
+        keys = SQLiteApiKeys(Path(service.folder, "data"))
         self.admin = keys.create("admin", ["admin"])
         self.reader = keys.create("reader", ["read"])
         self.device = keys.create("device", ["observe"])

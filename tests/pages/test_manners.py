@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.pages.watched import card
-from tests.processes import Service
+from tests.support.browser import card
+from tests.support.processes import Service
 
 #: every text in sight, with its colour and that of its ground
 TEXTS = """() => [...document.querySelectorAll("body *")]

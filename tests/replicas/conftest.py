@@ -11,10 +11,10 @@ import pytest
 
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
-from streamnorm.stores.redis.address import parse
-from streamnorm.stores.replicated import Replicated
-from tests.replicas.starting import Start
-from tests.servers import Cluster, Server, cluster
+from streamnorm.stores.redis.streams import SharedStreams
+from streamnorm.stores.redis.url import parse_redis_url
+from tests.support.redis_servers import Cluster, Server, cluster
+from tests.support.replicas import Start
 
 numbers = itertools.count()
 
@@ -51,8 +51,8 @@ async def start(url: str, prefix: str) -> AsyncIterator[Start]:
     """Give what starts replicas; they are stopped in the end."""
     async with AsyncExitStack() as running:
 
-        async def started(**options: Any) -> Replicated:
-            replica = Replicated(parse(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
+        async def started(**options: Any) -> SharedStreams:
+            replica = SharedStreams(parse_redis_url(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
             running.push_async_callback(replica.stop)
             await replica.start()
             return replica

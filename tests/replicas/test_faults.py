@@ -16,17 +16,17 @@ import httpx
 import pytest
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
-from streamnorm.stores.redis import address
-from streamnorm.stores.redis.batcher import Batcher, Entry, Group
+from streamnorm.stores.redis import url as address
+from streamnorm.stores.redis.cas_batch import CasBatcher, Entry, StreamBatch
+from streamnorm.stores.redis.connection import Command
 from streamnorm.stores.redis.keyspace import Keyspace, partition, slot
-from streamnorm.stores.redis.link import Command
-from tests.replicas.load import sending
-from tests.replicas.starting import Start
-from tests.servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
+from tests.support.redis_servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
+from tests.support.replica_load import sending
+from tests.support.replicas import Start
 
 #: Seconds of load before and after a fault.
 LONG = float(os.environ.get("STREAMNORM_LONG", "0.3"))
@@ -40,13 +40,13 @@ LIMITS = Limits()
 async def test_plain_get_and_set_would_lose_updates(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what the other test finds unharmed is harmed where nothing is compared."""
 
-    def plain(batcher: Batcher, group: Group, entry: Entry) -> Command:
+    def plain(batcher: CasBatcher, group: StreamBatch, entry: Entry) -> Command:
         assert entry.stream is not None
         blob = batcher._shared.keys.blob(group.stream_id)  # noqa: SLF001
         script = "redis.call('SET', KEYS[1], ARGV[1]) return 1"
         return ("EVAL", script, 1, blob, entry.version + encode(entry.stream))
 
-    monkeypatch.setattr(Batcher, "_put", plain)
+    monkeypatch.setattr(CasBatcher, "_on_written", plain)
     assert await hammered(start) < 2000
 
 
@@ -60,7 +60,7 @@ async def hammered(start: Start) -> int:
     rng = random.Random(0)
 
     def change(stream: Stream) -> None:
-        stream.observe(reading({"x": rng.random()}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": rng.random()}, LIMITS), 1.0, LIMITS)
 
     for _ in range(20):
         await asyncio.gather(*(replica.update(f"hot-{n}", change) for replica in pair for n in range(50)))
@@ -124,7 +124,7 @@ async def test_a_frozen_store_is_told_and_comes_back(
     replica = await start()
 
     def change(stream: Stream) -> int:
-        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
         return stream.count
 
     assert await replica.update("a", change) == 1
@@ -166,7 +166,7 @@ async def test_streams_are_served_while_their_slot_moves_to_another_node(
     mine = [stream_id for stream_id in ids if partition(stream_id) == number][:4]
 
     def change(stream: Stream) -> int:
-        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
         return stream.count
 
     for stream_id in mine[:3]:

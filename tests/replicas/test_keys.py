@@ -9,12 +9,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from streamnorm.auth.redis_api_keys import RedisApiKeys
 from streamnorm.cli import cli
 from streamnorm.errors import StoreUnavailable
-from streamnorm.stores.redis.keyring import SharedKeys
-from tests.processes import Service
-from tests.replicas.starting import Start
-from tests.servers import Cluster, wait_until
+from tests.support.processes import Service
+from tests.support.redis_servers import Cluster, wait_until
+from tests.support.replicas import Start
 
 
 def keys(url: str, prefix: str, *arguments: str) -> str:
@@ -44,7 +44,7 @@ def test_a_key_made_by_hand_opens_a_replica_until_it_is_revoked(shards: Cluster,
 
 async def test_keys_that_were_never_read_open_nothing(start: Start) -> None:
     replica = await start()
-    known = SharedKeys(replica.nodes, replica.keys)
+    known = RedisApiKeys(replica.topology, replica.keys)
     with pytest.raises(StoreUnavailable):
         known.any()
     await known.refresh()
@@ -54,5 +54,5 @@ async def test_keys_that_were_never_read_open_nothing(start: Start) -> None:
 async def test_only_a_hash_of_a_key_is_kept(start: Start, url: str, prefix: str) -> None:
     token = await asyncio.to_thread(keys, url, prefix, "create", "boss")
     replica = await start()
-    (kept,) = await replica.nodes.ask([(0, ("HGETALL", f"{prefix}:{{p000}}/keys"))])
+    (kept,) = await replica.topology.ask([(0, ("HGETALL", f"{prefix}:{{p000}}/keys"))])
     assert token.rpartition("_")[2].encode() not in b"".join(kept)

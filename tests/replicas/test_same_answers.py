@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import Api, running
+from tests.support.http_calls import Api, running
 
 STREAMS = ("boiler-7", "boiler-8", "door", "Wärme".replace("ä", "a"), "z~1")
 CONFIGS: tuple[dict[str, Any], ...] = (

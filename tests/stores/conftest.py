@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.stores import keeper
-from tests.stores.gated import GatedStore
+from streamnorm.stores.local import group_commit
+from tests.support.gated_store import GatedStore
 
 NOBODY = 65534
 
@@ -39,4 +39,4 @@ def store() -> GatedStore:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `everysec` flush every few milliseconds, so that no test waits a second."""
-    monkeypatch.setattr(keeper, "FLUSH_INTERVAL", 0.005)
+    monkeypatch.setattr(group_commit, "FLUSH_INTERVAL", 0.005)

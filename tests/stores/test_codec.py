@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
 from streamnorm.stores.codec import decode, encode
@@ -41,7 +41,7 @@ def made(config: dict[str, Any], given_: list[Any]) -> Stream:
     for row, channel, seq in given_:
         whole = row if channel is None else {**row, "ir": channel}
         try:
-            stream.observe(reading(whole, Limits(), seq=seq), NOW, Limits())
+            stream.observe(parse_reading(whole, Limits(), seq=seq), NOW, Limits())
         except StreamnormError:
             continue
     return stream

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.stores.sqlite import SQLiteStore
-from tests.stores.processes import running
+from streamnorm.stores.local.sqlite import SQLiteStore
+from tests.support.store_processes import running
 
 # Save n brings stream n, replaces the newest two and deletes stream n − 10, all at once; then n is acknowledged.
 SAVER = """

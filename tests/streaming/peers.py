@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any, Self
 
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 NDJSON = {"content-type": "application/x-ndjson"}
 

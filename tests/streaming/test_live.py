@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes import PATIENCE, Service
 from tests.streaming.peers import Peer
+from tests.support.processes import PATIENCE, Service
 
 
 def live(service: Service, stream: str | None = None, **options: Any) -> ClientConnection:

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from tests.processes import PATIENCE, STEP, Service
 from tests.streaming.peers import BINARY, CLOSE, PING, PONG, Peer, frame, send_until_stuck
+from tests.support.processes import PATIENCE, STEP, Service
 
 MEGABYTE = 1024 * 1024
 

@@ -51,7 +51,7 @@ def office_room(days: int = 14, seed: int = 0) -> dict[str, Array]:
         "humidity_ratio": np.round(grams / 1000.0, 8),
         "occupancy": 1.0 * present,
     }
-    return {name: column[BEGIN : BEGIN + days * DAY] for name, column in columns.items()}
+    return {name: np.asarray(column[BEGIN : BEGIN + days * DAY], np.float64) for name, column in columns.items()}
 
 
 def _people(rng: np.random.Generator, days: int) -> npt.NDArray[np.int64]:
@@ -79,7 +79,8 @@ def _walk(rng: np.random.Generator, size: int, minutes: float) -> Array:
     """Return noise of deviation 1 that is forgotten within some minutes."""
     noise = rng.normal(size=size)
     noise[0] = 0.0
-    return _lagged(noise, minutes) * np.sqrt(2.0 * minutes)
+    walk: Array = _lagged(noise, minutes) * np.sqrt(2.0 * minutes)
+    return walk
 
 
 def _saturation(celsius: Array) -> Array:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamnorm.engine.block import BlockAnswer
-from streamnorm.engine.layout import CREATED, UPDATED
+from streamnorm.engine.blocks.block import BlockAnswer
 from streamnorm.engine.reading import Answer, Reading
+from streamnorm.engine.state_layout import CREATED, UPDATED
 from streamnorm.engine.stream import Stream
 from streamnorm.formats.instants import rfc3339
 
@@ -34,9 +34,9 @@ def of_reading(stream_id: str, reading: Reading, answer: Answer) -> dict[str, An
         body["gap"] = answer.gap
     if answer.replayed:
         body["replayed"] = True
-    if answer.spreads is not None:
-        body["mean"] = shaped(reading, [mean for mean, _ in answer.spreads])
-        body["std"] = shaped(reading, [std for _, std in answer.spreads])
+    if answer.mean_stds is not None:
+        body["mean"] = shaped(reading, [mean for mean, _ in answer.mean_stds])
+        body["std"] = shaped(reading, [std for _, std in answer.mean_stds])
     return body
 
 

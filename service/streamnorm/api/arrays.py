@@ -21,7 +21,7 @@ from fastapi import Request, Response
 
 from streamnorm.api import bodies
 from streamnorm.api.npy import Piece, from_npy, to_npy
-from streamnorm.engine.faults import escaped
+from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import InvalidReading
 
 NPZ = "application/x-npz"
@@ -86,7 +86,9 @@ def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
                 if name not in known or name in found:  # before it is looked into: an archive may list much
-                    raise InvalidReading.at(f"/{escaped(name)}", "is there twice" if name in known else "unknown array")
+                    raise InvalidReading.at(
+                        f"/{escape_pointer(name)}", "is there twice" if name in known else "unknown array"
+                    )
                 found[name] = from_npy(_member(data, info), info.filename)
     except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError):
         detail = "the body is no npz file, or is cut short: it has no sound directory at its end"

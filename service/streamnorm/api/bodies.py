@@ -12,13 +12,13 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
-from streamnorm.api.exchange import Exchange
 from streamnorm.api.gunzip import Gunzip
-from streamnorm.api.problems import Refused
+from streamnorm.api.http.problems import HTTPProblem
+from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.schemas import ReadingBody
-from streamnorm.engine.faults import faults
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Reading, parse_reading
+from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidInput, InvalidReading
 
 JSON = "application/json"
@@ -42,14 +42,14 @@ async def parts(request: Request, limit: int) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise too_large(limit)
-    exchange: Exchange | None = request.scope.get("exchange")
+    exchange: RequestState | None = request.scope.get("exchange")
     size = 0
     async for part in unpacked(request):
         size += len(part)
         if size > limit:
             raise too_large(limit)
         if exchange is not None:
-            exchange.hold(len(part))
+            exchange.reserve(len(part))
         yield part
 
 
@@ -57,7 +57,7 @@ async def unpacked(request: Request) -> AsyncIterator[bytes]:
     """Read a body in the parts it comes in, unpacked, without end."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
-        raise Refused("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
+        raise HTTPProblem("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
     if coding == "identity":
         async for chunk in request.stream():
             yield chunk
@@ -68,16 +68,16 @@ async def unpacked(request: Request) -> AsyncIterator[bytes]:
             for part in unpacking.feed(chunk):
                 yield part
     except zlib.error as error:
-        raise Refused("malformed-gzip", f"the body is not gzip: {error}") from None
+        raise HTTPProblem("malformed-gzip", f"the body is not gzip: {error}") from None
     if not unpacking.whole:
-        raise Refused("malformed-gzip", "the body is not gzip: it is cut short")
+        raise HTTPProblem("malformed-gzip", "the body is not gzip: it is cut short")
 
 
 def media_type(request: Request, *offered: str) -> str:
     """Tell which of the media types a call takes the body has; none said is the first."""
     given = request.headers.get("content-type", offered[0]).partition(";")[0].strip().lower()
     if given not in offered:
-        raise Refused(
+        raise HTTPProblem(
             "unsupported-media-type", f"the body is {given or 'untyped'}; this call takes {' or '.join(offered)}"
         )
     return given
@@ -93,7 +93,7 @@ def accepted(request: Request, default: str, *offered: str, to: str) -> str:
     for quality, media in sorted(asked, key=lambda one: -one[0]):
         if quality and (media in offered or media in {"*/*", "application/*", ""}):
             return media if media in offered else default
-    raise Refused("not-acceptable", f"the answer to {to} is given as {' or '.join(offered)}, not as {header}")
+    raise HTTPProblem("not-acceptable", f"the answer to {to} is given as {' or '.join(offered)}, not as {header}")
 
 
 def _quality(part: str) -> float:
@@ -108,7 +108,7 @@ def json(data: bytes | str, line: int = 0) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         place = f"line {line or error.lineno}, column {error.colno}"
-        raise Refused("malformed-json", f"the body is not JSON: {error.msg}: {place}") from None
+        raise HTTPProblem("malformed-json", f"the body is not JSON: {error.msg}: {place}") from None
 
 
 async def json_object(request: Request, limit: int, wrong: type[InvalidInput] = InvalidReading) -> dict[str, Any]:
@@ -125,12 +125,12 @@ def checked(model: type[Model], data: object, pointer: str = "") -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidReading.of(faults(error.errors(include_url=False), pointer)) from None
+        raise InvalidReading.of(to_faults(error.errors(include_url=False), pointer)) from None
 
 
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
     """Make a reading of its checked body."""
-    return reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
+    return parse_reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
 
 
 async def aside(size: int, work: Callable[[], T]) -> T:
@@ -158,6 +158,6 @@ def dumps(data: object) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def too_large(limit: int, what: str = "the body") -> Refused:
+def too_large(limit: int, what: str = "the body") -> HTTPProblem:
     """Say that something is larger than a limit."""
-    return Refused("body-too-large", f"{what} is larger than {limit} bytes")
+    return HTTPProblem("body-too-large", f"{what} is larger than {limit} bytes")

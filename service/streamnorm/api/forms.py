@@ -12,18 +12,18 @@ import numpy as np
 from fastapi import Request, Response
 
 from streamnorm.api import answers, arrays, bodies, npy
-from streamnorm.api.access import check_streams
 from streamnorm.api.arrays import NPZ
 from streamnorm.api.bodies import JSON, NDJSON
-from streamnorm.api.context import Context
+from streamnorm.api.dependencies import AppState
+from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.npy import NPY
 from streamnorm.api.schemas import BlockBody, ReadingsBody
 from streamnorm.api.texts import Parser
-from streamnorm.engine.block import Block, BlockAnswer
-from streamnorm.engine.reading import Answer, Reading, ordinals
-from streamnorm.engine.rows import alike, joined, rows
-from streamnorm.engine.table import table
-from streamnorm.stores.keys import Key
+from streamnorm.auth.api_keys import ApiKey
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.convert import concatenate, have_equal_features, table_rows
+from streamnorm.engine.blocks.parse import parse_number_rows
+from streamnorm.engine.reading import Answer, Reading, ordinal_names
 
 #: readings, each with its stream
 Readings = Sequence[tuple[str, Reading]]
@@ -40,19 +40,19 @@ def negotiated(request: Request, *forms: str) -> tuple[str, str]:
 
 def still(wanted: str, request: Request, readings: Readings) -> str:
     """Give the form to answer one stream's readings in: the one wanted, unless they make no table."""
-    if wanted == NDJSON or alike([one for _, one in readings]):
+    if wanted == NDJSON or have_equal_features([one for _, one in readings]):
         return wanted
     return bodies.accepted(request, NDJSON, NDJSON, to="readings that make no table")
 
 
-async def lines(ctx: Context, request: Request, parse: Parser) -> tuple[Readings, list[str]]:
+async def lines(ctx: AppState, request: Request, parse: Parser) -> tuple[Readings, list[str]]:
     """Read NDJSON; gives the readings, and the place of each in errors."""
     data = await bodies.raw(request, ctx.max_block_bytes)
     found = await bodies.aside(len(data), lambda: parse.lines(data))
     return found, [f"/{row}" for row in range(len(found))]
 
 
-async def listed(ctx: Context, request: Request, caller: Key) -> tuple[Readings, list[str]]:
+async def listed(ctx: AppState, request: Request, caller: ApiKey) -> tuple[Readings, list[str]]:
     """Read the JSON of many streams' readings; gives them, and the place of each in errors."""
     found = bodies.checked(ReadingsBody, bodies.json(await bodies.raw(request, ctx.max_block_bytes))).readings
     check_streams(caller, (body.stream for body in found))
@@ -61,7 +61,7 @@ async def listed(ctx: Context, request: Request, caller: Key) -> tuple[Readings,
     return [(body.stream, bodies.to_reading(body, limits, at)) for body, at in zip(found, places, strict=True)], places
 
 
-async def block(ctx: Context, request: Request, sent: str, features: str | None, first_seq: int | None) -> Block:
+async def block(ctx: AppState, request: Request, sent: str, features: str | None, first_seq: int | None) -> Block:
     """Read a table, as JSON or npy; the features and the first number are npy's."""
     if sent == JSON:
         data = await bodies.raw(request, ctx.max_block_bytes)
@@ -69,13 +69,13 @@ async def block(ctx: Context, request: Request, sent: str, features: str | None,
     body = await arrays.received(request, ctx.max_binary_bytes)
     found = await bodies.aside(len(body), lambda: npy.from_npy(body))
     values = npy.table_of(found, "the body", "rows", "features")
-    names = ordinals(values.shape[1]) if features is None else tuple(features.split(","))
+    names = ordinal_names(values.shape[1]) if features is None else tuple(features.split(","))
     return Block(names, values, None, first_seq)
 
 
 def _of_json(body: BlockBody) -> Block:
-    values = table(body.values)
-    names = ordinals(values.shape[1]) if body.features is None else tuple(body.features)
+    values = parse_number_rows(body.values)
+    names = ordinal_names(values.shape[1]) if body.features is None else tuple(body.features)
     times = None if body.timestamps is None else np.array(body.timestamps, dtype=np.float64)
     return Block(names, values, times, body.first_seq)
 
@@ -85,8 +85,8 @@ async def answer_block(stream_id: str, block: Block, answer: BlockAnswer, wanted
     if wanted != NDJSON:
         last_seq = None if block.first_seq is None else block.last_seq
         return await _table(stream_id, block.names, answer, last_seq, wanted)
-    as_arrays = block.names == ordinals(len(block.names))
-    said = (answers.of_reading(stream_id, *row) for row in rows(block, answer, listed=as_arrays))
+    as_arrays = block.names == ordinal_names(len(block.names))
+    said = (answers.of_reading(stream_id, *row) for row in table_rows(block, answer, listed=as_arrays))
     return await bodies.aside(answer.values.nbytes, lambda: bodies.encoded_lines(said))
 
 
@@ -94,7 +94,7 @@ async def answer_one(stream_id: str, readings: Readings, given: Sequence[Answer]
     """Answer readings of one stream."""
     if wanted == NDJSON:
         return await answer_many(readings, given, wanted)
-    names, answer = joined([one for _, one in readings], given)
+    names, answer = concatenate([one for _, one in readings], given)
     return await _table(stream_id, names, answer, readings[-1][1].seq, wanted)
 
 

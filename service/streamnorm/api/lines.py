@@ -13,7 +13,7 @@ from fastapi import Response
 from starlette.requests import ClientDisconnect
 
 from streamnorm.api import bodies
-from streamnorm.api.problems import Refused
+from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.talk import Lines
 
 
@@ -52,7 +52,7 @@ class LineAnswers(Response):
                     return
         except ClientDisconnect:
             return
-        except Refused as error:
+        except HTTPProblem as error:
             yield [self._talk.problem(error)]
             return
         yield (await self._talk.answer([rest])).answers

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from streamnorm.engine.feature_profile import FeatureProfile
 from streamnorm.engine.limits import LARGEST_SEQ
-from streamnorm.engine.profile import FeatureProfile
 from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}

@@ -12,21 +12,22 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from streamnorm.api import answers, bodies, problems
-from streamnorm.api.problems import Refused
+from streamnorm.api import answers, bodies
+from streamnorm.api.http import problems
+from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.texts import Parser
+from streamnorm.engine.blocks.coalesce import RunResult
 from streamnorm.engine.reading import Answer, Reading
-from streamnorm.engine.run import Run
 from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 
-Error = StreamnormError | Refused
+Error = StreamnormError | HTTPProblem
 
 
 class Talk:
     """One conversation; texts have at most `longest` letters, and `refused` counts the problems."""
 
-    def __init__(self, service: Service, parse: Parser, longest: int, refused: Callable[[str], None]) -> None:
+    def __init__(self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None]) -> None:
         self._service = service
         self._parse = parse
         self._longest = longest
@@ -34,14 +35,14 @@ class Talk:
 
     def problem(self, error: Error) -> dict[str, Any]:
         """Count a refusal, and give its problem."""
-        kind, problem = problems.of(error)
+        kind, problem = problems.to_problem(error)
         self._refused(kind.slug)
         return problem
 
     def _at_once(self, stream_id: str, reading: Reading) -> Answer | None:
         """Observe a reading that needs no waiting; None, and nothing has happened, where it does or is refused."""
         try:
-            return self._service.observe_at_once(stream_id, reading)
+            return self._service.try_observe_inline(stream_id, reading)
         except StreamnormError:
             return None  # told by the run, which meets it too
 
@@ -58,7 +59,7 @@ class Messages(Talk):
                 if len(text) > self._longest:
                     raise bodies.too_large(self._longest, "the message")
                 stream_id, reading = self._parse(text)
-            except (StreamnormError, Refused) as error:
+            except (StreamnormError, HTTPProblem) as error:
                 said[place] = self.problem(error)
             else:
                 of_streams.setdefault(stream_id, []).append((place, reading))
@@ -134,15 +135,15 @@ class Lines(Talk):
                 if text and not text.isspace():
                     found.append(self._parse(text, self._line, f"/{self._row}"))
                     self._row += 1
-            except (StreamnormError, Refused) as error:
+            except (StreamnormError, HTTPProblem) as error:
                 return found, error
         return found, None
 
-    async def _run(self, stream_id: str, readings: Sequence[Reading]) -> Run:
+    async def _run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
         if self._learn:
             answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
-            return await self._service.observe_run(stream_id, readings) if answer is None else Run([answer])
-        run = Run()
+            return await self._service.observe_run(stream_id, readings) if answer is None else RunResult([answer])
+        run = RunResult()
         try:
             for reading in readings:
                 run.answers.append(await self._service.normalize(stream_id, reading))

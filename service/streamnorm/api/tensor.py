@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.api.context import STREAM_ID
+from streamnorm.api.dependencies import STREAM_ID
 from streamnorm.api.npy import table_of
-from streamnorm.engine.block import Block, BlockAnswer
-from streamnorm.engine.reading import Array, ordinals
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.errors import InvalidReading
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -44,7 +44,7 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
             raise InvalidReading.at(f"/streams/{place}", f"{stream!r:.140} is no stream id")
     if len(set(streams)) != many or not many:
         raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
-    names = _names(arrays, "features") if "features" in arrays else ordinals(columns)
+    names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)
     numbers = _array(arrays, "first_seq", "iu", (many,))
     times = _array(arrays, "timestamps", "f", (rows,), (many, rows))
     out = np.empty_like(values, order="C")

@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from streamnorm.api import bodies
-from streamnorm.api.access import check_streams
-from streamnorm.api.context import STREAM_ID
+from streamnorm.api.dependencies import STREAM_ID
+from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody
+from streamnorm.auth.api_keys import ANYONE, ApiKey
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Reading
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
-from streamnorm.stores.keys import ANYONE, Key
 
 _STREAM_ID = re.compile(STREAM_ID)
 
@@ -57,7 +57,7 @@ def _floats(numbers: list[Any]) -> bool:
 class Parser:
     """Makes readings of texts: those of one stream, or where that is None, those that name their stream."""
 
-    def __init__(self, limits: Limits, stream_id: str | None = None, caller: Key = ANYONE) -> None:
+    def __init__(self, limits: Limits, stream_id: str | None = None, caller: ApiKey = ANYONE) -> None:
         self._limits = limits
         self._stream_id = stream_id
         self._caller = caller

@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from streamnorm.app import store_of
+from streamnorm.app import open_store
 from streamnorm.backfill.shapes import Part
-from streamnorm.engine.block import Block
+from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Array
 from streamnorm.errors import StreamNotFound
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
-from streamnorm.stores.residents import Residents
+from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm_client import Client
 from streamnorm_client import StreamNotFound as NoStream
 
@@ -44,7 +44,7 @@ class Local:
     """The streams in a data folder."""
 
     def __init__(
-        self, runner: asyncio.Runner, residents: Residents, service: Service, config: Mapping[str, Any]
+        self, runner: asyncio.Runner, residents: WriteBehindStreams, service: IngestService, config: Mapping[str, Any]
     ) -> None:
         self._runner = runner
         self._residents = residents
@@ -111,8 +111,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     """
     settings = Settings(data_dir=folder)
     defaults = settings.stream_defaults
-    residents = Residents(store_of(settings), plan(configuration({}, defaults)), durability="no")
-    service = Service(residents, limits=settings.limits, defaults=defaults)
+    residents = WriteBehindStreams(open_store(settings), plan(configuration({}, defaults)), durability="no")
+    service = IngestService(residents, limits=settings.limits, defaults=defaults)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
         try:

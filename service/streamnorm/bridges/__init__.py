@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from streamnorm.errors import InvalidConfiguration
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
 
 __all__ = ["Bridge", "of"]
@@ -26,7 +26,7 @@ class Bridge(Protocol):
         """End in good order."""
 
 
-def of(settings: Settings, service: Service, settle: Callable[[], Awaitable[None]]) -> list[Bridge]:
+def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitable[None]]) -> list[Bridge]:
     """Build the bridges that the settings ask for; `settle` returns when every change made so far is safe.
 
     Raises:

@@ -15,11 +15,11 @@ from collections import deque
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.formats.line_protocol import Point, PointReading, written
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Written(NamedTuple):
 class Forward:
     """The bridge; a listener of the service."""
 
-    most: int | None = None
+    max_rows: int | None = None
 
-    def __init__(self, service: Service, url: str, token: str = "") -> None:
+    def __init__(self, service: IngestService, url: str, token: str = "") -> None:
         self._service = service
         self._url = urlsplit(url)
         if self._url.scheme not in {"http", "https"} or not self._url.hostname:
@@ -72,14 +72,14 @@ class Forward:
         while self._lines and await self._write():
             pass
 
-    def heard(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         """Queue a reading."""
         ys = {name: y for name, y in zip(reading.names, answer.values, strict=True) if isinstance(y, float) and y == y}  # noqa: PLR0124
         moment = now if reading.timestamp is None else reading.timestamp
         point = reading.point if isinstance(reading, PointReading) else None
         self._queue(point or Point(MEASUREMENT, (("stream", stream_id),), {}), ys, moment)
 
-    def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Queue a block."""
         point = Point(MEASUREMENT, (("stream", stream_id),), {})
         for row, values in enumerate(answer.values.tolist()):

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Answer, Reading
-from streamnorm.engine.rows import rows
 from streamnorm.formats.instants import rfc3339
 
 ONLINE, OFFLINE = b"online", b"offline"
@@ -30,7 +30,7 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
 
 def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iterator[bytes]:
     """Say the readings of a block, one by one."""
-    return (of_reading(stream, *row, now) for row in rows(block, answer))
+    return (of_reading(stream, *row, now) for row in table_rows(block, answer))
 
 
 def discovery(prefix: str, client: str, stream: str, feature: str, topic: str) -> tuple[str, bytes]:

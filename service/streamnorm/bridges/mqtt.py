@@ -29,11 +29,11 @@ from streamnorm.bridges import messages
 from streamnorm.bridges.connection import RECEIVE_MAXIMUM, Connection
 from streamnorm.bridges.outbox import Outbox
 from streamnorm.bridges.topics import Match, Topic, filled
-from streamnorm.engine.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidConfiguration, InvalidInput, LimitExceeded, StaleSequence, StoreError
 from streamnorm.formats.payload import decoded
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +80,9 @@ class Options:
 class Mqtt:
     """The bridge; a listener of the service for what comes in elsewhere."""
 
-    most: int | None = None
+    max_rows: int | None = None
 
-    def __init__(self, service: Service, options: Options, settle: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, service: IngestService, options: Options, settle: Callable[[], Awaitable[None]]) -> None:
         self._service = service
         self._options = options
         self._settle = settle
@@ -114,12 +114,12 @@ class Mqtt:
             if work is not None:
                 work.cancel()
 
-    def heard(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         """Publish what came in another way."""
         if id(reading) not in self._own:
             self._publish(stream_id, reading, answer, now)
 
-    def heard_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Publish the readings of a block."""
         self._announce(stream_id, block.names)
         topic = filled(self._options.publish, stream_id)

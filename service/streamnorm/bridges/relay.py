@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from streamnorm.errors import StoreUnavailable
-from streamnorm.events import Hub
-from streamnorm.events.rings import Subscription
-from streamnorm.events.rows import Row
+from streamnorm.events.buffers import Subscription
+from streamnorm.events.event import ReadingEvent
+from streamnorm.events.hub import EventHub
 from streamnorm.stores.redis.keyspace import partition, tag
-from streamnorm.stores.redis.listener import Listener
+from streamnorm.stores.redis.pubsub import Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from streamnorm.stores.redis.nodes import Nodes
+    from streamnorm.stores.redis.topology import Topology
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Watcher(Subscription):
 
     everywhere = False
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: EventHub) -> None:
         super().__init__(hub.subscriptions, None, "")
         self.wanted: list[Want] = []
         self.until = self.glanced = 0.0
@@ -72,7 +72,7 @@ class Watcher(Subscription):
         """Tell whether any reader there wants a stream's rows."""
         return any(want.wants(stream_id) for want in self.wanted)
 
-    def due(self, hub: Hub, now: float) -> list[Row]:
+    def due(self, hub: EventHub, now: float) -> list[ReadingEvent]:
         """Give what is to be sent now."""
         rows, _ = self.take()
         if now - self.glanced >= NOTE:
@@ -88,7 +88,7 @@ class Watcher(Subscription):
 class Relay:
     """Exchanges events with the other replicas of a store; a `streamnorm.bridges.Bridge`."""
 
-    def __init__(self, hub: Hub, nodes: Nodes, prefix: str) -> None:
+    def __init__(self, hub: EventHub, nodes: Topology, prefix: str) -> None:
         self._hub = hub
         self._nodes = nodes
         self._name = secrets.token_hex(8)
@@ -99,7 +99,7 @@ class Relay:
         self._noted = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         own = self._channel(self._name)
-        self._listener = Listener(nodes, partition(self._name), self._notes, own, self._heard)
+        self._listener = Subscriber(nodes, partition(self._name), self._notes, own, self._heard)
 
     async def start(self) -> None:
         """Begin; returns at once."""
@@ -171,7 +171,7 @@ class Relay:
                 watcher.__exit__()
 
 
-def packed(rows: Sequence[Row]) -> bytes:
+def packed(rows: Sequence[ReadingEvent]) -> bytes:
     """Give rows as one message."""
     names = list(dict.fromkeys(row.names for row in rows))
     places = {each: place for place, each in enumerate(names)}
@@ -179,7 +179,7 @@ def packed(rows: Sequence[Row]) -> bytes:
     return b"".join([_LENGTH.pack(len(head)), head, *(row.packed for row in rows)])
 
 
-def unpacked(message: bytes) -> Iterator[Row]:
+def unpacked(message: bytes) -> Iterator[ReadingEvent]:
     """Give a message's rows.
 
     >>> rows = [Row("boiler-7", ("temp",), bytes(40))]
@@ -190,5 +190,5 @@ def unpacked(message: bytes) -> Iterator[Row]:
     at = _LENGTH.size + length
     names, rows = orjson.loads(message[_LENGTH.size : at])
     for stream, place, size in rows:
-        yield Row(stream, tuple(names[place]), message[at : at + size])
+        yield ReadingEvent(stream, tuple(names[place]), message[at : at + size])
         at += size

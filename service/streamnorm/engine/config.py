@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from streamnorm.engine.faults import faults
+from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import METHODS
 from streamnorm.kernels.method import Parameters
@@ -117,10 +117,10 @@ def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Confi
     try:
         return model.model_validate(filled)
     except ValidationError as error:
-        raise InvalidConfiguration.of(faults(error.errors(include_url=False))) from None
+        raise InvalidConfiguration.of(to_faults(error.errors(include_url=False))) from None
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_configuration(text: str) -> dict[str, Any]:
     """Read a configuration that somebody typed, still to be checked.
 
     Raises:

@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from streamnorm.engine.config import Configuration, from_key, key_of, to_json
-from streamnorm.kernels import kernel
-from streamnorm.kernels import profile as base
+from streamnorm.kernels import base_statistics as base
+from streamnorm.kernels import kernel_for
 
 #: what `finish` is told where a method compensates nothing: no bound, no layer scaling
 NO_COMPENSATION = (math.inf, -1.0)
@@ -36,7 +36,7 @@ class Plan:
     def __init__(self, config: Configuration) -> None:
         self.config = config
         self.key = key_of(config)
-        self.kernel = kernel(config.method)
+        self.kernel = kernel_for(config.method)
         self.observe = self.kernel.observe
         self.p = config.pack()
         self.timed = config.time_constant is not None

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.faults import escaped, shown
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.validation import abbreviate, escape_pointer
 from streamnorm.errors import Fault, InvalidReading
 
 Array = npt.NDArray[np.float64]
@@ -71,10 +71,10 @@ class Answer:
     gap: int = 0
     replayed: bool = False
     #: each feature's mean and standard deviation after the reading, where they were asked for
-    spreads: list[tuple[float, float]] | None = None
+    mean_stds: list[tuple[float, float]] | None = None
 
 
-def reading(
+def parse_reading(
     values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"
 ) -> Reading:
     """Make a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
@@ -87,7 +87,7 @@ def reading(
     if isinstance(values, dict):
         names, given = tuple(values), list(values.values())
     elif isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim):
-        names, given = ordinals(len(values)), list(values)
+        names, given = ordinal_names(len(values)), list(values)
     else:
         raise InvalidReading.at(pointer, "must be an object of features, or an array")
     if not names:
@@ -98,14 +98,14 @@ def reading(
         if type(value) is float and -LARGEST_VALUE <= value <= LARGEST_VALUE:
             continue
         name = str(names[place])
-        given[place] = checked = _value(value, f"{pointer}/{escaped(name)}", limits, faults)
+        given[place] = checked = _value(value, f"{pointer}/{escape_pointer(name)}", limits, faults)
         plain = plain and type(checked) is float
     if faults:
         raise InvalidReading.of(faults)
     return Reading(names, given, listed, timestamp, seq, plain)
 
 
-def ordinals(count: int) -> tuple[str, ...]:
+def ordinal_names(count: int) -> tuple[str, ...]:
     """Give the names of the features of an array: 0, 1 and so on."""
     return tuple(map(str, range(count)))
 
@@ -138,10 +138,10 @@ def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> 
     if isinstance(value, (list, tuple, np.ndarray)):
         return _channel(value, pointer, limits, faults)
     if not _is_number(value):
-        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {shown(value)}"))
+        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {abbreviate(value)}"))
         return math.nan
     if not -LARGEST_VALUE <= value <= LARGEST_VALUE and value == value:  # noqa: PLR0124 - NaN is a missing value
-        faults.append(Fault(pointer, f"{shown(value)} is not within ±{LARGEST_VALUE:g}"))
+        faults.append(Fault(pointer, f"{abbreviate(value)} is not within ±{LARGEST_VALUE:g}"))
         return math.nan
     return float(value)
 
@@ -176,7 +176,7 @@ def _array(value: object) -> tuple[Array, Fault | None]:
             return np.empty(0), irregular
         if leaf is not None and not _is_number(leaf):
             path = "".join(f"/{part}" for part in np.unravel_index(place, leaves.shape))
-            return np.empty(0), Fault(path, f"must be a number or null, not {shown(leaf)}")
+            return np.empty(0), Fault(path, f"must be a number or null, not {abbreviate(leaf)}")
     bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
 

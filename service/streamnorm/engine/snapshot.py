@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamnorm.engine.config import configuration
-from streamnorm.engine.faults import faults
-from streamnorm.engine.layout import CREATED, UPDATED
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.plan import plan as plan_of
 from streamnorm.engine.reading import EARLIEST, LATEST
+from streamnorm.engine.state_layout import CREATED, UPDATED
 from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot
-from streamnorm.kernels import profile
+from streamnorm.kernels import base_statistics
 
 VERSION = 1
 
@@ -81,8 +81,12 @@ def export(stream: Stream) -> dict[str, Any]:
     features = []
     for name, shape, start, end in zip(where.names, where.shapes, where.starts, where.ends, strict=True):
         block = state[start:end].tolist()
-        feature: dict[str, Any] = {"name": name, "shape": list(shape), **dict(zip(profile.FIELDS, block, strict=False))}
-        own = block[profile.SIZE : -1] if plan.timed else block[profile.SIZE :]
+        feature: dict[str, Any] = {
+            "name": name,
+            "shape": list(shape),
+            **dict(zip(base_statistics.FIELDS, block, strict=False)),
+        }
+        own = block[base_statistics.SIZE : -1] if plan.timed else block[base_statistics.SIZE :]
         if plan.timed:
             feature["time"] = block[-1]
         features.append(feature | {"own": own} if own else feature)
@@ -97,7 +101,7 @@ def export(stream: Stream) -> dict[str, Any]:
     }
 
 
-def restored(data: object, limits: Limits) -> Stream:
+def restore_stream(data: object, limits: Limits) -> Stream:
     """Make a stream of a snapshot.
 
     Raises:
@@ -112,7 +116,7 @@ def restored(data: object, limits: Limits) -> Stream:
         snapshot = Snapshot.model_validate(data)
         plan = plan_of(configuration(snapshot.config, {}))
     except ValidationError as error:
-        raise InvalidSnapshot.of(faults(error.errors(include_url=False))) from None
+        raise InvalidSnapshot.of(to_faults(error.errors(include_url=False))) from None
     except InvalidConfiguration as error:
         raise InvalidSnapshot.of(error.within("/config").faults) from None
     stream = Stream(plan)
@@ -120,11 +124,11 @@ def restored(data: object, limits: Limits) -> Stream:
     seq = NO_SEQ if snapshot.last_seq is None else float(snapshot.last_seq)
     stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated])
     for place, feature in enumerate(snapshot.features):
-        block = [getattr(feature, field) for field in profile.FIELDS] + feature.own
+        block = [getattr(feature, field) for field in base_statistics.FIELDS] + feature.own
         if plan.timed:
             block.append(feature.time or 0.0)
         if len(block) != plan.stride:
-            want = plan.stride - profile.SIZE - plan.timed
+            want = plan.stride - base_statistics.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
         sound = plan.kernel.method.sound
         if sound is not None and not sound(plan.p, feature.own):
@@ -143,4 +147,4 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
             raise InvalidSnapshot.at(f"/features/{place}/name", "must be printable characters")
         if not all(shape) or math.prod(shape) > limits.max_elements:
             raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
-    stream.fit(names, shapes, [False] * len(names), limits)
+    stream.ensure_features(names, shapes, [False] * len(names), limits)

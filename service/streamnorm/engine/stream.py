@@ -3,8 +3,8 @@
 Rules:
 
 1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
-2. What takes several readings (`streamnorm.engine.block`) may fail half-way: it runs on a draft, which replaces the
-   stream when it succeeded, and may do so in another thread while others look at the stream as it was.
+2. What takes several readings (`streamnorm.engine.blocks.block`) may fail half-way: it works on a copy, which replaces
+   the stream when it succeeded, and may do so in another thread while others read the stream as it was.
 3. Time is an argument, in seconds since 1970.
 """
 
@@ -14,20 +14,20 @@ import math
 from array import array
 from typing import TYPE_CHECKING, Any, cast
 
-from streamnorm.engine.faults import escaped
-from streamnorm.engine.finish import finished
-from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.postprocess import postprocess
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time
-from streamnorm.engine.retry import kept, recalled
+from streamnorm.engine.replay import pack_replay, unpack_replay
+from streamnorm.engine.state_layout import COUNT, CREATED, GAP, HEADER_SIZE, LAST_SEQ, UPDATED, Layout, layout_for
+from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
-from streamnorm.kernels import profile as base
+from streamnorm.kernels import base_statistics as base
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.layout import Shape
     from streamnorm.engine.plan import Plan
+    from streamnorm.engine.state_layout import Shape
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
@@ -43,9 +43,9 @@ class Stream:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.layout: Layout = layout((), (), plan.stride)
+        self.layout: Layout = layout_for((), (), plan.stride)
         self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
-        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.retry`
+        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None
@@ -100,9 +100,11 @@ class Stream:
         plan = self.plan
         if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
-            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEAD, plan.stride)
+            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
         else:
-            answered, ready = self._observe_each(reading, where.starts if plain else self.places(reading, limits), t)
+            answered, ready = self._observe_each(
+                reading, where.starts if plain else self.feature_offsets(reading, limits), t
+            )
         state = self.state
         state[COUNT] += 1.0
         state[UPDATED] = now
@@ -115,11 +117,11 @@ class Stream:
             gap = 0 if last == NO_SEQ else int(seq - last - 1.0)
             state[LAST_SEQ] = seq
             state[GAP] = gap
-            self.answered = answered if plain else kept(reading, answered, self.layout)
+            self.answered = answered if plain else pack_replay(reading, answered, self.layout)
         if plain and not plan.finishes:
             answers: list[float | Array] = [*answered]
         else:
-            answers = self._spread_out(reading, answered)
+            answers = self._grow(reading, answered)
         return Answer(answers, int(state[COUNT]), ready, gap)
 
     def _observe_each(self, reading: Reading, starts: Sequence[int], t: float) -> tuple[array[float], bool]:
@@ -146,7 +148,7 @@ class Stream:
             ys.append(self.score(name, value if isinstance(value, float) else value.elements))
             ready = ready and name in self.layout.index
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
-        return Answer(finished(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
+        return Answer(postprocess(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
 
     def denormalize(self, reading: Reading) -> list[float | Array]:
         """Invert the map from values to answers, by today's statistics.
@@ -158,11 +160,13 @@ class Stream:
         faults = []
         xs: list[float | Array] = []
         for name, value in zip(reading.names, reading.values, strict=True):
-            mean, std = self.spread(name)
+            mean, std = self.mean_std(name)
             gamma, beta = self.plan.gamma_beta(name)
             if gamma == 0.0 or math.isnan(mean) or self.plan.compensation[1] >= 0.0:
                 one_way = "gamma is 0" if gamma == 0.0 else "layer scaling cannot be undone"
-                faults.append(Fault(f"/values/{escaped(name)}", "unknown feature" if math.isnan(mean) else one_way))
+                faults.append(
+                    Fault(f"/values/{escape_pointer(name)}", "unknown feature" if math.isnan(mean) else one_way)
+                )
                 continue
             y = value if isinstance(value, float) else value.elements
             xs.append((y - beta) / gamma * std + mean)
@@ -170,7 +174,7 @@ class Stream:
             raise CannotInvert.of(faults)
         return xs
 
-    def spread(self, name: str) -> tuple[float, float]:
+    def mean_std(self, name: str) -> tuple[float, float]:
         """Give a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
         if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
@@ -183,7 +187,7 @@ class Stream:
         As when observing, 0 where nothing has varied, or where the feature's mean would no longer resolve x − μ. NaN
         stays NaN, and is the answer of a feature without readings.
         """
-        mean, std = self.spread(name)
+        mean, std = self.mean_std(name)
         weight = 1.0 if math.isnan(mean) else self.state[self.layout.starts[self.layout.index[name]]]
         delta = x - mean
         return delta / (std or math.inf) * (mean + delta / weight != mean) + 0.0
@@ -193,22 +197,24 @@ class Stream:
         state, warmup = self.state, self.plan.warmup
         return all(state[at + base.COUNT] >= warmup for at in starts)
 
-    def lacking(self, starts: Sequence[int]) -> list[float]:
+    def warmup_remaining(self, starts: Sequence[int]) -> list[float]:
         """Tell how many readings the features at these places lack of their warmup; none, or fewer, if they had it."""
         state, warmup = self.state, self.plan.warmup
         return [warmup - state[at + base.COUNT] for at in starts]
 
-    def places(self, reading: Reading, limits: Limits) -> Sequence[int]:
+    def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
         """Give where the features of a reading have their state, making room for new ones."""
         where = self.layout
         if reading.plain and where.plain and reading.names == where.names:
             return where.starts
         shapes = [() if isinstance(value, float) else value.elements.shape for value in reading.values]
-        self.fit(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
+        self.ensure_features(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
         where = self.layout
         return [where.starts[where.index[name]] for name in reading.names]
 
-    def fit(self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits) -> None:
+    def ensure_features(
+        self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits
+    ) -> None:
         """Make sure that features of these names and shapes have their place; a missing value fits any shape.
 
         Raises:
@@ -226,33 +232,33 @@ class Stream:
             elif had[place] != shape and not absent:
                 if self.state[where.starts[place] + base.COUNT]:
                     was = f"has the shape {list(had[place])}, not {list(shape)}"
-                    raise ShapeMismatch.at(f"/values/{escaped(name)}", was)
+                    raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", was)
                 had[place] = shape
         if len(where.names) + len(new) > limits.max_features:
             total = len(where.names) + len(new)
             detail = f"the stream would have {total} features, the limit (max_features) is {limits.max_features}"
             raise LimitExceeded("max_features", detail)
         if new or had != list(where.shapes):
-            self.layout = layout((*where.names, *new), (*had, *new.values()), where.stride)
+            self.layout = layout_for((*where.names, *new), (*had, *new.values()), where.stride)
             self.state.frombytes(bytes(8 * where.stride * len(new)))  # to the byte; `extend` takes some in reserve
 
     def _replay(self, reading: Reading, seq: int) -> Answer:
         last = int(self.state[LAST_SEQ])
         if seq < last or self.answered is None:
             raise StaleSequence(seq, last)
-        answered = recalled(reading, self.answered, self.layout, seq)
+        answered = unpack_replay(reading, self.answered, self.layout, seq)
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
-        answers = self._spread_out(reading, answered)
+        answers = self._grow(reading, answered)
         return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
 
-    def _spread_out(self, reading: Reading, answered: array[float]) -> list[float | Array]:
+    def _grow(self, reading: Reading, answered: array[float]) -> list[float | Array]:
         """Give every element of a channel its y, by the channel's y and scale; then the configured finish."""
         scale = iter(answered[len(reading.names) :])
         raw: list[float | Array] = [
             y if isinstance(value, float) else _elements(value, y, next(scale))
             for value, y in zip(reading.values, answered, strict=False)
         ]
-        return finished(self.plan, reading.names, raw)
+        return postprocess(self.plan, reading.names, raw)
 
 
 def _elements(channel: Channel, y: float, scale: float) -> Array:

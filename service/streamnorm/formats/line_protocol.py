@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.formats.ids import fitting
 
 FieldValue: TypeAlias = float | int | bool | str
@@ -188,7 +188,7 @@ def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
     numbers = point.numbers()
     if not numbers:
         return None
-    one = reading(numbers, limits, pointer="")
+    one = parse_reading(numbers, limits, pointer="")
     exact = None if point.time is None else point.time * tick
     timestamp = None if exact is None else exact / 1e9
     return PointReading(one.names, one.values, timestamp=timestamp, point=replace(point, time=exact))

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, check_seq, reading
+from streamnorm.engine.reading import Reading, check_seq, parse_reading
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import senml
 from streamnorm.formats.instants import seconds
@@ -39,7 +39,7 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         return _pack(_cbor(payload), now, limits)
     text = payload.decode("utf-8", "replace").strip()
     if text.lower() in WORDS:
-        return [reading({feature: WORDS[text.lower()]}, limits, pointer="")]
+        return [parse_reading({feature: WORDS[text.lower()]}, limits, pointer="")]
     try:
         data = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -48,7 +48,7 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         return _pack(data, now, limits)
     if isinstance(data, dict):
         return [_object(data, limits)]
-    return [reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
+    return [parse_reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
 
 
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
@@ -61,7 +61,7 @@ def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
 def _object(data: dict[str, Any], limits: Limits) -> Reading:
     if "values" not in data:
         numbers = {name: float(value) for name, value in data.items() if isinstance(value, (bool, int, float))}
-        return reading(numbers, limits, pointer="")
+        return parse_reading(numbers, limits, pointer="")
     unknown = data.keys() - {"values", "timestamp", "seq", "stream"}
     if unknown:
         raise InvalidReading.at(f"/{min(unknown)}", "is unknown")
@@ -74,7 +74,7 @@ def _object(data: dict[str, Any], limits: Limits) -> Reading:
         moment = None if timestamp is None else seconds(timestamp)
     except ValueError as error:
         raise InvalidReading.at("/timestamp", str(error)) from None
-    return reading(data["values"], limits, timestamp=moment, seq=seq)
+    return parse_reading(data["values"], limits, timestamp=moment, seq=seq)
 
 
 def _cbor(payload: bytes) -> Any:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.errors import Fault, InvalidReading
 
 JSON = "application/senml+json"
@@ -121,7 +121,9 @@ def readings(records: Sequence[Record], limits: Limits) -> list[Timed]:
         group[feature] = place
     return [
         Timed(
-            reading({name: records[place].value for name, place in group.items()}, limits, timestamp=time, pointer=""),
+            parse_reading(
+                {name: records[place].value for name, place in group.items()}, limits, timestamp=time, pointer=""
+            ),
             list(group.values()),
         )
         for time, group in groups

@@ -16,16 +16,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamnorm.engine import block, change, snapshot
+from streamnorm.engine import lifecycle, snapshot
+from streamnorm.engine.blocks import block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import Array, Reading, reading
+from streamnorm.engine.reading import Array, Reading, parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
-from streamnorm.kernels.arrays import is_on_device
-from streamnorm.normalizer import forms
+from streamnorm.kernels.array_types import is_on_device
+from streamnorm.normalizer import inputs
 
 __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
 
@@ -94,7 +95,7 @@ class Normalizer:
 
         """
         made = cls.__new__(cls)
-        made._clock, made._stream = clock, snapshot.restored(dict(data), UNLIMITED)  # noqa: SLF001 - our own
+        made._clock, made._stream = clock, snapshot.restore_stream(dict(data), UNLIMITED)  # noqa: SLF001 - our own
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -130,7 +131,7 @@ class Normalizer:
             InvalidReading, ShapeMismatch, StaleSequence: nothing has changed then.
 
         """
-        given = forms.one(values)
+        given = inputs.parse_single(values)
         one = self._reading(given, timestamp, seq)
         answer = self._stream.observe(one, self._clock(), UNLIMITED)
         means, stds = self._spreads(one, given) if stats else (None, None)
@@ -140,7 +141,7 @@ class Normalizer:
 
     def normalize(self, values: Any, *, stats: bool = False) -> Normalized:
         """Normalize a reading by today's statistics, and learn nothing; a feature never seen gives a missing value."""
-        given = forms.one(values)
+        given = inputs.parse_single(values)
         one = self._reading(given)
         answer = self._stream.normalize(one)
         means, stds = self._spreads(one, given) if stats else (None, None)
@@ -153,7 +154,7 @@ class Normalizer:
             CannotInvert: a feature is unknown, or its gamma is 0.
 
         """
-        given = forms.one(values)
+        given = inputs.parse_single(values)
         return given.shaped(self._stream.denormalize(self._reading(given)))
 
     def observe_block(
@@ -175,7 +176,7 @@ class Normalizer:
             InvalidReading, StaleSequence: nothing has changed then, nor after an error of the device.
 
         """
-        many = forms.many(rows, features)
+        many = inputs.parse_table(rows, features)
         times = None if timestamps is None else _times(timestamps)
         draft = self._stream.draft()
         whole = block.Block(many.names, many.values, times, first_seq)
@@ -188,7 +189,7 @@ class Normalizer:
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
         """Normalize many readings by today's statistics, and learn nothing; arrays on a device are not taken."""
-        many = forms.many(rows, features)
+        many = inputs.parse_table(rows, features)
         if is_on_device(many.values):
             raise InvalidReading.at("/values", "lies on a CUDA device; only observe_block takes that")
         answer = block.normalize_block(self._stream, block.Block(many.names, many.values), self._clock(), UNLIMITED)
@@ -207,21 +208,21 @@ class Normalizer:
         """
         data = other.snapshot() if isinstance(other, Normalizer) else dict(other)
         draft = self._stream.draft()
-        change.merge(draft, snapshot.restored(data, UNLIMITED), self._clock(), UNLIMITED)
+        lifecycle.merge(draft, snapshot.restore_stream(data, UNLIMITED), self._clock(), UNLIMITED)
         self._stream = draft
 
     def reset(self) -> None:
         """Forget the statistics; the configuration stays."""
         draft = self._stream.draft()
-        change.reset(draft, self._clock())
+        lifecycle.reset(draft, self._clock())
         self._stream = draft
 
-    def _reading(self, given: forms.One, timestamp: Any = None, seq: int | None = None) -> Reading:
+    def _reading(self, given: inputs.SingleInput, timestamp: Any = None, seq: int | None = None) -> Reading:
         moment = None if timestamp is None else _seconds(timestamp, "/timestamp")
-        return reading(given.values, UNLIMITED, timestamp=moment, seq=seq)
+        return parse_reading(given.values, UNLIMITED, timestamp=moment, seq=seq)
 
-    def _spreads(self, one: Reading, given: forms.One) -> tuple[Any, Any]:
-        spreads = [self._stream.spread(name) for name in one.names]
+    def _spreads(self, one: Reading, given: inputs.SingleInput) -> tuple[Any, Any]:
+        spreads = [self._stream.mean_std(name) for name in one.names]
         return given.shaped([mean for mean, _ in spreads]), given.shaped([std for _, std in spreads])
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.layout import layout
 from streamnorm.engine.plan import of_key
+from streamnorm.engine.state_layout import layout_for
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
 
@@ -61,7 +61,7 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         size, answered, before = header["floats"]
         stream = Stream(of_key(header["config"]))
         names, shapes = tuple(header["names"]), tuple(tuple(shape) for shape in header["shapes"])
-        stream.layout = layout(names, shapes, stream.plan.stride)
+        stream.layout = layout_for(names, shapes, stream.plan.stride)
         stream.state = values[:size]
         stream.answered = values[size : size + answered] or None
         stream.before = values[size + answered :] or None

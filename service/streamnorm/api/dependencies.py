@@ -1,0 +1,70 @@
+"""What the routes work with; built by the composition root, found by FastAPI's dependencies."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from streamnorm.api.http.metrics import Metrics
+from streamnorm.api.http.problems import HTTPProblem
+from streamnorm.auth.api_keys import ANYONE, ApiKey
+from streamnorm.engine.validation import escape_pointer
+from streamnorm.errors import Fault
+from streamnorm.events.hub import EventHub
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.ingest import IngestService
+
+
+@dataclass
+class AppState:
+    """The service, and what HTTP adds to it."""
+
+    service: IngestService
+    metrics: Metrics
+    events: EventHub
+    max_reading_bytes: int
+    max_block_bytes: int
+    max_binary_bytes: int
+    #: how the points of line protocol name their streams
+    line_stream: str = DEFAULT_TEMPLATE
+    #: False while starting and while draining
+    serving: bool = False
+    #: set when the service is told to stop: who keeps a connection open ends it then, and says why
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def drain(self) -> None:
+        """Have live connections end, and be ready no more."""
+        self.serving = False
+        self.events.end()
+        self.draining.set()
+
+
+async def _app_state(request: Request) -> AppState:  # no plain function: FastAPI calls those in another thread
+    context: AppState = request.app.state.context
+    return context
+
+
+async def _caller(request: Request) -> ApiKey:
+    caller: ApiKey = request.scope.get("caller", ANYONE)
+    return caller
+
+
+def reject_unknown_query(request: Request) -> None:
+    """Refuse query parameters that a call does not have: a reading with a mistyped `learn` would be learned from."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    told = f"is unknown; known are {', '.join(known)}" if known else "is unknown; the call has none"
+    found = [Fault(f"/query/{escape_pointer(name)}", told) for name in request.query_params if name not in known]
+    if found:
+        raise HTTPProblem.of("invalid-request", found)
+
+
+Ctx = Annotated[AppState, Depends(_app_state)]
+#: Who calls: for calls that do not name their streams in their paths.
+Caller = Annotated[ApiKey, Depends(_caller)]
+STREAM_ID = r"^[A-Za-z0-9._:~-]{1,128}$"
+StreamId = Annotated[
+    str, Path(pattern=STREAM_ID, description="1 to 128 letters, digits and . _ : ~ -", examples=["boiler-7"])
+]

@@ -1,0 +1,1 @@
+"""The fast path: usual readings, answered before they become requests."""

@@ -1,0 +1,92 @@
+"""The examples of the OpenAPI pages; the engine works the answers out, so they are what the service would answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamnorm import errors
+from streamnorm.api import answers, schemas
+from streamnorm.api.bodies import dumps, json
+from streamnorm.api.http.problems import HTTPProblem, to_problem
+from streamnorm.engine.blocks.block import Block, observe_block
+from streamnorm.engine.config import CONFIGURATIONS, configuration
+from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import parse_reading
+from streamnorm.engine.snapshot import Snapshot, export
+from streamnorm.engine.stream import Stream
+from streamnorm.formats.instants import seconds
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+ID = "boiler-7"
+TIME = "2026-11-22T09:00:00Z"
+ROWS = [[21.4, 0], [21.9, 1], [22.0, None]]
+
+ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
+    HTTPProblem("malformed-json", "the body is not JSON: unexpected end of input: line 1, column 18"),
+    HTTPProblem("malformed-gzip", "the body is not gzip: incorrect header check"),
+    HTTPProblem("body-too-large", "the body is larger than 1048576 bytes"),
+    HTTPProblem("unsupported-media-type", "the body is text/plain; this call takes application/json"),
+    HTTPProblem("not-acceptable", "the answer is given as application/json, not as text/html"),
+    HTTPProblem.of("invalid-request", [errors.Fault("/query/learn", "must be a valid boolean, not 'maybe'")]),
+    errors.InvalidReading.at("/values/temp", "must be a number, null or an array of numbers, not 'warm'"),
+    errors.InvalidConfiguration.at("/horizon", "must be greater than 1, not 0"),
+    errors.InvalidSnapshot.at("/version", "must be 1, not 2"),
+    errors.CannotInvert.at("/values/humidity", "unknown feature"),
+    errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),
+    errors.TooManyStreams(10_000_001, 10_000_000),
+    errors.StreamNotFound(ID),
+    errors.StaleSequence(16, 17),
+    errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),
+    errors.Unauthorized("a key is needed: Authorization: Bearer …"),
+    errors.Forbidden(f"the key 'gauge' may not admin, or not stream {ID!r}"),
+    errors.TooManyRequests("256 requests of this caller are being worked on, the limit (max_requests_per_client)"),
+    errors.Overloaded("1000 requests are being worked on, the limit (max_requests)"),
+    HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout)"),
+    errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
+)
+#: an example of every type of problem, by its slug
+PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_problem, ERRORS)}
+
+
+def lines(items: list[Any]) -> str:
+    """Give examples as NDJSON."""
+    return "".join(f"{dumps(item).decode()}\n" for item in items)
+
+
+def worked_example() -> dict[type[BaseModel], Any]:
+    """Give an example of every body and answer."""
+    limits, now = Limits(), seconds(TIME)
+    stream = Stream(plan(configuration({}, {})))
+    sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}
+    one = parse_reading(sent["values"], limits, timestamp=now, seq=17)
+    answer = answers.of_reading(ID, one, stream.observe(one, now, limits))
+    block = Block(("temp", "door"), np.array(ROWS, dtype=np.float64), None, 18)
+    table = answers.of_block(ID, block.names, observe_block(stream, block, now, limits), block.last_seq)
+    info = answers.of_stream(ID, stream)
+    found: dict[type[BaseModel], Any] = {
+        schemas.ReadingBody: sent,
+        schemas.StreamReadingBody: {"stream": ID, **sent},
+        schemas.ReadingsBody: {"readings": [{"stream": ID, **sent}, {"stream": "line-3", "values": [0.27]}]},
+        schemas.BlockBody: {"features": ["temp", "door"], "values": ROWS, "first_seq": 18},
+        schemas.ValuesBody: {"values": {"temp": 1.5}},
+        schemas.ReadingAnswer: answer,
+        schemas.ReadingsAnswer: {
+            "readings": [answer, {"stream": "line-3", "count": 1, "ready": False, "values": [0.0]}]
+        },
+        schemas.BlockAnswerBody: table,
+        schemas.ValuesAnswer: {"stream": ID, "values": {"temp": 22.1}},
+        schemas.StreamInfo: info,
+        schemas.StreamProfile: {"stream": ID, "features": profile(stream)},
+        schemas.ConfiguredStream: info | {"restarted": False},
+        schemas.StreamPage: {"streams": [info], "next": None},
+        schemas.Health: {"status": "ok"},
+        Snapshot: export(stream),
+        **{model: {"method": name, "warmup": 16} for name, model in CONFIGURATIONS.items()},
+    }
+    return {model: json(dumps(example)) for model, example in found.items()}

@@ -1,0 +1,47 @@
+"""The calls about the service itself: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from streamnorm.api.bodies import encoded
+from streamnorm.api.dependencies import Ctx
+from streamnorm.api.openapi.document import describe_route
+from streamnorm.api.schemas import Health
+from streamnorm.errors import StoreUnavailable
+
+router = APIRouter(tags=["service"])
+
+
+# Some that watch ask by HEAD.
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", **describe_route(None, Health, guarded=False))
+async def healthz() -> Response:
+    """Tell that the process is alive."""
+    return encoded({"status": "ok"})
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", **describe_route(None, Health, "store-unavailable", guarded=False))
+async def readyz(ctx: Ctx) -> Response:
+    """Tell whether readings can be taken and kept."""
+    if not ctx.serving:
+        raise StoreUnavailable("the service is starting or stopping")
+    ctx.service.streams.check()
+    return encoded({"status": "ok"})
+
+
+TEXT = {"type": "string"}
+METRICS = "# HELP streamnorm_readings_total Readings observed.\n# TYPE streamnorm_readings_total counter\n"
+METRICS += "streamnorm_readings_total 1234.0\n"
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Done", "content": {"text/plain": {"schema": TEXT, "example": METRICS}}}},
+)
+async def metrics(ctx: Ctx) -> Response:
+    """Give the counters in Prometheus' text format."""
+    return Response(ctx.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,114 @@
+"""Server-sent events: what is observed, as it is observed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import StringConstraints
+
+from streamnorm.api.bodies import dumps
+from streamnorm.api.dependencies import STREAM_ID, Caller, Ctx
+from streamnorm.api.middleware.authorization import check_streams, restrict_prefix
+from streamnorm.api.openapi.document import describe_route
+from streamnorm.errors import Forbidden
+from streamnorm.events.buffers import Subscription
+from streamnorm.events.hub import EventHub
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+MEDIA_TYPE = "text/event-stream"
+#: Seconds that what comes is gathered for before it is sent: more often than an eye can follow.
+PAUSE = 0.05
+#: Seconds between two looks at all streams.
+SUMMARY = 1.0
+#: Seconds after which silence is broken, so that proxies keep the line and readers know that it stands.
+SILENCE = 15.0
+#: Features of a stream that a glance shows.
+SUMMARY_FEATURES = 4
+
+EXAMPLE = (
+    'event: reading\ndata: {"stream":"boiler-7","time":1795338000.0,"count":1234,"ready":true,'
+    '"values":{"temp":21.4,"door":0.0},"normalized":{"temp":0.18,"door":-0.53}}\n\n'
+)
+DESCRIBED = describe_route(None, None, "invalid-request")
+DESCRIBED["responses"][200] = {
+    "description": "Events, as they come",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
+}
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not gather what is sent
+StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
+
+
+@router.get("/events", response_class=Response, **DESCRIBED)
+async def events(
+    ctx: Ctx,
+    caller: Caller,
+    stream: Annotated[list[StreamName] | None, Query(description="only these; may be given several times")] = None,
+    prefix: Annotated[str, Query(description="only streams whose ids start with it")] = "",
+    *,
+    history: Annotated[bool, Query(description="begin with the recent past of the named streams")] = False,
+    latest: Annotated[bool, Query(description="once a second, tell the latest reading of every stream")] = False,
+) -> Response:
+    """Follow readings, with their normalized values, as server-sent events, until either side ends it.
+
+    - `history`: `{"stream", "readings": […]}`, at first, where `history=true`: the recent past of each named stream.
+    - `reading`: `{"stream", "time", "count", "ready", "values", "normalized"}`, and now and then `"mean"` and `"std"`;
+      time is in seconds since 1970, a channel is represented by the mean of its elements.
+    - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
+      stream that has had a reading since; then the other events are of named streams only.
+    - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
+    - `end`: `{"reason"}`: the service stops; come back later.
+    """
+    named = stream or []
+    check_streams(caller, named)
+    allowed = restrict_prefix(caller, prefix)
+    if allowed is None:
+        raise Forbidden(f"the key {caller.name!r} is for streams whose ids begin with {caller.prefix!r}")
+    glance = allowed if latest else None
+    subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, allowed, glance)
+    past = [name for name in named if subscription.wants(name)] if history else []
+    sent = event_stream(ctx.events, subscription, past)
+    return StreamingResponse(sent, media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+async def event_stream(hub: EventHub, subscription: Subscription, past: list[str]) -> AsyncIterator[bytes]:
+    """Write events until the subscription ends."""
+    glance = subscription.glance
+    with subscription:
+        remembered = [[row.event() for row in hub.past(name)] for name in past]
+        pairs = zip(past, remembered, strict=True)
+        yield b": streamnorm\n\n" + b"".join(
+            encode_event("history", stream=name, readings=rows) for name, rows in pairs
+        )
+        said = time.monotonic()
+        glanced, seen = -math.inf, 0
+        while not subscription.ended:
+            rows, dropped = subscription.take()
+            parts = [encode_event("reading", **row.event()) for row in rows]
+            if dropped:
+                parts.insert(0, encode_event("dropped", readings=dropped))
+            now = time.monotonic()
+            if glance is not None and now - glanced >= SUMMARY:
+                if found := [row.summary(SUMMARY_FEATURES) for row in hub.latest(seen, glance)]:
+                    parts.append(encode_event("latest", streams=found))
+                glanced, seen = now, hub.number
+            if parts or now - said >= SILENCE:
+                yield b"".join(parts) or b":\n\n"
+                said = now
+            await asyncio.sleep(PAUSE)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SUMMARY - PAUSE):
+                    await subscription.wake.wait()
+        yield encode_event("end", reason="the service is stopping")
+
+
+def encode_event(event: str, **data: Any) -> bytes:
+    """Write one event."""
+    return b"event: " + event.encode() + b"\ndata: " + dumps(data) + b"\n\n"

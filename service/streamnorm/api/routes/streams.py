@@ -1,0 +1,129 @@
+"""The calls about streams: list, describe, configure, snapshot, merge, reset, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from streamnorm.api import answers, bodies
+from streamnorm.api.dependencies import Caller, Ctx, StreamId
+from streamnorm.api.middleware.authorization import restrict_prefix
+from streamnorm.api.openapi.document import describe_route
+from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
+from streamnorm.engine import snapshot
+from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.snapshot import Snapshot
+from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
+
+router = APIRouter(prefix="/v1/streams", tags=["streams"])
+
+#: what can go wrong where a stream must be there
+FOUND = ("stream-not-found", "invalid-request", "store-unavailable")
+DEFAULT_PAGE = 100
+LARGEST_PAGE = 1000
+
+
+@router.get("", **describe_route(None, StreamPage, "invalid-request", "store-unavailable"))
+async def list_streams(
+    ctx: Ctx,
+    caller: Caller,
+    prefix: Annotated[str, Query(description="only ids that start with it")] = "",
+    after: Annotated[str, Query(description="only ids beyond it: `next` of the page before")] = "",
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="at most so many")] = DEFAULT_PAGE,
+) -> Response:
+    """List streams in the order of their ids, in pages."""
+    allowed = restrict_prefix(caller, prefix)
+    found = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
+    page = [answers.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
+    return bodies.encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
+
+
+@router.get("/{stream_id}", **describe_route(None, StreamInfo, *FOUND))
+async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Describe a stream: its configuration and counters."""
+    return bodies.encoded(
+        await ctx.service.streams.read(stream_id, lambda stream: answers.of_stream(stream_id, stream))
+    )
+
+
+@router.put(
+    "/{stream_id}",
+    **describe_route(
+        tuple(CONFIGURATIONS.values()),
+        ConfiguredStream,
+        "invalid-configuration",
+        "invalid-request",
+        "store-unavailable",
+        created=True,
+    ),
+)
+async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
+    """Create or reconfigure a stream; what is not named takes the service's default."""
+    config = await bodies.json_object(request, ctx.max_reading_bytes, InvalidConfiguration)
+    ctx.service.configuration(config)
+    try:
+        await ctx.service.streams.read(stream_id, lambda _: None)
+        status = 200
+    except StreamNotFound:
+        status = 201
+    stream, reason = await ctx.service.configure(stream_id, config)
+    restarted = {"restarted": True, "reason": reason} if reason else {"restarted": False}
+    return bodies.encoded(answers.of_stream(stream_id, stream) | restarted, status)
+
+
+@router.delete("/{stream_id}", status_code=204, **describe_route(None, None, *FOUND))
+async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Forget a stream."""
+    await ctx.service.streams.delete(stream_id)
+    ctx.events.discard(stream_id)
+    return Response(status_code=204)
+
+
+@router.get("/{stream_id}/profile", **describe_route(None, StreamProfile, *FOUND))
+async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Tell what is known of each feature, and what kind of sensor it looks like."""
+    features = await ctx.service.streams.read(stream_id, profile)
+    return bodies.encoded({"stream": stream_id, "features": features})
+
+
+@router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))
+async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Forget the statistics; the configuration and the numbering stay."""
+    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.reset(stream_id)))
+
+
+@router.get("/{stream_id}/snapshot", **describe_route(None, Snapshot, *FOUND))
+async def export(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Export a stream's whole state."""
+    return bodies.encoded(await ctx.service.streams.read(stream_id, snapshot.export))
+
+
+@router.put(
+    "/{stream_id}/snapshot",
+    **describe_route(
+        Snapshot,
+        StreamInfo,
+        "invalid-snapshot",
+        "invalid-request",
+        "limit-exceeded",
+        "store-unavailable",
+        created=True,
+    ),
+)
+async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
+    """Put an exported state in place of the stream's, or make a stream of it."""
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    stream, made = await ctx.service.restore(stream_id, data)
+    return bodies.encoded(answers.of_stream(stream_id, stream), 201 if made else 200)
+
+
+@router.post(
+    "/{stream_id}/merge",
+    **describe_route(Snapshot, StreamInfo, "invalid-snapshot", "cannot-merge", "limit-exceeded", *FOUND),
+)
+async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
+    """Merge an exported state in, as if its readings had been observed here too."""
+    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.merge(stream_id, data)))

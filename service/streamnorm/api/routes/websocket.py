@@ -1,0 +1,134 @@
+"""WebSockets: a reading a message in, an answer a message out, in the order they came.
+
+Rules:
+
+1. Messages that came together are worked on together, those that come meanwhile wait: so one commit keeps many of them
+   where every reading is to be kept before it is answered, and a run of readings of one stream costs little more than
+   its arithmetic.
+2. A message that is refused is answered by its problem, and the connection stays.
+3. When the service stops, what was heard is answered; then the connection is closed, with the reason.
+4. What was heard is observed, even where the other side is gone before its answer.
+5. No more is heard than is answered: what waits is bounded, and who does not read its answers is not listened to.
+
+These are ASGI applications of their own: a framework's layers cost a message as much as its answer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from streamnorm.api import bodies
+from streamnorm.api.dependencies import STREAM_ID, AppState
+from streamnorm.api.http.request_state import RequestState
+from streamnorm.api.talk import Messages
+from streamnorm.api.texts import Parser
+from streamnorm.auth.api_keys import ANYONE
+
+#: Messages that wait: enough that a commit of ten milliseconds keeps a hundred thousand readings a second.
+MAX_QUEUED_MESSAGES = 1024
+#: Of their bytes, and one message more.
+MAX_QUEUED_BYTES = 1024 * 1024
+GOING_AWAY = 1001
+STOPPING = "the service is stopping"
+#: What uvicorn raises where the other side is gone, or is being told to go; `receive` tells it too.
+GONE = (OSError, RuntimeError)
+_STREAM_ID = re.compile(STREAM_ID)
+
+
+class WebSocketConnection:
+    """One connection: somebody listens, and somebody answers what was heard meanwhile."""
+
+    def __init__(self, talk: Messages, receive: Receive, send: Send) -> None:
+        self._talk = talk
+        self._receive = receive
+        self._send = send
+        self._heard: list[str | bytes] = []
+        self._bytes = 0
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._over = False
+
+    async def run(self, draining: asyncio.Event) -> None:
+        """Talk until either side ends it."""
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(self._answer()), group.create_task(self._close_on_drain(draining))]
+            await self._listen()
+            await self._quiet.wait()
+            for task in others:
+                task.cancel()
+
+    async def _listen(self) -> None:
+        receive = self._receive
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if self._over:
+                continue
+            text = message.get("text")
+            if text is None:
+                text = message["bytes"]
+            self._heard.append(text)
+            self._bytes += len(text)
+            self._some.set()
+            self._quiet.clear()
+            if len(self._heard) >= MAX_QUEUED_MESSAGES or self._bytes >= MAX_QUEUED_BYTES:
+                self._room.clear()
+                await self._room.wait()
+
+    async def _answer(self) -> None:
+        while True:
+            await self._some.wait()
+            texts, self._heard, self._bytes = self._heard, [], 0
+            self._room.set()
+            said = await self._talk.answer(texts)
+            with contextlib.suppress(*GONE):
+                for one in said:
+                    await self._send({"type": "websocket.send", "text": bodies.dumps(one).decode()})
+            if not self._heard:
+                self._some.clear()
+                self._quiet.set()
+
+    async def _close_on_drain(self, draining: asyncio.Event) -> None:
+        """Take leave when the service stops, once what was heard is answered."""
+        await draining.wait()
+        self._over = True
+        await self._quiet.wait()
+        with contextlib.suppress(*GONE):
+            await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": STOPPING})
+
+
+class WebSocketEndpoint:
+    """The calls, for one stream or for readings that name theirs."""
+
+    def __init__(self, context: AppState) -> None:
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept a connection and talk."""
+        context = self._context
+        stream_id: str | None = scope["path_params"].get("stream_id")
+        await receive()  # websocket.connect
+        if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
+            await send({"type": "websocket.close", "code": 1008, "reason": "no stream id"})
+            return
+        await send({"type": "websocket.accept"})
+        exchange: RequestState | None = scope.get("exchange")
+        if exchange is not None:
+            receive, send = exchange.raw_channel
+        parse = Parser(context.service.limits, stream_id, scope.get("caller", ANYONE))
+        talk = Messages(context.service, parse, context.max_reading_bytes, context.metrics.refused)
+        await WebSocketConnection(talk, receive, send).run(context.draining)
+
+
+def install(app: FastAPI) -> None:
+    """Add the calls to an application."""
+    live: Any = WebSocketEndpoint(app.state.context)
+    for path in ("/v1/streams/{stream_id}/live", "/v1/live"):
+        app.router.routes.append(WebSocketRoute(path, live))

@@ -1,0 +1,146 @@
+"""Rows in order, bounded by number and by bytes: a stream's recent past, and a reader's queue."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Self
+
+from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
+
+#: What Python needs for a past that is still empty.
+EMPTY = 1200
+
+
+class Ring:
+    """Rows in order; bounded, the oldest go first."""
+
+    __slots__ = ("bytes", "dropped", "rows")
+
+    #: what it weighs without rows
+    empty = 0
+
+    def __init__(self) -> None:
+        self.rows: deque[ReadingEvent] = deque()
+        self.bytes = self.empty
+        self.dropped = 0
+
+    def add(self, row: ReadingEvent) -> None:
+        """Take a row in."""
+        rows = self.rows
+        rows.append(row)
+        self.bytes += len(row.packed) + OVERHEAD
+        while len(rows) > MOST_ROWS or (self.bytes > MOST_BYTES and len(rows) > 1):
+            self.bytes -= len(rows.popleft().packed) + OVERHEAD
+            self.dropped += 1
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.rows.clear()
+        self.bytes, self.dropped = self.empty, 0
+
+
+class StreamHistory(Ring):
+    """One stream's recent past, and when its mean and deviation were noted last."""
+
+    __slots__ = ("count", "here", "names", "noted", "number", "pack", "tail", "unnoted")
+
+    empty = EMPTY
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Names = ()
+        #: packs a row without means and deviations
+        self.pack = numbers(3).pack
+        self.noted = -math.inf
+        #: readings since then
+        self.unnoted = 0
+        #: of the latest row among all streams' rows
+        self.number = 0
+        #: the stream's, at the latest row
+        self.count = 0
+        #: whether the latest row was observed by this process
+        self.here = True
+        #: the latest rows, where they came as a block that nobody looked at yet
+        self.tail: LazyBlockEvents | None = None
+
+    def add_tail(self, tail: LazyBlockEvents, *, alone: bool) -> None:
+        """Take the rows of a block in; `alone` where they leave no room for others."""
+        if alone:
+            self.clear()
+        else:
+            self.unpack()
+        self.tail = tail
+        self.bytes += tail.weight
+
+    def unpack(self) -> None:
+        """Make the rows of the last block."""
+        tail, self.tail = self.tail, None
+        if tail is not None:
+            self.bytes -= tail.weight
+            for row in tail.rows():
+                self.add(row)
+
+    @property
+    def latest(self) -> ReadingEvent | None:
+        """The latest row."""
+        if self.tail is not None:
+            return self.tail.rows(1)[0]
+        return self.rows[-1] if self.rows else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        super().clear()
+        self.tail = None
+
+
+class Subscription(Ring):
+    """A reader's queue: the rows of the named streams (None: of all) whose ids start with `prefix`.
+
+    It is one of `readers` while it hears; `glance` is the prefix of the streams whose latest rows the reader looks at
+    now and then.
+    """
+
+    __slots__ = ("_readers", "ended", "glance", "prefix", "streams", "wake")
+
+    #: whether it wants rows that were observed elsewhere, too
+    everywhere = True
+
+    def __init__(
+        self, readers: list[Subscription], streams: frozenset[str] | None, prefix: str, glance: str | None = None
+    ) -> None:
+        super().__init__()
+        self._readers, self.streams, self.prefix, self.glance = readers, streams, prefix, glance
+        self.wake = asyncio.Event()
+        self.ended = False
+
+    def wants(self, stream_id: str) -> bool:
+        """Tell whether a stream is subscribed to."""
+        return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
+
+    def add(self, row: ReadingEvent) -> None:
+        """Queue a row."""
+        super().add(row)
+        self.wake.set()
+
+    def take(self) -> tuple[list[ReadingEvent], int]:
+        """Give what is queued, and how many rows before it were dropped."""
+        taken = list(self.rows), self.dropped
+        self.clear()
+        self.wake.clear()
+        return taken
+
+    def end(self) -> None:
+        """Tell the reader that nothing more will come."""
+        self.ended = True
+        self.wake.set()
+
+    def __enter__(self) -> Self:
+        """Begin to hear."""
+        self._readers.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop hearing."""
+        self._readers.remove(self)

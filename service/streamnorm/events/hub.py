@@ -1,0 +1,188 @@
+"""What was observed, for whoever wants to see it: the recent past of every stream, and queues for subscribers.
+
+Rules:
+
+1. Hearing of a reading costs the same few steps whoever listens: it is packed once, and shared by all.
+2. Everything is bounded by rows and by bytes, and what is full drops its oldest; a queue counts what it dropped.
+3. All of this happens on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from streamnorm.events.buffers import EMPTY, StreamHistory, Subscription
+from streamnorm.events.event import (
+    MOST_ROWS,
+    LazyBlockEvents,
+    Names,
+    ReadingEvent,
+    make_row,
+    most_rows,
+    numbers,
+    plain,
+    shared,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streamnorm.engine.blocks.block import Block, BlockAnswer
+    from streamnorm.engine.reading import Answer, Reading
+    from streamnorm.engine.stream import Stream
+
+#: Of all streams' pasts together: 500 streams of 8 features remember 200 readings each.
+MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+#: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
+SECONDS_BETWEEN_SPREADS = 0.25
+READINGS_BETWEEN_SPREADS = 32
+
+
+class EventHub:
+    """Remembers the recent past of every stream, and hands on what is observed; a `streamnorm.ingest.Listener`.
+
+    `peek` gives a stream that is in memory, for its mean and deviation.
+    """
+
+    max_rows: int | None = MOST_ROWS
+
+    def __init__(self, peek: Callable[[str], Stream | None]) -> None:
+        self._peek = peek
+        self._pasts: OrderedDict[str, StreamHistory] = OrderedDict()
+        self._bytes = 0
+        self.subscriptions: list[Subscription] = []
+        self.ended = False
+        #: rows heard of, which numbers them
+        self.number = 0
+
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Hear of one reading."""
+        values, ys = reading.values, answer.values
+        if not reading.plain:
+            values, ys = [plain(value) for value in values], [plain(y) for y in ys]
+        past = self._past(stream_id, reading.names, answer.count)
+        time = now if reading.timestamp is None else reading.timestamp
+        if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
+            packed = past.pack(time, answer.count, answer.ready, *values, *ys)
+        else:
+            spreads = self._spreads(past, stream_id, now)
+            pack = numbers(3 + 2 * len(values) + len(spreads)).pack
+            packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
+        self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
+
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Hear of a block; its last rows are kept."""
+        rows = len(block.values)
+        past = self._past(stream_id, block.names, answer.count - rows + 1)
+        past.count = answer.count
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # of many streams, some rows of each
+        most = most_rows(len(past.names), share)
+        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
+        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        self._bytes -= past.bytes
+        past.add_tail(tail, alone=rows >= most)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, True
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if subscription.wants(stream_id):
+                for row in tail.rows():
+                    subscription.add(row)
+
+    def take(self, row: ReadingEvent) -> None:
+        """Take in a row that was observed elsewhere; one that comes late, after rows that follow it, is left out."""
+        time, count = numbers(2).unpack_from(row.packed)
+        had = self._pasts.get(row.stream)
+        latest = None if had is None else had.latest
+        if had is not None and latest is not None and count <= had.count and time <= latest.time:
+            return
+        past = self._past(row.stream, row.names, int(count))
+        self._add(past, row, here=False)
+
+    def subscribe(
+        self, streams: frozenset[str] | None = None, prefix: str = "", glance: str | None = None
+    ) -> Subscription:
+        """Make a reader's queue; it hears while its `with` block runs."""
+        subscription = Subscription(self.subscriptions, streams, prefix, glance)
+        if self.ended:
+            subscription.end()
+        return subscription
+
+    def past(self, stream_id: str) -> list[ReadingEvent]:
+        """Give what is remembered of a stream, the oldest first."""
+        past = self._pasts.get(stream_id)
+        if past is None:
+            return []
+        self._bytes -= past.bytes
+        past.unpack()
+        self._bytes += past.bytes
+        return list(past.rows)
+
+    def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[ReadingEvent]:
+        """Give the latest row of each stream that has had one beyond the number `since`, the newest first."""
+        for past in reversed(self._pasts.values()):
+            if past.number <= since:
+                return
+            row = past.latest if everywhere or past.here else None
+            if row is not None and row.stream.startswith(prefix):
+                yield row
+
+    def discard(self, stream_id: str) -> None:
+        """Forget the past of a stream that was deleted."""
+        past = self._pasts.pop(stream_id, None)
+        if past is not None:
+            self._bytes -= past.bytes
+
+    def end(self) -> None:
+        """End every subscription, so that open event streams do not hold up a shutdown."""
+        self.ended = True
+        for subscription in self.subscriptions:
+            subscription.end()
+
+    def _past(self, stream_id: str, names: Names, count: int) -> StreamHistory:
+        past = self._pasts.get(stream_id)
+        if past is None:
+            past = self._pasts[stream_id] = StreamHistory()
+            self._bytes += past.bytes
+        else:
+            self._pasts.move_to_end(stream_id)
+        if count <= past.count:  # reset, restored or made anew
+            self._bytes += past.empty - past.bytes
+            past.clear()
+        past.count = count
+        past.unnoted += 1
+        if names != past.names:
+            past.names = shared(names)
+            past.pack = numbers(3 + 2 * len(names)).pack
+        return past
+
+    def _add(self, past: StreamHistory, row: ReadingEvent, *, here: bool = True) -> None:
+        self._bytes -= past.bytes
+        if past.tail is not None:
+            past.unpack()
+        past.add(row)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, here
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if (here or subscription.everywhere) and subscription.wants(row.stream):
+                subscription.add(row)
+
+    def _make_room(self) -> None:
+        """Forget the pasts of the streams that were heard of longest ago, where all together weigh too much."""
+        while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
+            _, oldest = self._pasts.popitem(last=False)
+            self._bytes -= oldest.bytes
+
+    def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> tuple[float, ...]:
+        stream = self._peek(stream_id)
+        if stream is None:
+            return ()
+        past.noted, past.unnoted = now, 0
+        means, stds = zip(*map(stream.mean_std, past.names), strict=True)
+        return (*means, *stds)

@@ -1,0 +1,126 @@
+"""Readings and blocks in whatever form they come (dicts, sequences, NumPy, pandas), and back in the same form.
+
+pandas is never imported here: whoever passes its objects has imported it already.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from streamnorm.engine.blocks.parse import parse_number_rows
+from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.errors import InvalidReading
+from streamnorm.kernels.array_types import is_on_device
+from streamnorm.kernels.dispatch import on_device
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = 2  # dimensions: readings by features
+
+
+class SingleInput(NamedTuple):
+    """A reading as the engine takes it, and how to give an answer the form that the reading had."""
+
+    values: object
+    shaped: Callable[[Sequence[Any]], Any]
+
+
+class TableInput(NamedTuple):
+    """A block as the engine takes it, and how to give an answer the form that the block had."""
+
+    names: tuple[str, ...]
+    values: Array
+    shaped: Callable[[Array], Any]
+
+
+def parse_single(values: Any) -> SingleInput:
+    """Understand one reading."""
+    if isinstance(values, np.ndarray):
+        if not values.ndim:
+            raise InvalidReading.at("/values", "must be an array of at least one dimension: a feature an element")
+        return SingleInput(values.tolist() if values.ndim == 1 else values, np.array)
+    if _is(values, "Series"):
+        return _of_series(values)
+    if isinstance(values, Mapping):
+        names = list(values)
+        given = {str(name): value for name, value in values.items()}
+        return SingleInput(given, lambda ys: dict(zip(names, map(_plain, ys), strict=True)))
+    return SingleInput(values, lambda ys: list(map(_plain, ys)))
+
+
+def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
+    """Understand a block: a 2-D array, a data frame, lists, or dicts; `features` names the columns."""
+    if _is(rows, "DataFrame"):
+        return _of_frame(rows, features)
+    if is_on_device(rows):
+        return _on_device(rows, features)
+    if isinstance(rows, np.ndarray):
+        if rows.ndim != TABLE or rows.dtype.kind not in "fiub":
+            detail = f"an array of shape {rows.shape} and type {rows.dtype} is no block: it takes (readings, features)"
+            raise InvalidReading.at("/values", detail)
+        return TableInput(_named(features, rows.shape[1]), rows.astype(np.float64, copy=False), lambda ys: ys)
+    listed = list(rows)
+    if listed and all(isinstance(row, Mapping) for row in listed):
+        return _of_dicts(listed, features)
+    values = parse_number_rows(listed)
+    return TableInput(
+        _named(features, values.shape[1]), values, lambda ys: [list(map(_plain, row)) for row in ys.tolist()]
+    )
+
+
+def _on_device(rows: Any, features: Sequence[str] | None) -> TableInput:
+    try:
+        found = on_device().as_device(rows)
+    except TypeError as error:
+        raise InvalidReading.at("/values", str(error)) from None
+    if len(found.shape) != TABLE:
+        raise InvalidReading.at(
+            "/values", f"an array of shape {found.shape} is no block: it takes (readings, features)"
+        )
+    return TableInput(_named(features, found.shape[1]), found, lambda ys: ys)
+
+
+def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
+    return ordinal_names(columns) if features is None else tuple(map(str, features))
+
+
+def _plain(y: Any) -> Any:
+    """Give None for NaN: what a dict or list is answered with where a value is missing."""
+    return None if isinstance(y, float) and math.isnan(y) else y
+
+
+def _is(value: Any, name: str) -> bool:
+    loaded = sys.modules.get("pandas")
+    return loaded is not None and isinstance(value, getattr(loaded, name))
+
+
+def _of_series(series: pd.Series[Any]) -> SingleInput:
+    pandas = sys.modules["pandas"]
+    given = dict(zip(map(str, series.index), series.astype(float).tolist(), strict=True))
+    return SingleInput(given, lambda ys: pandas.Series(ys, index=series.index, name=series.name, dtype=float))
+
+
+def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> TableInput:
+    pandas = sys.modules["pandas"]
+    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    names = tuple(map(str, frame.columns if features is None else features))
+    return TableInput(names, values, lambda ys: pandas.DataFrame(ys, index=frame.index, columns=frame.columns))
+
+
+def _of_dicts(rows: list[Mapping[Any, Any]], features: Sequence[str] | None) -> TableInput:
+    keys = list(dict.fromkeys(name for row in rows for name in row)) if features is None else list(features)
+    values = parse_number_rows([[row.get(key) for key in keys] for row in rows])
+
+    def shaped(ys: Array) -> list[dict[Any, Any]]:
+        return [
+            {key: _plain(y) for key, y in zip(keys, answer, strict=True) if key in row}
+            for row, answer in zip(rows, ys.tolist(), strict=True)
+        ]
+
+    return TableInput(tuple(map(str, keys)), values, shaped)

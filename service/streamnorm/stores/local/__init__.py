@@ -1,0 +1,1 @@
+"""One machine: streams in memory, written behind to SQLite."""

@@ -1,0 +1,188 @@
+"""Brings changed streams to the store, in commits that follow each other.
+
+Rules:
+
+1. A changed stream is in `dirty` until a commit that began after the change has succeeded; meanwhile in `saving`.
+2. One commit at a time, and none is cut off: what a later one saves must not be overtaken by an earlier one.
+3. Where commits cannot keep up with `everysec`, `behind` says so, and answers wait for them: then they keep up.
+4. Once a commit has failed, `failure` says why until one succeeds; it is tried again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from streamnorm.errors import StoreError
+from streamnorm.stores.codec import encode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from streamnorm.engine.ports.blob_store import BlobStore
+    from streamnorm.engine.stream import Stream
+
+Durability = Literal["always", "everysec", "no"]
+
+log = logging.getLogger(__name__)
+
+#: Streams encoded between two looks at the event loop: about 5 ms of it.
+BATCH = 1024
+#: Seconds from the beginning of a commit to the next one's, with `everysec`. A crash loses these and what the commit
+#: itself takes.
+FLUSH_INTERVAL = 0.75
+#: Seconds that a commit may take beside all else; the rest of the second and a half is for its end, alone.
+SLOW_COMMIT = 0.25
+
+
+class GroupCommitter:
+    """Saves what changed among `streams`, which it keeps in the order of their last commits."""
+
+    def __init__(
+        self, store: BlobStore, streams: dict[str, Stream], durability: Durability, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._streams = streams
+        self._durability = durability
+        self._clock = clock
+        self.dirty: set[str] = set()
+        self.in_flight: set[str] = set()
+        self.failure: StoreError | None = None
+        self.backpressure = False
+        #: every change before this time is kept
+        self.durable_until = clock()
+        self.commits = 0
+        self.commit_seconds = 0.0
+        self._commit: asyncio.Future[None] | None = None
+        self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to commit as configured."""
+        self._writer = asyncio.create_task(self._run(), name="streamnorm writer")
+
+    async def stop(self) -> None:
+        """Commit a last time.
+
+        Raises:
+            StoreError: what is not saved is lost.
+
+        """
+        if self._writer is not None:
+            async with self._flushing:
+                self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+        await self.flush()
+
+    def is_persisted(self, stream_id: str) -> bool:
+        """Tell whether the store has a stream as it is, or has none where there is none."""
+        return stream_id not in self.dirty and stream_id not in self.in_flight
+
+    async def wait_durable(self) -> None:
+        """Wait until the changes made so far are as safe as configured."""
+        if self._durability == "always" or self.backpressure:
+            await self.wait_next_commit()
+
+    async def wait_next_commit(self) -> None:
+        """Wait for a commit that begins after now.
+
+        Raises:
+            StoreError: it failed.
+
+        """
+        if self._commit is None:
+            self._commit = asyncio.get_running_loop().create_future()
+            if self._durability == "always" and not self.in_flight:
+                self.durable_until = self._clock()
+        self._wake.set()
+        await asyncio.shield(self._commit)
+
+    async def flush(self) -> None:
+        """Save every change made so far.
+
+        Raises:
+            StoreError: the changes stay to be saved by a later flush.
+
+        """
+        async with self._flushing, self._backpressure_when_slow():
+            commit, self._commit = self._commit, None
+            began = self._clock()
+            due = list(self.dirty)
+            try:
+                for start in range(0, len(due), BATCH):
+                    await self._save(due[start : start + BATCH])
+            except StoreError as error:
+                self._record_failure(error, commit)
+                raise
+            except Exception as error:
+                log.exception("the store failed")
+                told = StoreError("the store failed, the log of the service has the details")
+                self._record_failure(told, commit)
+                raise told from error
+            if self.failure is not None:
+                log.info("readings are kept again")
+            self.failure = None
+            self.durable_until = began
+            if due:
+                self.commits += 1
+                self.commit_seconds += self._clock() - began
+            if commit is not None:
+                commit.set_result(None)
+
+    @contextlib.asynccontextmanager
+    async def _backpressure_when_slow(self) -> AsyncIterator[None]:
+        """Be behind once a commit takes too long, until it is done."""
+        late = None
+        if self._durability == "everysec":
+            late = asyncio.get_running_loop().call_later(SLOW_COMMIT, setattr, self, "behind", True)  # noqa: FBT003
+        try:
+            yield
+        finally:
+            self.backpressure = False
+            if late is not None:
+                late.cancel()
+
+    def _record_failure(self, error: StoreError, commit: asyncio.Future[None] | None) -> None:
+        if self.failure is None:
+            log.error("readings are refused, for they cannot be kept: %s", error)
+        self.failure = error
+        if commit is not None:
+            commit.set_exception(error)
+            commit.exception()  # who waited may have gone away
+
+    async def _save(self, batch: Iterable[str]) -> None:
+        changes: dict[str, bytes | None] = {}
+        for stream_id in batch:
+            stream = self._streams.get(stream_id)
+            changes[stream_id] = encode(stream) if stream is not None else None
+        self.in_flight = set(changes)
+        self.dirty -= self.in_flight
+        try:
+            await asyncio.shield(asyncio.to_thread(self._store.save, changes))
+        except BaseException:
+            self.dirty |= self.in_flight
+            raise
+        finally:
+            self.in_flight = set()
+        for stream_id in changes:
+            stream = self._streams.pop(stream_id, None)
+            if stream is not None:
+                self._streams[stream_id] = stream
+
+    async def _run(self) -> None:
+        """Commit when woken; with `everysec` soon in any case; after a failure too."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            by_time = self._durability == "everysec" or self.failure is not None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(began + FLUSH_INTERVAL if by_time else None):
+                    await self._wake.wait()
+            self._wake.clear()
+            began = loop.time()
+            with contextlib.suppress(StoreError):  # told by _failed
+                await self.flush()

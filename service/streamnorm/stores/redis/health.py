@@ -1,0 +1,96 @@
+"""Whether a shared store is there, looked at about once a second; and how many streams it has, now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from streamnorm.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from streamnorm.stores.redis.connection import NodeConnection
+    from streamnorm.stores.redis.stream_index import StreamIndex
+    from streamnorm.stores.redis.topology import Topology
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks whether the store is there.
+CHECK_INTERVAL = 1.0
+#: Counting asks for a thousand numbers.
+CHECKS_PER_COUNT = 60
+
+
+class HealthMonitor:
+    """Looks at a store."""
+
+    def __init__(self, nodes: Topology, listing: StreamIndex) -> None:
+        #: called after every look that found the store
+        self.watchers: list[Callable[[], Awaitable[None]]] = []
+        #: streams in the store, a while ago
+        self.total = 0
+        #: what kept the store from serving at the last look
+        self.failure: StoreUnavailable | None = StoreUnavailable(f"{nodes.address} was not reached yet")
+        self._nodes = nodes
+        self._listing = listing
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look, and go on to."""
+        await self._look()
+        self._task = asyncio.create_task(self._go_on(), name="streamnorm store check")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _go_on(self) -> None:
+        while True:
+            with contextlib.suppress(StoreUnavailable):  # told by _look
+                self.total = await self._listing.count()
+            for _ in range(CHECKS_PER_COUNT):
+                await asyncio.sleep(CHECK_INTERVAL)
+                await self._look()
+
+    async def _look(self) -> None:
+        """See whether any node is there; where one shard of several is gone, the others are still served."""
+        failure = await self._found()
+        if (failure is None) != (self.failure is None):
+            if failure is None:
+                log.info("the store %s is there", self._nodes.address)
+            else:
+                log.error("readings are refused: %s", failure)
+        self.failure = failure
+        for watcher in () if failure else self.watchers:
+            with contextlib.suppress(StoreUnavailable):  # the next look tells
+                await watcher()
+
+    async def _found(self) -> StoreUnavailable | None:
+        """Tell what keeps every node from serving, if anything does."""
+        nodes = self._nodes
+        try:
+            if not nodes.masters():
+                await nodes.refresh()
+            failures = await asyncio.gather(*map(self._diagnose, nodes.masters()))
+            if not all(failures):
+                return None
+            await nodes.refresh()
+        except StoreUnavailable as error:
+            return error
+        return failures[0] if failures else StoreUnavailable(f"{nodes.address} has no nodes")
+
+    async def _diagnose(self, link: NodeConnection) -> StoreUnavailable | None:
+        """Tell what keeps a node from serving, if anything does."""
+        try:
+            if not self._nodes.address.cluster:
+                await link.one("PING")
+            elif b"cluster_state:ok" not in await link.one("CLUSTER", "INFO"):
+                return StoreUnavailable(f"the cluster {self._nodes.address} is down, as {link.place} says")
+        except StoreUnavailable as error:
+            return error
+        return None

@@ -1,0 +1,99 @@
+"""Where a store is, as its URL says: `redis://`, `rediss://` (TLS), `redis+cluster://`, `rediss+cluster://`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
+
+from streamnorm.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PORT = 6379
+#: Seconds to connect: within a data centre it takes a thousandth of that, so whoever does not answer is not there.
+CONNECT_TIMEOUT = 1.0
+#: Seconds to wait for an answer: a node that is frozen is told after these, one that is busy must not be told so.
+ANSWER_TIMEOUT = 4.0
+
+
+class NodeAddress(NamedTuple):
+    """A node's address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class RedisURL:
+    """Where a store is; shown without its password."""
+
+    scheme: str
+    places: tuple[NodeAddress, ...]
+    options: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def cluster(self) -> bool:
+        """Whether it is a cluster; then the places are some of its nodes."""
+        return self.scheme.endswith("+cluster")
+
+    def connection(self, place: NodeAddress) -> Connection:
+        """Make a connection, not connected yet, to a node."""
+        kind = SSLConnection if self.scheme.startswith("rediss") else Connection
+        made: Connection = kind(
+            host=place.host,
+            port=place.port,
+            protocol=2,  # no answer of ours needs more, and it is parsed in less time
+            socket_timeout=ANSWER_TIMEOUT,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            **self.options,
+        )
+        return made
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{','.join(map(str, self.places))}"
+
+
+def parse_redis_url(url: str) -> RedisURL:
+    """Read a store's URL: `scheme://[user:password@]host[:port][,host[:port]…][/database][?option=value…]`.
+
+    The options are those of redis-py's connections, such as `ssl_ca_certs=/etc/ssl/store.pem`.
+
+    >>> str(parse("redis+cluster://app:secret@10.0.0.1,10.0.0.2:7000"))
+    'redis+cluster://10.0.0.1:6379,10.0.0.2:7000'
+
+    Raises:
+        StoreError: it cannot be understood.
+
+    """
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    scheme = parts.scheme.partition("+")[0]
+    try:
+        places = tuple(_place(host) for host in hosts.split(","))
+        options = dict(parse_url(f"{scheme}://{user}{at}{places[0]}{parts.path}?{parts.query}"))
+        for name in ("host", "port", "connection_class"):
+            options.pop(name, None)
+        address = RedisURL(parts.scheme, places, options)
+        address.connection(places[0])
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"cannot understand the store's address {parts.scheme}://{hosts}{parts.path}: {error}"
+        ) from None
+    if len(places) > 1 and not address.cluster:
+        raise StoreError(f"{address} names several nodes: a cluster's address begins with {scheme}+cluster://")
+    return address
+
+
+def _place(host: str) -> NodeAddress:
+    parts = urlsplit(f"//{host}")
+    if not parts.hostname:
+        raise ValueError("there is no host in it")
+    return NodeAddress(parts.hostname, parts.port or DEFAULT_PORT)
