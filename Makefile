@@ -9,6 +9,8 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
+# What `make check` tests: what is pure, and what needs no process of its own.
+CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
 # Debian packages that the tests use beside Python's.
 PACKAGES := chromium mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
@@ -18,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test test-peers lint faults bench pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults bench pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -29,6 +31,9 @@ run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors t
 
 test: packages lint ## check everything: lint, types, imports, tests
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+check: lint ## check style, types, import directions, and run the tests of what needs no service
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 $(CHECKED) $(ARGS)
 
 lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff check
@@ -46,6 +51,9 @@ test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy pee
 bench: PACKAGES += wrk
 bench: packages $(BENCH)/.peers ## measure, beside peers, and write docs/benchmarks.md
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
+
+golden: $(VENV)/.test ## keep what this version writes, so that later ones are tested to read it
+	$(BIN)/python -m tests.support.released
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures

@@ -67,7 +67,7 @@ class Picture:
 
 
 def pictures() -> dict[str, Picture]:
-    """Make the sensors up, a file each."""
+    """Build the sensors up, a file each."""
     rng = np.random.default_rng(0)
     noise, half, rarely = rng.normal(size=READINGS), rng.random(READINGS) < 0.5, rng.random(READINGS) < 0.01
     bell, t = rng.beta(6, 6, size=READINGS), np.arange(READINGS)
@@ -146,7 +146,7 @@ def show(row: Any, sensors: dict[str, Array], color: str, picture: Picture, *, r
 
 
 def rises(values: Array) -> tuple[Any, float, Any]:
-    """Give where an alarm is on, and from where to where a line is drawn then."""
+    """Return where an alarm is on, and from where to where a line is drawn then."""
     rest = float(np.median(values))
     where = np.flatnonzero(values > rest + 0.5)
     return where, rest, values[where]

@@ -51,7 +51,7 @@ def adapted(text: str, service: Service, broker: Broker) -> str:
 
 
 def of(kind: str) -> list[Example]:
-    """Give the blocks of a kind that need no peer."""
+    """Return the blocks of a kind that need no peer."""
     return [example for example in examples() if example.kind == kind and example.peer is None]
 
 
@@ -80,7 +80,7 @@ def test_the_commands_print_what_the_page_shows(here: Path, service: Service, br
 
 
 def telegraf() -> dict[str, Any]:
-    """Give Telegraf's configuration."""
+    """Return Telegraf's configuration."""
     (example,) = of("toml")
     return tomllib.loads(example.text)
 

@@ -20,7 +20,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def mounts() -> list[tuple[str, str]]:
-    """Give what is mounted, and where."""
+    """Return what is mounted, and where."""
     found = [volume.split(":")[:2] for service in SERVICES.values() for volume in service.get("volumes", ())]
     return [(source, target) for source, target in found]
 

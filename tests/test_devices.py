@@ -87,7 +87,7 @@ def test_a_device_that_fails_is_left_and_the_answer_is_the_processors(
 
 
 def observed(works: MethodKernel, values: Array) -> tuple[Array, array[float]]:
-    """Observe a block; gives the answers, and the state."""
+    """Observe a block; returns the answers, and the state."""
     state = array("d", bytes(8 * 24))
     return works.observe_block(values, np.zeros(len(values)), RULE, (), state, (0, 12), (12, 24)), state
 

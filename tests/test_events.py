@@ -43,7 +43,7 @@ class House:
         await self.service.observe_block(stream_id, Block(names, np.array(values)))
 
     def counts(self, stream_id: str) -> list[int]:
-        """Give the counts of the rows that are remembered."""
+        """Return the counts of the rows that are remembered."""
         return [row.event()["count"] for row in self.hub.past(stream_id)]
 
 

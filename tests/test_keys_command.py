@@ -24,7 +24,7 @@ def run(folder: Path, *arguments: str) -> Result:
 
 
 def bearer(key: str) -> dict[str, str]:
-    """Make the header that carries a key."""
+    """Build the header that carries a key."""
     return {"authorization": f"Bearer {key}"}
 
 

@@ -25,7 +25,7 @@ VALUES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*"}
 
 
 async def figures(api: Api) -> dict[str, set[str]]:
-    """Give the names of all figures, with their labels, after some work."""
+    """Return the names of all figures, with their labels, after some work."""
     await api.observe("boiler-7", {"values": [1]})
     await api.post("/v1/streams/boiler-7/readings", "{")
     api.app.state.context.metrics.latencies.add("/v1/streams/boiler-7/readings", 0.001)  # what the guard does

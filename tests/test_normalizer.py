@@ -21,7 +21,7 @@ ROWS = np.random.default_rng(0).normal(20, 3, (200, 3))
 
 
 def observed(rows: int = 200, **config: object) -> Normalizer:
-    """Make one that has seen the first rows."""
+    """Build one that has seen the first rows."""
     normalizer = Normalizer(clock=lambda: 1000.0, **config)
     normalizer.observe_block(ROWS[:rows], features=["a", "b", "c"])
     return normalizer

@@ -25,7 +25,7 @@ scrape_configs:
 
 @contextmanager
 def prometheus(folder: Path, service: Service, key: str) -> Iterator[str]:
-    """Have a Prometheus server scrape the service; gives its address."""
+    """Have a Prometheus server scrape the service; returns its address."""
     config = folder / "prometheus.yml"
     config.write_text(CONFIG.format(key=key, port=service.port))
     address = f"127.0.0.1:{free_port()}"

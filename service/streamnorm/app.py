@@ -131,7 +131,7 @@ def with_middleware(app: FastAPI, settings: Settings, keys: SQLiteApiKeys) -> AS
 
 
 def open_api_keys(settings: Settings, streams: StreamRepository) -> SQLiteApiKeys:
-    """Give the keys of the data folder, or those that replicas share with the streams.
+    """Return the keys of the data folder, or those that replicas share with the streams.
 
     Raises:
         StoreError: they cannot be opened.
@@ -145,7 +145,7 @@ def open_api_keys(settings: Settings, streams: StreamRepository) -> SQLiteApiKey
 
 
 def open_streams(settings: Settings, default_plan: Plan, store: BlobStore | None) -> WriteBehindStreams | SharedStreams:
-    """Give the streams of this process, or those that it shares with other replicas.
+    """Return the streams of this process, or those that it shares with other replicas.
 
     Raises:
         StoreError: the store cannot be opened.

@@ -38,7 +38,7 @@ PREPARED = (1, 1024)
 
 
 def device_exists() -> bool:
-    """Tell whether there is a CUDA device that can be used; in one line where there might have been one.
+    """Return whether there is a CUDA device that can be used; in one line where there might have been one.
 
     The driver is looked for first, for asking it takes 40 MB.
     """

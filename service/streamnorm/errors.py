@@ -50,16 +50,16 @@ class InvalidInput(StreamnormError):
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> Self:
-        """Make the error of one wrong place."""
+        """Build the error of one wrong place."""
         return cls(f"{pointer}: {detail}" if pointer else detail, (Fault(pointer, detail),))
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> Self:
-        """Make the error of several wrong places."""
+        """Build the error of several wrong places."""
         return cls("; ".join(f"{at}: {detail}" if at else detail for at, detail in faults), tuple(faults))
 
     def within(self, pointer: str) -> Self:
-        """Give the same error for a place further out: `pointer` goes before every fault's."""
+        """Return the same error for a place further out: `pointer` goes before every fault's."""
         return type(self).of([Fault(pointer + at, detail) for at, detail in self.faults])
 
 

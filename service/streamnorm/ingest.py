@@ -35,10 +35,10 @@ class ObservationListener(Protocol):
     max_rows: int | None
 
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Hear of one reading."""
+        """Be notified of one reading."""
 
     def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Hear of a block."""
+        """Be notified of a block."""
 
 
 class IngestService:
@@ -190,7 +190,7 @@ class IngestService:
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
-        """Create or reconfigure a stream; gives it, and why its statistics had to restart if they had to."""
+        """Create or reconfigure a stream; returns it, and why its statistics had to restart if they had to."""
         new = plan(self.configuration(config))
         now = self.clock()
 
@@ -206,7 +206,7 @@ class IngestService:
         return configuration(config, self.defaults)
 
     async def reset(self, stream_id: str) -> Stream:
-        """Forget a stream's statistics."""
+        """Discard a stream's statistics."""
         now = self.clock()
 
         def apply(draft: Stream) -> Stream:
@@ -216,7 +216,7 @@ class IngestService:
         return await self.streams.update(stream_id, apply, draft=True, create=False)
 
     async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
-        """Put a snapshot in place of a stream; gives it, and whether there was none before."""
+        """Put a snapshot in place of a stream; returns it, and whether there was none before."""
         stream = snapshot.restore_stream(data, self.limits)
         return stream, await self.streams.replace(stream_id, stream)
 

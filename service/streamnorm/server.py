@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Forget the signal to stop: uvicorn would die of it in the end, and supervisors take that for a failure."""
+        """Discard the signal to stop: uvicorn would die of it in the end, and supervisors take that for a failure."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
 
 
 def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:
-    """Give uvicorn's configuration, loaded.
+    """Return uvicorn's configuration, loaded.
 
     Raises:
         InvalidConfiguration: the TLS certificate cannot be used.
@@ -133,7 +133,7 @@ def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) ->
 
 
 def is_stalled(connection: asyncio.Protocol) -> bool:
-    """Tell whether a connection waits for a head, or for its answer to be read."""
+    """Return whether a connection waits for a head, or for its answer to be read."""
     if not isinstance(connection, HttpToolsProtocol):
         return isinstance(connection, WebSockets) and not connection.writable.is_set()
     cycle = connection.cycle

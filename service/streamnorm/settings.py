@@ -44,7 +44,7 @@ SHARED_STORES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://
 
 
 def is_shared(store: str) -> bool:
-    """Tell whether a store is one that other replicas use too."""
+    """Return whether a store is one that other replicas use too."""
     return store.startswith(SHARED_STORES)
 
 

@@ -35,7 +35,7 @@ def requires_redis_extra() -> Iterator[None]:
 
 
 def shared_streams(settings: Settings, default_plan: Plan) -> SharedStreams:
-    """Give the streams of the store that the settings name.
+    """Return the streams of the store that the settings name.
 
     Raises:
         StoreError: its address cannot be understood, or the extra is missing.
@@ -55,7 +55,7 @@ def shared_streams(settings: Settings, default_plan: Plan) -> SharedStreams:
 
 
 def replica_relay(streams: StreamRepository, hub: EventHub) -> Bridge:
-    """Give what brings the events of other replicas here, and those from here to them."""
+    """Return what brings the events of other replicas here, and those from here to them."""
     with requires_redis_extra():
         from streamnorm.bridges.relay import Relay  # noqa: PLC0415
         from streamnorm.stores.redis.streams import SharedStreams  # noqa: PLC0415
@@ -64,7 +64,7 @@ def replica_relay(streams: StreamRepository, hub: EventHub) -> Bridge:
 
 
 def shared_api_keys(streams: StreamRepository) -> SQLiteApiKeys:
-    """Give the keys that lie beside shared streams; those are to be started first."""
+    """Return the keys that lie beside shared streams; those are to be started first."""
     with requires_redis_extra():
         from streamnorm.auth.redis_api_keys import RedisApiKeys  # noqa: PLC0415
         from streamnorm.stores.redis.streams import SharedStreams  # noqa: PLC0415
@@ -75,7 +75,7 @@ def shared_api_keys(streams: StreamRepository) -> SQLiteApiKeys:
 
 
 def api_keys_at(store: str, prefix: str) -> SQLiteApiKeys:
-    """Give the keys of a shared store to the command line.
+    """Return the keys of a shared store to the command line.
 
     Raises:
         StoreError: its address cannot be understood, or the extra is missing.
@@ -90,7 +90,7 @@ def api_keys_at(store: str, prefix: str) -> SQLiteApiKeys:
 
 
 def blob_endpoint(store: str, prefix: str) -> BlobEndpoint:
-    """Give a shared store as the source or the target of a copy.
+    """Return a shared store as the source or the target of a copy.
 
     Raises:
         StoreError: its address cannot be understood, or the extra is missing.

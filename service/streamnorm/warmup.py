@@ -122,7 +122,7 @@ def versions() -> str:
 
 
 def is_cache_complete(folder: Path) -> bool:
-    """Tell whether all methods are in the cache."""
+    """Return whether all methods are in the cache."""
     return (folder / f"complete-{versions()}").exists()
 
 

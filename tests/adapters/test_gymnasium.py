@@ -25,7 +25,7 @@ class Room(gymnasium.Env[Any, Any]):
         space.seed(0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Look at it."""
+        """Inspect it."""
         super().reset(seed=seed, options=options)
         return self.observation_space.sample(), {}
 
@@ -35,7 +35,7 @@ class Room(gymnasium.Env[Any, Any]):
 
 
 def seen(env: gymnasium.Env[Any, Any], steps: int = 200) -> list[Any]:
-    """Give what an agent sees."""
+    """Return what an agent sees."""
     return [env.reset(seed=0)[0], *(env.step(0)[0] for _ in range(steps))]
 
 

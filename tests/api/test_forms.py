@@ -42,13 +42,13 @@ async def send_lines(api: Api, accept: str, *readings: object) -> httpx.Response
 
 
 def items(response: httpx.Response) -> list[Any]:
-    """Give the lines of an answer."""
+    """Return the lines of an answer."""
     assert (response.status_code, response.headers["content-type"]) == (200, NDJSON), response.text
     return [json.loads(line) for line in response.text.splitlines()]
 
 
 def numbers(response: httpx.Response) -> Arrays:
-    """Give an answer's numbers, whatever its form."""
+    """Return an answer's numbers, whatever its form."""
     form = response.headers["content-type"]
     if form == NPY:
         return np.asarray(np.load(io.BytesIO(response.content)))

@@ -20,7 +20,7 @@ every_method = pytest.mark.parametrize("method", list(METHODS))
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Give what the OpenAPI document says of each method's configuration."""
+    """Return what the OpenAPI document says of each method's configuration."""
     components = document()["components"]["schemas"]
     body = document()["paths"]["/v1/streams/{stream_id}"]["put"]["requestBody"]["content"][JSON]["schema"]
     found = [components[each["$ref"].rpartition("/")[2]] for each in body["anyOf"]]
@@ -28,7 +28,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def limited(schema: dict[str, Any]) -> bool:
-    """Tell whether a parameter has limits, or a choice, or is a mapping."""
+    """Return whether a parameter has limits, or a choice, or is a mapping."""
     kinds = schema.get("anyOf", [schema])
     limits = {"exclusiveMinimum", "minimum", "enum", "const", "additionalProperties"}
     return all(limits & kind.keys() for kind in kinds if kind.get("type") != "null")

@@ -79,7 +79,7 @@ bodies = spoiled() | st.binary(max_size=200) | st.sampled_from(TOKENS)
 
 
 async def tried(api: Api, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[httpx.Response, bool]:
-    """Send a body; gives the answer, and whether any state has changed."""
+    """Send a body; returns the answer, and whether any state has changed."""
     before = await api.state()
     raw = {name: value.encode() for name, value in headers.items()}
     response = await api.client.request(method, path, content=body, headers=raw)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ READING = "invalid-reading"
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Make a reading with a channel so deep."""
+    """Build a reading with a channel so deep."""
     channel: Any = 1
     for _ in range(depth):
         channel = [channel]

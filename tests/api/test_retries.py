@@ -26,7 +26,7 @@ steps = st.integers(-3, 3)
 
 
 def value(seq: int) -> float:
-    """Give the reading of a number: a retry sends the same."""
+    """Return the reading of a number: a retry sends the same."""
     return (seq * 7919) % 101 / 8
 
 

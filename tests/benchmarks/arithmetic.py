@@ -21,7 +21,7 @@ ROUNDS = 5
 
 
 def rate(work: Callable[[], object], values: int) -> float:
-    """Give the values a second of the best of some rounds, in millions."""
+    """Return the values a second of the best of some rounds, in millions."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.process_time()

@@ -36,18 +36,18 @@ def measure() -> list[Row]:
 
 
 def random(shape: tuple[int, ...], kind: str) -> Any:
-    """Make a block."""
+    """Build a block."""
     return np.random.default_rng(0).normal(20.0, 3.0, shape).astype(kind)
 
 
 def fresh(columns: int) -> tuple[array[float], range, range]:
-    """Give the state of so many new features."""
+    """Return the state of so many new features."""
     starts, ends = range(0, STRIDE * columns, STRIDE), range(STRIDE, STRIDE * columns + 1, STRIDE)
     return array("d", bytes(8 * STRIDE * columns)), starts, ends
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Give the median of some rounds on the device, by its own clock, after one that compiles."""
+    """Return the median of some rounds on the device, by its own clock, after one that compiles."""
     events: Any = on_device().cuda
     work()
     took = []
@@ -69,7 +69,7 @@ def wide_here() -> float:
 
 
 def bandwidth() -> float:
-    """Give the bytes a second of the device's memory, by its own account."""
+    """Return the bytes a second of the device's memory, by its own account."""
     device: Any = on_device().cuda.get_current_device()
     return float(2 * device.MEMORY_CLOCK_RATE * 1000 * device.GLOBAL_MEMORY_BUS_WIDTH / 8)
 
@@ -90,7 +90,7 @@ def resident(here: float) -> list[Row]:
 
 
 def stays(values: Any, columns: int) -> Callable[[], object]:
-    """Take in what is on the device, as is its state."""
+    """Update with what is on the device, as is its state."""
     cuda = on_device()
     out, state = cuda.cuda.device_array_like(values), cuda.cuda.to_device(np.zeros((STRIDE, columns)))
     rows, _ = values.shape[-2:]

@@ -119,7 +119,7 @@ def drain(response: httpx.Response) -> None:
 
 @contextmanager
 def looking(service: Service) -> Iterator[Page]:
-    """Look at the first stream with Chromium."""
+    """Inspect the first stream with Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})

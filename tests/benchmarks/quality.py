@@ -59,13 +59,13 @@ class Run:
         self.variances.append(variance)
 
     def score(self, xs: Array, noise: float) -> float:
-        """Give the mean log-density of the readings."""
+        """Return the mean log-density of the readings."""
         if self.density is not None:
             return float(self.density[WARMUP:].mean())
         return float(log_normal(xs, np.array(self.means), np.array(self.variances) + noise)[WARMUP:].mean())
 
     def windows(self) -> tuple[float, float]:
-        """Give offset and spread."""
+        """Return offset and spread."""
         whole = len(self.ys) // WINDOW * WINDOW
         cut = np.array(self.ys[:whole]).reshape(-1, WINDOW)
         return float(np.abs(cut.mean(axis=1)).mean()), float(np.sqrt(((cut.std(axis=1) - 1.0) ** 2).mean()))
@@ -82,14 +82,14 @@ class Judged(NamedTuple):
 
 
 def log_normal(x: Array, mean: Array, variance: Array) -> Array:
-    """Give the log-density of normal distributions."""
+    """Return the log-density of normal distributions."""
     variance = np.maximum(variance, LEAST)
     result: Array = -0.5 * (np.log(2 * np.pi * variance) + (x - mean) ** 2 / variance)
     return result
 
 
 def made_up() -> dict[str, Array]:
-    """Make the sensors up; noise of 1 but where said."""
+    """Build the sensors up; noise of 1 but where said."""
     rng = np.random.default_rng(0)
     noise, t = rng.normal(size=READINGS), np.arange(READINGS)
     late = t >= READINGS // 2
@@ -106,7 +106,7 @@ def made_up() -> dict[str, Array]:
 
 
 def resolution(xs: Array) -> float:
-    """Give the least difference between two values, rounding apart."""
+    """Return the least difference between two values, rounding apart."""
     gaps = np.diff(np.unique(xs))
     return float(gaps[gaps > 1e-9 * np.ptp(xs)].min())
 
@@ -176,7 +176,7 @@ def judged(xs: Array, noise: float) -> list[Judged]:
 
 
 def best_of(found: list[Judged]) -> Judged:
-    """Give the fixed horizon that was the best."""
+    """Return the fixed horizon that was the best."""
     return max(found[:HORIZONS], key=lambda each: each.score)
 
 

@@ -39,7 +39,7 @@ TIMESTAMP = 1_700_000_000.0
 
 
 def values(stream: int, seq: int) -> dict[str, float]:
-    """Give a stream's reading."""
+    """Return a stream's reading."""
     drawn = np.random.default_rng((stream, seq)).normal(20, 3, len(FEATURES))
     return dict(zip(FEATURES, drawn.tolist(), strict=True))
 
@@ -53,7 +53,7 @@ def bodies(first: int, last: int, seq: int) -> Iterator[bytes]:
 
 
 def sent(url: str, blocks: Iterable[bytes]) -> float:
-    """Send blocks over two connections; gives readings a second, the time to make the blocks left out."""
+    """Send blocks over two connections; returns readings a second, the time to make the blocks left out."""
     seconds = 0.0
     rows = 0
     blocks = iter(blocks)
@@ -68,7 +68,7 @@ def sent(url: str, blocks: Iterable[bytes]) -> float:
 
 
 def rested(url: str, count: int, seq: int) -> float:
-    """Send readings of streams anywhere, one at a time; gives readings a second."""
+    """Send readings of streams anywhere, one at a time; returns readings a second."""
     rng = np.random.default_rng(seq)
     bodies = [
         (int(n), orjson.dumps({"values": values(int(n), seq), "seq": seq})) for n in rng.permutation(count)[:2000]

@@ -61,7 +61,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def service_of(receiver: Receiver, folder: Path) -> Service:
-    """Make a service that forwards."""
+    """Build a service that forwards."""
     return Service(folder, STREAMNORM_FORWARD=receiver.url, STREAMNORM_FORWARD_TOKEN="secret")  # noqa: S106
 
 

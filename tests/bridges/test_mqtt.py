@@ -31,7 +31,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def service_of(broker: Broker, folder: Path, **settings: str) -> Service:
-    """Make a service that is to talk to the broker."""
+    """Build a service that is to talk to the broker."""
     environment = {"STREAMNORM_MQTT": broker.url, "STREAMNORM_MQTT_TOPICS": TOPICS} | settings
     return Service(folder, **environment)
 

@@ -18,7 +18,7 @@ PATIENT = 20  # retries: longer than any start of the service
 
 
 def clean(service: Service) -> list[object]:
-    """Give the answers to all readings where nothing breaks."""
+    """Return the answers to all readings where nothing breaks."""
     with Client(service.url) as client:
         stream = client.stream(f"clean-{time.monotonic_ns()}")
         return [stream.observe(row).values for row in READINGS]

@@ -18,7 +18,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def client(handler: Handler, **options: Any) -> Client:
-    """Make a client whose requests go to a function."""
+    """Build a client whose requests go to a function."""
     return Client(transport=httpx.MockTransport(handler), **{"retries": 0, **options})
 
 

@@ -42,7 +42,7 @@ def stream(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """Listen, and never answer; gives the URL."""
+    """Listen, and never answer; returns the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 

@@ -108,7 +108,7 @@ def wait_until_it_listens(port: int) -> None:
 
 @contextmanager
 def nginx(folder: Path, service: Service) -> Iterator[str]:
-    """Run nginx, which speaks TLS, with the service behind a path of its own; gives its address."""
+    """Run nginx, which speaks TLS, with the service behind a path of its own; returns its address."""
     port = free_port()
     cert, key = certificate(folder)
     places = "".join(f"  {name}_temp_path {folder}/{name};\n" for name in TEMPORARY)

@@ -107,7 +107,7 @@ def kill_and_start(service: Service) -> None:
 
 
 def killing(service: Service) -> Rows:
-    """Give the readings; twice among them the service is killed, and started again, while they are observed."""
+    """Yield the readings; twice among them the service is killed, and started again, while they are observed."""
     killer = threading.Thread()
     for n, row in enumerate(ROWS):
         if n in {130, 260}:

@@ -166,7 +166,7 @@ def test_another_writer_of_the_stream_is_noticed(service: Service, live: Live, s
 
 @contextmanager
 def answering_together(most: int) -> Iterator[tuple[str, list[int]]]:
-    """Play a service that answers the first reading, then so many together; gives its URL, and how many waited."""
+    """Play a service that answers the first reading, then so many together; returns its URL, and how many waited."""
     waited: list[int] = []
 
     def talk(connection: ServerConnection) -> None:

@@ -41,13 +41,13 @@ def outbox(tmp_path: Path, **options: Any) -> Outbox:
 
 
 def learned(snapshot: dict[str, Any]) -> list[Any]:
-    """Give what tells whether every reading was applied once, in order, to the bit."""
+    """Return what tells whether every reading was applied once, in order, to the bit."""
     names = ("weight", "mean", "variance", "successive", "count", "last")
     return [snapshot["count"], *(snapshot["features"][0][name] for name in names)]
 
 
 def expected(values: list[float], feature: str) -> list[Any]:
-    """Give it of a stream that got the values one by one."""
+    """Return it of a stream that got the values one by one."""
     normalizer = Normalizer()
     for value in values:
         normalizer.observe({feature: value})

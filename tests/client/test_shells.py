@@ -14,7 +14,7 @@ PUBLIC = [(sync, twin, name) for sync, twin, name in CALLS if not name.startswit
 
 
 def names(cls: type) -> set[str]:
-    """Give a class's own names; entering and leaving is spelled differently for asyncio."""
+    """Return a class's own names; entering and leaving is spelled differently for asyncio."""
     return {name.replace("__aenter__", "__enter__").replace("__aexit__", "__exit__") for name in vars(cls)}
 
 

@@ -19,7 +19,7 @@ FRAME = pd.DataFrame({"temp": [21.4, np.nan, 21.6], "door": [0, 1, 0]}, index=pd
 
 
 def sent(rows: Any, **sizes: int) -> list[list[Any]]:
-    """Give the rows of each block as the service would read them."""
+    """Return the rows of each block as the service would read them."""
     return [[json.loads(row) for row in block.rows] for block in cut(table_of(rows), None, **sizes)]
 
 

@@ -20,14 +20,14 @@ readings = st.lists(st.one_of(st.floats(-1e75, 1e75), st.floats(-1.0, 1.0), st.j
 
 
 def answered(stream: Any, image: object) -> Array:
-    """Observe one channel; gives its elements' answers."""
+    """Observe one channel; returns its elements' answers."""
     (ys,) = observe(stream, {"ir": image}).values
     assert isinstance(ys, np.ndarray)
     return ys
 
 
 def images(count: int = 60, seed: int = 0) -> Array:
-    """Give small images whose level drifts, some elements missing."""
+    """Return small images whose level drifts, some elements missing."""
     rng = np.random.default_rng(seed)
     drawn = 20.0 + rng.normal(size=(count, 1, 1)) + rng.normal(0.0, 3.0, size=(count, 3, 4))
     drawn[rng.random(drawn.shape) < 0.1] = math.nan
@@ -35,7 +35,7 @@ def images(count: int = 60, seed: int = 0) -> Array:
 
 
 def merged_as_group(drawn: Array, horizon: float) -> tuple[float, float]:
-    """Give mean and standard deviation of all elements, each reading's sharing its weight."""
+    """Return mean and standard deviation of all elements, each reading's sharing its weight."""
     weights = (1.0 - 1.0 / horizon) ** np.arange(len(drawn))[::-1]
     means = np.array([np.nanmean(image) for image in drawn])
     mean = float(np.average(means, weights=weights))

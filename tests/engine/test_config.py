@@ -14,7 +14,7 @@ from streamnorm.kernels import METHODS
 
 
 def pointers(data: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidConfiguration) as caught:
         configuration(data, defaults or {})
     return [fault.pointer for fault in caught.value.faults]

@@ -23,7 +23,7 @@ READINGS = 5000
 
 
 def learned(xs: Any, **config: Any) -> Stream:
-    """Give a stream of one feature, a, after these readings."""
+    """Return a stream of one feature, a, after these readings."""
     stream = new(**config)
     observe_rows(stream, np.reshape(xs, (-1, 1)))
     return stream
@@ -128,7 +128,7 @@ def test_telling_changes_nothing() -> None:
 
 
 def kinds(readings: int = READINGS, seed: int = 0) -> dict[str, tuple[Array, Kind]]:
-    """Give sensors of every kind; noise of 1 but where said."""
+    """Return sensors of every kind; noise of 1 but where said."""
     rng = np.random.default_rng(seed)
     noise, t = rng.normal(size=readings), np.arange(readings)
     half, rare = rng.random(readings) < 0.5, rng.random(readings) < 0.01
@@ -229,7 +229,7 @@ def test_a_sensor_that_rests_at_its_end_is_given_ten_horizons_until_it_is_stuck(
 
 @pytest.fixture(scope="module")
 def office() -> list[dict[str, Kind]]:
-    """Give what every sensor of the room was told to be, hour by hour."""
+    """Return what every sensor of the room was told to be, hour by hour."""
     room = office_room()
     rows, stream, told = np.stack(list(room.values()), axis=1), new(), []
     for start in range(0, len(rows), 60):

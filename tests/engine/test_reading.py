@@ -17,13 +17,13 @@ from tests.support.engine import LIMITS, channel
 
 
 def taken(value: object) -> Any:
-    """Give what a reading makes of one value."""
+    """Return what a reading makes of one value."""
     (made,) = parse_reading({"a": value}, LIMITS).values
     return made
 
 
 def pointers(values: object, limits: Limits = LIMITS) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidReading) as caught:
         parse_reading(values, limits)
     return [fault.pointer for fault in caught.value.faults]

@@ -31,7 +31,7 @@ def through_json(stream: Stream) -> Stream:
 
 
 def fed(**config: Any) -> Stream:
-    """Give a stream of a plain feature, a channel, and one that was always missing."""
+    """Return a stream of a plain feature, a channel, and one that was always missing."""
     stream = new(**config)
     for seq, (a, b) in enumerate(varied().tolist()):
         observe(stream, {"a": a, "ir": [[a, b]], "gone": None}, seq)
@@ -39,7 +39,7 @@ def fed(**config: Any) -> Stream:
 
 
 def state_of(stream: Stream) -> tuple[Any, ...]:
-    """Give what a snapshot keeps: all but the answer to a repeated number."""
+    """Return what a snapshot keeps: all but the answer to a repeated number."""
     return (*bits(stream)[:3], [value for place, value in enumerate(stream.state) if place != 2])
 
 
@@ -105,7 +105,7 @@ def test_taking_a_snapshot_changes_no_bit() -> None:
 
 
 def changed(snapshot: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    """Give a copy with one part replaced."""
+    """Return a copy with one part replaced."""
     result = copy.deepcopy(snapshot)
     place: Any = result
     for part in path[:-1]:
@@ -115,7 +115,7 @@ def changed(snapshot: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict
 
 
 def without(snapshot: dict[str, Any], *path: Any) -> dict[str, Any]:
-    """Give a copy with one part left out."""
+    """Return a copy with one part left out."""
     result = copy.deepcopy(snapshot)
     place: Any = result
     for part in path[:-1]:
@@ -125,7 +125,7 @@ def without(snapshot: dict[str, Any], *path: Any) -> dict[str, Any]:
 
 
 def pointers(snapshot: object, limits: Limits = LIMITS) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidSnapshot) as caught:
         restore_stream(snapshot, limits)
     return [fault.pointer for fault in caught.value.faults]

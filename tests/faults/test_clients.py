@@ -115,7 +115,7 @@ def live_connections(service: Service) -> int:
 
 
 def any_open(service: Service) -> bool:
-    """Tell whether a request beside this one is being worked on."""
+    """Return whether a request beside this one is being worked on."""
     text = httpx.get(f"{service.url}/metrics").text
     return "\nstreamnorm_requests_open 1.0\n" not in text
 

@@ -39,7 +39,7 @@ def observe(client: httpx.Client, seq: int) -> httpx.Response:
 
 
 def until(client: httpx.Client, status: int) -> Any:
-    """Wait until the service is ready, or is not; gives what it says."""
+    """Wait until the service is ready, or is not; returns what it says."""
     deadline = time.monotonic() + PATIENCE
     while (answer := client.get("/readyz")).status_code != status:
         assert time.monotonic() < deadline

@@ -20,7 +20,7 @@ PROGRAM = [sys.executable, "-m", "streamnorm", "filter"]
 
 
 def run(text: str, *options: str) -> tuple[int, list[str], str]:
-    """Filter a text; gives status, lines and errors."""
+    """Filter a text; returns status, lines and errors."""
     done = CliRunner().invoke(cli, ["filter", *options], input=text)
     return done.exit_code, done.stdout.splitlines(), done.stderr
 

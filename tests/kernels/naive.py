@@ -11,7 +11,7 @@ Array = npt.NDArray[np.float64]
 
 
 def batch(xs: Sequence[float], window: int) -> Array:
-    """Give each reading's z-score within the last `window` readings."""
+    """Return each reading's z-score within the last `window` readings."""
     ys = np.zeros(len(xs))
     for i, x in enumerate(xs):
         recent = np.array(xs[max(0, i + 1 - window) : i + 1])
@@ -21,7 +21,7 @@ def batch(xs: Sequence[float], window: int) -> Array:
 
 
 def batch_renorm(xs: Sequence[float], window: int, momentum: float, r_max: float, d_max: float) -> Array:
-    """Give Batch Renormalization's outputs over a sliding batch, its moving averages corrected for their start."""
+    """Return Batch Renormalization's outputs over a sliding batch, its moving averages corrected for their start."""
     ys = np.zeros(len(xs))
     means: list[float] = []
     stds: list[float] = []
@@ -42,7 +42,7 @@ def batch_renorm(xs: Sequence[float], window: int, momentum: float, r_max: float
 
 
 def streaming(xs: Sequence[float], period: int, fold: float, mix: float, order: int) -> Array:
-    """Give Streaming Normalization's outputs, a period's readings and deviations kept as lists."""
+    """Return Streaming Normalization's outputs, a period's readings and deviations kept as lists."""
     ys = np.zeros(len(xs))
     long: tuple[float, float] | None = None
     readings: list[float] = []
@@ -68,7 +68,7 @@ def _between(a: tuple[float, float], b: tuple[float, float], share: float) -> tu
 
 
 def online(xs: Array, horizon: float) -> tuple[Array, Array]:
-    """Give the weighted mean and variance of each beginning of `xs`."""
+    """Return the weighted mean and variance of each beginning of `xs`."""
     means, variances = np.zeros(len(xs)), np.zeros(len(xs))
     for i in range(len(xs)):
         weights = (1.0 - 1.0 / horizon) ** np.arange(i + 1)[::-1]
@@ -78,7 +78,7 @@ def online(xs: Array, horizon: float) -> tuple[Array, Array]:
 
 
 def adaptive(xs: Array) -> Array:
-    """Give the z-scores of the bank of horizons, trust in logarithms, all horizons at once."""
+    """Return the z-scores of the bank of horizons, trust in logarithms, all horizons at once."""
     bank = [online(xs, 2.0**k) for k in range(4, 15)]
     means, variances = (np.stack(part, axis=1) for part in zip(*bank, strict=True))
     prior = 4.0 ** np.arange(len(bank)) / sum(4.0 ** np.arange(len(bank)))

@@ -19,7 +19,7 @@ LAM = 0.99
 
 
 def observed(xs: Sequence[float] | Array, lam: float = LAM) -> list[float]:
-    """Give the base block after these readings."""
+    """Return the base block after these readings."""
     state = [0.0] * base_statistics.SIZE
     rule = (lam, 0.0, 32.0, 0.0)
     for x in np.asarray(xs).tolist():

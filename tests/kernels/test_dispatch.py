@@ -44,7 +44,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def times_for(rows: int, seed: int) -> Array:
-    """Give times with gaps, some of them late."""
+    """Return times with gaps, some of them late."""
     return 1e9 + np.random.default_rng(seed).normal(10.0, 20.0, size=rows).cumsum()
 
 
@@ -59,7 +59,7 @@ def places(name: str, columns: int, rule: Rule) -> tuple[range, range]:
 
 
 def as_block(with_kernel: MethodKernel, values: Array, times: Array, rule: Rule) -> tuple[bytes, bytes]:
-    """Give the bits of y and of the state after a block."""
+    """Return the bits of y and of the state after a block."""
     name = with_kernel.method.name
     starts, ends = places(name, values.shape[1], rule)
     state = array("d", [0.0] * ends[-1])
@@ -68,7 +68,7 @@ def as_block(with_kernel: MethodKernel, values: Array, times: Array, rule: Rule)
 
 
 def one_by_one(name: str, values: Array, times: Array, rule: Rule) -> tuple[bytes, bytes]:
-    """Give the bits of y and of the state after one reading at a time."""
+    """Return the bits of y and of the state after one reading at a time."""
     starts, ends = places(name, values.shape[1], rule)
     state = array("d", [0.0] * ends[-1])
     ys = [

@@ -73,7 +73,7 @@ def stream(client: Client) -> str:
 
 @pytest.fixture
 def address(service: Service, stream: str) -> str:
-    """Give where that stream is shown."""
+    """Return where that stream is shown."""
     return f"{service.url}/#{stream}"
 
 
@@ -105,5 +105,5 @@ def watched(context: BrowserContext) -> Iterator[Watched]:
 
 @pytest.fixture
 def page(watched: Watched) -> Page:
-    """Give that page."""
+    """Return that page."""
     return watched.page

@@ -37,7 +37,7 @@ def locked(service_of_one: Service) -> Locked:
 
 @pytest.fixture
 def page(watched: Watched) -> Page:
-    """Give a page whose console may say what a refusal is."""
+    """Return a page whose console may say what a refusal is."""
     watched.excused += ("401", "403")
     return watched.page
 

@@ -54,7 +54,7 @@ def test_an_address_that_makes_no_sense_is_told_without_its_password(url: str) -
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
-    """Make a certificate, its own authority, and its key."""
+    """Build a certificate, its own authority, and its key."""
     options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=store"
     extension = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "store.pem"]
     command = ["openssl", *options.split(), *extension]
@@ -91,7 +91,7 @@ async def test_a_wrong_password_is_told(tmp_path: Path) -> None:
 
 
 def replica(url: str) -> SharedStreams:
-    """Make a replica."""
+    """Build a replica."""
     return SharedStreams(parse_redis_url(url), plan(configuration({}, {})), prefix="streamnorm")
 
 

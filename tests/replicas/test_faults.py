@@ -55,7 +55,7 @@ async def test_two_replicas_hammering_hot_streams_lose_no_update(start: Start) -
 
 
 async def hammered(start: Start) -> int:
-    """Let two replicas observe 2000 readings of 50 streams; gives how many are counted in the end."""
+    """Let two replicas observe 2000 readings of 50 streams; returns how many are counted in the end."""
     pair = [await start(max_remembered=0), await start(max_remembered=0)]  # each round reads, in the control too
     rng = random.Random(0)
 
@@ -147,7 +147,7 @@ async def became(fine: bool, check: Callable[[], None]) -> None:  # noqa: FBT001
 
 
 def passes(check: Callable[[], None]) -> bool:
-    """Tell whether a check raises nothing."""
+    """Return whether a check raises nothing."""
     try:
         check()
     except StoreUnavailable:
@@ -197,7 +197,7 @@ def observe(client: httpx.Client, seq: int = 1) -> httpx.Response:
 
 
 async def counted(url: str) -> dict[str, int]:
-    """Give every stream's count, as the service lists them."""
+    """Return every stream's count, as the service lists them."""
     async with httpx.AsyncClient(base_url=url, timeout=30.0) as client:
         found = (await client.get("/v1/streams", params={"limit": 1000})).json()["streams"]
     return {info["stream"]: info["count"] for info in found}

@@ -18,7 +18,7 @@ from tests.support.replicas import Start
 
 
 def keys(url: str, prefix: str, *arguments: str) -> str:
-    """Run `streamnorm keys`; gives what it prints."""
+    """Run `streamnorm keys`; returns what it prints."""
     options = ["--store", url, "--store-prefix", prefix]
     result = CliRunner().invoke(cli, ["keys", *arguments, *options], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output

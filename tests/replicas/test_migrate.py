@@ -27,7 +27,7 @@ LIMITS = Limits()
 
 
 def filled(folder: Path, number: int) -> dict[str, bytes]:
-    """Make a data folder with streams; gives them."""
+    """Build a data folder with streams; returns them."""
     rng = np.random.default_rng(0)
     blobs = {}
     for place in range(number):
@@ -41,7 +41,7 @@ def filled(folder: Path, number: int) -> dict[str, bytes]:
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
-    """Give what a data folder has."""
+    """Return what a data folder has."""
     with closing(SQLiteStore(folder, synchronous="normal")) as store:
         return {stream_id: store.load(stream_id) for stream_id in store.page("", "", 10_000)}
 

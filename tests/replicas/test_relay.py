@@ -17,7 +17,7 @@ Two = tuple[Api, Api]
 
 @pytest.fixture
 async def two(url: str, prefix: str) -> AsyncIterator[Two]:
-    """Give two replicas."""
+    """Yield two replicas."""
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running(url, store_prefix=prefix))
         second = await stack.enter_async_context(running(url, store_prefix=prefix))
@@ -25,7 +25,7 @@ async def two(url: str, prefix: str) -> AsyncIterator[Two]:
 
 
 def hub(api: Api) -> EventHub:
-    """Give a replica's hub."""
+    """Return a replica's hub."""
     found: EventHub = api.app.state.context.events
     return found
 
@@ -100,7 +100,7 @@ async def test_what_was_relayed_is_not_relayed_back(two: Two) -> None:
 
 
 def row(count: int, time: float) -> ReadingEvent:
-    """Make a row of one feature."""
+    """Build a row of one feature."""
     return ReadingEvent("a", ("x",), numbers(5).pack(time, count, 1.0, 0.0, 0.0))
 
 

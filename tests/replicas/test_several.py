@@ -15,7 +15,7 @@ from tests.support.replicas import Start, count, observing
 
 
 def observing_all(x: object) -> Callable[[Mapping[str, Stream]], list[int]]:
-    """Give the one change that observes a reading into each of several streams, and answers their counts."""
+    """Return the one change that observes a reading into each of several streams, and answers their counts."""
     return lambda drafts: [observing(x)(draft).count for draft in drafts.values()]
 
 

@@ -17,7 +17,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def sealed() -> Iterator[Path]:
-    """Give a folder that may be read but not written, to root neither: root is nobody meanwhile."""
+    """Yield a folder that may be read but not written, to root neither: root is nobody meanwhile."""
     # Not tmp_path: only its owner may enter that.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -32,7 +32,7 @@ def sealed() -> Iterator[Path]:
 
 @pytest.fixture
 def store() -> GatedStore:
-    """Make a store."""
+    """Build a store."""
     return GatedStore()
 
 

@@ -36,7 +36,7 @@ configs: st.SearchStrategy[dict[str, Any]] = st.one_of(
 
 
 def made(config: dict[str, Any], given_: list[Any]) -> Stream:
-    """Make a stream of readings; those that are refused leave it as it was."""
+    """Build a stream of readings; those that are refused leave it as it was."""
     stream = Stream(plan(configuration(config, {})))
     for row, channel, seq in given_:
         whole = row if channel is None else {**row, "ir": channel}
@@ -48,12 +48,12 @@ def made(config: dict[str, Any], given_: list[Any]) -> Stream:
 
 
 def bits(floats: array[float] | None) -> bytes | None:
-    """Give the bits of floats: by ==, NaN differs from itself, and 0 equals −0."""
+    """Return the bits of floats: by ==, NaN differs from itself, and 0 equals −0."""
     return None if floats is None else floats.tobytes()
 
 
 def whole(stream: Stream) -> object:
-    """Give everything a stream is."""
+    """Return everything a stream is."""
     where = stream.layout
     parts = (bits(stream.state), bits(stream.answered), bits(stream.before))
     return stream.plan, where.names, where.shapes, where.starts, parts

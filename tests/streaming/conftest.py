@@ -18,6 +18,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def stream(request: pytest.FixtureRequest) -> str:
-    """Give the test a stream of its own."""
+    """Return the test a stream of its own."""
     name: str = request.node.name
     return name.replace("[", ".").replace("]", "")[:128]

@@ -41,13 +41,13 @@ def wait_for_count(service: Service, stream: str, expected: int) -> None:
 
 
 def resident(service: Service) -> int:
-    """Give the service's memory in bytes."""
+    """Return the service's memory in bytes."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{service.pid}/status").read_text().splitlines())
     return int(fields["VmRSS"].split()[0]) * 1024
 
 
 def quiet(service: Service) -> bool:
-    """Tell whether nothing went wrong inside."""
+    """Return whether nothing went wrong inside."""
     return service.alive() and "Traceback" not in service.log.read_text()
 
 

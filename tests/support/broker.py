@@ -100,7 +100,7 @@ class Heard:
         self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue()
 
     def put(self, topic: str, payload: bytes) -> None:
-        """Hear a message."""
+        """Receive a message."""
         self._queue.put((topic, payload))
 
     def take(self, count: int) -> list[tuple[str, Any]]:

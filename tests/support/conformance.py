@@ -40,7 +40,7 @@ BY_TODAY = ["online", "cumulative", "adaptive", "batch", "streaming"]
 
 
 def configs(names: list[str]) -> dict[str, Config]:
-    """Give every method as it is, with small parameters, and with everything that acts on values and answers."""
+    """Return every method as it is, with small parameters, and with everything that acts on values and answers."""
     found: dict[str, Config] = {}
     for name in names:
         found[name] = {"method": name}
@@ -69,7 +69,7 @@ tables = st.lists(st.tuples(row, st.integers(1, 12)), min_size=1, max_size=6).ma
 
 
 def drawn(readings: int = 300, seed: int = 0) -> Array:
-    """Give rows of three sensors of different kinds, some values missing."""
+    """Return rows of three sensors of different kinds, some values missing."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(20.0, 1.0, size=readings)
     rows = np.stack([noise, rng.random(readings) < 0.5, np.cumsum(rng.normal(size=readings))], axis=1)

@@ -30,7 +30,7 @@ class Example(NamedTuple):
 
 
 def examples() -> list[Example]:
-    """Give every block of the page, in order."""
+    """Return every block of the page, in order."""
     page = PAGE.read_text()
     return [
         Example(_heading(page[: found.start()]), found["kind"], found["text"], found["peer"])
@@ -39,13 +39,13 @@ def examples() -> list[Example]:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Give the commands of a block, each with what it is to print."""
+    """Return the commands of a block, each with what it is to print."""
     found = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
     return [(command, output) for command, _, output in (each.partition("\n") for each in found)]
 
 
 def printed(command: str, folder: Path) -> str:
-    """Run a command in a folder; gives what it prints."""
+    """Run a command in a folder; returns what it prints."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(  # noqa: S602 - our own page
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True

@@ -35,7 +35,7 @@ CONFIGS: list[dict[str, Any]] = [
 
 
 def new(**config: Any) -> Stream:
-    """Make a stream of this configuration, the rest as by default."""
+    """Build a stream of this configuration, the rest as by default."""
     return Stream(plan(configuration(config, {})))
 
 
@@ -53,7 +53,7 @@ def observe_all(
 
 
 def block_of(values: Any, names: Sequence[str] = (), times: Any = None, first_seq: int | None = None) -> Block:
-    """Make a block of rows, its features named a, b, c and so on."""
+    """Build a block of rows, its features named a, b, c and so on."""
     table = np.asarray(values, dtype=np.float64)
     features = tuple(names) or tuple("abcdefgh"[: table.shape[1]])
     return Block(features, table, None if times is None else np.asarray(times, dtype=np.float64), first_seq)
@@ -72,7 +72,7 @@ def denormalize(stream: Stream, values: object) -> list[Any]:
 
 
 def varied(readings: int = 100, columns: int = 2, seed: int = 0) -> Array:
-    """Give rows of a few different sensors."""
+    """Return rows of a few different sensors."""
     rng = np.random.default_rng(seed)
     return rng.normal(20.0, 1.0, size=(readings, columns))
 
@@ -85,24 +85,24 @@ def fed(stream: Stream, readings: int = 100, seed: int = 0) -> Stream:
 
 
 def bits(stream: Stream) -> tuple[Any, ...]:
-    """Give all there is to a stream; equal where not a bit differs."""
+    """Return all there is to a stream; equal where not a bit differs."""
     answered = None if stream.answered is None else stream.answered.tobytes()
     before = None if stream.before is None else stream.before.tobytes()
     return (stream.plan, stream.layout.names, stream.layout.shapes, stream.state.tobytes(), answered, before)
 
 
 def ybits(answer: Answer) -> list[bytes]:
-    """Give the bits of every answered value."""
+    """Return the bits of every answered value."""
     return [np.asarray(y, dtype=np.float64).tobytes() for y in answer.values]
 
 
 def plain(answer: Answer) -> Array:
-    """Give the answer of a reading without channels as an array."""
+    """Return the answer of a reading without channels as an array."""
     return np.array(answer.values, dtype=np.float64)
 
 
 def channel(value: object) -> Channel:
-    """Give the one value of a reading, which is a channel."""
+    """Return the one value of a reading, which is a channel."""
     (made,) = parse_reading([value], LIMITS).values
     assert isinstance(made, Channel)
     return made

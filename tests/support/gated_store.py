@@ -52,7 +52,7 @@ class GatedStore(MemoryStore):
 
 
 def observed(x: float, seq: int | None = None) -> Callable[[Stream], Answer]:
-    """Make a change that observes one reading."""
+    """Build a change that observes one reading."""
     one = parse_reading([x], LIMITS, seq=seq)
     return lambda stream: stream.observe(one, 1.0, LIMITS)
 
@@ -64,7 +64,7 @@ def refused(stream: Stream) -> None:
 
 
 def count(stream: Stream) -> int:
-    """Look at a stream's count."""
+    """Inspect a stream's count."""
     return stream.count
 
 

@@ -51,7 +51,7 @@ class Api:
         )
 
     async def observe(self, stream: str, *readings: Reading) -> Any:
-        """Observe readings one after the other; gives the last answer."""
+        """Observe readings one after the other; returns the last answer."""
         answer: Any = None
         for reading in readings:
             response = await self.post(f"/v1/streams/{stream}/readings", reading)
@@ -65,7 +65,7 @@ class Api:
         return await self.post(path, body, headers={"content-type": NDJSON} | (headers or {}))
 
     async def state(self) -> dict[str, bytes]:
-        """Give everything that is kept of every stream, to the bit."""
+        """Return everything that is kept of every stream, to the bit."""
         streams = self.app.state.context.service.streams
         return {stream_id: encode(stream) for stream_id, stream in await streams.page("", "", 1000)}
 
@@ -77,7 +77,7 @@ class Api:
 
 @functools.cache
 def document() -> dict[str, Any]:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     return create_app(Settings(), MemoryStore()).openapi()
 
 
@@ -126,7 +126,7 @@ def valid(schema: dict[str, Any], item: object) -> None:
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str, *pointers: str) -> Any:
-    """Assert the one form that every problem has (RFC 9457), and the places it names; gives it."""
+    """Assert the one form that every problem has (RFC 9457), and the places it names; returns it."""
     problem = response.json()
     assert response.headers["content-type"] == PROBLEM
     assert (response.status_code, problem["status"], problem["type"]) == (status, status, f"/problems/{slug}")

@@ -55,7 +55,7 @@ class Sent(asyncio.Transport):
         self.closed = True
 
     def is_closing(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
         return self.closed
 
     def pause_reading(self) -> None:
@@ -106,7 +106,7 @@ class Connection:
                 await asyncio.sleep(0)
 
     async def answers(self, count: int) -> list[tuple[int, Response]]:
-        """Wait for so many answers; gives their statuses too."""
+        """Wait for so many answers; returns their statuses too."""
         while True:
             found: list[tuple[int, Response]] = []
             rest = b"".join(self.sent.writes)

@@ -26,7 +26,7 @@ def interpreted(
     vs: Sequence[float] | None = None,
     clip: float = math.inf,
 ) -> Array:
-    """Run readings through the plain step; gives every y."""
+    """Run readings through the plain step; returns every y."""
     p = method.parameters().pack() if p is None else p
     state = [0.0] * method.size(p) if state is None else state
     spreads = vs or [0.0] * len(xs)
@@ -43,7 +43,7 @@ def compiled(
     vs: Sequence[float] | None = None,
     clip: float = math.inf,
 ) -> Array:
-    """Run readings through the compiled step; gives every y."""
+    """Run readings through the compiled step; returns every y."""
     p = method.parameters().pack() if p is None else p
     state = np.zeros(method.size(p)) if state is None else state
     out = np.empty(len(xs))

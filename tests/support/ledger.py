@@ -70,7 +70,7 @@ class Ledger:
 
 
 def reply(status: int, members: dict[str, Any]) -> Reply:
-    """Make an answer."""
+    """Build an answer."""
     return Reply(status, {}, json.dumps(members).encode())
 
 

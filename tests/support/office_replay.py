@@ -51,7 +51,7 @@ def recording(file: Path | None = None, days: int = 14) -> Recording:
 
 
 def replayed(room: Recording, folder: Path) -> Array:
-    """Send every reading to a service of its own, which is stopped and started half-way; gives the answers."""
+    """Send every reading to a service of its own, which is stopped and started half-way; returns the answers."""
     answers = []
     with Service(folder) as service, Client(service.url) as client:
         stream = client.stream(STREAM)
@@ -64,14 +64,14 @@ def replayed(room: Recording, folder: Path) -> Array:
 
 
 def uninterrupted(room: Recording) -> Array:
-    """Give the answers of the engine itself, in this process and at one go."""
+    """Return the answers of the engine itself, in this process and at one go."""
     stream, limits = Stream(plan(configuration({}, {}))), Limits()
     given = [stream.observe(parse_reading(row, limits), 0.0, limits).values for row in room.rows.tolist()]
     return np.array(given)
 
 
 def bounds(count: int, horizon: float = 1000.0) -> Array:
-    """Give the bound √(W − 1) of each |y|, W being the weight of the readings so far."""
+    """Return the bound √(W − 1) of each |y|, W being the weight of the readings so far."""
     weight = np.cumsum((1.0 - 1.0 / horizon) ** np.arange(count))
     bound: Array = np.sqrt(weight - 1.0)
     return bound

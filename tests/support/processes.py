@@ -64,7 +64,7 @@ class Service:
         return self._process.pid
 
     def alive(self) -> bool:
-        """Tell whether it answers."""
+        """Return whether it answers."""
         try:
             return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, verify=self.verify).is_success
         except httpx.TransportError:
@@ -75,11 +75,11 @@ class Service:
         self._send(signal.SIGTERM)
 
     def wait(self) -> int:
-        """Wait for its end, and give its exit status."""
+        """Wait for its end, and return its exit status."""
         return self._running().wait(PATIENCE)
 
     def stop(self) -> int:
-        """Ask it to stop (SIGTERM), and give its exit status."""
+        """Ask it to stop (SIGTERM), and return its exit status."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:

@@ -68,7 +68,7 @@ class Proxy:
             sink.shutdown(socket.SHUT_WR)
 
     def _pass(self, data: bytes, sink: socket.socket) -> bool:
-        """Pass a piece on, or by chance a part of it; tells whether all of it went."""
+        """Pass a piece on, or by chance a part of it; returns whether all of it went."""
         whole = self._random.random() >= self._share
         if not whole:
             self.broken += 1

@@ -87,7 +87,7 @@ def with_examples(text: str, service: Service) -> str:
 
 
 def printed(command: str, service: Service) -> str:
-    """Give what a command would print: the start of the service, or curl, perhaps with its answer spread out."""
+    """Return what a command would print: the start of the service, or curl, perhaps with its answer spread out."""
     if command == "streamnorm serve":
         return service.log.read_text().split("\n", 1)[0].replace(service.url, ADDRESS) + "\n"
     curl, _, tool = command.partition(" | ")
@@ -98,7 +98,7 @@ def printed(command: str, service: Service) -> str:
 
 
 def evaluated(source: str, scope: dict[str, object]) -> str:
-    """Give what Python would show for a line."""
+    """Return what Python would show for a line."""
     if isinstance(ast.parse(source).body[0], ast.Expr):
         value = eval(source, scope)  # noqa: S307 - our own README
         return "" if value is None else f"{value!r}\n"

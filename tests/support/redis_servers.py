@@ -54,7 +54,7 @@ class Server:
         return self
 
     def client(self) -> redis.Redis:
-        """Give a client of this server alone."""
+        """Return a client of this server alone."""
         return redis.Redis(port=self.port, protocol=2, legacy_responses=True)
 
     def do(self, *command: str | int) -> Any:
@@ -100,7 +100,7 @@ class Cluster:
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in masters)
 
     def whole(self) -> bool:
-        """Tell whether every node sees all slots served, and every replica follows its master."""
+        """Return whether every node sees all slots served, and every replica follows its master."""
         ok = all("cluster_state:ok" in text(server.do("CLUSTER", "INFO")) for server in self.masters + self.replicas)
         return ok and all(self.followers(server) == REPLICAS for server in self.masters)
 
@@ -113,7 +113,7 @@ class Cluster:
 
 
 def text(reply: Any) -> str:
-    """Give a reply as text, whatever form the client has given it."""
+    """Return a reply as text, whatever form the client has given it."""
     if isinstance(reply, bytes):
         return reply.decode()
     if isinstance(reply, dict):

@@ -1,4 +1,6 @@
-"""State as released versions wrote it, and what they answered next: `python -m tests.support.released` writes this version's.
+"""State as released versions wrote it, and what they answered next.
+
+`python -m tests.support.released` writes the file of this version.
 
 Each file of tests/data/released has, for a stream of every method, the blob and the snapshot after some readings, the
 readings that came next, and the answers to them.

@@ -19,7 +19,7 @@ Change = Callable[[Stream], Answer]
 
 
 def observing(x: object, seq: int | None = None) -> Change:
-    """Give the change that observes a reading."""
+    """Return the change that observes a reading."""
     return lambda stream: stream.observe(parse_reading({"x": x}, LIMITS, seq=seq), NOW, LIMITS)
 
 

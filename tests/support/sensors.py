@@ -19,7 +19,7 @@ WINDOW = 500
 
 
 def sensors(seed: int = 0) -> dict[str, Array]:
-    """Make the sensors up; noise of 1 but where said."""
+    """Build the sensors up; noise of 1 but where said."""
     rng = np.random.default_rng(seed)
     t, uniform, noise = np.arange(READINGS), rng.random(READINGS), rng.normal(size=READINGS)
     return {
@@ -84,6 +84,6 @@ def figures(method: str, seed: int = 0) -> Figures:
 
 
 def windows(ys: Array) -> tuple[float, float]:
-    """Give offset and spread."""
+    """Return offset and spread."""
     cut = ys[DRIFT_FROM:].reshape(-1, WINDOW)
     return float(np.abs(cut.mean(axis=1)).mean()), float(np.sqrt(((cut.std(axis=1) - 1.0) ** 2).mean()))

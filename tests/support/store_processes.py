@@ -11,7 +11,7 @@ from typing import IO
 
 @contextmanager
 def running(script: str, *arguments: object) -> Iterator[tuple[int, IO[str]]]:
-    """Run a Python script; gives its pid and what it prints, and ends it by kill -9."""
+    """Run a Python script; returns its pid and what it prints, and ends it by kill -9."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own script
         assert process.stdout is not None

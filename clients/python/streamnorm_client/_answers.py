@@ -122,7 +122,7 @@ class Profile(Answer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Profile:
-        """Make the profile of every feature."""
+        """Build the profile of every feature."""
         known = {name: FeatureProfile.from_json(feature) for name, feature in data["features"].items()}
         return cls(data["stream"], known)
 
@@ -144,7 +144,7 @@ class Page(Answer):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Page:
-        """Make the page and its streams."""
+        """Build the page and its streams."""
         return cls([StreamInfo.from_json(info) for info in data["streams"]], data.get("next"))
 
 

@@ -69,7 +69,7 @@ class Call(Generic[T]):
 
 
 def problem_of(reply: Reply) -> Problem | None:
-    """Make the error of an answer; None for a success.
+    """Build the error of an answer; None for a success.
 
     >>> problem_of(Reply(200, {}, b"{}")) is None
     True
@@ -101,7 +101,7 @@ def encode(value: Any) -> bytes:
 
 
 def stream_path(stream: str) -> str:
-    """Make a stream's path.
+    """Build a stream's path.
 
     >>> stream_path("boiler-7")
     '/v1/streams/boiler-7'
@@ -115,7 +115,7 @@ def stream_path(stream: str) -> str:
 
 
 def reading(values: Any, timestamp: Any) -> dict[str, Any]:
-    """Make a reading's body; what no sensor gives is refused here."""
+    """Build a reading's body; what no sensor gives is refused here."""
     body = {"values": plain(values)}
     return body if timestamp is None else body | {"timestamp": instant(timestamp)}
 
@@ -192,7 +192,7 @@ def delete(stream: str) -> Call[None]:
 
 
 def reset(stream: str) -> Call[StreamInfo]:
-    """Forget a stream's statistics."""
+    """Discard a stream's statistics."""
     return Call("POST", f"{stream_path(stream)}/reset", StreamInfo.from_json)
 
 

@@ -58,7 +58,7 @@ class Client:
         self._sender = None if outbox is None else sender(outbox, options)
 
     def stream(self, stream: str) -> Stream:
-        """Give the handle of a stream: the same one each time, for it numbers the stream's readings."""
+        """Return the handle of a stream: the same one each time, for it numbers the stream's readings."""
         return self._streams.get(stream) or self._streams.setdefault(stream, Stream(self, stream))
 
     def streams(self, prefix: str = "") -> Iterator[StreamInfo]:
@@ -87,7 +87,7 @@ class Client:
         return 0 if self._sender is None else self._sender.waiting
 
     def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
-        """Send what waits in the outbox now; tells whether all of it was sent within `timeout` seconds.
+        """Send what waits in the outbox now; returns whether all of it was sent within `timeout` seconds.
 
         `progress(done, total)` is called after each block.
         """
@@ -238,7 +238,7 @@ class Stream:
         return self._in_turn(self._steps.changing(_calls.merge(self.id, snapshot)))
 
     def reset(self) -> StreamInfo:
-        """Forget the statistics and keep the configuration."""
+        """Discard the statistics and keep the configuration."""
         return self._in_turn(self._steps.changing(_calls.reset(self.id)))
 
     def delete(self) -> None:

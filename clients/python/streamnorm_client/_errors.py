@@ -259,7 +259,7 @@ PROBLEMS: Mapping[str, type[Problem]] = {
 
 
 def problem(status: int, members: Mapping[str, Any], retry_after: float | None = None) -> Problem:
-    """Make the error of a problem answer, by the last segment of its `type`.
+    """Build the error of a problem answer, by the last segment of its `type`.
 
     >>> problem(409, {"type": "/problems/stale-sequence", "detail": "seq 3 is stale", "last_seq": 9}).last_seq
     9

@@ -98,7 +98,7 @@ class Flight:
         return not (self._unanswered or self._answers or self._error)
 
     def observe(self, values: Any, timestamp: Any, window: int) -> LiveSteps[list[Normalized]]:
-        """Send a reading; gives the answers that came meanwhile, having waited where `window` were unanswered."""
+        """Send a reading; returns the answers that came meanwhile, having waited where `window` were unanswered."""
         if self._error is None:
             if self._steps.flight is self and self._steps.numbering.next is not None:
                 yield from self._send(_calls.reading(values, timestamp))
@@ -110,7 +110,7 @@ class Flight:
         return (yield from self.answers(window))
 
     def answers(self, window: int = 1) -> LiveSteps[list[Normalized]]:
-        """Give the answers that came, having waited where `window` readings were unanswered.
+        """Yield the answers that came, having waited where `window` readings were unanswered.
 
         Raises:
             StreamnormError: a reading was refused, or hope is lost; its `seq` is the reading's.
@@ -174,7 +174,7 @@ class Flight:
                     break
 
     def _hear(self, *, wait: bool) -> LiveSteps[bool]:
-        """Take in an answer; tells whether there was one to take, or an end."""
+        """Update with an answer; returns whether there was one to take, or an end."""
         outcome = yield Hear(wait)
         if outcome is None:
             return False

@@ -23,7 +23,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 
 
 def options(url: str | None, key: str | None, timeout: float) -> dict[str, Any]:
-    """Make the options of an httpx client; `url` and `key` default to STREAMNORM_URL and STREAMNORM_KEY.
+    """Build the options of an httpx client; `url` and `key` default to STREAMNORM_URL and STREAMNORM_KEY.
 
     >>> options("localhost:8000", None, 1.0)
     Traceback (most recent call last):
@@ -38,7 +38,7 @@ def options(url: str | None, key: str | None, timeout: float) -> dict[str, Any]:
 
 
 def request(call: Call[Any]) -> dict[str, Any]:
-    """Make the arguments of httpx's `request`."""
+    """Build the arguments of httpx's `request`."""
     return {
         "method": call.method,
         "url": call.path,
@@ -54,7 +54,7 @@ def reply(response: httpx.Response) -> Reply:
 
 
 def failure(error: httpx.HTTPError, url: httpx.URL) -> TransportError:
-    """Make the error of a call that no answer came to."""
+    """Build the error of a call that no answer came to."""
     kind = TimedOut if isinstance(error, httpx.TimeoutException) else ConnectionFailed
     reason = str(error) or type(error).__name__
     return kind(f"no answer from {url}: {reason}", maybe_applied=not isinstance(error, NEVER_SENT))

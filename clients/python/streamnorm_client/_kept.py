@@ -36,7 +36,7 @@ class KeptReading(NamedTuple):
     seq: int | None
 
     def reading(self) -> dict[str, Any]:
-        """Give it as it is sent."""
+        """Return it as it is sent."""
         return {"stream": self.stream, **self.body, "seq": self.seq}
 
 
@@ -71,7 +71,7 @@ class Kept:
             return [stream for (stream,) in self._db.execute(query)]
 
     def put(self, stream: str, body: dict[str, Any], now: float) -> list[KeptReading]:
-        """Keep a reading; gives those that had to go for it."""
+        """Keep a reading; returns those that had to go for it."""
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)
         with self._lock:
             if stream not in self.streams:
@@ -83,11 +83,11 @@ class Kept:
             return self._make_room() if self._bytes > self._max_bytes else []
 
     def drop_older(self, than: float) -> list[KeptReading]:
-        """Forget readings that were taken before a time; gives those of them that were not sent."""
+        """Discard readings that were taken before a time; returns those of them that were not sent."""
         return self._drop("SELECT id, stream, body, seq, sent FROM readings WHERE taken < ?", than)
 
     def block(self, stream: str, last_seq: int, most: int, now: float) -> list[KeptReading]:
-        """Give the next readings of a stream whose last number at the service is known, with their numbers."""
+        """Return the next readings of a stream whose last number at the service is known, with their numbers."""
         with self._lock, self._transaction():
             applied = "UPDATE readings SET sent = ? WHERE stream = ? AND sent IS NULL AND seq <= ?"
             self._waiting -= self._db.execute(applied, (now, stream, last_seq)).rowcount
@@ -117,13 +117,13 @@ class Kept:
             self._db.execute(f"DELETE {old}", (now - KEEP_SENT,))
 
     def forget(self, rows: Iterable[KeptReading]) -> None:
-        """Forget readings that can never be sent."""
+        """Discard readings that can never be sent."""
         with self._lock:
             for row in rows:
                 self._drop("SELECT id, stream, body, seq, sent FROM readings WHERE id = ?", row.id)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 

@@ -269,7 +269,7 @@ class Times:
         self._given = None if given is None else iter(given)
 
     def next(self) -> Any:
-        """Give the next one.
+        """Return the next one.
 
         Raises:
             ValueError: there are fewer than readings.
@@ -284,7 +284,7 @@ class Times:
 
 
 async def each(rows: Any) -> AsyncIterator[Any]:
-    """Give one after the other, whichever kind of iterable they are."""
+    """Yield one after the other, whichever kind of iterable they are."""
     if hasattr(rows, "__aiter__"):
         async for row in rows:
             yield row

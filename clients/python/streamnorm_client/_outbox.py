@@ -85,7 +85,7 @@ class Sender:
         return self._kept.waiting()
 
     def owns(self, stream: str) -> bool:
-        """Tell whether the outbox numbers a stream."""
+        """Return whether the outbox numbers a stream."""
         return stream in self._kept.streams
 
     def put(self, stream: str, reading: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class Sender:
             self._news.notify_all()
 
     def flush(self, timeout: float | None, progress: Callable[[int, int], object] | None) -> bool:
-        """Send at once; tells whether everything was sent in time."""
+        """Send at once; returns whether everything was sent in time."""
         deadline = None if timeout is None else time.monotonic() + timeout
         total = left = self.waiting
         with self._news:
@@ -151,7 +151,7 @@ class Sender:
             self._news.wait_for(full, self._outbox.linger)
 
     def _send(self) -> int:
-        """Send a block of each stream that has something to send; gives how many readings are dealt with."""
+        """Send a block of each stream that has something to send; returns how many readings are dealt with."""
         done = 0
         for each in self._kept.drop_older(time.time() - self._outbox.max_age):
             self._drop(each, None)

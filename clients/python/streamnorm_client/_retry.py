@@ -71,7 +71,7 @@ class Delivery(Generic[T]):
     doubtful: bool
 
     def answer(self) -> T:
-        """Give the answer, or raise the error."""
+        """Return the answer, or raise the error."""
         if isinstance(self.result, StreamnormError):
             raise self.result
         return self.result
@@ -95,5 +95,5 @@ def deliver(call: Call[T], retries: int) -> Steps[Delivery[T]]:
 
 
 def ask(call: Call[T], retries: int) -> Steps[T]:
-    """Send a call, with retries, and give its answer."""
+    """Send a call, with retries, and return its answer."""
     return (yield from deliver(call, retries)).answer()

@@ -41,7 +41,7 @@ def take(http: httpx.Client, step: Step) -> Outcome:
 
 
 def sender(outbox: str | os.PathLike[str] | Outbox, options: dict[str, Any]) -> Sender:
-    """Begin to send what is in an outbox, over a connection of its own."""
+    """Start to send what is in an outbox, over a connection of its own."""
     http = httpx.Client(**options)
     given = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
     return Sender(given, lambda steps: run(steps, functools.partial(take, http)), http.close)

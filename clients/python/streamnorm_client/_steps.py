@@ -139,7 +139,7 @@ class StreamSteps:
 
 
 def joined(answers: Sequence[Block], values: Any) -> Block:
-    """Make one answer of the blocks': the last one's state, everybody's rows."""
+    """Build one answer of the blocks': the last one's state, everybody's rows."""
     return replace(
         answers[-1],
         values=values,

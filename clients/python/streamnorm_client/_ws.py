@@ -27,12 +27,12 @@ TIMED_OUT = (TimeoutError, asyncio.TimeoutError)  # one and the same from Python
 
 
 def is_reading(call: Call[Any]) -> bool:
-    """Tell whether a call can go over the connection: one that observes a reading and asks for nothing else."""
+    """Return whether a call can go over the connection: one that observes a reading and asks for nothing else."""
     return call.method == "POST" and call.path.endswith("/readings") and not call.params
 
 
 def options(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str, Any]:
-    """Make the options of a connection: the address, the key, the certificates and the patience of the client."""
+    """Build the options of a connection: the address, the key, the certificates and the patience of the client."""
     address = urlsplit(str(http.base_url))
     secure = address.scheme == "https"
     path = address.path.rstrip("/") + call.path[: -len("readings")] + "live"
@@ -50,12 +50,12 @@ def options(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> dict[str
 
 
 def is_lost(connection: Any) -> bool:
-    """Tell whether a connection has come to its end."""
+    """Return whether a connection has come to its end."""
     return connection is not None and connection.close_code is not None
 
 
 def text_of(call: Call[Any]) -> str:
-    """Give a call's body as the text of a message."""
+    """Return a call's body as the text of a message."""
     return (call.body or b"").decode()
 
 
@@ -78,14 +78,14 @@ def refused(error: Any) -> Reply:
 
 
 def failure(error: Exception, http: httpx.Client | httpx.AsyncClient, *, maybe_applied: bool) -> TransportError:
-    """Make the error of a reading that no answer came to."""
+    """Build the error of a reading that no answer came to."""
     kind = TimedOut if isinstance(error, TIMED_OUT) else ConnectionFailed
     reason = str(error) or type(error).__name__
     return kind(f"no answer from {http.base_url}: {reason}", maybe_applied=maybe_applied)
 
 
 def sockets() -> Any:
-    """Give what is needed of websockets.
+    """Return what is needed of websockets.
 
     Raises:
         ImportError: saying how to install it.

@@ -33,7 +33,7 @@ Handle = Normalizer | Remote
 
 
 def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
-    """Give what is configured so and has seen nothing yet."""
+    """Return what is configured so and has seen nothing yet."""
     if stream is None:
         return Normalizer(**config)
     stream.configure(**config)

@@ -52,7 +52,7 @@ class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  
         self.stream = stream
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803, ARG002 - scikit-learn's names
-        """Forget everything, then learn from the rows in their order."""
+        """Discard everything, then learn from the rows in their order."""
         rows = self._checked(X, reset=True)
         self._begin()
         handle.observe_block(self.normalizer_, rows, self._names())

@@ -12,7 +12,7 @@ from streamnorm.formats.instants import rfc3339
 
 
 def shaped(reading: Reading, values: list[Any]) -> Any:
-    """Give values the form that the reading had: an object, or an array."""
+    """Return values the form that the reading had: an object, or an array."""
     return values if reading.listed else dict(zip(reading.names, values))  # noqa: B905 - strict, it takes longer
 
 
@@ -61,7 +61,7 @@ def of_block(
 
 
 def as_headers(body: dict[str, Any]) -> dict[str, str]:
-    """Give what an answer says beside its values as headers, for where the body has no room for it.
+    """Return what an answer says beside its values as headers, for where the body has no room for it.
 
     >>> as_headers({"stream": "boiler-7", "count": 3, "ready": True, "features": ["a", "b"]})
     {'streamnorm-stream': 'boiler-7', 'streamnorm-count': '3', 'streamnorm-ready': 'true'}

@@ -71,7 +71,7 @@ def numbers_at(head: bytes) -> int:
 
 
 def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-    """Give the arrays in an npz file by their names, without copying them.
+    """Return the arrays in an npz file by their names, without copying them.
 
     Raises:
         InvalidReading: it is no npz file, has a member that is not known or is there twice, or one is compressed or
@@ -97,7 +97,7 @@ def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[
 
 
 def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Piece]:
-    """Make an npz file."""
+    """Build an npz file."""
     pieces = _Pieces()
     with zipfile.ZipFile(pieces, "w") as archive:
         for name, array in arrays.items():

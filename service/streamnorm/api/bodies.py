@@ -97,7 +97,7 @@ def accepted(request: Request, default: str, *offered: str, to: str) -> str:
 
 
 def _quality(part: str) -> float:
-    """Give the weight of one part of an Accept header (RFC 9110, section 12.4.2)."""
+    """Return the weight of one part of an Accept header (RFC 9110, section 12.4.2)."""
     found = QUALITY.search(part)
     return float(found[1]) if found else 1.0
 
@@ -129,7 +129,7 @@ def checked(model: type[Model], data: object, pointer: str = "") -> Model:
 
 
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
-    """Make a reading of its checked body."""
+    """Build a reading of its checked body."""
     return parse_reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
 
 

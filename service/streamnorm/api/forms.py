@@ -39,21 +39,21 @@ def negotiated(request: Request, *forms: str) -> tuple[str, str]:
 
 
 def still(wanted: str, request: Request, readings: Readings) -> str:
-    """Give the form to answer one stream's readings in: the one wanted, unless they make no table."""
+    """Return the form to answer one stream's readings in: the one wanted, unless they make no table."""
     if wanted == NDJSON or have_equal_features([one for _, one in readings]):
         return wanted
     return bodies.accepted(request, NDJSON, NDJSON, to="readings that make no table")
 
 
 async def lines(ctx: AppState, request: Request, parse: Parser) -> tuple[Readings, list[str]]:
-    """Read NDJSON; gives the readings, and the place of each in errors."""
+    """Read NDJSON; returns the readings, and the place of each in errors."""
     data = await bodies.raw(request, ctx.max_block_bytes)
     found = await bodies.aside(len(data), lambda: parse.lines(data))
     return found, [f"/{row}" for row in range(len(found))]
 
 
 async def listed(ctx: AppState, request: Request, caller: ApiKey) -> tuple[Readings, list[str]]:
-    """Read the JSON of many streams' readings; gives them, and the place of each in errors."""
+    """Read the JSON of many streams' readings; returns them, and the place of each in errors."""
     found = bodies.checked(ReadingsBody, bodies.json(await bodies.raw(request, ctx.max_block_bytes))).readings
     check_streams(caller, (body.stream for body in found))
     places = [f"/readings/{row}" for row in range(len(found))]

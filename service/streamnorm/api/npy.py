@@ -30,7 +30,7 @@ Piece = bytes | memoryview
 
 
 def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
-    """Give the array in an npy file, without copying it.
+    """Return the array in an npy file, without copying it.
 
     Raises:
         InvalidReading: it is no npy file, is cut short, or holds Python objects.
@@ -112,7 +112,7 @@ def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
 
 
 def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
-    """Make an npy file: its header, and the array where it is."""
+    """Build an npy file: its header, and the array where it is."""
     array = np.ascontiguousarray(array)
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))

@@ -34,7 +34,7 @@ class Talk:
         self._refused = refused
 
     def problem(self, error: Error) -> dict[str, Any]:
-        """Count a refusal, and give its problem."""
+        """Count a refusal, and return its problem."""
         kind, problem = problems.to_problem(error)
         self._refused(kind.slug)
         return problem
@@ -125,7 +125,7 @@ class Lines(Talk):
         return Said(said, error is None)
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
-        """Make readings of lines up to the first one that is none; empty ones are passed over."""
+        """Build readings of lines up to the first one that is none; empty ones are passed over."""
         found: list[tuple[str, Reading]] = []
         for text in lines:
             self._line += 1
@@ -153,7 +153,7 @@ class Lines(Talk):
 
 
 def _placed(error: StreamnormError, stream_id: str, row: int) -> StreamnormError:
-    """Give an error with the row, or the stream, that it is of."""
+    """Return an error with the row, or the stream, that it is of."""
     if isinstance(error, StaleSequence):
         return StaleSequence(error.seq, error.last_seq, stream_id)
     return error.within(f"/{row}") if isinstance(error, InvalidInput) else error

@@ -25,7 +25,7 @@ _STREAM_ID = re.compile(STREAM_ID)
 
 
 def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
-    """Make a block of each stream's part; gives them, and the array that their answers will be written to.
+    """Build a block of each stream's part; returns them, and the array that their answers will be written to.
 
     Raises:
         InvalidReading: naming the wrong array.
@@ -61,7 +61,7 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
 
 
 def answer(out: Array, given: Mapping[str, BlockAnswer]) -> dict[str, npt.NDArray[Any]]:
-    """Give the arrays of an answer."""
+    """Return the arrays of an answer."""
     each = given.values()
     found: dict[str, npt.NDArray[Any]] = {
         "streams": np.array(list(given)),

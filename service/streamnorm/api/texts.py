@@ -20,7 +20,7 @@ _STREAM_ID = re.compile(STREAM_ID)
 
 
 def usual_reading(body: Any) -> Reading | None:
-    """Make a reading of an object of numbers and nulls; None for all else, be it wrong or only unusual.
+    """Build a reading of an object of numbers and nulls; None for all else, be it wrong or only unusual.
 
     What it makes is what `bodies.to_reading` makes of the checked body, at a fifth of the cost.
     """
@@ -41,7 +41,7 @@ def usual_reading(body: Any) -> Reading | None:
 
 
 def _floats(numbers: list[Any]) -> bool:
-    """Turn whole numbers and nulls into floats, in place; tells whether there is nothing else."""
+    """Turn whole numbers and nulls into floats, in place; returns whether there is nothing else."""
     for place, number in enumerate(numbers):
         kind = number.__class__
         if (kind is float or kind is int) and -LARGEST_VALUE <= number <= LARGEST_VALUE:
@@ -63,7 +63,7 @@ class Parser:
         self._caller = caller
 
     def __call__(self, text: bytes | str, line: int = 0, pointer: str = "") -> tuple[str, Reading]:
-        """Make a reading; `line` and `pointer` tell its place in errors.
+        """Build a reading; `line` and `pointer` tell its place in errors.
 
         Raises:
             Refused: it is no JSON.
@@ -82,7 +82,7 @@ class Parser:
         raise AssertionError("a stream's id was taken for wrong")
 
     def lines(self, data: bytes) -> list[tuple[str, Reading]]:
-        """Make readings of NDJSON: one a line; empty lines are passed over."""
+        """Build readings of NDJSON: one a line; empty lines are passed over."""
         found: list[tuple[str, Reading]] = []
         for at, line in enumerate(data.split(b"\n"), 1):
             if line and not line.isspace():

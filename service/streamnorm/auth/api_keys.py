@@ -57,11 +57,11 @@ class ApiKey:
     hash: bytes = _NOBODY
 
     def may(self, scopes: Collection[str]) -> bool:
-        """Tell whether it has one of the scopes; `admin` has all."""
+        """Return whether it has one of the scopes; `admin` has all."""
         return "admin" in self.scopes or not self.scopes.isdisjoint(scopes)
 
     def covers(self, stream_id: str) -> bool:
-        """Tell whether a stream is one of the key's."""
+        """Return whether a stream is one of the key's."""
         return stream_id.startswith(self.prefix)
 
 
@@ -80,7 +80,7 @@ class SQLiteApiKeys:
         self._known: Mapping[str, ApiKey] = {}
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
-        """Make a key and give it; nobody can do so again."""
+        """Build a key and give it; nobody can do so again."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"sn_{key_id}_{secret}"
         row = (key_id, hash_secret(token), name, " ".join(sorted(scopes)), prefix, time.time())
@@ -93,7 +93,7 @@ class SQLiteApiKeys:
         return token
 
     def adopt(self, keys: Iterable[ApiKey]) -> int:
-        """Take in keys that were made elsewhere, where there are none of their ids; tells how many were new."""
+        """Update with keys that were made elsewhere, where there are none of their ids; says how many were new."""
         rows = [(k.id, k.hash, k.name, " ".join(sorted(k.scopes)), k.prefix, k.created, k.revoked) for k in keys]
         if not rows:
             return 0
@@ -104,7 +104,7 @@ class SQLiteApiKeys:
         return done.rowcount
 
     def revoke(self, key_id: str) -> bool:
-        """Make a key useless for good; tells whether there was such a one."""
+        """Build a key useless for good; returns whether there was such a one."""
         if not self._file.exists():
             return False
         with self._open() as connection, connection:
@@ -126,7 +126,7 @@ class SQLiteApiKeys:
         return list(self._known.values())
 
     def any(self) -> bool:
-        """Tell whether there ever was a key."""
+        """Return whether there ever was a key."""
         self._reload_if_changed()
         return bool(self._known)
 
@@ -149,7 +149,7 @@ class SQLiteApiKeys:
         return self._known
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -200,5 +200,5 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def hash_secret(token: str) -> bytes:
-    """Give what is kept of a key."""
+    """Return what is kept of a key."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -46,14 +46,14 @@ class RedisApiKeys(SQLiteApiKeys):
         self._read = True
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
-        """Make a key and give it; nobody can do so again."""
+        """Build a key and give it; nobody can do so again."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"sn_{key_id}_{secret}"
         self._alone(self._put(ApiKey(key_id, name, frozenset(scopes), prefix, time.time(), None, hash_secret(token))))
         return token
 
     def revoke(self, key_id: str) -> bool:
-        """Make a key useless for good; tells whether there was such a one."""
+        """Build a key useless for good; returns whether there was such a one."""
         key = {known.id: known for known in self.all()}.get(key_id)
         if key is None or key.revoked is not None:
             return False
@@ -73,7 +73,7 @@ class RedisApiKeys(SQLiteApiKeys):
             raise StoreUnavailable(f"the keys in {self._nodes.address} could not be read yet")
 
     def adopt(self, keys: Iterable[ApiKey]) -> int:
-        """Take in keys that were made elsewhere, where there are none of their ids; tells how many were new."""
+        """Update with keys that were made elsewhere, where there are none of their ids; says how many were new."""
         asked = [(0, ("HSETNX", self._place, key.id, _encoded(key))) for key in keys]
         return sum(self._alone(self._nodes.ask(asked)))
 

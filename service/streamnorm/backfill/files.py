@@ -77,7 +77,7 @@ def encoded(rows: list[Row], form: Form, columns: list[str], *, head: bool) -> b
 
 
 def to_parquet(part: Path, out: Path, source: tuple[Path, Form], features: set[str], size: int) -> None:
-    """Make the file of Parquet of its rows as NDJSON; columns keep the types that they have in a source of Parquet."""
+    """Build the file of Parquet of its rows as NDJSON; columns keep the types that they have in a source of Parquet."""
     arrow, parquet = pyarrow(), pyarrow(".parquet")
     known = {field.name: field.type for field in parquet.read_schema(source[0])} if source[1] == "parquet" else {}
     writer = None
@@ -92,7 +92,7 @@ def to_parquet(part: Path, out: Path, source: tuple[Path, Form], features: set[s
 
 
 def pyarrow(module: str = "") -> Any:
-    """Give the library that knows Parquet, which is an extra."""
+    """Return the library that knows Parquet, which is an extra."""
     import importlib  # noqa: PLC0415
 
     try:

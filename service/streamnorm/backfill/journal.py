@@ -49,7 +49,7 @@ class Journal:
         return found
 
     def next_seq(self, stream: str) -> int:
-        """Give the number of a stream's next reading."""
+        """Return the number of a stream's next reading."""
         return self.bases[stream] + self.counts.get(stream, 0) + 1
 
     def save(self, path: Path) -> None:

@@ -102,7 +102,7 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
 
 
 def _cut_small(work: Work) -> Work:
-    """Give wide rows smaller chunks."""
+    """Return wide rows smaller chunks."""
     with contextlib.closing(files.chunks(work.file, work.form, 1)) as chunks:
         opening = next(chunks, None)
     if opening is None:

@@ -31,7 +31,7 @@ class Sink(Protocol):
     """Takes blocks."""
 
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number, making the stream where there is none; 0 if it has no number."""
+        """Return a stream's last number, making the stream where there is none; 0 if it has no number."""
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
         """Observe a block under its numbers; gives the normalized values, and how many numbers before it never came."""
@@ -52,7 +52,7 @@ class Local:
         self._config = config
 
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number."""
+        """Return a stream's last number."""
         return self._runner.run(self._last_seq(stream))
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
@@ -81,7 +81,7 @@ class Remote:
         self._config = config
 
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number."""
+        """Return a stream's last number."""
         try:
             return self._client.stream(stream).info().last_seq or 0
         except NoStream:

@@ -58,7 +58,7 @@ class Forward:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to write."""
+        """Start to write."""
         self._service.listeners.append(self)
         self._task = asyncio.create_task(self._run(), name="streamnorm forward")
 
@@ -102,7 +102,7 @@ class Forward:
                 pause = LINGER
 
     async def _write(self) -> bool:
-        """Write some lines; tells whether they are dealt with."""
+        """Write some lines; returns whether they are dealt with."""
         lines = [self._lines.popleft() for _ in range(min(MOST_AT_ONCE, len(self._lines)))]
         body = gzip.compress("\n".join(lines).encode(), 1)
         try:

@@ -34,7 +34,7 @@ def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iter
 
 
 def discovery(prefix: str, client: str, stream: str, feature: str, topic: str) -> tuple[str, bytes]:
-    """Announce a normalized sensor to Home Assistant; gives the topic, and the message to be retained there.
+    """Announce a normalized sensor to Home Assistant; returns the topic, and the message to be retained there.
 
     Home Assistant's ids know letters, digits, - and _ only.
     """
@@ -58,5 +58,5 @@ def discovery(prefix: str, client: str, stream: str, feature: str, topic: str) -
 
 
 def status(client: str) -> str:
-    """Give the topic of a client's status."""
+    """Return the topic of a client's status."""
     return f"{client}/status"

@@ -97,7 +97,7 @@ class Mqtt:
         self._refused = 0
 
     async def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         self._service.listeners.append(self)
         self._task = asyncio.create_task(self._run(), name="streamnorm mqtt")
 
@@ -189,7 +189,7 @@ class Mqtt:
             task.add_done_callback(acknowledging.discard)
 
     def _work(self, connection: Connection, message: aiomqtt.Message) -> asyncio.Task[bool] | None:
-        """Begin to work on a message, which outlives the connection; None where it was done over an earlier one."""
+        """Start to work on a message, which outlives the connection; None where it was done over an earlier one."""
         payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
         known = hashlib.blake2b(message.topic.value.encode() + b"\0" + payload, digest_size=16).digest()
         taken = self._taken.pop(message.mid, None)

@@ -44,7 +44,7 @@ class Outbox:
         self._dropped = 0
 
     def put(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]:
-        """Add a message; gives what is done when it is confirmed, or dropped for want of room."""
+        """Add a message; returns what is done when it is confirmed, or dropped for want of room."""
         if len(self._waiting) >= self._most:
             self._waiting.popleft().done.set_result(None)
             self._dropped += 1

@@ -51,7 +51,7 @@ class Want(NamedTuple):
     glance: str | None
 
     def wants(self, stream_id: str) -> bool:
-        """Tell whether a stream's rows are wanted."""
+        """Return whether a stream's rows are wanted."""
         return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
 
 
@@ -69,11 +69,11 @@ class Watcher(Subscription):
         self.seen = hub.number
 
     def wants(self, stream_id: str) -> bool:
-        """Tell whether any reader there wants a stream's rows."""
+        """Return whether any reader there wants a stream's rows."""
         return any(want.wants(stream_id) for want in self.wanted)
 
     def due(self, hub: EventHub, now: float) -> list[ReadingEvent]:
-        """Give what is to be sent now."""
+        """Return what is to be sent now."""
         rows, _ = self.take()
         if now - self.glanced >= NOTE:
             sent = {row.stream for row in rows}
@@ -146,7 +146,7 @@ class Relay:
                 yield partition(name), ("SPUBLISH", self._channel(name), packed(rows))
 
     def _heard(self, channel: bytes, data: bytes) -> None:
-        """Take in what another replica has sent."""
+        """Update with what another replica has sent."""
         if channel.decode() != self._notes:
             for row in unpacked(data):
                 self._hub.take(row)
@@ -172,7 +172,7 @@ class Relay:
 
 
 def packed(rows: Sequence[ReadingEvent]) -> bytes:
-    """Give rows as one message."""
+    """Return rows as one message."""
     names = list(dict.fromkeys(row.names for row in rows))
     places = {each: place for place, each in enumerate(names)}
     head = orjson.dumps([names, [(row.stream, places[row.names], len(row.packed)) for row in rows]])
@@ -180,7 +180,7 @@ def packed(rows: Sequence[ReadingEvent]) -> bytes:
 
 
 def unpacked(message: bytes) -> Iterator[ReadingEvent]:
-    """Give a message's rows.
+    """Yield a message's rows.
 
     >>> rows = [Row("boiler-7", ("temp",), bytes(40))]
     >>> list(unpacked(packed(rows))) == rows

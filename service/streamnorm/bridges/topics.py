@@ -55,5 +55,5 @@ class Topic:
 
 
 def filled(template: str, stream: str) -> str:
-    """Give the topic of a stream."""
+    """Return the topic of a stream."""
     return template.replace("{stream}", stream)

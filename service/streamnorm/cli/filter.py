@@ -58,7 +58,7 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
 
 
 def run_and_save(format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter standard input, and keep what was learned however that ends; gives how many lines were refused."""
+    """Filter standard input, and keep what was learned however that ends; returns how many lines were refused."""
     try:
         return run(sys.stdin, sys.stdout, format, streams, names)
     except (KeyboardInterrupt, BrokenPipeError):
@@ -76,7 +76,7 @@ def configured(method: str, horizon: float, warmup: int, config: str) -> dict[st
 
 
 def run(lines: Iterable[str], out: TextIO, format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter lines until they end; gives how many were refused."""
+    """Filter lines until they end; returns how many were refused."""
     refused = 0
     work: Filter | None = FORMATS[format](streams, names) if format else None
     for number, line in enumerate(lines, 1):

@@ -45,7 +45,7 @@ def create(
     store: Store = STORE,
     store_prefix: Prefix = PREFIX,
 ) -> None:
-    """Make a key; it is printed once, and kept nowhere."""
+    """Build a key; it is printed once, and kept nowhere."""
     scopes = [one.value for one in scope or [ScopeName("observe")]]
     token = _describe(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, prefix))
     which = f" on streams that begin with {prefix}" if prefix else ""
@@ -75,7 +75,7 @@ def revoke(
     store: Store = STORE,
     store_prefix: Prefix = PREFIX,
 ) -> None:
-    """Make a key useless, at once and for good."""
+    """Build a key useless, at once and for good."""
     if not _describe(lambda: _keys(data_dir, store, store_prefix).revoke(key_id)):
         typer.echo(f"there is no key {key_id!r} that is not revoked", err=True)
         raise typer.Exit(1)

@@ -55,7 +55,7 @@ def migrate(
 
 
 async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> tuple[Tally, int]:
-    """Copy, and show how far it has come; gives what has become of the streams, and how many the target has."""
+    """Copy, and show how far it has come; returns what has become of the streams, and how many the target has."""
     origin = _depot(source, prefix, must_exist=True)
     try:
         destination = _depot(target, prefix)

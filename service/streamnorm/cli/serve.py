@@ -22,7 +22,7 @@ from streamnorm.warmup import Warmup
 
 
 def settings_options() -> inspect.Signature:
-    """Give the signature of a command that has an option for every setting."""
+    """Return the signature of a command that has an option for every setting."""
     return inspect.Signature(
         [
             inspect.Parameter(
@@ -39,7 +39,7 @@ def settings_options() -> inspect.Signature:
 
 
 def option(name: str, description: str | None, group: str) -> Any:
-    """Give the option of a setting."""
+    """Return the option of a setting."""
     return typer.Option(
         f"--{name.replace('_', '-')}",
         envvar=f"STREAMNORM_{name.upper()}",
@@ -84,7 +84,7 @@ def usage_error(found: Iterable[Fault]) -> typer.Exit:
 
 
 def create_first_key(settings: Settings) -> str | None:
-    """Make a first key where others can reach the service and there is none; replicas' keys are made by hand."""
+    """Build a first key where others can reach the service and there is none; replicas' keys are made by hand."""
     known = SQLiteApiKeys(settings.data_dir)
     if settings.loopback or settings.insecure or settings.shared or known.any():
         return None

@@ -37,7 +37,7 @@ def run(
     seed: int = 0,
     machine: bool = False,
 ) -> int:
-    """Run the demo, and give its exit status.
+    """Run the demo, and return its exit status.
 
     Without `url` it starts a service of its own, which ends with it. `rate` is in readings a second; `seconds` and
     `readings` bound the run, `seed` makes the simulated rig's readings, `machine` adds this machine's own sensors.

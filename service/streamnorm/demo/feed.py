@@ -24,7 +24,7 @@ class Source(NamedTuple):
 
 
 def sources(seed: int, *, machine: bool) -> list[Source]:
-    """Give the simulated rig, and this machine's sensors if they are wanted."""
+    """Return the simulated rig, and this machine's sensors if they are wanted."""
     found = [Source("demo-rig", rig.UNITS, rig.readings(seed))]
     if machine:
         from streamnorm.demo import machine as own  # noqa: PLC0415 - needs psutil, which only this option needs

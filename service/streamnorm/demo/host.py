@@ -25,7 +25,7 @@ class NotStarted(Exception):
 
 @contextmanager
 def own_service() -> Iterator[str]:
-    """Run a service while the block runs; gives its URL.
+    """Run a service while the block runs; returns its URL.
 
     It ignores STREAMNORM_… variables, which are meant for a real one, and has a process group of its own, so that a
     Ctrl-C reaches only the demo, which then stops the service in good order.

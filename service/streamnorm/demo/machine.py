@@ -10,7 +10,7 @@ UNITS = {"cpu": "%", "load": "", "memory": "MB", "received": "B", "sent": "B", "
 
 
 def readings() -> Iterator[dict[str, float]]:
-    """Give readings of the sensors that this machine has, without end; network traffic is since the last reading."""
+    """Yield readings of the sensors that this machine has, without end; network traffic is since the last reading."""
     sensors = present(
         {
             "cpu": psutil.cpu_percent,
@@ -44,7 +44,7 @@ def works(sensor: Callable[[], float]) -> bool:
 
 
 def growth(counter: Callable[[], int]) -> Callable[[], float]:
-    """Make a sensor of what a counter grew by since it was last read.
+    """Build a sensor of what a counter grew by since it was last read.
 
     >>> values = iter([5, 7, 12])
     >>> sensor = growth(lambda: next(values))
@@ -66,6 +66,6 @@ def growth(counter: Callable[[], int]) -> Callable[[], float]:
 
 
 def temperature() -> float:
-    """Give the first temperature that the machine knows."""
+    """Return the first temperature that the machine knows."""
     first = next(iter(psutil.sensors_temperatures().values()))
     return float(first[0].current)

@@ -21,7 +21,7 @@ WARMING = 2000  # readings until the motor is nearly warm
 
 
 def readings(seed: int) -> Iterator[dict[str, float]]:
-    """Give the rig's readings, the same for the same seed, without end.
+    """Yield the rig's readings, the same for the same seed, without end.
 
     >>> sorted(next(readings(0))) == sorted(UNITS)
     True

@@ -40,7 +40,7 @@ def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str]
 
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
-    """Give a function that shows tables: in place on a terminal, else every few seconds and at the end."""
+    """Yield a function that shows tables: in place on a terminal, else every few seconds and at the end."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=FRAMES_PER_SECOND) as live:
             yield lambda tables: live.update(Group(*tables.values()))

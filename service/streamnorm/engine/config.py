@@ -138,16 +138,16 @@ def parse_configuration(text: str) -> dict[str, Any]:
 
 
 def to_json(config: Configuration) -> dict[str, Any]:
-    """Give a configuration as plain JSON data."""
+    """Return a configuration as plain JSON data."""
     return config.model_dump(mode="json")
 
 
 def key_of(config: Configuration) -> str:
-    """Give the text by which equal configurations are equal."""
+    """Return the text by which equal configurations are equal."""
     return json.dumps(to_json(config), sort_keys=True)
 
 
 @functools.lru_cache(maxsize=4096)
 def from_key(key: str) -> Configuration:
-    """Give the configuration of a key."""
+    """Return the configuration of a key."""
     return configuration(json.loads(key), {})

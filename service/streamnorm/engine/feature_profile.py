@@ -77,7 +77,7 @@ def _of(stream: Stream, name: str, block: list[float], *, plain: bool) -> Featur
 
 
 def shape_of(block: list[float]) -> tuple[float | None, float | None]:
-    """Give skewness and kurtosis (3 for a Gaussian), or None where the spread is too small to have a shape.
+    """Return skewness and kurtosis (3 for a Gaussian), or None where the spread is too small to have a shape.
 
     >>> half = [2.0, 0.5, 0.25, 0.0, 0.0625]
     >>> shape_of(half)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def reset(draft: Stream, now: float) -> None:
-    """Forget the statistics; the configuration and the numbering stay."""
+    """Discard the statistics; the configuration and the numbering stay."""
     draft.layout = layout_for((), (), draft.plan.stride)
     draft.state = draft.state[:HEADER_SIZE]
     draft.state[COUNT] = draft.state[GAP] = 0.0
@@ -28,7 +28,7 @@ def reset(draft: Stream, now: float) -> None:
 
 
 def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
-    """Give a stream another configuration; where its statistics had to restart, tell why."""
+    """Return a stream another configuration; where its statistics had to restart, tell why."""
     old, draft.plan = draft.plan, plan
     reason = _restart_reason(old, plan)
     if reason is not None:

@@ -54,21 +54,21 @@ class Plan:
         )
 
     def gamma_beta(self, name: str) -> tuple[float, float]:
-        """Give a feature's affine map."""
+        """Return a feature's affine map."""
         affine = self.config.affine.get(name)
         return (affine.gamma, affine.beta) if affine else (1.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the configuration as plain JSON data."""
+        """Return the configuration as plain JSON data."""
         return to_json(self.config)
 
 
 @functools.lru_cache(maxsize=4096)
 def of_key(key: str) -> Plan:
-    """Give the plan of a configuration's key."""
+    """Return the plan of a configuration's key."""
     return Plan(from_key(key))
 
 
 def plan(config: Configuration) -> Plan:
-    """Give the plan of a configuration."""
+    """Return the plan of a configuration."""
     return of_key(key_of(config))

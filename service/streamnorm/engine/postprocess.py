@@ -41,7 +41,7 @@ def postprocess(plan: Plan, names: tuple[str, ...], ys: list[float | Array]) -> 
 
 
 def postprocess_block(plan: Plan, names: tuple[str, ...], ys: Array, kind: npt.DTypeLike = np.float64) -> Array:
-    """Finish a block's z-scores as its stream is configured, maybe in place; gives them as float64 or float32."""
+    """Finish a block's z-scores as its stream is configured, maybe in place; returns them as float64 or float32."""
     if plan.finishes:
         gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
         ys = plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)

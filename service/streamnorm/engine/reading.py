@@ -77,7 +77,7 @@ class Answer:
 def parse_reading(
     values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"
 ) -> Reading:
-    """Make a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
+    """Build a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
 
     Raises:
         InvalidReading: naming every wrong place below `pointer`.
@@ -106,7 +106,7 @@ def parse_reading(
 
 
 def ordinal_names(count: int) -> tuple[str, ...]:
-    """Give the names of the features of an array: 0, 1 and so on."""
+    """Return the names of the features of an array: 0, 1 and so on."""
     return tuple(map(str, range(count)))
 
 
@@ -162,7 +162,7 @@ def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -
 
 
 def _array(value: object) -> tuple[Array, Fault | None]:
-    """Make a float64 array of nested lists, or find the first place that is no number."""
+    """Build a float64 array of nested lists, or find the first place that is no number."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
         return value.astype(np.float64), None
     irregular = Fault("", "must be a regular array: its rows differ in length or depth")

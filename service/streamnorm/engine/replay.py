@@ -34,7 +34,7 @@ def pack_replay(reading: Reading, answered: array[float], where: Layout) -> arra
 
 
 def unpack_replay(reading: Reading, numbers: array[float], where: Layout, seq: int) -> array[float]:
-    """Give what was answered to a reading that comes again, in its order.
+    """Return what was answered to a reading that comes again, in its order.
 
     Raises:
         InvalidReading: the one that was applied had other features.

@@ -76,7 +76,7 @@ class Snapshot(BaseModel):
 
 
 def export(stream: Stream) -> dict[str, Any]:
-    """Give a stream's whole state as plain JSON data."""
+    """Return a stream's whole state as plain JSON data."""
     plan, state, where = stream.plan, stream.state, stream.layout
     features = []
     for name, shape, start, end in zip(where.names, where.shapes, where.starts, where.ends, strict=True):
@@ -102,7 +102,7 @@ def export(stream: Stream) -> dict[str, Any]:
 
 
 def restore_stream(data: object, limits: Limits) -> Stream:
-    """Make a stream of a snapshot.
+    """Build a stream of a snapshot.
 
     Raises:
         InvalidSnapshot: another version, or data that do not fit each other, naming every wrong place.

@@ -36,5 +36,5 @@ class Layout:
 
 @functools.lru_cache(maxsize=4096)
 def layout_for(names: tuple[str, ...], shapes: tuple[Shape, ...], stride: int) -> Layout:
-    """Give the layout of these features."""
+    """Return the layout of these features."""
     return Layout(names, shapes, stride)

@@ -125,7 +125,7 @@ class Stream:
         return Answer(answers, int(state[COUNT]), ready, gap)
 
     def _observe_each(self, reading: Reading, starts: Sequence[int], t: float) -> tuple[array[float], bool]:
-        """Take the values in one by one; gives the y of each, then the scale of each channel, and `ready`."""
+        """Take the values in one by one; returns the y of each, then the scale of each channel, and `ready`."""
         plan, state = self.plan, self.state
         observe, rule, p, stride = plan.observe, plan.rule, plan.p, plan.stride
         ys: list[float] = []
@@ -175,14 +175,14 @@ class Stream:
         return xs
 
     def mean_std(self, name: str) -> tuple[float, float]:
-        """Give a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
+        """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
         if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
             return math.nan, math.nan
         return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
 
     def score(self, name: str, x: Any) -> Any:
-        """Give the z-score of a number, or those of an array, by a feature's statistics of today.
+        """Return the z-score of a number, or those of an array, by a feature's statistics of today.
 
         As when observing, 0 where nothing has varied, or where the feature's mean would no longer resolve x − μ. NaN
         stays NaN, and is the answer of a feature without readings.
@@ -193,7 +193,7 @@ class Stream:
         return delta / (std or math.inf) * (mean + delta / weight != mean) + 0.0
 
     def ready(self, starts: Sequence[int]) -> bool:
-        """Tell whether the features at these places have had their warmup."""
+        """Return whether the features at these places have had their warmup."""
         state, warmup = self.state, self.plan.warmup
         return all(state[at + base.COUNT] >= warmup for at in starts)
 
@@ -203,7 +203,7 @@ class Stream:
         return [warmup - state[at + base.COUNT] for at in starts]
 
     def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
-        """Give where the features of a reading have their state, making room for new ones."""
+        """Return where the features of a reading have their state, making room for new ones."""
         where = self.layout
         if reading.plain and where.plain and reading.names == where.names:
             return where.starts
@@ -252,7 +252,7 @@ class Stream:
         return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
 
     def _grow(self, reading: Reading, answered: array[float]) -> list[float | Array]:
-        """Give every element of a channel its y, by the channel's y and scale; then the configured finish."""
+        """Return every element of a channel its y, by the channel's y and scale; then the configured finish."""
         scale = iter(answered[len(reading.names) :])
         raw: list[float | Array] = [
             y if isinstance(value, float) else _elements(value, y, next(scale))

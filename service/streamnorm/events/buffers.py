@@ -36,7 +36,7 @@ class Ring:
             self.dropped += 1
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Discard everything."""
         self.rows.clear()
         self.bytes, self.dropped = self.empty, 0
 
@@ -75,7 +75,7 @@ class StreamHistory(Ring):
         self.bytes += tail.weight
 
     def unpack(self) -> None:
-        """Make the rows of the last block."""
+        """Build the rows of the last block."""
         tail, self.tail = self.tail, None
         if tail is not None:
             self.bytes -= tail.weight
@@ -90,7 +90,7 @@ class StreamHistory(Ring):
         return self.rows[-1] if self.rows else None
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Discard everything."""
         super().clear()
         self.tail = None
 
@@ -116,7 +116,7 @@ class Subscription(Ring):
         self.ended = False
 
     def wants(self, stream_id: str) -> bool:
-        """Tell whether a stream is subscribed to."""
+        """Return whether a stream is subscribed to."""
         return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
 
     def add(self, row: ReadingEvent) -> None:
@@ -125,7 +125,7 @@ class Subscription(Ring):
         self.wake.set()
 
     def take(self) -> tuple[list[ReadingEvent], int]:
-        """Give what is queued, and how many rows before it were dropped."""
+        """Return what is queued, and how many rows before it were dropped."""
         taken = list(self.rows), self.dropped
         self.clear()
         self.wake.clear()
@@ -137,7 +137,7 @@ class Subscription(Ring):
         self.wake.set()
 
     def __enter__(self) -> Self:
-        """Begin to hear."""
+        """Start to hear."""
         self._readers.append(self)
         return self
 

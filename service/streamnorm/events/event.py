@@ -40,7 +40,7 @@ class ReadingEvent(NamedTuple):
         return time
 
     def event(self) -> dict[str, Any]:
-        """Give the reading as plain data; a channel is represented by the mean of its elements."""
+        """Return the reading as plain data; a channel is represented by the mean of its elements."""
         n = len(self.names)
         time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
         parts = [dict(zip(self.names, rest[at : at + n], strict=True)) for at in range(0, len(rest), n)]
@@ -48,7 +48,7 @@ class ReadingEvent(NamedTuple):
         return event | dict(zip(("values", "normalized", "mean", "std"), parts, strict=False))
 
     def summary(self, most: int) -> dict[str, Any]:
-        """Give the counters, and the values of at most so many features."""
+        """Return the counters, and the values of at most so many features."""
         time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
         values = dict(islice(zip(self.names, rest, strict=False), most))
         return {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0, "values": values}
@@ -85,7 +85,7 @@ class LazyBlockEvents(NamedTuple):
         return len(self.values) * weight(len(self.names)) + 8 * len(self.spreads)
 
     def rows(self, most: int = MOST_ROWS) -> list[ReadingEvent]:
-        """Make the last rows."""
+        """Build the last rows."""
         columns, rows = len(self.names), min(len(self.values), most)
         table = np.empty((rows, 3 + 2 * columns))
         table[:, 0] = self.times if isinstance(self.times, float) else self.times[-rows:]
@@ -117,13 +117,13 @@ def plain(value: Any) -> float:
 
 @lru_cache(maxsize=1024)
 def numbers(count: int) -> Struct:
-    """Give what packs and unpacks so many numbers."""
+    """Return what packs and unpacks so many numbers."""
     return Struct(f"{count}d")
 
 
 @lru_cache(maxsize=1024)
 def shared(names: Names) -> Names:
-    """Give the one tuple of these names that all streams with the same features share.
+    """Return the one tuple of these names that all streams with the same features share.
 
     >>> shared(("temp", "door")) is shared(tuple(["temp", "door"]))
     True

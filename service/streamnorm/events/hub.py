@@ -57,7 +57,7 @@ class EventHub:
         self.number = 0
 
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Hear of one reading."""
+        """Be notified of one reading."""
         values, ys = reading.values, answer.values
         if not reading.plain:
             values, ys = [plain(value) for value in values], [plain(y) for y in ys]
@@ -72,7 +72,7 @@ class EventHub:
         self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
 
     def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Hear of a block; its last rows are kept."""
+        """Be notified of a block; its last rows are kept."""
         rows = len(block.values)
         past = self._past(stream_id, block.names, answer.count - rows + 1)
         past.count = answer.count
@@ -105,14 +105,14 @@ class EventHub:
     def subscribe(
         self, streams: frozenset[str] | None = None, prefix: str = "", glance: str | None = None
     ) -> Subscription:
-        """Make a reader's queue; it hears while its `with` block runs."""
+        """Build a reader's queue; it hears while its `with` block runs."""
         subscription = Subscription(self.subscriptions, streams, prefix, glance)
         if self.ended:
             subscription.end()
         return subscription
 
     def past(self, stream_id: str) -> list[ReadingEvent]:
-        """Give what is remembered of a stream, the oldest first."""
+        """Return what is remembered of a stream, the oldest first."""
         past = self._pasts.get(stream_id)
         if past is None:
             return []
@@ -122,7 +122,7 @@ class EventHub:
         return list(past.rows)
 
     def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[ReadingEvent]:
-        """Give the latest row of each stream that has had one beyond the number `since`, the newest first."""
+        """Yield the latest row of each stream that has had one beyond the number `since`, the newest first."""
         for past in reversed(self._pasts.values()):
             if past.number <= since:
                 return
@@ -131,7 +131,7 @@ class EventHub:
                 yield row
 
     def discard(self, stream_id: str) -> None:
-        """Forget the past of a stream that was deleted."""
+        """Discard the past of a stream that was deleted."""
         past = self._pasts.pop(stream_id, None)
         if past is not None:
             self._bytes -= past.bytes
@@ -174,7 +174,7 @@ class EventHub:
                 subscription.add(row)
 
     def _make_room(self) -> None:
-        """Forget the pasts of the streams that were heard of longest ago, where all together weigh too much."""
+        """Discard the pasts of the streams that were heard of longest ago, where all together weigh too much."""
         while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
             _, oldest = self._pasts.popitem(last=False)
             self._bytes -= oldest.bytes

@@ -69,7 +69,7 @@ class Point:
     time: int | None = None
 
     def numbers(self) -> dict[str, float]:
-        """Give the fields that can be normalized: numbers, and booleans as 0 and 1."""
+        """Return the fields that can be normalized: numbers, and booleans as 0 and 1."""
         return {name: float(value) for name, value in self.fields.items() if not isinstance(value, str)}
 
 
@@ -184,7 +184,7 @@ def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
 
 
 def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
-    """Make a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
+    """Build a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
     numbers = point.numbers()
     if not numbers:
         return None

@@ -100,7 +100,7 @@ def resolved(pack: object, now: float) -> list[Record]:
 
 
 def readings(records: Sequence[Record], limits: Limits) -> list[Timed]:
-    """Make readings of resolved records: one a time, in the order of their first records.
+    """Build readings of resolved records: one a time, in the order of their first records.
 
     A name that comes twice at one time begins another reading.
     """
@@ -131,7 +131,7 @@ def readings(records: Sequence[Record], limits: Limits) -> list[Timed]:
 
 
 def answered(records: Sequence[Record], ys: Mapping[int, float]) -> list[dict[str, Any]]:
-    """Make the pack of the answer: resolved records, each number replaced by `ys` of its place, without a unit.
+    """Build the pack of the answer: resolved records, each number replaced by `ys` of its place, without a unit.
 
     A number for which there is nothing to say (NaN) is left out.
     """
@@ -150,7 +150,7 @@ def answered(records: Sequence[Record], ys: Mapping[int, float]) -> list[dict[st
 
 
 def numbered(pack: Iterable[Mapping[str, Any]]) -> list[dict[int, Any]]:
-    """Give a pack the labels that CBOR has."""
+    """Return a pack the labels that CBOR has."""
     return [{NUMBERS[label]: value for label, value in record.items()} for record in pack]
 
 

@@ -11,5 +11,5 @@ Array = npt.NDArray[Any]
 
 
 def is_on_device(values: object) -> bool:
-    """Tell whether an array lies on a CUDA device; Numba's have a mark of their own, in its simulator too."""
+    """Return whether an array lies on a CUDA device; Numba's have a mark of their own, in its simulator too."""
     return hasattr(values, "__cuda_array_interface__") or hasattr(values, "__cuda_ndarray__")

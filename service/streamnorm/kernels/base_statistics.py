@@ -86,7 +86,7 @@ def update_base(
 
 
 def lifted(block: Buffer, at: int, shift: float) -> tuple[float, float]:
-    """Give the third and fourth moments about a point that lies `shift` below the mean."""
+    """Return the third and fourth moments about a point that lies `shift` below the mean."""
     square = shift * shift
     variance = block[at + 2]
     third = block[at + 3] + 3.0 * variance * shift + square * shift
@@ -120,7 +120,7 @@ def merge(a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
 
 
 def decay_and_weight(t: float, time_constant: float, last: float, weight: float) -> tuple[float, float]:
-    """Give the decay λ of the past and the weight ω of a reading at time `t`, in seconds.
+    """Return the decay λ of the past and the weight ω of a reading at time `t`, in seconds.
 
     λ = exp(−Δt/τ) and ω = 1; a late reading (Δt < 0) leaves the past as it is and enters with ω = exp(Δt/τ).
 

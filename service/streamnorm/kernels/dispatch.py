@@ -54,7 +54,7 @@ class MethodKernel:
     def observe_row(
         self, values: list[float], t: float, rule: Packed, p: Packed, state: array[float], first: int, stride: int
     ) -> tuple[array[float], bool]:
-        """Take a reading in; gives its raw z-scores, and whether every feature has had its warmup."""
+        """Take a reading in; returns its raw z-scores, and whether every feature has had its warmup."""
         row = array("d", values)
         at, count = row.buffer_info()
         return row, self.fast.row(at, count, t, rule, p, state.buffer_info()[0], first, stride)  # type: ignore[union-attr]
@@ -66,7 +66,7 @@ class MethodKernel:
         return found
 
     def as_type(self, values: Array, kind: npt.DTypeLike) -> Array:
-        """Give a block as float64 or float32, wherever it lies."""
+        """Return a block as float64 or float32, wherever it lies."""
         if is_on_device(values):
             there: Array = self.device.as_type(values, kind)
             return there
@@ -77,7 +77,7 @@ class MethodKernel:
         return 0 if self.method.base else self.method.size(p)
 
     def spread(self, p: Packed, state: Any, at: int) -> tuple[float, float]:
-        """Give the mean and standard deviation of the feature whose state begins at `at`."""
+        """Return the mean and standard deviation of the feature whose state begins at `at`."""
         return self.method.spread(p, state, at if self.method.base else at + base_statistics.SIZE)
 
     def observe_block(
@@ -91,7 +91,7 @@ class MethodKernel:
         ends: Sequence[int],
         out: Array | None = None,
     ) -> Array:
-        """Take a block (rows × columns, float64 or float32) in; gives its raw z-scores, of the same shape and type.
+        """Take a block (rows × columns, float64 or float32) in; returns its raw z-scores, of the same shape and type.
 
         They are written to `out`, C-contiguous, where it is given. A block on a CUDA device is answered there.
         """
@@ -116,7 +116,7 @@ class MethodKernel:
         return result
 
     def should_offload(self, size: int, columns: int) -> bool:
-        """Tell whether a block of `size` values goes to a CUDA device and back."""
+        """Return whether a block of `size` values goes to a CUDA device and back."""
         return size >= self.device_from[columns >= 2 * WIDE]
 
     def observe_table(
@@ -165,7 +165,7 @@ class MethodKernel:
 
 
 def on_device() -> ModuleType:
-    """Give what works on a CUDA device.
+    """Return what works on a CUDA device.
 
     Raises:
         ImportError: the extra `gpu` is not installed.

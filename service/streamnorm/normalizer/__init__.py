@@ -88,7 +88,7 @@ class Normalizer:
 
     @classmethod
     def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
-        """Make a normalizer of a snapshot, of another one's or of a service's stream; it goes on to the same bits.
+        """Build a normalizer of a snapshot, of another one's or of a service's stream; it goes on to the same bits.
 
         Raises:
             InvalidSnapshot: of another version, or damaged.
@@ -196,7 +196,7 @@ class Normalizer:
         return NormalizedBlock(many.shaped(answer.values), many.names, answer.count, answer.ready)
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the whole state as versioned plain JSON data."""
+        """Return the whole state as versioned plain JSON data."""
         return snapshot.export(self._stream)
 
     def merge(self, other: Normalizer | Mapping[str, Any]) -> None:
@@ -212,7 +212,7 @@ class Normalizer:
         self._stream = draft
 
     def reset(self) -> None:
-        """Forget the statistics; the configuration stays."""
+        """Discard the statistics; the configuration stays."""
         draft = self._stream.draft()
         lifecycle.reset(draft, self._clock())
         self._stream = draft

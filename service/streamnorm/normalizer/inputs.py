@@ -91,7 +91,7 @@ def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
 
 
 def _plain(y: Any) -> Any:
-    """Give None for NaN: what a dict or list is answered with where a value is missing."""
+    """Return None for NaN: what a dict or list is answered with where a value is missing."""
     return None if isinstance(y, float) and math.isnan(y) else y
 
 

@@ -23,7 +23,7 @@ _PREFIX = struct.Struct("<BI")
 
 
 def encode(stream: Stream) -> bytes:
-    """Give a stream's whole state as bytes."""
+    """Return a stream's whole state as bytes."""
     answered = stream.answered if stream.answered is not None else array("d")
     before = stream.before if stream.before is not None else array("d")
     header = orjson.dumps(
@@ -41,7 +41,7 @@ def encode(stream: Stream) -> bytes:
 
 
 def decode(stream_id: str, blob: bytes) -> Stream:
-    """Give back the stream that was encoded, bit for bit.
+    """Restore the stream that was encoded, bit for bit.
 
     Raises:
         StoreCorrupt: the bytes are no stream, or one of a later version.

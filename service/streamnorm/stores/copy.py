@@ -33,13 +33,13 @@ class BlobEndpoint(Protocol):
         """List ids in byte order, beyond one."""
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Give the streams' blobs."""
+        """Return the streams' blobs."""
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
         """Keep blobs."""
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Tally:
 
 
 async def copy_blobs(source: BlobEndpoint, target: BlobEndpoint, *, overwrite: bool = False) -> AsyncIterator[Tally]:
-    """Copy every stream; gives how far it has come, again and again.
+    """Copy every stream; returns how far it has come, again and again.
 
     Raises:
         StoreError: a store failed, or does not give back what was written.
@@ -101,7 +101,7 @@ class SQLiteEndpoint:
         return self._store.page("", after, limit)
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Give the streams' blobs."""
+        """Return the streams' blobs."""
         return [self._store.load(stream_id) for stream_id in ids]
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
@@ -109,5 +109,5 @@ class SQLiteEndpoint:
         self._store.save(blobs)
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._store.close()

@@ -50,7 +50,7 @@ class House:
 
 
 def client_of(front: ASGIStack, cut: Cut = whole) -> httpx.AsyncClient:
-    """Make a client of what the server runs."""
+    """Build a client of what the server runs."""
     return httpx.AsyncClient(transport=Wire(front, Settings(), cut), base_url="http://streamnorm")
 
 
@@ -211,7 +211,7 @@ async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path)
 
 
 def front(api: Api, folder: Path, **settings: Any) -> ASGIStack:
-    """Give what answers at once, with nothing behind it."""
+    """Return what answers at once, with nothing behind it."""
     nothing: Any = None  # only so is it seen who answers
     return with_middleware(api.app, Settings(**settings), SQLiteApiKeys(folder))._replace(app=nothing)
 
@@ -220,7 +220,7 @@ class Slow(Authorizer):
     """Access that looks for changed keys at every request."""
 
     def has_seen(self, headers: Headers, stream_id: str, now: float) -> bool:
-        """Tell whether a caller is known."""
+        """Return whether a caller is known."""
         self._invalidate_if_changed(now)
         return super().is_preauthorized(headers, stream_id, now)
 

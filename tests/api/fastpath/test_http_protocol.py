@@ -42,7 +42,7 @@ def connection(api: Api, tmp_path: Path) -> Connection:
 
 
 async def counts(connection: Connection, number: int) -> list[int]:
-    """Give the counts of so many answers."""
+    """Return the counts of so many answers."""
     answers = await connection.answers(number)
     assert [status for status, _ in answers] == [200] * number
     return [orjson.loads(response.body)["count"] for _, response in answers]

@@ -37,7 +37,7 @@ class Slow:
         self.go_on = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the two halves."""
+        """Yield the two halves."""
         whole = json.dumps(READING).encode().ljust(self.size)
         yield whole[: self.size // 2]
         self.begun.set()
@@ -46,7 +46,7 @@ class Slow:
 
 
 async def begun(service: Guarded, body: Slow, address: str = "10.0.0.1") -> asyncio.Task[httpx.Response]:
-    """Begin to send a body, and wait until the service is at it."""
+    """Start to send a body, and wait until the service is at it."""
     transport = httpx.ASGITransport(service.app, client=(address, 1234))
 
     async def send() -> httpx.Response:

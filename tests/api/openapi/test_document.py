@@ -26,7 +26,7 @@ class Example(NamedTuple):
 
 
 def examples(content: dict[str, Any]) -> Iterator[Example]:
-    """Give the examples of a body or an answer; the bytes of an array have none in JSON."""
+    """Yield the examples of a body or an answer; the bytes of an array have none in JSON."""
     for media, described in content.items():
         if described["schema"].get("format") == "binary":
             continue
@@ -36,7 +36,7 @@ def examples(content: dict[str, Any]) -> Iterator[Example]:
 
 
 def answers(call: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Give the answers that have a body."""
+    """Yield the answers that have a body."""
     for status, answer in call["responses"].items():
         if int(status) != 204:
             yield int(status), answer["content"]

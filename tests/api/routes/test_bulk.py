@@ -16,7 +16,7 @@ BLOCK = "/v1/streams/block/bulk"
 
 
 def items(response: httpx.Response) -> list[Any]:
-    """Give the lines of an answer."""
+    """Return the lines of an answer."""
     assert response.headers["content-type"] == NDJSON
     return [json.loads(line) for line in response.text.splitlines()]
 

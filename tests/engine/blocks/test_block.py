@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 
 
 def one_by_one(stream: Stream, values: Array, times: Array) -> Array:
-    """Observe a table's rows as single readings; gives their answers as a table."""
+    """Observe a table's rows as single readings; returns their answers as a table."""
     answers = [
         observe(stream, dict(zip("abc", row.tolist(), strict=True)), timestamp=t)
         for row, t in zip(values, times.tolist(), strict=True)
@@ -32,7 +32,7 @@ def one_by_one(stream: Stream, values: Array, times: Array) -> Array:
 
 
 def times_for(rows: int) -> Array:
-    """Give times with gaps, some of them late."""
+    """Return times with gaps, some of them late."""
     return NOW - 10_000.0 + np.random.default_rng(0).normal(10.0, 20.0, size=rows).cumsum()
 
 

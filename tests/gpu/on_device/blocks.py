@@ -40,7 +40,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> MethodKernel:
 
 
 def rows(kind: str = "f8", seed: int = 0) -> Any:
-    """Make a block of two features, some values of it missing."""
+    """Build a block of two features, some values of it missing."""
     rng = np.random.default_rng(seed)
     values = rng.normal(20.0, 3.0, (20, 2)).astype(kind)
     values[rng.random(values.shape) < 0.1] = math.nan

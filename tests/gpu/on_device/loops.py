@@ -26,7 +26,7 @@ every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
 
 def table(rows: int, columns: int, kind: str = "f8") -> Array:
-    """Make a block with some values missing, and a constant."""
+    """Build a block with some values missing, and a constant."""
     rng = np.random.default_rng(0)
     values = rng.normal(20.0, 3.0, (rows, columns)).astype(kind)
     values[rng.random(values.shape) < 0.05] = math.nan
@@ -48,7 +48,7 @@ def places(method: str, columns: int, rule: Rule) -> tuple[range, range]:
 
 
 def run(observe_block: Any, method: str, values: Any, rule: Rule) -> tuple[Any, Array]:
-    """Observe a block twice in two halves; gives the answers of the second half, and the state."""
+    """Observe a block twice in two halves; returns the answers of the second half, and the state."""
     rows, columns = values.shape
     starts, ends = places(method, columns, rule)
     state = array("d", [0.0] * ends[-1])

@@ -28,7 +28,7 @@ columns = st.lists(number, min_size=1, max_size=60)
 
 
 def through(xs: list[float], state: list[float], rule: tuple[float, ...] = HORIZON, *, noted: bool = False) -> Array:
-    """Go through readings; gives every y."""
+    """Go through readings; returns every y."""
     ys = []
     for x in xs:
         if noted:
@@ -45,7 +45,7 @@ def part_of(xs: list[float], rule: tuple[float, ...] = HORIZON) -> list[float]:
 
 
 def stretched(xs: list[float], length: int, rule: tuple[float, ...] = HORIZON) -> tuple[Array, list[float]]:
-    """Go through stretches from nothing, join them, and go through each again; gives every y and the last state."""
+    """Go through stretches from nothing, join them, and go through each again; returns every y and the last state."""
     before = [0.0] * prefix_scan.SIZE
     ys = []
     last = before
@@ -120,7 +120,7 @@ HARD = {
 
 
 def longest(xs: Array, decay: float) -> tuple[Array, Array]:
-    """Give every y, exact but for some 1e-17, and how many deviations the mean is from 0."""
+    """Return every y, exact but for some 1e-17, and how many deviations the mean is from 0."""
     number = np.longdouble
     weight = mean = variance = number(0)
     ys, far = np.full(len(xs), math.nan), np.zeros(len(xs))

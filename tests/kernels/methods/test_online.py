@@ -27,7 +27,7 @@ office = functools.cache(office_room)
 
 
 def statistics(xs: Sequence[float] | Array, lam: float) -> tuple[Array, Array]:
-    """Give mean and variance after each reading."""
+    """Return mean and variance after each reading."""
     state = [0.0] * online.SIZE
     after = []
     for x in np.asarray(xs).tolist():
@@ -47,7 +47,7 @@ def normalized(xs: Sequence[float] | Array, horizon: float = HORIZON, robust: fl
 
 
 def timed(xs: Sequence[float], times: Sequence[float], time_constant: float) -> tuple[list[float], list[float]]:
-    """Give every y, and the weight, mean and variance at the end, of readings forgotten by time."""
+    """Return every y, and the weight, mean and variance at the end, of readings forgotten by time."""
     state = [0.0] * (base_statistics.SIZE + 1)
     rule = (1.0, time_constant, 0.0, 0.0)
     observe = kernel_for("online").observe

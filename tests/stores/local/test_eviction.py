@@ -31,7 +31,7 @@ NOW = 1_795_338_000.0
 
 
 def observed(x: float, seq: int | None = None) -> Callable[[Stream], Answer]:
-    """Make a change that observes one reading."""
+    """Build a change that observes one reading."""
     one = parse_reading([x], LIMITS, seq=seq)
     return lambda stream: stream.observe(one, NOW, LIMITS)
 
@@ -157,7 +157,7 @@ class Clock:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def clocked(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[BlobStore, Clock]:
-    """Make a store with a clock of its own."""
+    """Build a store with a clock of its own."""
     clock = Clock()
     if request.param == "memory":
         return MemoryStore(clock), clock

@@ -33,7 +33,7 @@ def by_hand(folder: Path, *statements: str) -> None:
 
 @pytest.fixture
 def cramped(tmp_path: Path) -> Iterator[SQLiteStore]:
-    """Give a store that is soon full: a disk of 256 kB where we may mount one, else SQLite's own limit."""
+    """Yield a store that is soon full: a disk of 256 kB where we may mount one, else SQLite's own limit."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "streamnorm", str(tmp_path)]
     mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own command
     with ExitStack() as cleanup:

@@ -1,9 +1,9 @@
 """The fast path as ASGI middleware: one usual reading a POST, answered before the router.
 
 A route costs more in the framework than the arithmetic does. This middleware answers what is usual (a JSON object of
-numbers, no query) and passes everything else on to the route; both call `IngestService`, so they answer alike. Requests
-come here that `streamnorm.api.fastpath.inline` could not answer: the body arrived apart from its head, or the answer has
-to wait for a lock or a commit.
+numbers, no query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It gets
+what `streamnorm.api.fastpath.inline` could not answer: the body arrived apart from its head, or the answer has to wait
+for a lock or a commit.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class FastPathMiddleware:
         await self.app(scope, replay_receive(message, receive), send)
 
     def _is_simple_request(self, scope: Scope) -> bool:
-        """Tell whether a request is a POST of plain JSON without a query, and not too large."""
+        """Return whether a request is a POST of plain JSON without a query, and not too large."""
         if scope["method"] != "POST" or scope["query_string"]:
             return False
         media = b""
@@ -92,7 +92,7 @@ class FastPathMiddleware:
 
 
 def replay_receive(message: MutableMapping[str, Any], receive: Any) -> Any:
-    """Give a `receive` that begins with a message received before."""
+    """Return a `receive` that begins with a message received before."""
     first = [message]
 
     async def receive_again() -> Any:

@@ -41,7 +41,7 @@ class FastPathProtocol(HttpToolsProtocol):
             self.send_400_response(f"The head is larger than {self.max_head_bytes} bytes (max_head_bytes).")
 
     def on_headers_complete(self) -> None:
-        """Begin to work on a request, or wait for the body of one that may be answered at once."""
+        """Start to work on a request, or wait for the body of one that may be answered at once."""
         if self.url.endswith(END) and self._is_simple_request():
             self._held = b""
         else:
@@ -70,7 +70,7 @@ class FastPathProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _is_simple_request(self) -> bool:
-        """Tell whether a request is a plain POST, nothing before it is unanswered, and the client reads answers."""
+        """Return whether a request is a plain POST, nothing before it is unanswered, and the client reads answers."""
         parser = self.parser
         return (
             parser.get_method() == b"POST"
@@ -98,5 +98,5 @@ class FastPathProtocol(HttpToolsProtocol):
 
 
 def protocol_class(at_once: InlineResponder, max_head_bytes: int) -> type[FastPathProtocol]:
-    """Give the protocol of a service."""
+    """Return the protocol of a service."""
     return type("Protocol", (FastPathProtocol,), {"at_once": at_once, "max_head_bytes": max_head_bytes})

@@ -46,7 +46,7 @@ class Latencies:
         self._calls: dict[str, Latency] = {}
 
     def of(self, call: str) -> Latency:
-        """Give those of a call."""
+        """Return those of a call."""
         return self._calls.get(call) or self._calls.setdefault(call, Latency())
 
     def add(self, path: str, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Latencies:
         self.of(last if last in CALLS else "other").add(seconds)
 
     def family(self) -> Metric:
-        """Give the histogram as it is now."""
+        """Return the histogram as it is now."""
         family = HistogramMetricFamily(
             "streamnorm_request_seconds", "Seconds from a request's head to its answer's end.", labels=["call"]
         )
@@ -74,7 +74,7 @@ class MetricsCollector(Collector):
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """Give the figures as they are now."""
+        """Yield the figures as they are now."""
         vitals = self._service.streams.stats()
         yield CounterMetricFamily("streamnorm_readings", "Readings observed.", self._service.observed)
         yield GaugeMetricFamily("streamnorm_streams_resident", "Streams in memory.", vitals.resident)
@@ -109,5 +109,5 @@ class Metrics:
         self.refusals.labels(reason).inc()
 
     def text(self) -> bytes:
-        """Give the figures in Prometheus' text format."""
+        """Return the figures in Prometheus' text format."""
         return generate_latest(self.registry)

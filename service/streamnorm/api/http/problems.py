@@ -34,7 +34,7 @@ class HTTPProblem(Exception):
 
     @classmethod
     def of(cls, slug: str, faults: Sequence[errors.Fault]) -> Self:
-        """Make the refusal of several wrong places."""
+        """Build the refusal of several wrong places."""
         return cls(slug, "; ".join(f"{pointer}: {what}" for pointer, what in faults), tuple(faults))
 
 
@@ -78,7 +78,7 @@ TABLE: dict[type[errors.StreamnormError], ProblemType] = {
 
 
 def problem(kind: ProblemType, detail: str, **members: Any) -> dict[str, Any]:
-    """Give a problem as plain data."""
+    """Return a problem as plain data."""
     return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
 
 
@@ -117,7 +117,7 @@ def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None
 
 
 def install(app: FastAPI) -> None:
-    """Make every error an answer of this form."""
+    """Build every error an answer of this form."""
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, (errors.StreamnormError, HTTPProblem))  # noqa: S101 - what it is registered for

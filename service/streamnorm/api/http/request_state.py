@@ -130,6 +130,6 @@ class RequestState:
             self.task.cancel()
 
     def end(self) -> None:
-        """Give back what it holds."""
+        """Restore what it holds."""
         self._pending.taken -= self.held
         self.held = 0

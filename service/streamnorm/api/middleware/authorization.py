@@ -103,7 +103,7 @@ class Authorizer:
         return key
 
     def is_preauthorized(self, headers: Headers, stream_id: str, now: float) -> bool:
-        """Tell whether the caller may observe a stream, as far as that can be told from what was decided before.
+        """Return whether the caller may observe a stream, as far as that can be told from what was decided before.
 
         A header that is known as good is found by its whole hash: how long that takes tells nothing of its letters.
         `now` is in seconds, whatever they count from.
@@ -118,7 +118,7 @@ class Authorizer:
         return prefix is not None and stream_id.startswith(prefix)
 
     def _invalidate_if_changed(self, now: float) -> None:
-        """Forget what was decided where keys have changed since."""
+        """Discard what was decided where keys have changed since."""
         self._look_at = now + KEY_CHECK_INTERVAL
         known = self._keys.known
         if known is not self._seen_of:
@@ -185,7 +185,7 @@ def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[st
 
 @functools.lru_cache(maxsize=64)
 def _is_here(host: str) -> bool:
-    """Tell whether a Host header names this machine by an address or as localhost."""
+    """Return whether a Host header names this machine by an address or as localhost."""
     name = re.sub(r":\d*$", "", host).strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

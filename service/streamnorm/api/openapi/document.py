@@ -63,7 +63,7 @@ def describe_route(
 
 
 def schema(app: FastAPI) -> dict[str, Any]:
-    """Give the service's OpenAPI document."""
+    """Return the service's OpenAPI document."""
     if not app.openapi_schema:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         worked = examples.worked_example()

@@ -55,12 +55,12 @@ PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_
 
 
 def lines(items: list[Any]) -> str:
-    """Give examples as NDJSON."""
+    """Return examples as NDJSON."""
     return "".join(f"{dumps(item).decode()}\n" for item in items)
 
 
 def worked_example() -> dict[type[BaseModel], Any]:
-    """Give an example of every body and answer."""
+    """Return an example of every body and answer."""
     limits, now = Limits(), seconds(TIME)
     stream = Stream(plan(configuration({}, {})))
     sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}

@@ -23,7 +23,7 @@ class Files(StaticFiles):
     """Files of the pages, with the pages' headers."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Give a file."""
+        """Return a file."""
         response = await super().get_response(path, scope)
         response.headers.update(HEADERS)
         return response

@@ -25,7 +25,7 @@ async def healthz() -> Response:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", **describe_route(None, Health, "store-unavailable", guarded=False))
 async def readyz(ctx: Ctx) -> Response:
-    """Tell whether readings can be taken and kept."""
+    """Return whether readings can be taken and kept."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
     ctx.service.streams.check()
@@ -43,5 +43,5 @@ METRICS += "streamnorm_readings_total 1234.0\n"
     responses={200: {"description": "Done", "content": {"text/plain": {"schema": TEXT, "example": METRICS}}}},
 )
 async def metrics(ctx: Ctx) -> Response:
-    """Give the counters in Prometheus' text format."""
+    """Return the counters in Prometheus' text format."""
     return Response(ctx.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -29,7 +29,7 @@ def described_too(route: dict[str, Any]) -> dict[str, Any]:
 
 
 def sent(request: Request) -> bool:
-    """Tell whether the body claims to be SenML."""
+    """Return whether the body claims to be SenML."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media in {senml.JSON, senml.CBOR}
 
@@ -72,7 +72,7 @@ def cbor(data: bytes) -> Any:
 
 
 def library() -> Any:
-    """Give the library that knows CBOR, which is an extra."""
+    """Return the library that knows CBOR, which is an extra."""
     if importlib.util.find_spec("cbor2") is None:
         raise HTTPProblem(
             "unsupported-media-type", "CBOR needs cbor2 beside the service: pip install 'streamnorm[senml]'"

@@ -75,7 +75,7 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
 
 @router.delete("/{stream_id}", status_code=204, **describe_route(None, None, *FOUND))
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
-    """Forget a stream."""
+    """Discard a stream."""
     await ctx.service.streams.delete(stream_id)
     ctx.events.discard(stream_id)
     return Response(status_code=204)
@@ -90,7 +90,7 @@ async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
 
 @router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))
 async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
-    """Forget the statistics; the configuration and the numbering stay."""
+    """Discard the statistics; the configuration and the numbering stay."""
     return bodies.encoded(answers.of_stream(stream_id, await ctx.service.reset(stream_id)))
 
 

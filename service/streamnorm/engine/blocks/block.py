@@ -87,7 +87,7 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
 
 
 def is_replay(stream: Stream, block: Block) -> bool:
-    """Tell whether a block's numbers begin before those that are still to come."""
+    """Return whether a block's numbers begin before those that are still to come."""
     if block.first_seq is None:
         return False
     check_seq(block.first_seq, "/first_seq")
@@ -138,7 +138,7 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
 
 
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
-    """Give the stream as it was before its last block, where that is the block of these numbers and so many rows.
+    """Return the stream as it was before its last block, where that is the block of these numbers and so many rows.
 
     A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> Iterator[tuple[Reading, Answer]]:
-    """Give a block's rows and their answers as they would be, had each come alone; the readings without values.
+    """Yield a block's rows and their answers as they would be, had each come alone; the readings without values.
 
     `listed` is whether the readings are to be answered as arrays.
     """
@@ -40,13 +40,13 @@ def ready_after(values: Array, lacking: Sequence[float]) -> list[bool]:
 
 
 def have_equal_features(readings: Sequence[Reading]) -> bool:
-    """Tell whether readings make a table: all have the same features, and no channels."""
+    """Return whether readings make a table: all have the same features, and no channels."""
     names = set(readings[0].names)
     return all(one.plain and len(one.names) == len(names) and names.issuperset(one.names) for one in readings)
 
 
 def concatenate(readings: Sequence[Reading], answers: Sequence[Answer]) -> tuple[tuple[str, ...], BlockAnswer]:
-    """Give the features of readings that are alike, and their answers as one; NaN where there is nothing to say."""
+    """Return the features of readings that are alike, and their answers as one; NaN where there is nothing to say."""
     names, last = readings[0].names, answers[-1]
     table: list[list[Any]] = []
     for reading, answer in zip(readings, answers, strict=True):

@@ -62,7 +62,7 @@ def replayed_answers(stream_id: str) -> Iterator[None]:
 
 
 def share_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block]) -> bool:
-    """Tell whether blocks are alike, new, and together enough for a CUDA device."""
+    """Return whether blocks are alike, new, and together enough for a CUDA device."""
     plans = {draft.plan for draft in drafts.values()}
     sizes = {block.values.shape for block in blocks.values()}
     times = {id(block.times) for block in blocks.values()}

@@ -28,4 +28,4 @@ class BlobStore(Protocol):
         """Raise StoreError when the store cannot be written now."""
 
     def close(self) -> None:
-        """Let go of the store; a second call does nothing."""
+        """Close the store; a second call does nothing."""

@@ -35,7 +35,7 @@ class StreamRepository(Protocol):
     default_plan: Plan
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Give a stream that may be observed into here and now, noting that it changes; None where it may not."""
+        """Return a stream that may be observed into here and now, noting that it changes; None where it may not."""
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
@@ -59,7 +59,7 @@ class StreamRepository(Protocol):
         """Change several streams, as a whole or not at all, by one change, which is given a draft of each."""
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
-        """Look at a stream.
+        """Inspect a stream.
 
         Raises:
             StreamNotFound: there is none of this id.
@@ -67,10 +67,10 @@ class StreamRepository(Protocol):
         """
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
-        """Put a whole stream in place; tells whether there was none before."""
+        """Put a whole stream in place; returns whether there was none before."""
 
     async def delete(self, stream_id: str) -> None:
-        """Forget a stream.
+        """Discard a stream.
 
         Raises:
             StreamNotFound: there is none of this id.
@@ -78,7 +78,7 @@ class StreamRepository(Protocol):
         """
 
     def peek(self, stream_id: str) -> Stream | None:
-        """Look at a stream where it is in this process's memory, without waiting for a store."""
+        """Inspect a stream where it is in this process's memory, without waiting for a store."""
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
@@ -87,4 +87,4 @@ class StreamRepository(Protocol):
         """Raise the StoreError that keeps changes from being kept, if there is one."""
 
     def stats(self) -> RepositoryStats:
-        """Give figures of how the streams are kept."""
+        """Return figures of how the streams are kept."""

@@ -189,7 +189,7 @@ class Compiled:
 
 @functools.cache
 def compiled(method: Method) -> Compiled:
-    """Give a method's loops, to be compiled."""
+    """Return a method's loops, to be compiled."""
     label = f"{method.name}-{sources()}"
     observe = bound_observe(method, decorate=_inlined, label=label)
     row = specialize(templates.observe_row, {"observe": observe}, decorate=_inlined, label=label)
@@ -226,7 +226,7 @@ def use_cache_dir(folder: Path) -> None:
 
 @functools.cache
 def sources() -> str:
-    """Give a digest of the kernels' source.
+    """Return a digest of the kernels' source.
 
     Numba's cache looks at the file of a function, not at what it calls. Of that file it looks at place and time: what
     another installation has kept, or this one before it was installed anew, is compiled once more.

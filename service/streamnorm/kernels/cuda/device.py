@@ -70,7 +70,7 @@ class Device:
     def observe(
         self, values: Any, times: npt.NDArray[np.float64], rule: Packed, p: Packed, state: Any, out: Any = None
     ) -> Any:
-        """Take a block on the device in, with its state (stride × columns) there; gives its raw z-scores there.
+        """Take a block on the device in, with its state (stride × columns) there; returns its raw z-scores there.
 
         `times` has one a row; no rule without a time constant looks at them. `out` may be `values`.
         """
@@ -136,7 +136,7 @@ class Device:
     def observe_table(
         self, values: npt.NDArray[Any], times: npt.NDArray[np.float64], rule: Packed, p: Packed, state: Any
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Take blocks of this process (streams × rows × features) in; gives their answers, and their states after it.
+        """Take blocks of this process (streams × rows × features) in; returns their answers, and their states after it.
 
         `state` is stride × columns, the columns in the order of the streams, and stays as it is.
         """
@@ -162,7 +162,7 @@ class Device:
         return ys
 
     def as_type(self, values: Any, kind: npt.DTypeLike) -> Any:
-        """Give a block on the device as float64 or float32."""
+        """Return a block on the device as float64 or float32."""
         if values.dtype == np.dtype(kind):
             return values
         out = cuda.device_array(values.shape, kind)
@@ -200,7 +200,7 @@ class Device:
 
 
 def as_device(values: Any) -> Any:
-    """Look at an array on the device, whosever it is, as one of float64 or float32 in C order; without a copy.
+    """Inspect an array on the device, whosever it is, as one of float64 or float32 in C order; without a copy.
 
     Raises:
         TypeError: it is another.
@@ -214,13 +214,13 @@ def as_device(values: Any) -> Any:
 
 @functools.cache
 def available() -> bool:
-    """Tell whether there is a device to be used."""
+    """Return whether there is a device to be used."""
     return bool(cuda.is_available())
 
 
 @functools.cache
 def device(method: Method) -> Device:
-    """Give a method's loops, compiled at their first use."""
+    """Return a method's loops, compiled at their first use."""
     cuda_config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small block is no mistake
     return Device(method)
 
@@ -258,7 +258,7 @@ def _on_device(function: Callable[..., Any]) -> Any:
 
 
 def _quotient_root(a: float, b: float) -> float:
-    """Give √(a/b) by an instruction that a simulator does not have, in 8 steps instead of 19."""
+    """Return √(a/b) by an instruction that a simulator does not have, in 8 steps instead of 19."""
     return a * rsqrt(a * b)  # type: ignore[no-any-return]
 
 

@@ -101,7 +101,7 @@ def mix(keep: float, crumb: float, state: Buffer, at: int) -> None:
 
 
 def in_full(x: float, v: float, keep: float, crumb: float, state: Buffer, at: int) -> tuple[float, float]:
-    """Give x's deviation from the mixture and the mixture's variance, were x learnt without a bound.
+    """Return x's deviation from the mixture and the mixture's variance, were x learnt without a bound.
 
     With δ = x − μ_k and g the gain to come, x will deviate by (1−g)·δ and the variance be (1−g)·(S_k + g·δ²) + g·v.
     """
@@ -168,7 +168,7 @@ def step(
 
 
 def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give the mixture's mean and standard deviation."""
+    """Return the mixture's mean and standard deviation."""
     return state[at + MIXTURE], math.sqrt(state[at + MIXTURE + 1])
 
 
@@ -195,7 +195,7 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
 
 
 def sound(_p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether nothing but means and the last reading lies below 0, and some horizon is trusted once one read."""
+    """Return whether nothing but means and the last reading lies below 0, and some horizon is trusted once one read."""
     signed = {*range(1, MIXTURE, STRIDE), MIXTURE, LAST}
     trusted = own[0] == 0.0 or max(own[TRUST:MIXTURE:STRIDE]) >= FIRST_CRUMB
     return trusted and all(value >= 0.0 for place, value in enumerate(own) if place not in signed)

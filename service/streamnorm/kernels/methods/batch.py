@@ -43,7 +43,7 @@ class BatchParameters(Parameters):
     window: int = Field(DEFAULT_WINDOW, ge=2, le=MAX_WINDOW, description="readings in a batch, the newest included")
 
     def pack(self) -> tuple[float, ...]:
-        """Give (window,)."""
+        """Return (window,)."""
         return (float(self.window),)
 
 
@@ -103,7 +103,7 @@ def step(
 
 
 def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give the mean and standard deviation of the last `window` readings."""
+    """Return the mean and standard deviation of the last `window` readings."""
     return state[at + 1], math.sqrt(state[at + 2])
 
 
@@ -113,7 +113,7 @@ def size(p: Packed) -> int:
 
 
 def sound(p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether the counts lie within the window and no variance below 0."""
+    """Return whether the counts lie within the window and no variance below 0."""
     batch, head = own[0], own[HEAD]
     counted = 0.0 <= batch <= p[0] and 0.0 <= head < p[0] and batch == int(batch) and head == int(head)
     return counted and min(own[2], own[HEAD + 2], *own[SLOTS + 1 :: 2]) >= 0.0

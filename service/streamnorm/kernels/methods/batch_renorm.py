@@ -37,7 +37,7 @@ class BatchRenormParameters(BatchParameters):
     d_max: float = Field(5.0, ge=0.0, le=1e6, description="bound on |d|, the correction of shift")
 
     def pack(self) -> tuple[float, ...]:
-        """Give (window, momentum, r_max, d_max)."""
+        """Return (window, momentum, r_max, d_max)."""
         return (*super().pack(), self.momentum, self.r_max, self.d_max)
 
 
@@ -71,7 +71,7 @@ def step(
 
 
 def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give the moving averages of mean and standard deviation, by which the paper infers."""
+    """Return the moving averages of mean and standard deviation, by which the paper infers."""
     return state[at + 1], state[at + 2]
 
 
@@ -81,7 +81,7 @@ def size(p: Packed) -> int:
 
 
 def sound(p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether weight and standard deviation are not below 0, and the batch behind them is sound."""
+    """Return whether weight and standard deviation are not below 0, and the batch behind them is sound."""
     return min(own[0], own[2]) >= 0.0 and batch.sound(p, own[BATCH:])
 
 

@@ -40,7 +40,7 @@ def clipped(delta: float, clip: float, variance: float) -> float:
 
 
 def quotient_root(a: float, b: float) -> float:
-    """Give √(a/b)."""
+    """Return √(a/b)."""
     return math.sqrt(a / b)
 
 
@@ -93,7 +93,7 @@ def step(
 
 
 def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give today's mean and standard deviation."""
+    """Return today's mean and standard deviation."""
     return state[at + 1], math.sqrt(state[at + 2])
 
 

@@ -43,14 +43,14 @@ class Online2019Parameters(Parameters):
     )
 
     def pack(self) -> tuple[float, ...]:
-        """Give (alpha_fwd, eps, bound, ε of layer scaling), the last two as `compensation` takes them."""
+        """Return (alpha_fwd, eps, bound, ε of layer scaling), the last two as `compensation` takes them."""
         bound = CLAMP if self.compensation == "clamp" else math.inf
         layer = LAYER_SCALING_EPS if self.compensation == "layer-scaling" else -1.0
         return (self.alpha_fwd, self.eps, bound, layer)
 
 
 def compensation(p: Packed) -> tuple[float, float]:
-    """Give what is done to a reading's outputs last, after the affine map: (bound or infinity, ε or −1).
+    """Return what is done to a reading's outputs last, after the affine map: (bound or infinity, ε or −1).
 
     Layer scaling (ε ≥ 0) divides by √(mean square + ε), the mean taken over all elements of the reading that are not
     missing: each plain feature is one element, each channel as many as it has.
@@ -83,7 +83,7 @@ def step(
 
 
 def spread(p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give today's mean and √(S + ε)."""
+    """Return today's mean and √(S + ε)."""
     return state[at + 1], math.sqrt((state[at + 2] if state[at] > 0.0 else 1.0) + p[1])
 
 
@@ -93,7 +93,7 @@ def size(_p: Packed) -> int:
 
 
 def sound(_p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether count and variance are not below 0."""
+    """Return whether count and variance are not below 0."""
     return min(own[0], own[2]) >= 0.0
 
 

@@ -41,12 +41,12 @@ class StreamingParameters(Parameters):
     order: int = Field(2, ge=1, le=2, description="of the absolute moment: 2 standard, 1 mean absolute deviation")
 
     def pack(self) -> tuple[float, ...]:
-        """Give (period, fold, mix, order)."""
+        """Return (period, fold, mix, order)."""
         return (float(self.period), self.fold, self.mix, float(self.order))
 
 
 def root(moment: float, order: float) -> float:
-    """Give the moment's root of its order, a spread in the units of the reading."""
+    """Return the moment's root of its order, a spread in the units of the reading."""
     return math.sqrt(moment) if order > 1.0 else moment
 
 
@@ -122,7 +122,7 @@ def step(
 
 
 def spread(p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Give the mixed mean and the root of the mixed moment, by which the last reading was normalized."""
+    """Return the mixed mean and the root of the mixed moment, by which the last reading was normalized."""
     return state[at + MIXED], root(state[at + MIXED + 1], p[3])
 
 
@@ -132,7 +132,7 @@ def size(_p: Packed) -> int:
 
 
 def sound(p: Packed, own: Sequence[float]) -> bool:
-    """Tell whether counts and moments are not below 0, and the period is not over."""
+    """Return whether counts and moments are not below 0, and the period is not over."""
     return own[0] < p[0] and min(own[0], own[2], own[LONG], own[LONG + 2], own[MIXED + 1], own[RUN]) >= 0.0
 
 

@@ -21,7 +21,7 @@ LOCK_FILE = "streamnorm.lock"
 
 @contextmanager
 def acquire_folder(folder: Path) -> Iterator[None]:
-    """Make the folder where it is missing, and keep every other process out of it meanwhile.
+    """Build the folder where it is missing, and keep every other process out of it meanwhile.
 
     Raises StoreInUse when another process holds it, StoreUnavailable when it cannot be made or written.
     """

@@ -61,7 +61,7 @@ class GroupCommitter:
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to commit as configured."""
+        """Start to commit as configured."""
         self._writer = asyncio.create_task(self._run(), name="streamnorm writer")
 
     async def stop(self) -> None:
@@ -79,7 +79,7 @@ class GroupCommitter:
         await self.flush()
 
     def is_persisted(self, stream_id: str) -> bool:
-        """Tell whether the store has a stream as it is, or has none where there is none."""
+        """Return whether the store has a stream as it is, or has none where there is none."""
         return stream_id not in self.dirty and stream_id not in self.in_flight
 
     async def wait_durable(self) -> None:

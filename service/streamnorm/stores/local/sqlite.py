@@ -127,7 +127,7 @@ class SQLiteStore:
             self._writer.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def close(self) -> None:
-        """Let go of the file and the folder; a second call does nothing."""
+        """Close the file and the folder; a second call does nothing."""
         # The reader goes first: the last connection to close moves the log into the database.
         with self._writing, self._reading:
             self._opened.close()

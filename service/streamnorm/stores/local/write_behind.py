@@ -76,7 +76,7 @@ class WriteBehindStreams:
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to keep changes as configured."""
+        """Start to keep changes as configured."""
         self._committer.start()
         if self._ttl:
             self._expiry = asyncio.create_task(self._expire(), name="streamnorm expiry")
@@ -97,7 +97,7 @@ class WriteBehindStreams:
             self._store.close()
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Give a stream in memory, where nobody works on it and no commit is to be waited for."""
+        """Return a stream in memory, where nobody works on it and no commit is to be waited for."""
         stream = self._streams.get(stream_id)
         keeper = self._committer
         if (
@@ -154,7 +154,7 @@ class WriteBehindStreams:
         return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
-        """Look at a stream."""
+        """Inspect a stream."""
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._load(stream_id)
@@ -165,7 +165,7 @@ class WriteBehindStreams:
         return view(stream)
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
-        """Put a whole stream in place; tells whether there was none before."""
+        """Put a whole stream in place; returns whether there was none before."""
         async with self._locks.acquire([stream_id]):
             await self._make_room([stream_id])
             made = self._find(stream_id) is None
@@ -175,7 +175,7 @@ class WriteBehindStreams:
         return made
 
     async def delete(self, stream_id: str) -> None:
-        """Forget a stream."""
+        """Discard a stream."""
         async with self._locks.acquire([stream_id]):
             await self._make_room([stream_id])
             if self._find(stream_id) is None:
@@ -184,7 +184,7 @@ class WriteBehindStreams:
         await self._committer.wait_durable()
 
     def peek(self, stream_id: str) -> Stream | None:
-        """Look at a stream where it is in memory."""
+        """Inspect a stream where it is in memory."""
         return self._streams.get(stream_id)
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
@@ -210,7 +210,7 @@ class WriteBehindStreams:
         self._store.check()
 
     def stats(self) -> RepositoryStats:
-        """Give figures of how the streams are kept."""
+        """Return figures of how the streams are kept."""
         keeper = self._committer
         lag = self._clock() - keeper.durable_until if self._dirty or keeper.in_flight else 0.0
         resting = max(0, self._total - len(self._streams))
@@ -226,7 +226,7 @@ class WriteBehindStreams:
         await self._committer.flush()
 
     async def expire(self) -> None:
-        """Forget the streams that have not changed for `ttl` seconds, as the times of their commits tell."""
+        """Discard the streams that have not changed for `ttl` seconds, as the times of their commits tell."""
         idle = [""]
         while idle:
             await self._committer.wait_next_commit()
@@ -253,7 +253,7 @@ class WriteBehindStreams:
                 await self._committer.wait_next_commit()
 
     def _evict(self, wanted: int) -> bool:
-        """Put streams to rest that have not changed for long; tells whether there were any."""
+        """Put streams to rest that have not changed for long; returns whether there were any."""
         idle = (key for key in self._streams if self._committer.is_persisted(key) and key not in self._locks)
         found = list(islice(idle, max(wanted, len(self._streams) // EVICTION_SHARE)))
         for stream_id in found:

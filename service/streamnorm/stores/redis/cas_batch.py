@@ -93,7 +93,7 @@ class CasContext(Protocol):
     commit_seconds: float
 
     def cached(self, stream_id: str) -> Entry | None:
-        """Give what is remembered of a stream."""
+        """Return what is remembered of a stream."""
 
     def cache(self, stream_id: str, entry: Entry | None) -> None:
         """Remember a stream, or forget it."""
@@ -116,7 +116,7 @@ class StreamBatch:
         self.put = b""
 
     def work(self) -> Entry:
-        """Do the edits, one after the other; gives the stream that comes of it."""
+        """Do the edits, one after the other; returns the stream that comes of it."""
         assert self.entry is not None  # noqa: S101 - read or known by now
         entry, version = self.entry, os.urandom(VERSION_SIZE)
         self.outcomes = []
@@ -198,7 +198,7 @@ class CasBatcher:
             await self._write(changed)
 
     async def _read(self, groups: list[StreamBatch]) -> list[StreamBatch]:
-        """Find the groups' streams, in memory or in the store; gives the groups whose streams were found."""
+        """Find the groups' streams, in memory or in the store; returns the groups whose streams were found."""
         unknown = []
         for group in groups:
             group.entry = None if any(task.must_read for task in group.tasks) else self._shared.cached(group.stream_id)
@@ -250,7 +250,7 @@ class CasBatcher:
         return ("FCALL", "streamnorm_put_1", len(keys), *keys, before.version, new, shared.keep, stream_id)
 
     def _on_read(self, group: StreamBatch, blob: bytes) -> None:
-        """Take in what the store has of a stream."""
+        """Update with what the store has of a stream."""
         try:
             stream = decode(group.stream_id, blob[VERSION_SIZE:]) if blob else None
         except StreamnormError as error:

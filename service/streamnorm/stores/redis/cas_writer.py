@@ -63,7 +63,7 @@ class CasWriter:
         return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
     def compare_and_set(self, stream_id: str, expected: Entry, stream: Stream | None) -> asyncio.Future[bool]:
-        """Put a stream in place of another; tells whether it was still that one."""
+        """Put a stream in place of another; returns whether it was still that one."""
 
         def edit(entry: Entry) -> tuple[Stream | None, bool]:
             same = entry.version == expected.version
@@ -79,7 +79,7 @@ class CasWriter:
                 await self.compare_and_set(stream_id, entry, before.stream)
 
     def cached(self, stream_id: str) -> Entry | None:
-        """Give what is remembered of a stream."""
+        """Return what is remembered of a stream."""
         return self.cached_entries.get(stream_id)
 
     def cache(self, stream_id: str, entry: Entry | None) -> None:

@@ -91,7 +91,7 @@ class NodeConnection:
         return reply
 
     async def close(self) -> None:
-        """Let go of the connection, once nobody waits for an answer."""
+        """Close the connection, once nobody waits for an answer."""
         async with self._turn:
             await self._drop()
 

@@ -35,7 +35,7 @@ class RedisEndpoint:
         return await self._listing.ids("", after, limit)
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Give the streams' blobs."""
+        """Return the streams' blobs."""
         return [None if blob is None else blob[VERSION_SIZE:] for blob in await self._listing.blobs(ids)]
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
@@ -54,5 +54,5 @@ class RedisEndpoint:
                 raise StoreError(f"{self._nodes.address} changed while it was copied to: is a service running on it?")
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         await self._nodes.close()

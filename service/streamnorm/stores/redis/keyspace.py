@@ -18,12 +18,12 @@ DEFAULT_PREFIX = "streamnorm"
 
 
 def partition(stream_id: str) -> int:
-    """Give the partition of a stream."""
+    """Return the partition of a stream."""
     return zlib.crc32(stream_id.encode()) % PARTITIONS
 
 
 def tag(number: int) -> str:
-    """Give a partition's hash tag.
+    """Return a partition's hash tag.
 
     >>> tag(146)
     '{p092}'
@@ -33,7 +33,7 @@ def tag(number: int) -> str:
 
 @cache
 def slot(number: int) -> int:
-    """Give the slot, out of a cluster's 16 384, that a partition falls into."""
+    """Return the slot, out of a cluster's 16 384, that a partition falls into."""
     return key_slot(tag(number).encode())
 
 
@@ -49,9 +49,9 @@ class Keyspace:
         self._starts = [f"{prefix}:{tag(number)}:" for number in range(PARTITIONS)]
 
     def blob(self, stream_id: str) -> str:
-        """Give the key of a stream's blob."""
+        """Return the key of a stream's blob."""
         return self._starts[partition(stream_id)] + stream_id
 
     def index(self, number: int) -> str:
-        """Give the key of a partition's index."""
+        """Return the key of a partition's index."""
         return self._starts[number][:-1]

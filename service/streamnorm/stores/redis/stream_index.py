@@ -33,7 +33,7 @@ class StreamIndex:
         return sum(await self._nodes.ask(cards))
 
     async def streams(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
-        """Give at most `limit` streams whose ids start with the prefix, in byte order, greater than `after`."""
+        """Return at most `limit` streams whose ids start with the prefix, in byte order, greater than `after`."""
         found: list[tuple[str, Stream]] = []
         while len(found) < limit:
             ids = await self.ids(prefix, after, limit - len(found))
@@ -51,7 +51,7 @@ class StreamIndex:
         return found
 
     async def ids(self, prefix: str, after: str, limit: int) -> list[str]:
-        """Give at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
+        """Return at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
         found: list[str] = []
         #: where each partition's search goes on; a partition that has no more ids is not in it
         begins = dict.fromkeys(range(PARTITIONS), f"[{prefix}" if prefix > after else f"({after}" if after else "-")
@@ -79,7 +79,7 @@ class StreamIndex:
         return found
 
     async def blobs(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Give the blobs of streams, each with its version in front."""
+        """Return the blobs of streams, each with its version in front."""
         return await self._nodes.ask([(partition(key), ("GET", self._keys.blob(key))) for key in ids])
 
     async def _tidy(self, gone: Sequence[str]) -> None:

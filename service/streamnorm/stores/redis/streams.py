@@ -67,7 +67,7 @@ class SharedStreams:
         self._locks = StreamLocks()
 
     async def start(self) -> None:
-        """Begin to watch whether the store is there."""
+        """Start to watch whether the store is there."""
         await self.health.start()
 
     async def stop(self) -> None:
@@ -80,7 +80,7 @@ class SharedStreams:
         """Do nothing: what was answered is in the store."""
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Give none: another replica may have changed it."""
+        """Return none: another replica may have changed it."""
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
@@ -153,7 +153,7 @@ class SharedStreams:
         return results
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
-        """Look at a stream."""
+        """Inspect a stream."""
 
         def edit(entry: Entry) -> tuple[Stream, T]:
             if entry.stream is None:
@@ -163,12 +163,12 @@ class SharedStreams:
         return cast("T", await self._writer.submit(stream_id, edit, fresh=True))
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
-        """Put a whole stream in place; tells whether there was none before."""
+        """Put a whole stream in place; returns whether there was none before."""
         made: bool = await self._writer.submit(stream_id, lambda entry: (stream, entry.stream is None))
         return made
 
     async def delete(self, stream_id: str) -> None:
-        """Forget a stream."""
+        """Discard a stream."""
 
         def edit(entry: Entry) -> tuple[None, None]:
             if entry.stream is None:
@@ -178,7 +178,7 @@ class SharedStreams:
         await self._writer.submit(stream_id, edit)
 
     def peek(self, stream_id: str) -> Stream | None:
-        """Look at a stream where it is remembered; it may have changed elsewhere."""
+        """Inspect a stream where it is remembered; it may have changed elsewhere."""
         entry = self._writer.cached(stream_id)
         return None if entry is None else entry.stream
 
@@ -192,7 +192,7 @@ class SharedStreams:
             raise self.health.failure
 
     def stats(self) -> RepositoryStats:
-        """Give figures of how the streams are kept; commits are rounds that wrote."""
+        """Return figures of how the streams are kept; commits are rounds that wrote."""
         rounds, resident = self._writer, len(self._writer.cached_entries)
         return RepositoryStats(
             resident, max(0, self.health.total - resident), 0.0, rounds.commits, rounds.commit_seconds

@@ -48,18 +48,18 @@ class Topology:
             self._owners = [address.places[0]] * PARTITIONS
 
     def owner(self, partition: int) -> NodeConnection | None:
-        """Give the link to the node that has a partition, as far as is known."""
+        """Return the link to the node that has a partition, as far as is known."""
         place = self._owners[partition]
         return None if place is None else self.link(place)
 
     def link(self, place: NodeAddress) -> NodeConnection:
-        """Give the link to a node."""
+        """Return the link to a node."""
         if place not in self._links:
             self._links[place] = NodeConnection(self.address, place)
         return self._links[place]
 
     def masters(self) -> list[NodeConnection]:
-        """Give the links to all nodes that have partitions."""
+        """Return the links to all nodes that have partitions."""
         return [self.link(place) for place in dict.fromkeys(self._owners) if place is not None]
 
     async def refresh(self) -> None:
@@ -95,7 +95,7 @@ class Topology:
         return replies
 
     async def ask(self, questions: Sequence[tuple[int, Command]]) -> list[Reply]:
-        """Ask the nodes that have the partitions named, all at once; gives the replies in the questions' order.
+        """Ask the nodes that have the partitions named, all at once; returns the replies in the questions' order.
 
         Raises:
             StoreUnavailable: for so long no node was there that answers.
@@ -118,7 +118,7 @@ class Topology:
             await self.refresh()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
@@ -128,7 +128,7 @@ class Topology:
     async def _ask(
         self, questions: Sequence[tuple[int, Command]], open_: Iterable[int], replies: list[Reply]
     ) -> StoreUnavailable | None:
-        """Fill in the replies of the open questions; gives what failed."""
+        """Fill in the replies of the open questions; returns what failed."""
         by_link: dict[NodeConnection | None, list[int]] = {}
         for at in open_:
             by_link.setdefault(self.owner(questions[at][0]), []).append(at)
@@ -166,7 +166,7 @@ class Topology:
         raise failure
 
     def _learn(self, found: Sequence[Sequence[Reply]], asked: NodeAddress) -> None:
-        """Take in what `CLUSTER SLOTS` gives: first slot, last slot, master, replicas."""
+        """Update with what `CLUSTER SLOTS` gives: first slot, last slot, master, replicas."""
         owners: dict[int, NodeAddress] = {}
         known = list(self.address.places)
         for first, last, *nodes in found:
@@ -178,5 +178,5 @@ class Topology:
 
 
 def is_redirect(error: ResponseError) -> bool:
-    """Tell whether another node, or the same one a little later, may answer what this one refused."""
+    """Return whether another node, or the same one a little later, may answer what this one refused."""
     return isinstance(error, ELSEWHERE) or "Function not found" in str(error)

@@ -45,7 +45,7 @@ class RedisURL:
         return self.scheme.endswith("+cluster")
 
     def connection(self, place: NodeAddress) -> Connection:
-        """Make a connection, not connected yet, to a node."""
+        """Build a connection, not connected yet, to a node."""
         kind = SSLConnection if self.scheme.startswith("rediss") else Connection
         made: Connection = kind(
             host=place.host,
