@@ -23,7 +23,7 @@ from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.middleware.admission import AdmissionLimits, AdmissionMiddleware, RequestIds
 from streamnorm.api.middleware.authorization import Authorizer
 from streamnorm.api.openapi import document
-from streamnorm.api.routes import bulk, dashboard, influx, probes, readings, sse, streams, websocket
+from streamnorm.api.routes import bulk, dashboard, influx, influx_handshake, probes, readings, sse, streams, websocket
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import Plan, plan
@@ -182,37 +182,38 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     core = IngestService(residents, limits=settings.limits, defaults=settings.stream_defaults)
     hub = EventHub(residents.peek)
     core.listeners.append(hub)
-    context = AppState(
-        core,
-        Metrics(core),
-        hub,
-        max_reading_bytes=settings.max_reading_bytes,
-        max_block_bytes=settings.max_block_bytes,
-        max_binary_bytes=settings.max_binary_bytes,
-        line_stream=settings.line_stream,
-    )
 
     async def settle() -> None:
         if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
             await residents.flush()
 
-    ways = bridges.of(settings, core, settle)
-    if settings.shared and store is None:
-        ways.append(shared_store.replica_relay(residents, hub))
+    relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
+    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle), *relays], settings.required)
+    context = AppState(
+        core,
+        Metrics(core),
+        hub,
+        supervisor,
+        max_reading_bytes=settings.max_reading_bytes,
+        max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
+        line_stream=settings.line_stream,
+    )
+    context.metrics.registry.register(supervisor)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await residents.start()
-        for bridge in ways:
-            await bridge.start()
-        context.serving = True
         try:
+            await supervisor.start()
+            context.serving = True
             yield
         finally:
             context.drain()
-            for bridge in ways:
-                await bridge.stop()
-            await save(residents)
+            try:
+                await supervisor.stop()
+            finally:
+                await save(residents)
 
     app = FastAPI(
         title="streamnorm",
@@ -226,7 +227,11 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     problems.install(app)
     for router in (readings.router, bulk.router, streams.router, sse.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
-    for router in (influx.router, probes.router):  # whose callers send parameters of other services
+    for router in (
+        influx.router,
+        influx_handshake.router,
+        probes.router,
+    ):  # whose callers send parameters of other services
         app.include_router(router)
     websocket.install(app)
     dashboard.install(app)

@@ -16,6 +16,7 @@ StreamnormError
 ├── Forbidden
 ├── TooManyRequests
 ├── Overloaded
+├── BridgeUnavailable            another way in or out than HTTP does not work
 └── StoreError                   the place where state rests failed
     ├── StoreInUse
     ├── StoreCorrupt
@@ -134,6 +135,10 @@ class TooManyRequests(StreamnormError):
 
 class Overloaded(StreamnormError):
     """All callers together want too much at once."""
+
+
+class BridgeUnavailable(StreamnormError):
+    """A bridge died, or the other side of a required one cannot be reached."""
 
 
 class StoreError(StreamnormError):

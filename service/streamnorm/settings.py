@@ -55,6 +55,13 @@ def _store(value: str) -> str:
     return value
 
 
+def _bridges(value: str) -> str:
+    if unknown := set(value.replace(",", " ").split()) - {"mqtt", "forward"}:
+        message = f"must name mqtt and forward only, not {min(unknown)}"
+        raise ValueError(message)
+    return value
+
+
 class Group(BaseSettings):
     """Settings that belong together: the first line of a group's docstring is its title."""
 
@@ -120,19 +127,35 @@ class Ways(Group):
     """Other ways in and out."""
 
     mqtt: str = ""
-    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
+    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, mqtts, ws, wss"""
     mqtt_topics: str = "sensors/{stream}/raw"
-    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
+    """topics to take readings from, by commas; {stream...} is all levels that follow, {feature} what a number is of"""
     mqtt_publish: str = "sensors/{stream}/normalized"
     """topic for normalized readings"""
-    mqtt_client_id: str = "streamnorm"
-    """name by which the broker knows the service, and keeps its messages while it is away"""
+    mqtt_dead_letter: str = ""
+    """topic for messages that were refused, each with the reason; empty for none"""
+    mqtt_client_id: str = ""
+    """name by which the broker keeps messages while the service is away; empty for one kept in the data folder"""
+    mqtt_ca: str = ""
+    """file of the certificates that the broker's is verified by; by default the system's"""
+    mqtt_cert: str = ""
+    """file of the certificate that the service shows the broker"""
+    mqtt_key: str = ""
+    """file of that certificate's key, where it is apart"""
     mqtt_discovery: str = ""
     """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    mqtt_expire_after: Annotated[float, Field(ge=0)] = 0.0
+    """seconds of silence after which Home Assistant shows a sensor as unavailable; 0 takes stream_ttl"""
     forward: str = ""
     """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
     forward_token: str = ""
     """token for it"""
+    forward_username: str = ""
+    """user for it, where it asks for Basic authentication; may stand in the URL, too"""
+    forward_password: str = ""
+    """password of that user"""
+    required_bridges: Annotated[str, AfterValidator(_bridges)] = ""
+    """bridges whose other side must be reached for /readyz to be 200, by commas: mqtt, forward"""
     line_stream: str = DEFAULT_TEMPLATE
     """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
 
@@ -210,6 +233,11 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
     def origins(self) -> list[str]:
         """The origins whose pages may call."""
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
+
+    @property
+    def required(self) -> list[str]:
+        """The bridges without which the service is not ready."""
+        return self.required_bridges.replace(",", " ").split()
 
     @property
     def limits(self) -> limits.Limits:

@@ -57,7 +57,7 @@ def shared_streams(settings: Settings, default_plan: Plan) -> SharedStreams:
 def replica_relay(streams: StreamRepository, hub: EventHub) -> Bridge:
     """Return what brings the events of other replicas here, and those from here to them."""
     with requires_redis_extra():
-        from streamnorm.bridges.relay import Relay  # noqa: PLC0415
+        from streamnorm.bridges.replica_relay import Relay  # noqa: PLC0415
         from streamnorm.stores.redis.streams import SharedStreams  # noqa: PLC0415
     assert isinstance(streams, SharedStreams)  # noqa: S101 - where the store is shared, they are
     return Relay(hub, streams.topology, streams.keys.prefix)

@@ -18,23 +18,29 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.support.processes import PATIENCE, STEP, free_port
 
 CONFIG = """
-listener {port} 127.0.0.1
-allow_anonymous true
+per_listener_settings true
 persistence true
 persistence_location {folder}/
 max_queued_messages 0
+user root
+listener {port} 127.0.0.1
+allow_anonymous true
 """
 
 
 class Broker:
-    """mosquitto on a port and a folder of its own; what it keeps survives a stop."""
+    """mosquitto on a port and a folder of its own; what it keeps survives a stop.
 
-    def __init__(self, folder: Path) -> None:
+    `more` is configuration that follows: other listeners, or settings of the first one.
+    """
+
+    def __init__(self, folder: Path, more: str = "") -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(CONFIG.format(port=self.port, folder=folder) + "user root\n")
+        self._config.write_text(CONFIG.format(port=self.port, folder=folder) + more)
         self._log = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
 

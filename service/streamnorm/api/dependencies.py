@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Path, Request
 
@@ -18,6 +19,19 @@ from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
 
 
+class Bridges(Protocol):
+    """What HTTP asks of the bridges."""
+
+    def check(self) -> None:
+        """Raise BridgeUnavailable where one does not work as it has to."""
+
+    def states(self) -> dict[str, str]:
+        """Return how each fares, in words, by name."""
+
+    def forget(self, stream_id: str, features: Sequence[str]) -> None:
+        """Discard a stream that was deleted."""
+
+
 @dataclass
 class AppState:
     """The service, and what HTTP adds to it."""
@@ -25,6 +39,7 @@ class AppState:
     service: IngestService
     metrics: Metrics
     events: EventHub
+    bridges: Bridges
     max_reading_bytes: int
     max_block_bytes: int
     max_binary_bytes: int

@@ -189,6 +189,15 @@ class ProblemBody(BaseModel):
 
 
 class Health(BaseModel):
-    """Alive, or ready."""
+    """Alive."""
 
     status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """Ready."""
+
+    status: Literal["ok"]
+    bridges: dict[str, str] | None = Field(
+        None, description="how the other ways in and out fare, in words: mqtt, forward, relay"
+    )

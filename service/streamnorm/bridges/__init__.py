@@ -1,29 +1,17 @@
-"""Other ways in and out than HTTP: MQTT, and line protocol forwarded.
-
-The bridges live and end with the application: `start` begins, `stop` ends in good order.
-"""
+"""Other ways in and out than HTTP: MQTT, line protocol forwarded, and the events of other replicas."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
+from streamnorm.bridges.bridge import Bridge
+from streamnorm.bridges.supervisor import Supervisor
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
 
-__all__ = ["Bridge", "of"]
-
-
-class Bridge(Protocol):
-    """One other way."""
-
-    async def start(self) -> None:
-        """Begin; returns at once, whether the other side can be reached or not."""
-
-    async def stop(self) -> None:
-        """End in good order."""
+__all__ = ["Bridge", "Supervisor", "of"]
 
 
 def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitable[None]]) -> list[Bridge]:
@@ -37,19 +25,16 @@ def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitabl
     if settings.mqtt:
         if importlib.util.find_spec("aiomqtt") is None:
             raise InvalidConfiguration.at("/mqtt", "needs aiomqtt: pip install 'streamnorm[mqtt]'")
-        from streamnorm.bridges.mqtt import Mqtt, Options  # noqa: PLC0415 - an extra
-        from streamnorm.bridges.topics import Topic  # noqa: PLC0415
+        from streamnorm.bridges.mqtt.bridge import MqttBridge  # noqa: PLC0415 - an extra
+        from streamnorm.bridges.mqtt.options import options_of  # noqa: PLC0415
 
-        options = Options(
-            settings.mqtt,
-            tuple(Topic(each) for each in settings.mqtt_topics.replace(",", " ").split()),
-            settings.mqtt_publish,
-            settings.mqtt_client_id,
-            settings.mqtt_discovery,
-        )
-        found.append(Mqtt(service, options, settle))
+        found.append(MqttBridge(service, options_of(settings), settle))
     if settings.forward:
-        from streamnorm.bridges.forward import Forward  # noqa: PLC0415
+        from streamnorm.bridges.influx_forwarder import InfluxForwarder  # noqa: PLC0415
+        from streamnorm.bridges.receiver import receiver  # noqa: PLC0415
 
-        found.append(Forward(service, settings.forward, settings.forward_token))
+        target = receiver(
+            settings.forward, settings.forward_token, settings.forward_username, settings.forward_password
+        )
+        found.append(InfluxForwarder(service, target, settings.data_dir))
     return found

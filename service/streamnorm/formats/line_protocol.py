@@ -194,6 +194,16 @@ def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
     return PointReading(one.names, one.values, timestamp=timestamp, point=replace(point, time=exact))
 
 
+def told_by_size(time: int | None) -> int:
+    """Return the nanoseconds of a tick that a time is in: seconds to nanoseconds, as InfluxDB 3 tells them apart.
+
+    >>> told_by_size(1_795_338_000), told_by_size(1_795_338_000_000)
+    (1000000000, 1000000)
+    """
+    size = abs(time or 0)
+    return next((tick for tick, most in ((10**9, 5e9), (10**6, 5e12), (10**3, 5e15)) if size < most), 1)
+
+
 def _take(pattern: re.Pattern[str], line: str, at: int, what: str) -> tuple[str, int]:
     match = pattern.match(line, at)
     if match is None:

@@ -21,7 +21,7 @@ from streamnorm.ingest import IngestService
 #: Upper bounds in seconds: a reading takes a fraction of the first, a large block one of the last.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 #: The calls that are told apart, by the last part of their paths.
-CALLS = frozenset({"readings", "bulk", "denormalize", "snapshot", "profile", "write"})
+CALLS = frozenset({"readings", "bulk", "denormalize", "snapshot", "profile", "write", "write_lp"})
 
 
 class Latency:

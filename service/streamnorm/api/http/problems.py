@@ -73,6 +73,7 @@ TABLE: dict[type[errors.StreamnormError], ProblemType] = {
     errors.Forbidden: ProblemType("forbidden", 403, "The caller may not do this"),
     errors.TooManyRequests: ProblemType("too-many-requests", 429, "One caller wants too much at once"),
     errors.Overloaded: ProblemType("overloaded", 503, "The service has too much to do"),
+    errors.BridgeUnavailable: ProblemType("bridge-unavailable", 503, "Another way in or out does not work"),
     errors.StoreError: ProblemType("store-unavailable", 503, "The state cannot be kept now"),
 }
 

@@ -48,6 +48,8 @@ OF_SERVICE: Final = {
     ("GET", "/v1/live"): OBSERVE,
     ("POST", "/write"): OBSERVE,
     ("POST", "/api/v2/write"): OBSERVE,
+    ("POST", "/api/v3/write_lp"): OBSERVE,
+    ("POST", "/query"): OBSERVE,
     ("GET", "/v1/streams"): READ,
     ("GET", "/v1/events"): READ,
 }

@@ -48,6 +48,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.TooManyRequests("256 requests of this caller are being worked on, the limit (max_requests_per_client)"),
     errors.Overloaded("1000 requests are being worked on, the limit (max_requests)"),
     HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout)"),
+    errors.BridgeUnavailable("mqtt: mqtt://broker:1883 is not connected: Connection refused"),
     errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
 )
 #: an example of every type of problem, by its slug
@@ -86,6 +87,7 @@ def worked_example() -> dict[type[BaseModel], Any]:
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},
+        schemas.Readiness: {"status": "ok", "bridges": {"mqtt": "connected to mqtt://broker:1883"}},
         Snapshot: export(stream),
         **{model: {"method": name, "warmup": 16} for name, model in CONFIGURATIONS.items()},
     }

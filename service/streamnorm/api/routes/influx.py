@@ -10,14 +10,13 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-import streamnorm
 from streamnorm.api import bodies
 from streamnorm.api.dependencies import AppState, Caller, Ctx
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.auth.api_keys import ApiKey
 from streamnorm.errors import InvalidInput, LimitExceeded
 from streamnorm.formats import line_protocol
-from streamnorm.formats.line_protocol import PRECISIONS, PointReading
+from streamnorm.formats.line_protocol import PRECISIONS, PointReading, told_by_size
 
 #: described by InfluxDB: the calls, their bodies and the form of their errors are its own
 router = APIRouter(include_in_schema=False)
@@ -26,19 +25,13 @@ router = APIRouter(include_in_schema=False)
 TOLD = 10
 
 
-@router.get("/ping", status_code=204, response_class=Response)
-async def ping() -> Response:
-    """Tell clients of InfluxDB that somebody is here."""
-    return Response(status_code=204, headers={"X-Influxdb-Version": f"streamnorm-{streamnorm.__version__}"})
-
-
 @router.post("/api/v2/write", status_code=204, response_class=Response)
 @router.post("/write", status_code=204, response_class=Response)
 async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns") -> Response:
     """Observe points of line protocol; the stream of each is named by its measurement and tags."""
     tick = PRECISIONS.get(precision)
-    if tick is None:
-        return refused(f"precision {precision!r} is none of {', '.join(PRECISIONS)}")
+    if tick is None and precision != "auto":
+        return refused(f"precision {precision!r} is none of auto, {', '.join(PRECISIONS)}")
     data = await bodies.raw(request, ctx.max_block_bytes)
     try:
         text = data.decode()
@@ -51,7 +44,7 @@ async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns
     return refused(f"partial write: {len(faults)} refused: {'; '.join(faults[:TOLD])}{more}")
 
 
-async def observe(ctx: AppState, caller: ApiKey, text: str, tick: int) -> list[str]:
+async def observe(ctx: AppState, caller: ApiKey, text: str, tick: int | None) -> list[str]:
     """Observe what can be observed, in order within each stream, and tell what cannot."""
     groups: dict[str, list[tuple[int, PointReading]]] = {}
     faults: list[str] = []
@@ -60,7 +53,7 @@ async def observe(ctx: AppState, caller: ApiKey, text: str, tick: int) -> list[s
             faults.append(f"line {line}: {detail}")
             continue
         try:
-            one = line_protocol.to_reading(point, tick, ctx.service.limits)
+            one = line_protocol.to_reading(point, tick or told_by_size(point.time), ctx.service.limits)
             stream_id = line_protocol.stream_id(point, ctx.line_stream)
         except (InvalidInput, line_protocol.Malformed) as error:
             faults.append(f"line {line}: {error}")

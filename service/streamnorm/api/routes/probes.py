@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from streamnorm.api.bodies import encoded
 from streamnorm.api.dependencies import Ctx
 from streamnorm.api.openapi.document import describe_route
-from streamnorm.api.schemas import Health
+from streamnorm.api.schemas import Health, Readiness
 from streamnorm.errors import StoreUnavailable
 
 router = APIRouter(tags=["service"])
@@ -23,13 +23,15 @@ async def healthz() -> Response:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", **describe_route(None, Health, "store-unavailable", guarded=False))
+@router.get("/readyz", **describe_route(None, Readiness, "store-unavailable", "bridge-unavailable", guarded=False))
 async def readyz(ctx: Ctx) -> Response:
-    """Return whether readings can be taken and kept."""
+    """Return whether readings can be taken and kept, and how the bridges fare."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
     ctx.service.streams.check()
-    return encoded({"status": "ok"})
+    ctx.bridges.check()
+    states = ctx.bridges.states()
+    return encoded({"status": "ok"} | ({"bridges": states} if states else {}))
 
 
 TEXT = {"type": "string"}

@@ -76,8 +76,10 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
 @router.delete("/{stream_id}", status_code=204, **describe_route(None, None, *FOUND))
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
     """Discard a stream."""
+    features = await ctx.service.streams.read(stream_id, lambda stream: tuple(stream.layout.names))
     await ctx.service.streams.delete(stream_id)
     ctx.events.discard(stream_id)
+    ctx.bridges.forget(stream_id, features)
     return Response(status_code=204)
 
 

@@ -32,7 +32,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def service_of(broker: Broker, folder: Path, **settings: str) -> Service:
     """Build a service that is to talk to the broker."""
-    environment = {"STREAMNORM_MQTT": broker.url, "STREAMNORM_MQTT_TOPICS": TOPICS} | settings
+    environment = {"STREAMNORM_MQTT": broker.url, "STREAMNORM_MQTT_TOPICS": TOPICS}
+    environment |= {"STREAMNORM_MQTT_CLIENT_ID": "streamnorm"} | settings
     return Service(folder, **environment)
 
 
@@ -167,27 +168,6 @@ def test_readings_that_came_in_over_http_are_published(tmp_path: Path, broker: B
         assert heard.values(11) == [*expected(READINGS[:10]), {"value": 0.0}]
 
 
-def test_home_assistant_is_told_of_every_sensor_once(tmp_path: Path, broker: Broker) -> None:
-    with (
-        service_of(broker, tmp_path, STREAMNORM_MQTT_DISCOVERY="homeassistant") as service,
-        listening(broker, "homeassistant/#", "sensors/+/normalized") as heard,
-    ):
-        ready(broker, service)
-        publish(broker, "sensors/attic:1/raw", {"temp": 21.5, "door": 0}, {"temp": 22.5, "door": 1})
-        found = heard.take(4)
-    assert [topic for topic, _ in found] == [
-        "homeassistant/sensor/streamnorm_attic_1_temp/config",
-        "homeassistant/sensor/streamnorm_attic_1_door/config",
-        "sensors/attic:1/normalized",
-        "sensors/attic:1/normalized",
-    ]
-    config = found[0][1]
-    assert (config["state_topic"], config["availability_topic"], config["unique_id"]) == (
-        "sensors/attic:1/normalized", "streamnorm/status", "streamnorm_attic_1_temp"
-    )  # fmt: skip
-    assert config["value_template"] == """{{ value_json['values']["temp"] }}"""
-
-
 def test_a_retained_reading_of_long_ago_is_left_alone(tmp_path: Path, broker: Broker, heard: Heard) -> None:
     publish(broker, "sensors/old/raw", "21.5", retain=True)
     with service_of(broker, tmp_path) as service:
@@ -214,6 +194,22 @@ def test_a_broker_that_is_not_there_keeps_nobody_from_http(tmp_path: Path) -> No
         {"mqtt_publish": "normalized"},
         {"mqtt_publish": "sensors/{stream}/raw"},
         {"mqtt_topics": "sensors/{stream}/#"},
+        {"mqtt_topics": "sensors/{stream}/#/b", "mqtt_publish": "out/{stream}"},
+        {"mqtt_topics": "sensors/{stream...}/b"},
+        {"mqtt_topics": "sensors/a+/{stream}"},
+        {"mqtt_topics": "$share/{stream}"},
+        {"mqtt_topics": "$share/a+b/{stream}"},
+        {"mqtt_topics": "{stream}/{stream...}"},
+        {"mqtt_publish": "out/+/{stream}"},
+        {"mqtt_dead_letter": "sensors/dead/raw"},
+        {"mqtt_dead_letter": "dead/#"},
+        {"mqtt_topics": "{stream...}"},
+        {"mqtt_client_id": "a/b"},
+        {"mqtt": "mqtt://127.0.0.1:99999"},
+        {"mqtt_ca": "ca.pem"},
+        {"mqtt": "mqtts://127.0.0.1", "mqtt_ca": "no-such-file.pem"},
+        {"mqtt": "mqtts://127.0.0.1", "mqtt_key": "key.pem"},
+        {"mqtt": "mqtts://127.0.0.1", "mqtt_cert": "no-such-file.pem"},
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:

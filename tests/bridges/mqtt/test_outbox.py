@@ -6,11 +6,13 @@ import asyncio
 
 import pytest
 
-from streamnorm.bridges.outbox import Outbox
+from streamnorm.bridges.mqtt.outbox import Outbox
 
 
 class Wire:
     """A connection that breaks after so many messages; it confirms every one but the last."""
+
+    max_packet: int | None = None
 
     def __init__(self, breaks_after: int = 1000) -> None:
         self.published: list[str] = []
@@ -18,6 +20,8 @@ class Wire:
 
     async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: ARG002, FBT001
         """Publish."""
+        if "#" in topic:
+            raise ValueError(topic)
         self.published.append(topic)
         self._left -= 1
         if self._left <= 0:
@@ -59,4 +63,16 @@ async def test_the_oldest_goes_where_there_is_no_room(caplog: pytest.LogCaptureF
     assert [future.done() for future in futures] == [True, True, False, False]
     await sent(outbox, wire)
     assert wire.published == ["2", "3"]
-    assert "were not published" in caplog.text
+    assert outbox.dropped.counts["", "full"] == 2
+    assert "not published" in caplog.text
+
+
+async def test_what_no_broker_could_take_keeps_nothing_else_from_being_published() -> None:
+    outbox, wire = Outbox(), Wire()
+    wire.max_packet = 100
+    futures = [outbox.put(topic, payload) for topic, payload in (("a/#", b""), ("b", bytes(101)), ("c", b""))]
+    await sent(outbox, wire)
+    assert wire.published == ["c"]
+    assert all(future.done() for future in futures)
+    assert dict(outbox.dropped.counts) == {("", "invalid-topic"): 1, ("", "too-large"): 1}
+    assert outbox.published == 1

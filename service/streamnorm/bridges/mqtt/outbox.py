@@ -8,12 +8,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from streamnorm.bridges.refusals import Refusals
+
 log = logging.getLogger(__name__)
 
 #: A minute of a thousand readings a second, some 10 MB; beyond it the oldest go.
 MOST_WAITING = 60_000
 #: On their way at once: enough for a broker that writes to disk, few enough for its own limits.
 WINDOW = 100
+#: Bytes that a packet has beside its topic and payload, at most.
+PACKET_OVERHEAD = 16
 
 
 @dataclass
@@ -25,9 +29,17 @@ class Publication:
     retain: bool = False
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def settle(self) -> None:
+        """Note that it is dealt with."""
+        if not self.done.done():
+            self.done.set_result(None)
+
 
 class Publisher(Protocol):
     """What a connection can."""
+
+    #: bytes of the largest packet that the broker takes; None: of any
+    max_packet: int | None
 
     async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
         """Publish, and wait for the confirmation."""
@@ -41,15 +53,21 @@ class Outbox:
         self._waiting: deque[Publication] = deque()
         self._sent: dict[int, Publication] = {}
         self._news = asyncio.Event()
-        self._dropped = 0
+        #: what was not published, by reason: full, too-large, denied, invalid-topic
+        self.dropped = Refusals(log, "MQTT: messages not published")
+        #: confirmed by the broker
+        self.published = 0
+
+    def __len__(self) -> int:
+        """Return how many wait or are on their way."""
+        return len(self._waiting) + len(self._sent)
 
     def put(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]:
         """Add a message; returns what is done when it is confirmed, or dropped for want of room."""
         if len(self._waiting) >= self._most:
-            self._waiting.popleft().done.set_result(None)
-            self._dropped += 1
-            if self._dropped.bit_count() == 1:  # at 1, 2, 4, 8, …
-                log.warning("%d normalized readings were not published: too many wait for the broker", self._dropped)
+            oldest = self._waiting.popleft()
+            oldest.settle()
+            self.dropped.add("full", oldest.topic)
         publication = Publication(topic, payload, retain)
         self._waiting.append(publication)
         self._news.set()
@@ -71,8 +89,16 @@ class Outbox:
                 tasks.create_task(self._publish(connection, publication, window))
 
     async def _publish(self, connection: Publisher, publication: Publication, window: asyncio.Semaphore) -> None:
-        await connection.publish(publication.topic, publication.payload, qos=1, retain=publication.retain)
+        topic, payload = publication.topic, publication.payload
+        size = len(payload) + len(topic.encode()) + PACKET_OVERHEAD
+        try:
+            if connection.max_packet is not None and size > connection.max_packet:
+                self.dropped.add("too-large", f"{topic}: {size} bytes, the broker takes {connection.max_packet}")
+            else:
+                await connection.publish(topic, payload, qos=1, retain=publication.retain)
+                self.published += 1
+        except ValueError as error:  # it would be so over every connection
+            self.dropped.add("invalid-topic", f"{topic!r}: {error}")
         self._sent.pop(id(publication), None)
         window.release()
-        if not publication.done.done():
-            publication.done.set_result(None)
+        publication.settle()

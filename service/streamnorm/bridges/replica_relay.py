@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from streamnorm.bridges.bridge import State
 from streamnorm.errors import StoreUnavailable
 from streamnorm.events.buffers import Subscription
 from streamnorm.events.event import ReadingEvent
@@ -29,7 +30,9 @@ from streamnorm.stores.redis.keyspace import partition, tag
 from streamnorm.stores.redis.pubsub import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
 
     from streamnorm.stores.redis.topology import Topology
 
@@ -88,6 +91,8 @@ class Watcher(Subscription):
 class Relay:
     """Exchanges events with the other replicas of a store; a `streamnorm.bridges.Bridge`."""
 
+    name = "relay"
+
     def __init__(self, hub: EventHub, nodes: Topology, prefix: str) -> None:
         self._hub = hub
         self._nodes = nodes
@@ -101,18 +106,33 @@ class Relay:
         own = self._channel(self._name)
         self._listener = Subscriber(nodes, partition(self._name), self._notes, own, self._heard)
 
-    async def start(self) -> None:
-        """Begin; returns at once."""
-        self._tasks = [
-            asyncio.create_task(self._listener.run(), name="streamnorm relay in"),
-            asyncio.create_task(self._send(), name="streamnorm relay out"),
-        ]
+    def attach(self) -> None:
+        """Do nothing: it reads from the hub."""
+
+    async def run(self) -> None:
+        """Exchange events until stopped."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = [
+                tasks.create_task(self._listener.run(), name="streamnorm relay in"),
+                tasks.create_task(self._send(), name="streamnorm relay out"),
+            ]
 
     async def stop(self) -> None:
         """End."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def state(self) -> State:
+        """Return that it runs; whether the store can be reached is told by the streams."""
+        return State(up=True, detail="exchanges events with other replicas")
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return none."""
+        return iter(())
+
+    def forget(self, stream_id: str, features: Iterable[str]) -> None:
+        """Do nothing."""
 
     def _channel(self, name: str) -> str:
         return self._rows.format(tag(partition(name)), name)
