@@ -11,8 +11,8 @@ from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
 from streamnorm.events import hub
-from streamnorm.events.buffers import Subscription
-from streamnorm.events.event import MOST_BYTES, MOST_ROWS
+from streamnorm.events.buffers import MOST_QUEUED_BYTES, Subscription
+from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD
 from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
 from streamnorm.stores.local.memory import MemoryStore
@@ -198,10 +198,12 @@ async def test_a_subscriber_that_left_hears_nothing(house: House) -> None:
 
 async def test_a_slow_reader_loses_the_oldest_and_learns_how_many(house: House) -> None:
     with house.hub.subscribe() as subscription:
-        await house.observe("a", *[{"x": 1.0}] * (MOST_ROWS + 3))
+        await house.observe("a", *[{"x": 1.0}] * MOST_ROWS)
         rows, dropped = subscription.take()
-        assert dropped == 3
-        assert rows[0].event()["count"] == 4
+        assert len(rows) + dropped == MOST_ROWS
+        assert sum(len(row.packed) + OVERHEAD for row in rows) <= MOST_QUEUED_BYTES
+        assert len(rows) > 100
+        assert rows[0].event()["count"] == dropped + 1
         await house.observe("a", {"x": 1.0})
         assert subscription.take()[1] == 0
 

@@ -80,7 +80,7 @@ def kept(service: Service) -> list[Path]:
     return list((service.folder / "data").glob("kernels-*/**/*.nbc"))
 
 
-def test_the_default_method_is_compiled_before_the_service_answers_and_kept(tmp_path: Path) -> None:
+def test_the_default_method_is_compiled_before_the_service_is_ready_and_kept(tmp_path: Path) -> None:
     stale = tmp_path / "data" / "kernels-of-yesterday"
     stale.mkdir(parents=True)
     with serving(tmp_path) as service:
@@ -125,5 +125,7 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
 def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "METHODS", {"online": METHODS["online"]})
     monkeypatch.setattr(os, "nice", lambda _: 0)
-    warmup.compile_in_background(tmp_path)
+    told: list[str] = []
+    warmup.compile_in_background(tmp_path, "online", told.append)
+    assert told == ["online"]
     assert warmup.is_cache_complete(tmp_path)

@@ -222,6 +222,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
         redoc_url=None,
+        redirect_slashes=False,  # theirs leads wherever the Host header says
     )
     app.state.context = context
     problems.install(app)

@@ -141,6 +141,10 @@ class BridgeUnavailable(StreamnormError):
     """A bridge died, or the other side of a required one cannot be reached."""
 
 
+class NotReady(StreamnormError):
+    """The service answers, but had better not be relied on yet."""
+
+
 class StoreError(StreamnormError):
     """The place where state rests failed."""
 

@@ -1,8 +1,13 @@
-"""Logs, on standard error: a line of text an event, or a JSON object; with the id of the request it belongs to."""
+"""Logs, on standard error: a line of text an event, or a JSON object; with the id of the request it belongs to.
+
+What is logged may hold what a client sent. So an event begins a line and nothing else does: control characters are
+written as escapes, and the lines of a traceback are indented.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -15,11 +20,23 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 #: What a record may carry besides, by `log.info(…, extra={…})`.
 MEMBERS = ("method", "path", "status", "milliseconds", "key")
+#: Control characters, line and paragraph separators, what turns the direction of writing, and halves of characters.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+INDENT = "    "
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s"
 
 
+def printable(text: str) -> str:
+    r"""Return a text with escapes in place of what would end a line, or command a terminal.
+
+    >>> print(printable("/x\n2026-01-01 CRITICAL \x1b[2J"))
+    /x\n2026-01-01 CRITICAL \x1b[2J
+    """
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class Text(logging.Formatter):
-    """One line of words."""
+    """One line of words; a traceback follows it, indented."""
 
     def __init__(self) -> None:
         super().__init__(TEXT)
@@ -29,6 +46,14 @@ class Text(logging.Formatter):
         found = request_id.get()
         record.request = f" [{found}]" if found else ""
         return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as the base has it
+        """Write the line itself."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - as the base has it
+        """Write a traceback."""
+        return "\n".join(INDENT + printable(line) for line in super().formatException(ei).split("\n"))
 
 
 class Json(logging.Formatter):
@@ -45,8 +70,9 @@ class Json(logging.Formatter):
         if found := request_id.get():
             told["request"] = found
         told |= {name: getattr(record, name) for name in MEMBERS if hasattr(record, name)}
-        if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
+        told = {name: printable(value) if isinstance(value, str) else value for name, value in told.items()}
+        if record.exc_info:  # whose line ends JSON escapes
+            told["error"] = "\n".join(map(printable, self.formatException(record.exc_info).split("\n")))
         return orjson.dumps(told, default=str).decode()
 
 

@@ -10,8 +10,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -37,6 +42,8 @@ GRACE: Final = 3
 GARBAGE: Final = (20_000, 20, 20)
 #: Seconds that live connections have to say why they end; uvicorn ends them without a word.
 GOODBYE: Final = 0.2
+#: Seconds that threads have to come to their end, after all is saved.
+THREADS_GRACE: Final = 0.5
 TICKS: Final = 10  # uvicorn's, a second
 
 
@@ -58,14 +65,33 @@ class Server(uvicorn.Server):
             yield
             self._captured_signals.clear()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve to the end, and then wait for no thread: what one does now is answered to nobody."""
+        executor = ThreadPoolExecutor(thread_name_prefix="streamnorm")
+        asyncio.get_running_loop().set_default_executor(executor)
+        try:
+            await super().serve(sockets)
+        finally:
+            self._leave(executor)
+
+    def _leave(self, executor: ThreadPoolExecutor) -> None:
+        """End the process where threads would hold it up: Python waits for them, without end."""
+        last = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        last.start()
+        last.join(THREADS_GRACE)
+        if last.is_alive() or self._warmup.busy:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0 if self.stopped_cleanly else 1)
+
     @property
     def stopped_cleanly(self) -> bool:
         """Whether it has served, and all that was to be kept is."""
         return self.started and not self.force_exit and not self.lifespan.should_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Have the kernels ready first."""
-        await self._warmup.start()
+        """Answer, and have the kernels ready meanwhile."""
+        self._warmup.start()
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
@@ -96,6 +122,20 @@ class Server(uvicorn.Server):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let SIGTERM end the process with status 0 while there is nothing to be saved yet."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:
@@ -133,9 +173,11 @@ def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) ->
 
 
 def is_stalled(connection: asyncio.Protocol) -> bool:
-    """Return whether a connection waits for a head, or for its answer to be read."""
+    """Return whether a connection waits for a head or a handshake, or for its answer to be read."""
+    if isinstance(connection, WebSockets):
+        return not (connection.handshake_complete and connection.writable.is_set())
     if not isinstance(connection, HttpToolsProtocol):
-        return isinstance(connection, WebSockets) and not connection.writable.is_set()
+        return False
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
         return connection.flow.write_paused

@@ -127,7 +127,7 @@ def test_an_endless_head_is_refused(service: Service) -> None:
                 connection.sendall(b"x" * 1000)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert read_to_end(connection)[:12] in {b"HTTP/1.1 400", b""}
+        assert read_to_end(connection)[:12] in {b"HTTP/1.1 431", b""}
     assert_served(service)
 
 

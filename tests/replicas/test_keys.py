@@ -8,11 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from typer.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from streamnorm.auth.redis_api_keys import RedisApiKeys
 from streamnorm.cli import cli
 from streamnorm.errors import StoreUnavailable
-from tests.support.processes import Service
+from tests.support.processes import PATIENCE, Service
 from tests.support.redis_servers import Cluster, wait_until
 from tests.support.replicas import Start
 
@@ -40,6 +42,21 @@ def test_a_key_made_by_hand_opens_a_replica_until_it_is_revoked(shards: Cluster,
         keys(url, prefix, "revoke", second.split("_")[1])
         wait_until(lambda: client.send(call).status_code == httpx.codes.UNAUTHORIZED)
     assert "boiler-" in keys(url, prefix, "list")
+
+
+def test_a_live_connection_ends_when_its_key_is_revoked(shards: Cluster, prefix: str, tmp_path: Path) -> None:
+    environment = {"STREAMNORM_STORE": shards.url, "STREAMNORM_STORE_PREFIX": prefix}
+    key = keys(shards.url, prefix, "create", "gateway", "--scope", "observe")
+    headers = {"authorization": f"Bearer {key}"}
+    with (
+        Service(tmp_path, **environment) as service,
+        connect(f"ws://127.0.0.1:{service.port}/v1/live", additional_headers=headers) as connection,
+    ):
+        keys(shards.url, prefix, "revoke", key.split("_")[1])
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the key is not known here, or was revoked")
 
 
 async def test_keys_that_were_never_read_open_nothing(start: Start) -> None:

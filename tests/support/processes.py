@@ -49,7 +49,7 @@ class Service:
                 [sys.executable, "-m", "streamnorm", *serve], env=self._environment, stdout=log, stderr=log
             )
         deadline = time.monotonic() + PATIENCE
-        while not self.alive():
+        while not self.settled():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(f"the service did not start:\n{self.log.read_text()}")
@@ -69,6 +69,10 @@ class Service:
             return httpx.get(f"{self.url}/healthz", timeout=PATIENCE, verify=self.verify).is_success
         except httpx.TransportError:
             return False
+
+    def settled(self) -> bool:
+        """Return whether it answers, and compiles no kernels any more."""
+        return self.alive() and "compiling" not in httpx.get(f"{self.url}/readyz", verify=self.verify).text
 
     def ask_to_stop(self) -> None:
         """Ask it to stop (SIGTERM), and go on meanwhile."""

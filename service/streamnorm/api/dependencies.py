@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
@@ -47,6 +47,8 @@ class AppState:
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining
     serving: bool = False
+    #: what else must be well for the service to be ready; each raises what is not
+    checks: list[Callable[[], None]] = field(default_factory=list)
     #: set when the service is told to stop: who keeps a connection open ends it then, and says why
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,9 +71,18 @@ async def _caller(request: Request) -> ApiKey:
 
 def reject_unknown_query(request: Request) -> None:
     """Refuse query parameters that a call does not have: a reading with a mistyped `learn` would be learned from."""
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    check_query(request.query_params, [field.alias for field in request.scope["route"].dependant.query_params])
+
+
+def check_query(names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse query parameters that are none of those known.
+
+    Raises:
+        Refused: naming each of them.
+
+    """
     told = f"is unknown; known are {', '.join(known)}" if known else "is unknown; the call has none"
-    found = [Fault(f"/query/{escape_pointer(name)}", told) for name in request.query_params if name not in known]
+    found = [Fault(f"/query/{escape_pointer(name)}", told) for name in names if name not in known]
     if found:
         raise HTTPProblem.of("invalid-request", found)
 

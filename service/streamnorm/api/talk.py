@@ -27,7 +27,10 @@ Error = StreamnormError | HTTPProblem
 class Talk:
     """One conversation; texts have at most `longest` letters, and `refused` counts the problems."""
 
-    def __init__(self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None], *, learn: bool = True
+    ) -> None:
+        self._learn = learn
         self._service = service
         self._parse = parse
         self._longest = longest
@@ -41,10 +44,24 @@ class Talk:
 
     def _at_once(self, stream_id: str, reading: Reading) -> Answer | None:
         """Observe a reading that needs no waiting; None, and nothing has happened, where it does or is refused."""
+        if not self._learn:
+            return None
         try:
             return self._service.try_observe_inline(stream_id, reading)
         except StreamnormError:
             return None  # told by the run, which meets it too
+
+    async def _run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
+        """Observe one stream's readings, or only normalize them, up to the first one that is refused."""
+        if self._learn:
+            return await self._service.observe_run(stream_id, readings)
+        run = RunResult()
+        try:
+            for reading in readings:
+                run.answers.append(await self._service.normalize(stream_id, reading))
+        except StreamnormError as error:
+            run.error = error
+        return run
 
 
 class Messages(Talk):
@@ -80,7 +97,7 @@ class Messages(Talk):
     async def _observe(self, stream_id: str, members: Sequence[tuple[int, Reading]], said: list[Any]) -> None:
         """Observe one stream's readings, each with its place among the answers."""
         while members:
-            run = await self._service.observe_run(stream_id, [reading for _, reading in members])
+            run = await self._run(stream_id, [reading for _, reading in members])
             for (place, reading), answer in zip(members, run.answers, strict=False):
                 said[place] = answers.of_reading(stream_id, reading, answer)
             members = members[len(run.answers) :]
@@ -99,9 +116,10 @@ class Said(NamedTuple):
 class Lines(Talk):
     """One text after the other: the first one that is refused is the end; errors tell the line and the row."""
 
-    def __init__(self, *given: Any, learn: bool = True) -> None:
-        super().__init__(*given)
-        self._learn = learn
+    def __init__(
+        self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None], *, learn: bool = True
+    ) -> None:
+        super().__init__(service, parse, longest, refused, learn=learn)
         self._line = 0
         self._row = 0
 
@@ -112,7 +130,8 @@ class Lines(Talk):
         said: list[Any] = []
         for stream_id, group in groupby(found, itemgetter(0)):
             readings = [reading for _, reading in group]
-            run = await self._run(stream_id, readings)
+            answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
+            run = await self._run(stream_id, readings) if answer is None else RunResult([answer])
             said += [
                 answers.of_reading(stream_id, reading, answer)
                 for reading, answer in zip(readings, run.answers, strict=False)
@@ -138,18 +157,6 @@ class Lines(Talk):
             except (StreamnormError, HTTPProblem) as error:
                 return found, error
         return found, None
-
-    async def _run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
-        if self._learn:
-            answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
-            return await self._service.observe_run(stream_id, readings) if answer is None else RunResult([answer])
-        run = RunResult()
-        try:
-            for reading in readings:
-                run.answers.append(await self._service.normalize(stream_id, reading))
-        except StreamnormError as error:
-            run.error = error
-        return run
 
 
 def _placed(error: StreamnormError, stream_id: str, row: int) -> StreamnormError:

@@ -2,8 +2,8 @@
 
 A key is `sn_<id>_<secret>`; the secret has 256 random bits, so its SHA-256 tells nothing of it, and no slow hash is
 needed. Only that hash is kept, in a database of its own in the data folder: `streamnorm keys` writes there while the
-service runs, and the service looks for changes every half a second. A revoked key stays in the list, so that revoking
-the last one does not open the door again.
+service runs, and the service looks for changes every quarter of a second. A revoked key stays in the list, so that
+revoking the last one does not open the door again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamnorm.stores.local.schema import migrate
 KEYS_FILE = "keys.db"
 SCOPES: Final = ("observe", "read", "admin")
 #: Seconds between two looks for keys made or revoked by others.
-RELOAD_INTERVAL = 0.5
+RELOAD_INTERVAL = 0.25
 BUSY_TIMEOUT = 5.0
 _NOBODY = bytes(32)
 

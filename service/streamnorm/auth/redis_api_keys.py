@@ -42,7 +42,9 @@ class RedisApiKeys(SQLiteApiKeys):
         """
         (found,) = await self._nodes.ask([(0, ("HGETALL", self._place))])
         keys = [_decoded(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
-        self._known = {key.id: key for key in sorted(keys, key=lambda key: (key.created, key.id))}
+        fresh = {key.id: key for key in sorted(keys, key=lambda key: (key.created, key.id))}
+        if fresh != self._known:  # else what was decided by them would be decided anew
+            self._known = fresh
         self._read = True
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:

@@ -24,7 +24,7 @@ import orjson
 from streamnorm.bridges.bridge import State
 from streamnorm.errors import StoreUnavailable
 from streamnorm.events.buffers import Subscription
-from streamnorm.events.event import ReadingEvent
+from streamnorm.events.event import MOST_BYTES, ReadingEvent
 from streamnorm.events.hub import EventHub
 from streamnorm.stores.redis.keyspace import partition, tag
 from streamnorm.stores.redis.pubsub import Subscriber
@@ -64,6 +64,7 @@ class Watcher(Subscription):
     __slots__ = ("glanced", "seen", "until", "wanted")
 
     everywhere = False
+    most_bytes = MOST_BYTES  # there are few
 
     def __init__(self, hub: EventHub) -> None:
         super().__init__(hub.subscriptions, None, "")

@@ -50,6 +50,17 @@ def option(name: str, description: str | None, group: str) -> Any:
 
 def serve(**options: Any) -> None:
     """Start the service. Every option is also an environment variable."""
+    with server.ending_at_once():
+        raise typer.Exit(served(options))
+
+
+def served(options: dict[str, Any]) -> int:
+    """Run the service to its end, and return the exit status.
+
+    Raises:
+        typer.Exit: it cannot be started, which was told.
+
+    """
     try:
         settings = Settings(**options)
         logs.configure(settings.log_level, settings.log_format)
@@ -68,12 +79,13 @@ def serve(**options: Any) -> None:
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
     if settings.insecure and not settings.loopback:
-        typer.echo("It asks for no key: whoever can reach it may do everything")
+        typer.echo("It asks for no key: anyone who can reach it may do everything")
     if first := create_first_key(settings):
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
+    context.checks.append(warmup.check)
     running = server.Server(config, warmup, context.drain, settings.idle_timeout)
     running.run(sockets=[taken])
-    raise typer.Exit(0 if running.stopped_cleanly else 1)
+    return 0 if running.stopped_cleanly else 1
 
 
 def usage_error(found: Iterable[Fault]) -> typer.Exit:

@@ -11,6 +11,8 @@ from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEv
 
 #: What Python needs for a past that is still empty.
 EMPTY = 1200
+#: Of what waits for one reader: 170 readings of four features, 58 of twenty. Thousands may read, and any may be slow.
+MOST_QUEUED_BYTES = 32 * 1024
 
 
 class Ring:
@@ -20,6 +22,8 @@ class Ring:
 
     #: what it weighs without rows
     empty = 0
+    #: what it may weigh
+    most_bytes = MOST_BYTES
 
     def __init__(self) -> None:
         self.rows: deque[ReadingEvent] = deque()
@@ -31,7 +35,7 @@ class Ring:
         rows = self.rows
         rows.append(row)
         self.bytes += len(row.packed) + OVERHEAD
-        while len(rows) > MOST_ROWS or (self.bytes > MOST_BYTES and len(rows) > 1):
+        while len(rows) > MOST_ROWS or (self.bytes > self.most_bytes and len(rows) > 1):
             self.bytes -= len(rows.popleft().packed) + OVERHEAD
             self.dropped += 1
 
@@ -102,8 +106,9 @@ class Subscription(Ring):
     now and then.
     """
 
-    __slots__ = ("_readers", "ended", "glance", "prefix", "streams", "wake")
+    __slots__ = ("_readers", "ended", "full", "glance", "prefix", "reason", "streams", "wake")
 
+    most_bytes = MOST_QUEUED_BYTES
     #: whether it wants rows that were observed elsewhere, too
     everywhere = True
 
@@ -113,7 +118,11 @@ class Subscription(Ring):
         super().__init__()
         self._readers, self.streams, self.prefix, self.glance = readers, streams, prefix, glance
         self.wake = asyncio.Event()
+        #: set where it is better emptied soon
+        self.full = asyncio.Event()
         self.ended = False
+        #: why it ended
+        self.reason = ""
 
     def wants(self, stream_id: str) -> bool:
         """Return whether a stream is subscribed to."""
@@ -123,18 +132,37 @@ class Subscription(Ring):
         """Queue a row."""
         super().add(row)
         self.wake.set()
+        if self.bytes > self.most_bytes // 2:
+            self.full.set()
 
     def take(self) -> tuple[list[ReadingEvent], int]:
         """Return what is queued, and how many rows before it were dropped."""
         taken = list(self.rows), self.dropped
         self.clear()
-        self.wake.clear()
         return taken
 
-    def end(self) -> None:
-        """Tell the reader that nothing more will come."""
-        self.ended = True
+    def clear(self) -> None:
+        """Discard everything."""
+        super().clear()
+        self.wake.clear()
+        self.full.clear()
+
+    def take_one(self) -> tuple[ReadingEvent | None, int]:
+        """Take the oldest row, if there is one, and tell how many before it were dropped."""
+        dropped, self.dropped = self.dropped, 0
+        if not self.rows:
+            return None, dropped
+        row = self.rows.popleft()
+        self.bytes -= len(row.packed) + OVERHEAD
+        if not self.rows:
+            self.clear()
+        return row, dropped
+
+    def end(self, reason: str) -> None:
+        """Tell the reader that nothing more will come, and why."""
+        self.ended, self.reason = True, reason
         self.wake.set()
+        self.full.set()
 
     def __enter__(self) -> Self:
         """Start to hear."""

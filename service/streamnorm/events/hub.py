@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 #: Of all streams' pasts together: 500 streams of 8 features remember 200 readings each.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+STOPPING = "the service is stopping"
 #: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
 SECONDS_BETWEEN_SPREADS = 0.25
 READINGS_BETWEEN_SPREADS = 32
@@ -108,7 +109,7 @@ class EventHub:
         """Build a reader's queue; it hears while its `with` block runs."""
         subscription = Subscription(self.subscriptions, streams, prefix, glance)
         if self.ended:
-            subscription.end()
+            subscription.end(STOPPING)
         return subscription
 
     def past(self, stream_id: str) -> list[ReadingEvent]:
@@ -120,6 +121,11 @@ class EventHub:
         past.unpack()
         self._bytes += past.bytes
         return list(past.rows)
+
+    def newest(self, stream_id: str) -> ReadingEvent | None:
+        """Return the latest row of a stream, if it is remembered."""
+        past = self._pasts.get(stream_id)
+        return None if past is None else past.latest
 
     def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[ReadingEvent]:
         """Yield the latest row of each stream that has had one beyond the number `since`, the newest first."""
@@ -140,7 +146,7 @@ class EventHub:
         """End every subscription, so that open event streams do not hold up a shutdown."""
         self.ended = True
         for subscription in self.subscriptions:
-            subscription.end()
+            subscription.end(STOPPING)
 
     def _past(self, stream_id: str, names: Names, count: int) -> StreamHistory:
         past = self._pasts.get(stream_id)

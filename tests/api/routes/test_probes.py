@@ -114,3 +114,15 @@ async def test_readings_and_refusals_are_counted(api: Api) -> None:
 
 async def test_no_stream_is_named_in_the_counters(warm: Api) -> None:
     assert "boiler-7" not in (await warm.get("/metrics")).text
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/pages", "/healthz/", "/v1/streams/", "//elsewhere.test/docs/"])
+async def test_no_answer_leads_to_the_host_that_the_caller_named(api: Api, path: str) -> None:
+    answer = await api.client.get(path, headers={"host": "elsewhere.test"})
+    assert answer.headers.get("location", "../docs") == "../docs"
+    assert answer.status_code in {307, 404}
+
+
+async def test_the_docs_are_found_with_a_slash_behind_them_too(api: Api) -> None:
+    answer = await api.client.get("/docs/", follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, "/docs")

@@ -9,7 +9,8 @@ same `IngestService` and count in the same `Metrics`, so they answer alike; a te
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
+from http import HTTPStatus
 from time import perf_counter
 
 import orjson
@@ -33,6 +34,11 @@ ANSWER = (
     b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
 )
+#: What was refused before there was a request: the connection is of no more use.
+REFUSAL = (
+    b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
+    b"x-content-type-options: nosniff\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
+)
 OK, FAILED = (b"200 OK", JSON), (b"500 Internal Server Error", problems.MEDIA_TYPE.encode())
 _FIRST, _LAST = len(START), -len(END)
 
@@ -48,8 +54,16 @@ class InlineResponder:
         self._service = service
         self._latency = metrics.latencies.of("readings")
         self._max_reading_bytes = max_reading_bytes
+        self._refused = metrics.refused
 
-    def answer(self, url: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes, given: bytes) -> bytes | None:
+    def refusal(self, error: problems.HTTPProblem, given: bytes) -> bytes:
+        """Return all that goes over the wire where a request is refused before there is one, and count it."""
+        kind, problem = problems.to_problem(error)
+        self._refused(kind.slug)
+        told, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
+        return REFUSAL % (kind.status, phrase, given, len(told), FAILED[1], self._names.of({}), told)
+
+    def answer(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes, given: bytes) -> bytes | None:
         """Answer a POST with all that goes over the wire; where there is None, nothing has happened.
 
         `given` are the headers that the server gives every answer.
@@ -58,6 +72,8 @@ class InlineResponder:
         if not url.startswith(START) or len(body) > self._max_reading_bytes or log.isEnabledFor(logging.DEBUG):
             return None  # the guard notes every request in the log
         named = dict(headers)
+        if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
+            return None  # the protocol looks closer
         stream_id = url[_FIRST:_LAST].decode("latin-1")  # an id that is not fit is of no stream in memory
         if (
             named.get(b"content-type") != JSON

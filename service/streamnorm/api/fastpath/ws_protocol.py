@@ -6,12 +6,14 @@ A write is a call to the operating system, which takes a short message longer th
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 #: Bytes that are not gathered further: about what uvloop buffers before it asks to pause.
 MAX_COALESCED_BYTES = 64 * 1024
+UNREADABLE = "The handshake of the WebSocket cannot be read.\n"
 
 
 class CoalescingTransport:
@@ -57,3 +59,19 @@ class WebSockets(WebSocketsSansIOProtocol):
         super().connection_made(
             cast("asyncio.Transport", CoalescingTransport(cast("asyncio.Transport", transport), self.loop))
         )
+
+    def data_received(self, data: bytes) -> None:
+        """Take data in; uvicorn waits for ever where what parses the handshake has given it up."""
+        super().data_received(data)
+        if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
+            return
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, UNREADABLE).serialize())
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close; without a handshake there is nobody to say anything to."""
+        if self.handshake_initiated:
+            super().shutdown()
+        else:
+            self.transport.close()

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from streamnorm import errors
 from streamnorm.engine.validation import to_faults
@@ -51,11 +52,15 @@ KINDS = {
     kind.slug: kind
     for kind in (
         ProblemType("invalid-request", 422, "A parameter of the request is wrong"),
+        ProblemType("malformed-request", 400, "The request is not HTTP"),
         ProblemType("malformed-json", 400, "The body is not the JSON it claims to be"),
         ProblemType("malformed-gzip", 400, "The body is not the gzip it claims to be"),
         ProblemType("request-timeout", 408, "The body did not arrive in time"),
         ProblemType("body-too-large", 413, "The body is larger than the limit"),
+        ProblemType("uri-too-long", 414, "The request's address is longer than the limit"),
         ProblemType("unsupported-media-type", 415, "The body's media type is not one this call takes"),
+        ProblemType("head-too-large", 431, "The request's head is larger than the limit"),
+        ProblemType("not-implemented", 501, "The request needs what this service does not have"),
         ProblemType("not-acceptable", 406, "The answer cannot be given in a media type asked for"),
     )
 }
@@ -74,6 +79,7 @@ TABLE: dict[type[errors.StreamnormError], ProblemType] = {
     errors.TooManyRequests: ProblemType("too-many-requests", 429, "One caller wants too much at once"),
     errors.Overloaded: ProblemType("overloaded", 503, "The service has too much to do"),
     errors.BridgeUnavailable: ProblemType("bridge-unavailable", 503, "Another way in or out does not work"),
+    errors.NotReady: ProblemType("not-ready", 503, "The service is not ready yet"),
     errors.StoreError: ProblemType("store-unavailable", 503, "The state cannot be kept now"),
 }
 
@@ -115,6 +121,14 @@ HEADERS: dict[int, dict[str, str]] = {
 def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """Answer with a problem."""
     return Response(orjson.dumps(body), body["status"], headers or HEADERS.get(body["status"]), MEDIA_TYPE)
+
+
+async def deny(body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or the handshake of a WebSocket, with a problem."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": body["title"]})
+    else:
+        await problem_response(body)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:

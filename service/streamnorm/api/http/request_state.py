@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamnorm.auth.api_keys import ApiKey
-from streamnorm.errors import Overloaded
+from streamnorm.errors import Overloaded, StreamnormError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Message, Receive, Send
 
 NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
@@ -38,6 +40,7 @@ class RequestState:
     """Counts what comes in, notes what goes out, and adds headers to it."""
 
     __slots__ = (
+        "_end",
         "_pending",
         "_receive",
         "_send",
@@ -51,6 +54,7 @@ class RequestState:
         "live",
         "page",
         "receiving",
+        "revoked",
         "status",
         "task",
     )
@@ -77,6 +81,22 @@ class RequestState:
         #: told off for being too slow
         self.late = False
         self.status = 0
+        #: why the caller may not go on, where that is so
+        self.revoked: StreamnormError | None = None
+        self._end: Callable[[StreamnormError], None] | None = None
+
+    def on_revoked(self, end: Callable[[StreamnormError], None]) -> None:
+        """Have `end` called once the caller may not go on, which may be now; it ends what is open, with the reason."""
+        self._end = end
+        if self.revoked is not None:
+            end(self.revoked)
+
+    def revoke(self, reason: StreamnormError) -> None:
+        """Have what is open end: its caller may not go on."""
+        if self.revoked is None:
+            self.revoked = reason
+            if self._end is not None:
+                self._end(reason)
 
     @property
     def raw_channel(self) -> tuple[Receive, Send]:

@@ -17,20 +17,21 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
-from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamnorm.api.http import problems
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.request_state import NOSNIFF, BodyMemoryBudget, RequestState
 from streamnorm.api.middleware.authorization import PROBES, Authorizer, Headers
-from streamnorm.errors import Overloaded, StreamnormError, TooManyRequests
+from streamnorm.errors import Forbidden, Overloaded, StoreError, StreamnormError, TooManyRequests, Unauthorized
 from streamnorm.logs import request_id
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks for slow requests.
 TIMEOUT_CHECK_INTERVAL = 0.5
+#: Seconds between two looks whether open connections' keys are good: with what `Keys` waits, less than half of one.
+REVISE_EVERY = 0.1
 EVENTS: Final = "/v1/events"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -72,8 +73,9 @@ class AdmissionMiddleware:
         self._access = access
         self._capacity = capacity
         self._metrics = metrics
-        self._open: set[RequestState] = set()
-        self._live = 0
+        #: what is being worked on, and what is open to its end, each with what was decided upon
+        self._open: dict[RequestState, tuple[Scope, Headers]] = {}
+        self._live: dict[RequestState, tuple[Scope, Headers]] = {}
         self._clients: dict[str, int] = {}
         self._pending = BodyMemoryBudget(capacity.max_pending_bytes)
         self._names = names
@@ -110,7 +112,7 @@ class AdmissionMiddleware:
         try:
             scope["caller"] = exchange.caller = self._access.authorize(scope, headers)
             if path not in PROBES:
-                self._admit(exchange, scope, live=scope["type"] == "websocket" or path == EVENTS)
+                self._admit(exchange, scope, headers, live=scope["type"] == "websocket" or path == EVENTS)
             await self._app(scope, exchange.receive, exchange.send)
         except (StreamnormError, problems.HTTPProblem) as error:
             await self._refuse(error, scope, exchange)
@@ -126,12 +128,12 @@ class AdmissionMiddleware:
             log.exception("%s %s failed", scope["method"], path)
             await problems.problem_response(problems.FAILED)(scope, exchange.receive, exchange.send)
 
-    def _admit(self, exchange: RequestState, scope: Scope, *, live: bool) -> None:
+    def _admit(self, exchange: RequestState, scope: Scope, headers: Headers, *, live: bool) -> None:
         capacity = self._capacity
         if live:
-            if self._live >= capacity.max_live:
-                raise Overloaded(f"{self._live} live connections are open, the limit (max_live)")
-            self._live += 1
+            if len(self._live) >= capacity.max_live:
+                raise Overloaded(f"{len(self._live)} live connections are open, the limit (max_live)")
+            self._live[exchange] = scope, headers
             exchange.live = True
             return
         if len(self._open) >= capacity.max_requests:
@@ -145,14 +147,14 @@ class AdmissionMiddleware:
             )
         self._clients[client] = count + 1
         exchange.client = client
-        self._open.add(exchange)
+        self._open[exchange] = scope, headers
 
     def _release(self, exchange: RequestState) -> None:
         exchange.end()
         if exchange.live:
-            self._live -= 1
+            del self._live[exchange]
         elif exchange.client:
-            self._open.discard(exchange)
+            del self._open[exchange]
             left = self._clients[exchange.client] - 1
             if left:
                 self._clients[exchange.client] = left
@@ -164,22 +166,18 @@ class AdmissionMiddleware:
     ) -> None:
         kind, body = problems.to_problem(error)
         self._metrics.refused(kind.slug)
-        response: Response | None = problems.problem_response(body)
-        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-            response = None
-        if response is None:
-            await exchange.send({"type": "websocket.close", "code": 1008, "reason": kind.slug})
-        else:
-            await response(scope, exchange.receive, exchange.send)
+        await problems.deny(body, scope, exchange.receive, exchange.send)
 
     async def _handle_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watch = asyncio.create_task(self._enforce_timeouts(), name="streamnorm guard")
+        watches = [
+            asyncio.create_task(watch(), name="streamnorm guard") for watch in (self._enforce_timeouts, self._revise)
+        ]
         try:
             await self._app(scope, receive, send)
         finally:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
 
     async def _enforce_timeouts(self) -> None:
         """End requests whose bodies come too slowly."""
@@ -191,6 +189,24 @@ class AdmissionMiddleware:
                 due = exchange.began + capacity.body_timeout + exchange.arrived / capacity.body_rate
                 if exchange.receiving and now > due:
                     exchange.time_out()
+
+    async def _revise(self) -> None:
+        """End what is open for callers who may not go on."""
+        decided = None
+        while True:
+            await asyncio.sleep(REVISE_EVERY)
+            with contextlib.suppress(StoreError):  # while keys cannot be read, what was decided holds
+                if (version := self._access.version) is not decided:
+                    for exchange, made in [*self._live.items(), *self._open.items()]:
+                        self._revise_one(exchange, *made)
+                    decided = version
+
+    def _revise_one(self, exchange: RequestState, scope: Scope, headers: Headers) -> None:
+        try:
+            self._access.revised(scope, headers)
+        except (Unauthorized, Forbidden) as error:
+            self._metrics.refused(problems.to_problem(error)[0].slug)
+            exchange.revoke(error)
 
     def _log_request(self, scope: Scope, exchange: RequestState, seconds: float) -> None:
         told: dict[str, Any] = {

@@ -53,6 +53,8 @@ OF_SERVICE: Final = {
     ("GET", "/v1/streams"): READ,
     ("GET", "/v1/events"): READ,
 }
+#: Calls for many streams that may be told not to learn.
+LEARN_OR_NOT: Final = frozenset({"/v1/bulk", "/v1/live"})
 #: More keys than most have; those beyond take the longer way.
 MAX_CACHED_DECISIONS: Final = 10_000
 #: Seconds between two looks whether keys have changed, beside those that the keys themselves take.
@@ -103,6 +105,27 @@ class Authorizer:
         if scope["path"] == "/metrics" and key.prefix:
             raise Forbidden(f"the key {key.name!r} is for some streams only, and the metrics are of all")
         return key
+
+    def revised(self, scope: Scope, headers: Headers) -> None:
+        """Decide about a call again, while it goes on.
+
+        Raises:
+            Unauthorized: the key was revoked, or is needed by now.
+            Forbidden: the key is not good for this call any more, or for other streams than it was.
+
+        """
+        if self.authorize(scope, headers).prefix != scope["caller"].prefix:
+            raise Forbidden("the streams that the key is for have changed")
+
+    @property
+    def version(self) -> object:
+        """Another object where keys may have changed.
+
+        Raises:
+            StoreError: they cannot be read.
+
+        """
+        return None if self._open else self._keys.known
 
     def is_preauthorized(self, headers: Headers, stream_id: str, now: float) -> bool:
         """Return whether the caller may observe a stream, as far as that can be told from what was decided before.
@@ -174,15 +197,28 @@ def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[st
     found = _STREAM.fullmatch(path)
     if found:
         needed: Collection[str] = OF_STREAM.get((method, found[2] or ""), ADMIN)
-        if needed is OBSERVE and parse_qs(query).get(b"learn") == [b"false"]:
+        if needed is OBSERVE and not learns(query):
             needed = EITHER
         return needed, found[1]
     if path == "/metrics":
         return READ, None
     known = OF_SERVICE.get((method, path))
+    if known is OBSERVE and path in LEARN_OR_NOT and not learns(query):
+        known = EITHER
     if known is None and not path.startswith("/v1") and method in {"GET", "HEAD"}:
         return None, None
     return known or ADMIN, None
+
+
+def learns(query: bytes) -> bool:
+    """Return whether a call may learn from its readings: unless its query says `learn=false`, and nothing else of it.
+
+    What a call does by other spellings is its own affair: who may not observe has this one.
+
+    >>> learns(b"learn=false"), learns(b"learn=false&learn=true"), learns(b"learn=0"), learns(b"stats=true")
+    (False, True, True, True)
+    """
+    return parse_qs(query, keep_blank_values=True).get(b"learn") != [b"false"]
 
 
 @functools.lru_cache(maxsize=64)

@@ -49,6 +49,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.Overloaded("1000 requests are being worked on, the limit (max_requests)"),
     HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout)"),
     errors.BridgeUnavailable("mqtt: mqtt://broker:1883 is not connected: Connection refused"),
+    errors.NotReady("compiling: until the kernel of online is ready, readings are normalized slowly"),
     errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
 )
 #: an example of every type of problem, by its slug

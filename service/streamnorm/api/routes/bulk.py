@@ -99,7 +99,9 @@ async def observe_bulk(
         arrays=NPZ,
     ),
 )
-async def observe_many(ctx: Ctx, caller: Caller, request: Request, *, streaming: Streaming = False) -> Response:
+async def observe_many(
+    ctx: Ctx, caller: Caller, request: Request, *, learn: Learn = True, streaming: Streaming = False
+) -> Response:
     """Observe readings of many streams, in order within each stream; a bad one refuses them all.
 
     The answer comes in the form that `Accept` asks for, by default in the form sent: JSON and NDJSON stand for each
@@ -107,14 +109,15 @@ async def observe_many(ctx: Ctx, caller: Caller, request: Request, *, streaming:
     """
     parse = Parser(ctx.service.limits, caller=caller)
     if streaming:
-        return _streamed(ctx, request, parse)
+        return _streamed(ctx, request, parse, learn=learn)
     sent, wanted = forms.negotiated(request, JSON, NDJSON, NPZ)
     if sent == NPZ:
-        return await _tensor(ctx, caller, request)
+        return await _tensor(ctx, caller, request, learn=learn)
     readings, places = await (
         forms.lines(ctx, request, parse) if sent == NDJSON else forms.listed(ctx, request, caller)
     )
-    return await forms.answer_many(readings, await ctx.service.observe_readings(readings, places), wanted)
+    given = await (ctx.service.observe_readings(readings, places) if learn else _normalized(ctx, readings))
+    return await forms.answer_many(readings, given, wanted)
 
 
 def _streamed(ctx: AppState, request: Request, parse: Parser, *, learn: bool = True) -> Response:
@@ -122,7 +125,7 @@ def _streamed(ctx: AppState, request: Request, parse: Parser, *, learn: bool = T
     forms.negotiated(request, NDJSON)
     limit = ctx.max_reading_bytes
     talk = Lines(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)
-    return LineAnswers(talk, bodies.unpacked(request), limit)
+    return LineAnswers(talk, bodies.unpacked(request), limit, request.scope.get("exchange"))
 
 
 async def _normalized(ctx: AppState, readings: forms.Readings) -> list[Answer]:
@@ -134,10 +137,14 @@ async def _normalized(ctx: AppState, readings: forms.Readings) -> list[Answer]:
     return given
 
 
-async def _tensor(ctx: AppState, caller: ApiKey, request: Request) -> Response:
+async def _tensor(ctx: AppState, caller: ApiKey, request: Request, *, learn: bool) -> Response:
     """Answer the arrays `streams` (N names) and `values` (N × T × F)."""
     body = await arrays.received(request, ctx.max_binary_bytes)
     out, blocks = tensor.blocks_of(await bodies.aside(len(body), lambda: arrays.from_npz(body, tensor.MEMBERS)))
     check_streams(caller, blocks)
-    found = tensor.answer(out, await ctx.service.observe_blocks(blocks))
+    if learn:
+        given = await ctx.service.observe_blocks(blocks)
+    else:
+        given = {name: await ctx.service.normalize_block(name, block) for name, block in blocks.items()}
+    found = tensor.answer(out, given)
     return arrays.Pieces(await bodies.aside(out.nbytes, lambda: arrays.to_npz(found)), NPZ)

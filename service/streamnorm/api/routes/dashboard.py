@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 import streamnorm
@@ -39,5 +39,10 @@ def install(app: FastAPI) -> None:
         return FileResponse(FOLDER / "docs.html", headers=HEADERS)
 
     app.add_api_route("/", dashboard, methods=["GET", "HEAD"], include_in_schema=False)
+
+    async def docs_below() -> Response:
+        return RedirectResponse("../docs", headers=HEADERS)
+
     app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/docs/", docs_below, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/pages", Files(directory=FOLDER), name="pages")

@@ -32,6 +32,8 @@ async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns
     tick = PRECISIONS.get(precision)
     if tick is None and precision != "auto":
         return refused(f"precision {precision!r} is none of auto, {', '.join(PRECISIONS)}")
+    if "learn" in request.query_params:  # answered by nothing, a write that does not learn would be no write
+        return refused("a write learns from its points: learn is no parameter of it")
     data = await bodies.raw(request, ctx.max_block_bytes)
     try:
         text = data.decode()

@@ -23,12 +23,16 @@ async def healthz() -> Response:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", **describe_route(None, Readiness, "store-unavailable", "bridge-unavailable", guarded=False))
+@router.get(
+    "/readyz", **describe_route(None, Readiness, "store-unavailable", "not-ready", "bridge-unavailable", guarded=False)
+)
 async def readyz(ctx: Ctx) -> Response:
     """Return whether readings can be taken and kept, and how the bridges fare."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
     ctx.service.streams.check()
+    for check in ctx.checks:
+        check()
     ctx.bridges.check()
     states = ctx.bridges.states()
     return encoded({"status": "ok"} | ({"bridges": states} if states else {}))

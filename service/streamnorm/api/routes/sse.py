@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 
 from streamnorm.api.bodies import dumps
 from streamnorm.api.dependencies import STREAM_ID, Caller, Ctx
+from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.middleware.authorization import check_streams, restrict_prefix
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.errors import Forbidden
 from streamnorm.events.buffers import Subscription
+from streamnorm.events.event import ReadingEvent
 from streamnorm.events.hub import EventHub
 
 router = APIRouter(prefix="/v1", tags=["events"])
@@ -30,6 +33,8 @@ PAUSE = 0.05
 SUMMARY = 1.0
 #: Seconds after which silence is broken, so that proxies keep the line and readers know that it stands.
 SILENCE = 15.0
+#: Bytes that are written at once: the next ones are made when these are on their way, and until then need no memory.
+PIECE = 8 * 1024
 #: Features of a stream that a glance shows.
 SUMMARY_FEATURES = 4
 
@@ -50,6 +55,7 @@ StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
 async def events(
     ctx: Ctx,
     caller: Caller,
+    request: Request,
     stream: Annotated[list[StreamName] | None, Query(description="only these; may be given several times")] = None,
     prefix: Annotated[str, Query(description="only streams whose ids start with it")] = "",
     *,
@@ -64,7 +70,7 @@ async def events(
     - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
       stream that has had a reading since; then the other events are of named streams only.
     - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
-    - `end`: `{"reason"}`: the service stops; come back later.
+    - `end`: `{"reason"}`: the service stops, and you may come back later; or the key is good no more.
     """
     named = stream or []
     check_streams(caller, named)
@@ -73,40 +79,83 @@ async def events(
         raise Forbidden(f"the key {caller.name!r} is for streams whose ids begin with {caller.prefix!r}")
     glance = allowed if latest else None
     subscription = ctx.events.subscribe(frozenset(named) if stream or latest else None, allowed, glance)
+    exchange: RequestState | None = request.scope.get("exchange")
+    if exchange is not None:
+        exchange.on_revoked(lambda error: subscription.end(str(error)))
     past = [name for name in named if subscription.wants(name)] if history else []
     sent = event_stream(ctx.events, subscription, past)
     return StreamingResponse(sent, media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 async def event_stream(hub: EventHub, subscription: Subscription, past: list[str]) -> AsyncIterator[bytes]:
-    """Write events until the subscription ends."""
-    glance = subscription.glance
+    """Write events until the subscription ends, in pieces that are written when they are wanted."""
     with subscription:
-        remembered = [[row.event() for row in hub.past(name)] for name in past]
-        pairs = zip(past, remembered, strict=True)
-        yield b": streamnorm\n\n" + b"".join(
-            encode_event("history", stream=name, readings=rows) for name, rows in pairs
-        )
+        yield b": streamnorm\n\n"
+        for name in past:
+            for piece in gathered(listed("history", "readings", map(ReadingEvent.event, hub.past(name)), stream=name)):
+                yield piece
         said = time.monotonic()
         glanced, seen = -math.inf, 0
         while not subscription.ended:
-            rows, dropped = subscription.take()
-            parts = [encode_event("reading", **row.event()) for row in rows]
-            if dropped:
-                parts.insert(0, encode_event("dropped", readings=dropped))
+            parts: Iterator[bytes] = queued(subscription)
             now = time.monotonic()
-            if glance is not None and now - glanced >= SUMMARY:
-                if found := [row.summary(SUMMARY_FEATURES) for row in hub.latest(seen, glance)]:
-                    parts.append(encode_event("latest", streams=found))
+            if subscription.glance is not None and now - glanced >= SUMMARY:
+                names = [row.stream for row in hub.latest(seen, subscription.glance)]
+                parts = itertools.chain(parts, glance(hub, names)) if names else parts
                 glanced, seen = now, hub.number
-            if parts or now - said >= SILENCE:
-                yield b"".join(parts) or b":\n\n"
+            for piece in gathered(parts):
+                yield piece
                 said = now
-            await asyncio.sleep(PAUSE)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SUMMARY - PAUSE):
-                    await subscription.wake.wait()
-        yield encode_event("end", reason="the service is stopping")
+            if now - said >= SILENCE:
+                yield b":\n\n"
+                said = now
+            await pause(subscription)
+        yield encode_event("end", reason=subscription.reason)
+
+
+async def pause(subscription: Subscription) -> None:
+    """Wait until there is something to write: a while, so that what comes meanwhile is written together."""
+    for event, seconds in ((subscription.full, PAUSE), (subscription.wake, SUMMARY - PAUSE)):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+
+
+def queued(subscription: Subscription) -> Iterator[bytes]:
+    """Write what waits now for a reader."""
+    for _ in range(len(subscription.rows)):
+        row, dropped = subscription.take_one()
+        if dropped:
+            yield encode_event("dropped", readings=dropped)
+        if row is not None:
+            yield encode_event("reading", **row.event())
+
+
+def glance(hub: EventHub, names: list[str]) -> Iterator[bytes]:
+    """Write the latest rows of streams, as they are when their turn comes."""
+    rows = filter(None, map(hub.newest, names))
+    return listed("latest", "streams", (row.summary(SUMMARY_FEATURES) for row in rows))
+
+
+def listed(event: str, member: str, items: Iterable[Any], **data: Any) -> Iterator[bytes]:
+    """Write one event whose last member is a list, item by item."""
+    head = b"event: " + event.encode() + b"\ndata: " + dumps({**data, member: []})[:-2]
+    for item in items:
+        yield head + dumps(item)
+        head = b","
+    yield (b"" if head == b"," else head) + b"]}\n\n"
+
+
+def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Gather what is written into pieces of about `PIECE` bytes."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def encode_event(event: str, **data: Any) -> bytes:

@@ -8,7 +8,9 @@ Rules:
 2. A message that is refused is answered by its problem, and the connection stays.
 3. When the service stops, what was heard is answered; then the connection is closed, with the reason.
 4. What was heard is observed, even where the other side is gone before its answer.
-5. No more is heard than is answered: what waits is bounded, and who does not read its answers is not listened to.
+5. Where the caller's key is good no more, what was heard and not begun with is dropped, and the connection is closed
+   with the reason.
+6. No more is heard than is answered: what waits is bounded, and who does not read its answers is not listened to.
 
 These are ASGI applications of their own: a framework's layers cost a message as much as its answer does.
 """
@@ -19,17 +21,22 @@ import asyncio
 import contextlib
 import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
+from pydantic import TypeAdapter, ValidationError
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from streamnorm.api import bodies
-from streamnorm.api.dependencies import STREAM_ID, AppState
+from streamnorm.api.dependencies import STREAM_ID, AppState, check_query
+from streamnorm.api.http import problems
+from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.talk import Messages
 from streamnorm.api.texts import Parser
 from streamnorm.auth.api_keys import ANYONE
+from streamnorm.errors import Fault, StreamnormError
 
 #: Messages that wait: enough that a commit of ten milliseconds keeps a hundred thousand readings a second.
 MAX_QUEUED_MESSAGES = 1024
@@ -37,9 +44,13 @@ MAX_QUEUED_MESSAGES = 1024
 MAX_QUEUED_BYTES = 1024 * 1024
 GOING_AWAY = 1001
 STOPPING = "the service is stopping"
+POLICY_VIOLATION = 1008
+#: Bytes that the reason of a close may have (RFC 6455, section 5.5).
+LONGEST_REASON = 123
 #: What uvicorn raises where the other side is gone, or is being told to go; `receive` tells it too.
 GONE = (OSError, RuntimeError)
 _STREAM_ID = re.compile(STREAM_ID)
+_BOOLEAN = TypeAdapter(bool)
 
 
 class WebSocketConnection:
@@ -56,15 +67,23 @@ class WebSocketConnection:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._over = False
+        self._group = asyncio.TaskGroup()
 
     async def run(self, draining: asyncio.Event) -> None:
         """Talk until either side ends it."""
-        async with asyncio.TaskGroup() as group:
+        async with self._group as group:
             others = [group.create_task(self._answer()), group.create_task(self._close_on_drain(draining))]
             await self._listen()
             await self._quiet.wait()
             for task in others:
                 task.cancel()
+
+    def revoke(self, reason: StreamnormError) -> None:
+        """Observe nothing more, and close."""
+        self._over = True
+        self._heard.clear()
+        told = str(reason).encode()[:LONGEST_REASON].decode(errors="ignore")
+        self._group.create_task(self._close(POLICY_VIOLATION, told))
 
     async def _listen(self) -> None:
         receive = self._receive
@@ -98,10 +117,13 @@ class WebSocketConnection:
     async def _close_on_drain(self, draining: asyncio.Event) -> None:
         """Take leave when the service stops, once what was heard is answered."""
         await draining.wait()
+        await self._close(GOING_AWAY, STOPPING)
+
+    async def _close(self, code: int, reason: str) -> None:
         self._over = True
         await self._quiet.wait()
         with contextlib.suppress(*GONE):
-            await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": STOPPING})
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 class WebSocketEndpoint:
@@ -118,13 +140,39 @@ class WebSocketEndpoint:
         if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
             await send({"type": "websocket.close", "code": 1008, "reason": "no stream id"})
             return
+        try:
+            learn = learning(scope)
+        except HTTPProblem as error:
+            kind, problem = problems.to_problem(error)
+            context.metrics.refused(kind.slug)
+            await problems.deny(problem, scope, receive, send)
+            return
         await send({"type": "websocket.accept"})
         exchange: RequestState | None = scope.get("exchange")
         if exchange is not None:
             receive, send = exchange.raw_channel
         parse = Parser(context.service.limits, stream_id, scope.get("caller", ANYONE))
-        talk = Messages(context.service, parse, context.max_reading_bytes, context.metrics.refused)
-        await WebSocketConnection(talk, receive, send).run(context.draining)
+        talk = Messages(context.service, parse, context.max_reading_bytes, context.metrics.refused, learn=learn)
+        line = WebSocketConnection(talk, receive, send)
+        if exchange is not None:
+            exchange.on_revoked(line.revoke)
+        await line.run(context.draining)
+
+
+def learning(scope: Scope) -> bool:
+    """Return whether a connection learns from its readings, as its query says.
+
+    Raises:
+        Refused: the query has something else, or no boolean.
+
+    """
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    check_query(query, ["learn"])
+    try:
+        return _BOOLEAN.validate_python(query.get("learn", "true"))
+    except ValidationError:
+        fault = Fault("/query/learn", f"must be true or false, not {query['learn']!r}")
+        raise HTTPProblem.of("invalid-request", [fault]) from None
 
 
 def install(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Whether a shared store is there, looked at about once a second; and how many streams it has, now and then."""
+"""Whether a shared store is there, looked at some times a second; and how many streams it has, now and then."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks whether the store is there.
-CHECK_INTERVAL = 1.0
+#: Seconds between two looks whether the store is there, and for its keys: a revoked one is good for half of one.
+CHECK_INTERVAL = 0.3
 #: Counting asks for a thousand numbers.
-CHECKS_PER_COUNT = 60
+CHECKS_PER_COUNT = 200
 
 
 class HealthMonitor:
