@@ -82,8 +82,8 @@ class Retries(RuleBasedStateMachine):
         streams = self.app.state.context.service.streams
 
         async def crash() -> None:
-            streams._keeper._writer.cancel()  # noqa: SLF001 - a process that dies asks nobody
-            streams._keeper._writer = None  # noqa: SLF001
+            streams._committer._writer.cancel()  # noqa: SLF001 - a process that dies asks nobody
+            streams._committer._writer = None  # noqa: SLF001
             streams._dirty.clear()  # noqa: SLF001
             await self.running.aclose()
 

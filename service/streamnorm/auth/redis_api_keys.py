@@ -70,7 +70,7 @@ class RedisApiKeys(SQLiteApiKeys):
     def close(self) -> None:
         """Do nothing: the connections are the streams'."""
 
-    def _look(self) -> None:
+    def _reload_if_changed(self) -> None:
         if not self._read:  # and so nobody knows yet whether a key is needed
             raise StoreUnavailable(f"the keys in {self._nodes.address} could not be read yet")
 

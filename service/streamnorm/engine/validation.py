@@ -25,7 +25,7 @@ WORDS = {
 def to_faults(items: Iterable[Mapping[str, Any]], pointer: str = "") -> list[Fault]:
     """Tell what pydantic's `ValidationError.errors()`, or FastAPI's, list; pointers begin with `pointer`.
 
-    >>> faults([{"type": "greater_than", "loc": ("horizon",), "msg": "Input should be greater than 1", "input": 0}])
+    >>> to_faults([{"type": "greater_than", "loc": ("horizon",), "msg": "Input should be greater than 1", "input": 0}])
     [Fault(pointer='/horizon', detail='must be greater than 1, not 0')]
     """
     return [

@@ -124,9 +124,9 @@ def decay_and_weight(t: float, time_constant: float, last: float, weight: float)
 
     λ = exp(−Δt/τ) and ω = 1; a late reading (Δt < 0) leaves the past as it is and enters with ω = exp(Δt/τ).
 
-    >>> weigh(20.0, 10.0, 10.0, 1.0) == (math.exp(-1.0), 1.0)
+    >>> decay_and_weight(20.0, 10.0, 10.0, 1.0) == (math.exp(-1.0), 1.0)
     True
-    >>> weigh(0.0, 10.0, 10.0, 1.0) == (1.0, math.exp(-1.0))
+    >>> decay_and_weight(0.0, 10.0, 10.0, 1.0) == (1.0, math.exp(-1.0))
     True
     """
     if weight == 0.0:

@@ -126,7 +126,7 @@ def observe_row(
 def first_out_of_range(values: Buffer, size: int, limit: float) -> int:
     """Find the first value beyond ±limit, infinities too, and return its place; −1 where there is none.
 
-    >>> first_wild([1.0, NAN, -5.0], 3, 4.0), first_wild([1.0], 1, 4.0)
+    >>> first_out_of_range([1.0, NAN, -5.0], 3, 4.0), first_out_of_range([1.0], 1, 4.0)
     (2, -1)
     """
     for place in range(size):

@@ -14,8 +14,8 @@ from tests.support.store_processes import running
 
 HOLDER = """
 import pathlib, sys, time
-from streamnorm.stores.lock import hold
-with hold(pathlib.Path(sys.argv[1])):
+from streamnorm.stores.local.folder_lock import acquire_folder
+with acquire_folder(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """

@@ -184,7 +184,7 @@ def check_streams(caller: ApiKey, stream_ids: Iterable[str]) -> None:
 def restrict_prefix(caller: ApiKey, prefix: str) -> str | None:
     """Narrow a prefix asked for down to the caller's streams; None where there are none.
 
-    >>> narrowed(Key("", "gauge", frozenset(), "boiler-"), "boil")
+    >>> restrict_prefix(ApiKey("", "gauge", frozenset(), "boiler-"), "boil")
     'boiler-'
     """
     if prefix.startswith(caller.prefix):
@@ -202,7 +202,7 @@ def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[st
         return needed, found[1]
     if path == "/metrics":
         return READ, None
-    known = OF_SERVICE.get((method, path))
+    known: Collection[str] | None = OF_SERVICE.get((method, path))
     if known is OBSERVE and path in LEARN_OR_NOT and not learns(query):
         known = EITHER
     if known is None and not path.startswith("/v1") and method in {"GET", "HEAD"}:

@@ -18,7 +18,7 @@ _NUMBERS = frozenset({float, int, type(None)})
 def parse_number_rows(rows: object, pointer: str = "/values") -> Array:
     """Build a table (rows × features, float64, NaN for None) of a list of equally long lists of numbers.
 
-    >>> table([[1, None], [2.5, 3]])
+    >>> parse_number_rows([[1, None], [2.5, 3]])
     array([[1. , nan],
            [2.5, 3. ]])
 

@@ -66,7 +66,7 @@ def parse_redis_url(url: str) -> RedisURL:
 
     The options are those of redis-py's connections, such as `ssl_ca_certs=/etc/ssl/store.pem`.
 
-    >>> str(parse("redis+cluster://app:secret@10.0.0.1,10.0.0.2:7000"))
+    >>> str(parse_redis_url("redis+cluster://app:secret@10.0.0.1,10.0.0.2:7000"))
     'redis+cluster://10.0.0.1:6379,10.0.0.2:7000'
 
     Raises:
