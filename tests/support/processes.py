@@ -48,7 +48,7 @@ class Service:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "streamnorm", *serve], env=self._environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 3 * PATIENCE  # kernels may be compiled, on a busy machine
         while not self.settled():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
