@@ -105,6 +105,7 @@ def with_middleware(app: FastAPI, settings: Settings, keys: SQLiteApiKeys) -> AS
     """Put an application behind the guard, and what is fast in front of each."""
     context: AppState = app.state.context
     access = Authorizer(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
+    context.checks.append(access.check)
     capacity = AdmissionLimits(
         settings.max_requests,
         settings.max_requests_per_client,

@@ -146,7 +146,14 @@ class NotReady(StreamnormError):
 
 
 class StoreError(StreamnormError):
-    """The place where state rests failed."""
+    """The place where state rests failed.
+
+    `public` is what callers from elsewhere are told: the message without the paths of the machine.
+    """
+
+    def __init__(self, message: str, *, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class StoreInUse(StoreError):

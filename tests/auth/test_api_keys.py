@@ -118,6 +118,75 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
         SQLiteApiKeys(tmp_path).find("sn_00000000_unknown")
 
 
+@pytest.mark.parametrize("left", [b"", b"garbage " * 1000, None])
+def test_a_file_that_is_emptied_damaged_or_gone_meanwhile_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bytes | None
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    service = SQLiteApiKeys(tmp_path)
+    token = service.create("sensor", ["observe"])
+    assert service.find(token) is not None
+    whole = (tmp_path / "keys.db").read_bytes()
+    if left is None:
+        (tmp_path / "keys.db").unlink()
+    else:
+        (tmp_path / "keys.db").write_bytes(left)
+    for _ in range(3):
+        now += api_keys.RELOAD_INTERVAL / 2
+        if now >= 100 + api_keys.RELOAD_INTERVAL:
+            for ask in (service.any, service.all, lambda: service.known, lambda: service.find(token)):
+                with pytest.raises(StoreError, match=r"keys\.db") as refused:
+                    ask()
+                assert str(tmp_path) not in refused.value.public
+    (tmp_path / "keys.db").write_bytes(whole)
+    now += api_keys.RELOAD_INTERVAL
+    assert service.find(token) is not None
+
+
+def test_an_empty_file_is_not_one_without_keys(tmp_path: Path) -> None:
+    (tmp_path / "keys.db").touch()
+    with pytest.raises(StoreError, match="is empty"):
+        SQLiteApiKeys(tmp_path).any()
+    assert (tmp_path / "keys.db").read_bytes() == b""
+
+
+def test_a_file_that_was_put_in_its_place_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    service = SQLiteApiKeys(tmp_path / "here")
+    old = service.create("old", ["observe"])
+    assert service.find(old) is not None
+    new = SQLiteApiKeys(tmp_path / "there").create("new", ["observe"])
+    (tmp_path / "there" / "keys.db").replace(tmp_path / "here" / "keys.db")
+    now += api_keys.RELOAD_INTERVAL
+    assert (service.find(old), service.find(new) is not None) == (None, True)
+
+
+def test_only_the_file_itself_is_left_of_making_it(tmp_path: Path) -> None:
+    SQLiteApiKeys(tmp_path).create("sensor", ["observe"])
+    assert [file.name for file in tmp_path.iterdir()] == ["keys.db"]
+
+
+def test_that_keys_cannot_be_read_is_logged_once_and_its_end_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    (tmp_path / "keys.db").touch()
+    service = SQLiteApiKeys(tmp_path)
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            service.any()
+        now += api_keys.RELOAD_INTERVAL
+    (tmp_path / "keys.db").unlink()
+    service.create("sensor", ["observe"])
+    assert service.any()
+    told = f"nobody is let in, for the keys cannot be read: {tmp_path}/keys.db is empty: put a backup in its place"
+    assert caplog.messages == [told, "keys are read again"]
+
+
 def test_a_newer_versions_file_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "keys.db")) as theirs:
         theirs.execute("PRAGMA user_version = 1000")

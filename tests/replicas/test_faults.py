@@ -115,6 +115,29 @@ def test_without_its_store_a_replica_refuses_readings_and_takes_them_again_by_it
             assert observe(client, 2).json()["count"] == 2
 
 
+async def test_nobody_waits_for_more_than_one_silence_of_a_frozen_store(
+    start: Start, single: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url != single.url:
+        return  # nobody takes over where there is one node
+    monkeypatch.setattr(address, "ANSWER_TIMEOUT", 1.0)
+    replica = await start()
+    await replica.update("known", lambda stream: stream.count)
+    await replica.health.stop()  # which would be silent to itself
+    link = replica.topology.masters()[0]
+    single.signal(signal.SIGSTOP)
+    try:
+        first = asyncio.create_task(replica.update("known", lambda stream: stream.count))
+        await asyncio.sleep(0.1)
+        others = [replica.update(f"new-{n % 5}", lambda stream: stream.count) for n in range(20)]
+        outcomes = await asyncio.gather(first, *others, replica.read("known", Stream.draft), return_exceptions=True)
+    finally:
+        single.signal(signal.SIGCONT)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert link._silences == 1  # noqa: SLF001 - as many as were waited for
+    assert await replica.update("new-0", lambda stream: stream.count) == 0
+
+
 async def test_a_frozen_store_is_told_and_comes_back(
     start: Start, single: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

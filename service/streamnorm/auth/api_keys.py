@@ -3,24 +3,31 @@
 A key is `sn_<id>_<secret>`; the secret has 256 random bits, so its SHA-256 tells nothing of it, and no slow hash is
 needed. Only that hash is kept, in a database of its own in the data folder: `streamnorm keys` writes there while the
 service runs, and the service looks for changes every quarter of a second. A revoked key stays in the list, so that
-revoking the last one does not open the door again.
+revoking the last one does not open the door again. For the same reason a file that is empty, damaged, or gone while the
+service runs is no file without keys: nobody is let in until it can be read. A file that was put in its place is read
+anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
+import os
 import secrets
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamnorm.errors import StoreError, StoreUnavailable
+from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
+from streamnorm.stores.identity import Identity, identity
 from streamnorm.stores.local.schema import migrate
+
+log = logging.getLogger(__name__)
 
 KEYS_FILE = "keys.db"
 SCOPES: Final = ("observe", "read", "admin")
@@ -28,6 +35,7 @@ SCOPES: Final = ("observe", "read", "admin")
 RELOAD_INTERVAL = 0.25
 BUSY_TIMEOUT = 5.0
 _NOBODY = bytes(32)
+UNREADABLE = "the keys cannot be read; the log of the service has the details"
 
 MIGRATIONS = (
     """
@@ -75,8 +83,10 @@ class SQLiteApiKeys:
     def __init__(self, folder: Path) -> None:
         self._file = folder / KEYS_FILE
         self._connection: sqlite3.Connection | None = None
+        self._opened_file: Identity | None = None
         self._version = -1
         self._look_at = 0.0
+        self._failure: StoreError | None = None
         self._known: Mapping[str, ApiKey] = {}
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
@@ -157,33 +167,76 @@ class SQLiteApiKeys:
     def _reload_if_changed(self) -> None:
         """Read the keys anew where somebody has changed them."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now >= self._look_at:
+            had, self._failure = self._failure, None
+            try:
+                with self._store_error():
+                    self._reload()
+            except StoreError as error:
+                self.close()
+                self._failure = error
+                if had is None:
+                    log.error("nobody is let in, for the keys cannot be read: %s", error)  # noqa: TRY400 - no defect
+            else:
+                if had is not None:
+                    log.info("keys are read again")
+            self._look_at = now + RELOAD_INTERVAL
+        if self._failure is not None:
+            raise self._failure
+
+    def _reload(self) -> None:
+        found = identity(self._file)
+        if found is None:
+            if self._opened_file is not None:
+                raise StoreUnavailable(f"{self._file} is gone", public="the file of the keys is gone")
             return
-        with self._store_error():
-            if self._connection is None:
-                if not self._file.exists():
-                    self._look_at = now + RELOAD_INTERVAL
-                    return
-                self._connection = _connect(self._file)
-                migrate(self._connection, self._file, MIGRATIONS)
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-            if version != self._version:
-                rows = self._connection.execute(
-                    "SELECT id, name, scopes, prefix, created, revoked, hash FROM keys ORDER BY created, id"
-                )
-                self._known = {row[0]: ApiKey(row[0], row[1], frozenset(row[2].split()), *row[3:]) for row in rows}
-                self._version = version
-        self._look_at = now + RELOAD_INTERVAL
+        if self._connection is None or found != self._opened_file:
+            self.close()
+            self._connection = _connect(self._file)
+            self._opened_file = found
+            if not self._connection.execute("PRAGMA user_version").fetchone()[0]:
+                raise StoreCorrupt(f"{self._file} is empty: put a backup in its place", public=UNREADABLE)
+            migrate(self._connection, self._file, MIGRATIONS)
+            self._version = -1
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            rows = self._connection.execute(
+                "SELECT id, name, scopes, prefix, created, revoked, hash FROM keys ORDER BY created, id"
+            )
+            self._known = {row[0]: ApiKey(row[0], row[1], frozenset(row[2].split()), *row[3:]) for row in rows}
+            self._version = version
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the file to write, with its table."""
         with self._store_error():
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.touch(mode=0o600)
+            if not self._file.exists():
+                self._make()
             with closing(_connect(self._file)) as connection:
                 migrate(connection, self._file, MIGRATIONS)
                 yield connection
+
+    def _make(self) -> None:
+        """Build the file with its table in one step: one that is there and empty lets nobody in."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
+        beside.touch(mode=0o600)
+        try:
+            with closing(_connect(beside)) as connection:
+                migrate(connection, beside, MIGRATIONS)
+            with suppress(FileExistsError):  # somebody else was quicker
+                self._put_in_place(beside)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _put_in_place(self, beside: Path) -> None:
+        try:
+            os.link(beside, self._file)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if not self._file.exists():
+                beside.rename(self._file)
 
     @contextmanager
     def _store_error(self) -> Iterator[None]:
@@ -192,11 +245,12 @@ class SQLiteApiKeys:
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError) as error:
-            raise StoreUnavailable(f"cannot use {self._file}: {error}") from error
+            raise StoreUnavailable(f"cannot use {self._file}: {error}", public=UNREADABLE) from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(file, timeout=BUSY_TIMEOUT, isolation_level=None)
+    address = f"{file.absolute().as_uri()}?mode=rw"  # makes no file
+    return sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
 
 
 def hash_secret(token: str) -> bytes:

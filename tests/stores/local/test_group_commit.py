@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from streamnorm.stores.local import group_commit
 from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
-from tests.support.gated_store import DEFAULT, GatedStore, kept, observed, started, until
+from tests.support.gated_store import DEFAULT, GatedStore, count, kept, observed, started, until
 
 # When changes are kept
 
@@ -158,15 +159,113 @@ async def test_a_failure_is_logged_once_and_its_end_too(store: GatedStore, caplo
     ]
 
 
-async def test_with_always_a_reading_that_cannot_be_kept_is_not_answered(store: GatedStore) -> None:
+@pytest.mark.parametrize("seq", [1, None])
+async def test_with_always_a_reading_that_cannot_be_kept_has_not_happened(store: GatedStore, seq: int | None) -> None:
     async with started(store, "always") as streams:
         store.failing = True
         with pytest.raises(StoreUnavailable):
-            await streams.update("a", observed(1, seq=1))
+            await streams.update("a", observed(1, seq=seq))
+        assert streams.peek("a") is None
+        assert streams.stats().resident == 0
         store.failing = False
-        again = await streams.update("a", observed(1, seq=1))
-        assert (again.count, again.replayed) == (1, True)
+        again = await streams.update("a", observed(1, seq=seq))
+        assert (again.count, again.replayed) == (1, False)
         assert kept(store, "a") == 1
+
+
+async def test_with_always_all_readings_that_wait_for_a_failing_commit_are_rolled_back(store: GatedStore) -> None:
+    async with started(store, "always") as streams:
+        await streams.update("a", observed(1))
+        before = await streams.read("a", encode)
+        store.gate.clear()
+        store.entered.clear()
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(streams.update("a", observed(x))) for x in (2, 3)]
+        await until(store.entered.is_set)
+        # these are computed from what is being saved, and wait for the commit after it
+        waiting += [asyncio.ensure_future(streams.update(key, observed(4))) for key in ("a", "b")]
+        waiting.append(asyncio.ensure_future(streams.update_many({"a": observed(5), "c": observed(5)})))
+        await asyncio.sleep(0)
+        store.failing = True
+        store.gate.set()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+        assert await streams.read("a", encode) == before
+        assert [key for key, _ in await streams.page("", "", 10)] == ["a"]
+        store.failing = False
+        assert (await streams.update("a", observed(6))).count == 2
+        assert (kept(store, "a"), kept(store, "b"), kept(store, "c")) == (2, None, None)
+
+
+async def test_with_always_a_deletion_that_cannot_be_kept_is_rolled_back(store: GatedStore) -> None:
+    async with started(store, "always") as streams:
+        await streams.update("a", observed(1))
+        store.failing = True
+        with pytest.raises(StoreUnavailable):
+            await streams.delete("a")
+        assert await streams.read("a", count) == 1
+        store.failing = False
+        await streams.flush()
+        assert kept(store, "a") == 1
+
+
+async def test_a_refusal_that_rests_on_what_is_not_kept_waits_for_its_commit(store: GatedStore) -> None:
+    async with started(store, "always") as streams:
+        await streams.update("a", observed(1, seq=1))
+        store.gate.clear()
+        first = asyncio.create_task(streams.update("a", observed(3, seq=3)))
+        await until(lambda: streams._committer.in_flight == {"a"})  # noqa: SLF001
+        late = asyncio.create_task(streams.update("a", observed(2, seq=2)))
+        await asyncio.sleep(0.02)
+        assert not late.done()
+        store.failing = True
+        store.gate.set()
+        for refused_one in (first, late):  # not "stale": number 3 has not happened
+            with pytest.raises(StoreUnavailable):
+                await refused_one
+        store.failing = False
+
+
+@pytest.mark.usefixtures("often")
+async def test_where_answers_wait_for_commits_that_fail_what_was_answered_before_stays(
+    store: GatedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "SLOW_COMMIT", 0.005)
+    async with started(store, "everysec") as streams:
+        store.gate.clear()
+        await streams.update("a", observed(1))
+        await until(lambda: streams._committer.backpressure)  # noqa: SLF001
+        waiting = asyncio.create_task(streams.update("a", observed(2)))
+        await asyncio.sleep(0)
+        assert await streams.read("a", count) == 2
+        store.failing = True
+        store.gate.set()
+        with pytest.raises(StoreUnavailable):
+            await waiting
+        assert await streams.read("a", count) == 1
+        store.failing = False
+        await until(lambda: kept(store, "a") == 1)
+
+
+async def test_more_streams_than_a_batch_are_one_transaction_where_answers_wait_for_it(store: GatedStore) -> None:
+    each = {f"s-{n}" for n in range(2 * group_commit.BATCH + 1)}
+    async with started(store, "always") as streams:
+        await streams.update_many(dict.fromkeys(each, observed(1)))
+        assert store.saves == [each]
+
+
+async def test_who_gives_up_waiting_for_a_flush_does_not_cut_the_commit_off(store: GatedStore) -> None:
+    async with started(store) as streams:
+        await streams.update("a", observed(1))
+        store.gate.clear()
+        flushing = asyncio.create_task(streams.flush())
+        await until(store.entered.is_set)
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+        again = asyncio.create_task(streams.flush())
+        await asyncio.sleep(0.02)
+        assert (streams._committer.in_flight, store.attempts) == ({"a"}, 1)  # noqa: SLF001
+        store.gate.set()
+        await again
 
 
 async def test_a_stop_that_cannot_save_is_told_and_closes_the_store(store: GatedStore) -> None:

@@ -105,7 +105,7 @@ def to_problem(error: errors.StreamnormError | HTTPProblem) -> tuple[ProblemType
         members["last_seq"] = error.last_seq
     if isinstance(error, errors.LimitExceeded):
         members["limit"] = error.limit
-    detail = str(error)
+    detail = error.public if isinstance(error, errors.StoreError) else str(error)
     return kind, problem(kind, detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}…", **members)
 
 

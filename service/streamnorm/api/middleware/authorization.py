@@ -22,7 +22,7 @@ from urllib.parse import parse_qs
 from starlette.types import Scope
 
 from streamnorm.auth.api_keys import ANYONE, ApiKey, SQLiteApiKeys
-from streamnorm.errors import Forbidden, Unauthorized
+from streamnorm.errors import Forbidden, StoreError, Unauthorized
 
 Headers = dict[bytes, bytes]
 
@@ -142,10 +142,21 @@ class Authorizer:
         prefix = self._seen.get(headers.get(b"authorization", b""))
         return prefix is not None and stream_id.startswith(prefix)
 
+    def check(self) -> None:
+        """Raise the StoreError that keeps callers from being told apart, if there is one."""
+        if not self._open:
+            self._keys.any()
+
     def _invalidate_if_changed(self, now: float) -> None:
         """Discard what was decided where keys have changed since."""
         self._look_at = now + KEY_CHECK_INTERVAL
-        known = self._keys.known
+        try:
+            known = self._keys.known
+        except StoreError:  # `caller` tells; until then nobody was seen
+            self._seen.clear()
+            self._seen_of = {}
+            self._keyless = False
+            return
         if known is not self._seen_of:
             self._seen.clear()
             self._seen_of = known

@@ -50,7 +50,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout)"),
     errors.BridgeUnavailable("mqtt: mqtt://broker:1883 is not connected: Connection refused"),
     errors.NotReady("compiling: until the kernel of online is ready, readings are normalized slowly"),
-    errors.StoreUnavailable("the disk of /data is full (0.0 MiB free): /data/streamnorm.db was not written"),
+    errors.StoreUnavailable("the disk of the data folder is full (0.0 MiB free)"),
 )
 #: an example of every type of problem, by its slug
 PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_problem, ERRORS)}

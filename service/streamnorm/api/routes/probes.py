@@ -30,8 +30,7 @@ async def readyz(ctx: Ctx) -> Response:
     """Return whether readings can be taken and kept, and how the bridges fare."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
-    ctx.service.streams.check()
-    for check in ctx.checks:
+    for check in (ctx.service.streams.check, *ctx.checks):
         check()
     ctx.bridges.check()
     states = ctx.bridges.states()

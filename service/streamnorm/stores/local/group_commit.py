@@ -6,6 +6,10 @@ Rules:
 2. One commit at a time, and none is cut off: what a later one saves must not be overtaken by an earlier one.
 3. Where commits cannot keep up with `everysec`, `behind` says so, and answers wait for them: then they keep up.
 4. Once a commit has failed, `failure` says why until one succeeds; it is tried again and again.
+5. What waited for a commit that failed is told so and rolled back (`streamnorm.stores.undo`): it has not happened. The
+   store may have it all the same, or a part, so a stream that was rolled back is saved again as it was before.
+6. With `always` a commit is one transaction; else one a batch, for nobody waits for most of what it saves.
+7. `dirty` and `streams` are shared with who made the keeper: they are changed in place, never replaced.
 """
 
 from __future__ import annotations
@@ -17,9 +21,10 @@ from typing import TYPE_CHECKING, Literal
 
 from streamnorm.errors import StoreError
 from streamnorm.stores.codec import encode
+from streamnorm.stores.undo import UndoLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.stream import Stream
@@ -38,19 +43,32 @@ SLOW_COMMIT = 0.25
 
 
 class GroupCommitter:
-    """Saves what changed among `streams`, which it keeps in the order of their last commits."""
+    """Saves what changed among `streams`, which it keeps in the order of their last commits.
+
+    `roll_back` takes streams, by their ids, that are to be put in place again; None where there was none.
+    """
 
     def __init__(
-        self, store: BlobStore, streams: dict[str, Stream], durability: Durability, clock: Callable[[], float]
+        self,
+        store: BlobStore,
+        streams: dict[str, Stream],
+        durability: Durability,
+        clock: Callable[[], float],
+        roll_back: Callable[[Mapping[str, Stream | None]], None],
     ) -> None:
         self._store = store
         self._streams = streams
         self._durability = durability
         self._clock = clock
+        self._roll_back = roll_back
         self.dirty: set[str] = set()
         self.in_flight: set[str] = set()
+        #: the streams with changes that are not answered yet
+        self.undo = UndoLog()
         self.failure: StoreError | None = None
         self.backpressure = False
+        #: whether every change is to be answered after its commit
+        self.waits = durability == "always"
         #: every change before this time is kept
         self.durable_until = clock()
         self.commits = 0
@@ -76,15 +94,40 @@ class GroupCommitter:
                 self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
-        await self.flush()
+        await self._flush()
+
+    def must_copy(self, stream_id: str) -> bool:
+        """Return whether the next change of a stream must work on a copy, so that it can be rolled back."""
+        return (self.waits or stream_id in self.undo) and self.undo.must_copy(stream_id)
+
+    def changed(self, stream_id: str, before: Stream | None) -> None:
+        """Note that a stream is being changed from what it was before."""
+        if self.waits or stream_id in self.undo:
+            self.undo.record(stream_id, before)
+        self.dirty.add(stream_id)
 
     def is_persisted(self, stream_id: str) -> bool:
         """Return whether the store has a stream as it is, or has none where there is none."""
         return stream_id not in self.dirty and stream_id not in self.in_flight
 
-    async def wait_durable(self) -> None:
-        """Wait until the changes made so far are as safe as configured."""
-        if self._durability == "always" or self.backpressure:
+    async def wait_durable(self, stream_ids: Collection[str]) -> None:
+        """Wait until the changes made so far of these streams are as safe as configured.
+
+        Raises:
+            StoreError: they cannot be kept, and are rolled back.
+
+        """
+        if self.waits or (self.undo and not self.undo.keys().isdisjoint(stream_ids)):
+            await self.wait_next_commit()
+
+    async def founded(self, stream_ids: Collection[str]) -> None:
+        """Wait until nothing that was seen of these streams can be rolled back any more.
+
+        Raises:
+            StoreError: it was rolled back.
+
+        """
+        if self.undo and not self.undo.keys().isdisjoint(stream_ids):
             await self.wait_next_commit()
 
     async def wait_next_commit(self) -> None:
@@ -102,19 +145,25 @@ class GroupCommitter:
         await asyncio.shield(self._commit)
 
     async def flush(self) -> None:
-        """Save every change made so far.
+        """Save every change made so far; who is cancelled here does not cut the commit off.
 
         Raises:
             StoreError: the changes stay to be saved by a later flush.
 
         """
+        if self._writer is None or self._writer.done():
+            await self._flush()
+        else:
+            await self.wait_next_commit()
+
+    async def _flush(self) -> None:
         async with self._flushing, self._backpressure_when_slow():
             commit, self._commit = self._commit, None
             began = self._clock()
             due = list(self.dirty)
+            found = self.undo.begin(self._streams)
             try:
-                for start in range(0, len(due), BATCH):
-                    await self._save(due[start : start + BATCH])
+                await self._save_all(due)
             except StoreError as error:
                 self._record_failure(error, commit)
                 raise
@@ -126,6 +175,7 @@ class GroupCommitter:
             if self.failure is not None:
                 log.info("readings are kept again")
             self.failure = None
+            self.undo.succeed(found)
             self.durable_until = began
             if due:
                 self.commits += 1
@@ -138,37 +188,55 @@ class GroupCommitter:
         """Be behind once a commit takes too long, until it is done."""
         late = None
         if self._durability == "everysec":
-            late = asyncio.get_running_loop().call_later(SLOW_COMMIT, setattr, self, "behind", True)  # noqa: FBT003
+            late = asyncio.get_running_loop().call_later(SLOW_COMMIT, self._fall_behind)
         try:
             yield
         finally:
-            self.backpressure = False
             if late is not None:
                 late.cancel()
+            self.backpressure = False
+            self.waits = self._durability == "always" or self.failure is not None
+
+    def _fall_behind(self) -> None:
+        self.backpressure = self.waits = True
 
     def _record_failure(self, error: StoreError, commit: asyncio.Future[None] | None) -> None:
         if self.failure is None:
             log.error("readings are refused, for they cannot be kept: %s", error)
         self.failure = error
-        if commit is not None:
-            commit.set_exception(error)
-            commit.exception()  # who waited may have gone away
+        self.waits = True
+        before = self.undo.fail()
+        self._roll_back(before)
+        self.dirty.update(before)
+        failed = [commit]
+        if before:  # those who wait for the next commit may have changed what is rolled back
+            failed.append(self._commit)
+            self._commit = None
+        for waited_for in failed:
+            if waited_for is not None:
+                waited_for.set_exception(error)
+                waited_for.exception()  # who waited may have gone away
 
-    async def _save(self, batch: Iterable[str]) -> None:
-        changes: dict[str, bytes | None] = {}
-        for stream_id in batch:
-            stream = self._streams.get(stream_id)
-            changes[stream_id] = encode(stream) if stream is not None else None
-        self.in_flight = set(changes)
+    async def _save_all(self, due: Sequence[str]) -> None:
+        if not due and self.failure is not None:
+            await asyncio.to_thread(self._store.check)  # nothing to try the store by
+        size = max(len(due), 1) if self._durability == "always" else BATCH
+        for start in range(0, len(due), size):
+            await self._save(due[start : start + size])
+
+    async def _save(self, batch: Sequence[str]) -> None:
+        streams = {stream_id: self._streams.get(stream_id) for stream_id in batch}
+        self.in_flight = set(batch)
         self.dirty -= self.in_flight
         try:
+            changes = await _encoded(streams)
             await asyncio.shield(asyncio.to_thread(self._store.save, changes))
         except BaseException:
             self.dirty |= self.in_flight
             raise
         finally:
             self.in_flight = set()
-        for stream_id in changes:
+        for stream_id in batch:
             stream = self._streams.pop(stream_id, None)
             if stream is not None:
                 self._streams[stream_id] = stream
@@ -185,4 +253,14 @@ class GroupCommitter:
             self._wake.clear()
             began = loop.time()
             with contextlib.suppress(StoreError):  # told by _failed
-                await self.flush()
+                await self._flush()
+
+
+async def _encoded(streams: Mapping[str, Stream | None]) -> dict[str, bytes | None]:
+    """Encode streams; more than a batch, which copy-on-write keeps as they are, with looks at the event loop."""
+    changes: dict[str, bytes | None] = {}
+    for number, (stream_id, stream) in enumerate(streams.items()):
+        if number and not number % BATCH:
+            await asyncio.sleep(0)
+        changes[stream_id] = None if stream is None else encode(stream)
+    return changes

@@ -34,7 +34,8 @@ def migrate(connection: sqlite3.Connection, file: Path, migrations: Sequence[str
     if taken > len(migrations):
         raise StoreError(
             f"{file} was written by a newer streamnorm (schema {taken}, this one knows {len(migrations)}): "
-            "run that version again, or choose another data folder"
+            "run that version again, or choose another data folder",
+            public="the data folder was written by a newer streamnorm",
         )
     for number, step in enumerate(migrations[taken:], taken + 1):
         with connection:

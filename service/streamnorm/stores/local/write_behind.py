@@ -3,9 +3,18 @@
 Rules:
 
 1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run elsewhere.
-2. A stream is put to rest (dropped from memory) only when the store has it as it is, and nobody works on it.
-3. While a heavy change of a stream runs, other changes of it wait their turn; looking at it never waits.
+2. No update is lost. A change of a stream either holds the stream's lock (`Turns`) from before its first look at the
+   stream until its result is installed; or it awaits nothing between finding the stream in memory, with nobody holding
+   or waiting for its lock, and installing its result (`_is_free`, `at_hand`). So whatever a change was computed from is
+   what it replaces: nothing can be installed in between. Looking at a stream never waits for a lock.
+3. Only streams that the store has as they are, and whose lock nobody holds or waits for, are evicted or expire; both
+   await nothing between that check and the removal.
 4. What cannot be kept is not taken: once a commit has failed, changes are refused until one succeeds.
+5. What was refused has not happened. Changes that are answered after their commit work on copies (copy-on-write), and a
+   failed commit puts back what was before them. That is the one thing that may replace a stream whose lock is held, so
+   who computed elsewhere meanwhile compares before installing (compare-and-set), and is refused.
+6. Nothing is told that rests on what may be rolled back: refusals wait for the commit of what they are founded on.
+   Looks do not: they may see a change that is not kept yet.
 """
 
 from __future__ import annotations
@@ -19,13 +28,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from streamnorm.engine.ports.stream_repository import RepositoryStats
 from streamnorm.engine.stream import Stream
-from streamnorm.errors import StoreError, StreamNotFound, TooManyStreams
+from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
 from streamnorm.stores.local.group_commit import Durability, GroupCommitter
 from streamnorm.stores.stream_locks import StreamLocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.ports.blob_store import BlobStore
@@ -63,14 +72,12 @@ class WriteBehindStreams:
     ) -> None:
         self.default_plan = default_plan
         self._store = store
-        self._durability = durability
         self._max_resident = max_resident
         self._max_streams = max_streams
         self._ttl = ttl
         self._clock = clock
         self._streams: dict[str, Stream] = {}
-        self._committer = GroupCommitter(store, self._streams, durability, clock)
-        self._dirty = self._committer.dirty
+        self._committer = GroupCommitter(store, self._streams, durability, clock, self._roll_back)
         self._locks = StreamLocks()
         self._total = store.count()
         self._expiry: asyncio.Task[None] | None = None
@@ -100,34 +107,28 @@ class WriteBehindStreams:
         """Return a stream in memory, where nobody works on it and no commit is to be waited for."""
         stream = self._streams.get(stream_id)
         keeper = self._committer
-        if (
-            stream is None
-            or stream_id in self._locks
-            or self._durability == "always"
-            or keeper.failure
-            or keeper.backpressure
-        ):
+        if stream is None or keeper.waits or stream_id in self._locks or stream_id in keeper.undo:
             return None
-        self._dirty.add(stream_id)
+        keeper.dirty.add(stream_id)
         return stream
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.Streams`."""
-        if heavy or stream_id in self._locks:
-            async with self._locks.acquire([stream_id]):
-                await self._make_room([stream_id])
-                stream = self._for_update(stream_id, create=create, draft=draft or heavy)
-                result = await asyncio.to_thread(change, stream) if heavy else change(stream)
-                self._install(stream_id, stream)
-        else:
-            if self._committer.failure is not None or stream_id not in self._streams:
-                await self._make_room([stream_id])
-            stream = self._for_update(stream_id, create=create, draft=draft)
+        if heavy or not self._is_free(stream_id):
+            each = (stream_id,)
+            return await self._update_locked(each, lambda drafts: change(drafts[stream_id]), create=create, heavy=heavy)
+        stream = self._streams[stream_id]
+        if draft or self._committer.must_copy(stream_id):
+            stream = stream.draft()
+        try:
             result = change(stream)
-            self._install(stream_id, stream)
-        await self._committer.wait_durable()
+        except StreamnormError:
+            await self._committer.founded((stream_id,))
+            raise
+        self._install(stream_id, stream)
+        await self._committer.wait_durable((stream_id,))
         return result
 
     async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
@@ -142,15 +143,27 @@ class WriteBehindStreams:
         self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
     ) -> T:
         """Change several streams by one change of all; see `streamnorm.engine.ports.stream_repository.Streams`."""
-        each = list(stream_ids)
-        async with self._locks.acquire(sorted(each)):
-            await self._make_room(each)
-            drafts = {stream_id: self._for_update(stream_id, create=True, draft=True) for stream_id in each}
-            self._check_quota(sum(stream_id not in self._streams for stream_id in each))
-            result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
-            for stream_id, draft in drafts.items():
-                self._install(stream_id, draft)
-        await self._committer.wait_durable()
+        return await self._update_locked(list(stream_ids), change, create=True, heavy=heavy)
+
+    async def _update_locked(
+        self, each: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, heavy: bool
+    ) -> T:
+        """Change drafts of streams while holding their locks, and install them."""
+        try:
+            async with self._locks.acquire(sorted(each)):
+                await self._make_room(each)
+                before = {stream_id: self._find(stream_id) for stream_id in each}
+                drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in each}
+                self._check_quota(sum(stream is None for stream in before.values()))
+                result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
+                if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
+                    raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
+                for stream_id, draft in drafts.items():
+                    self._install(stream_id, draft)
+        except StreamnormError:
+            await self._committer.founded(each)
+            raise
+        await self._committer.wait_durable(each)
         return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
@@ -171,17 +184,20 @@ class WriteBehindStreams:
             made = self._find(stream_id) is None
             self._check_quota(int(made))
             self._install(stream_id, stream)
-        await self._committer.wait_durable()
+        await self._committer.wait_durable((stream_id,))
         return made
 
     async def delete(self, stream_id: str) -> None:
         """Discard a stream."""
         async with self._locks.acquire([stream_id]):
             await self._make_room([stream_id])
-            if self._find(stream_id) is None:
+            stream = self._find(stream_id)
+            if stream is None:
+                await self._committer.founded((stream_id,))
                 raise StreamNotFound(stream_id)
+            self._committer.changed(stream_id, stream)
             self._forget(stream_id)
-        await self._committer.wait_durable()
+        await self._committer.wait_durable((stream_id,))
 
     def peek(self, stream_id: str) -> Stream | None:
         """Inspect a stream where it is in memory."""
@@ -189,7 +205,7 @@ class WriteBehindStreams:
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List streams in byte order; those in memory and those at rest."""
-        unsaved = self._dirty | self._committer.in_flight
+        unsaved = self._committer.dirty | self._committer.in_flight
         fresh = (key for key in unsaved if key in self._streams and key.startswith(prefix) and key > after)
         gone = sum(key not in self._streams for key in unsaved)
         resting = self._store.page(prefix, after, limit + gone)
@@ -212,7 +228,7 @@ class WriteBehindStreams:
     def stats(self) -> RepositoryStats:
         """Return figures of how the streams are kept."""
         keeper = self._committer
-        lag = self._clock() - keeper.durable_until if self._dirty or keeper.in_flight else 0.0
+        lag = self._clock() - keeper.durable_until if keeper.dirty or keeper.in_flight else 0.0
         resting = max(0, self._total - len(self._streams))
         return RepositoryStats(len(self._streams), resting, lag, keeper.commits, keeper.commit_seconds)
 
@@ -248,7 +264,7 @@ class WriteBehindStreams:
         wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
         while wanted and len(self._streams) > max(0, self._max_resident - wanted):
             if not self._evict(wanted):
-                if not self._dirty and not self._committer.in_flight:
+                if not self._committer.dirty and not self._committer.in_flight:
                     break  # all are being worked on
                 await self._committer.wait_next_commit()
 
@@ -275,13 +291,16 @@ class WriteBehindStreams:
         blob = self._store.load(stream_id)
         return None if blob is None else decode(stream_id, blob)
 
-    def _for_update(self, stream_id: str, *, create: bool, draft: bool) -> Stream:
-        stream = self._find(stream_id)
+    def _is_free(self, stream_id: str) -> bool:
+        """Return whether a stream may be changed here and now, without an await before the result is installed."""
+        return self._committer.failure is None and stream_id in self._streams and stream_id not in self._locks
+
+    def _draft(self, stream_id: str, stream: Stream | None, *, create: bool) -> Stream:
+        """Return what a change works on: a copy of the stream, or a new one."""
         if stream is not None:
-            return stream.draft() if draft else stream
+            return stream.draft()
         if not create:
             raise StreamNotFound(stream_id)
-        self._check_quota(1)
         return Stream(self.default_plan)
 
     def _check_quota(self, new: int) -> None:
@@ -289,12 +308,21 @@ class WriteBehindStreams:
             raise TooManyStreams(self._total + new, self._max_streams)
 
     def _install(self, stream_id: str, stream: Stream) -> None:
-        if stream_id not in self._streams:
-            self._total += 1
+        before = self._streams.get(stream_id)
+        self._committer.changed(stream_id, before)
+        self._total += before is None
         self._streams[stream_id] = stream
-        self._dirty.add(stream_id)
 
     def _forget(self, stream_id: str) -> None:
         self._streams.pop(stream_id, None)
         self._total -= 1
-        self._dirty.add(stream_id)
+        self._committer.dirty.add(stream_id)
+
+    def _roll_back(self, before: Mapping[str, Stream | None]) -> None:
+        """Put streams in place as they were before changes that could not be kept."""
+        for stream_id, stream in before.items():
+            self._total += (stream is not None) - (stream_id in self._streams)
+            if stream is None:
+                self._streams.pop(stream_id, None)
+            else:
+                self._streams[stream_id] = stream

@@ -7,6 +7,7 @@ Rules:
    changed nothing, is told only when the stream was read in the same round.
 3. Where the comparison fails, another was quicker: the work is done anew on what is there now.
 4. Streams are never changed in place: an edit gives a new one.
+5. Where the node is silent, all that waits for it is told so: the next round would only wait as long.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from redis.exceptions import ResponseError
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.stores.codec import decode, encode
-from streamnorm.stores.redis.connection import NotSent
+from streamnorm.stores.redis.connection import NotSent, Silent
 from streamnorm.stores.redis.keyspace import partition
 from streamnorm.stores.redis.topology import is_redirect
 
@@ -65,8 +66,8 @@ class PendingEdit:
     edit: Edit
     done: asyncio.Future[Any]
     must_read: bool = False
-    #: when to give up, once the store has not answered
-    deadline: float | None = None
+    #: when to give up trying again
+    deadline: float = 0.0
     tries: int = 0
 
     def settle(self, outcome: object) -> None:
@@ -210,7 +211,7 @@ class CasBatcher:
         try:
             replies = await self._shared.nodes.run(self._link, blobs)
         except StoreUnavailable as error:  # nothing has happened
-            replies = [error] * len(blobs)
+            replies = self._failed(error, len(blobs))
         for group, reply in zip(unknown, replies, strict=True):
             if isinstance(reply, Exception):
                 self._on_refused(group, reply)
@@ -225,7 +226,7 @@ class CasBatcher:
         try:
             replies = await shared.nodes.run(self._link, puts, shared.replicas)
         except StoreUnavailable as error:
-            replies = [error] * len(puts)
+            replies = self._failed(error, len(puts))
         shared.commits += 1
         shared.commit_seconds += perf_counter() - began
         for (group, entry), reply in zip(changed, replies, strict=True):
@@ -239,6 +240,14 @@ class CasBatcher:
                 group.settle(reply)
             else:
                 self._on_conflict(group, reply)
+
+    def _failed(self, error: StoreUnavailable, commands: int) -> list[Reply]:
+        """Return the replies to commands that have none."""
+        if isinstance(error, Silent):
+            for task in self._waiting:
+                task.settle(error)
+            self._waiting.clear()
+        return [error] * commands
 
     def _on_written(self, group: StreamBatch, entry: Entry) -> Command:
         assert group.entry is not None  # noqa: S101 - what the work was done on
@@ -278,6 +287,9 @@ class CasBatcher:
 
     def _on_refused(self, group: StreamBatch, reply: Reply) -> None:
         """Try again what another node, or a later moment, may take; else tell."""
+        if isinstance(reply, Silent):
+            group.fail(reply)
+            return
         if isinstance(reply, StoreUnavailable):
             self._shared.requeue(group.tasks, reply)
             return

@@ -49,7 +49,8 @@ class CasWriter:
 
     def submit(self, stream_id: str, edit: Edit, *, fresh: bool = False) -> asyncio.Future[Any]:
         """Edit a stream; `fresh` means on what is in the store, not on what is remembered."""
-        task = PendingEdit(stream_id, edit, asyncio.get_running_loop().create_future(), fresh)
+        loop = asyncio.get_running_loop()
+        task = PendingEdit(stream_id, edit, loop.create_future(), fresh, loop.time() + RETRY_DEADLINE)
         self._submit(task)
         return task.done
 
@@ -94,9 +95,7 @@ class CasWriter:
         """Try tasks again that have not happened, as long as there is patience; then tell the error."""
         now = asyncio.get_running_loop().time()
         for task in tasks:
-            if task.deadline is None:
-                task.deadline = now + RETRY_DEADLINE
-            if now > task.deadline:
+            if now + RETRY_INTERVAL > task.deadline:
                 task.settle(error)
             else:
                 self._requeued.append(task)

@@ -6,6 +6,8 @@ Rules:
 2. A pipeline that fails before anything was sent raises `NotSent`, and may be retried; one that fails later raises
    `OutcomeUnknown`: whether it was executed cannot be known.
 3. A connection that failed is usable: its next pipeline connects again.
+4. Where the node is silent for too long, pipelines that wait for their turn fail at once: no call waits for more than
+   one silence.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamnorm.errors import StoreUnavailable
 
@@ -43,6 +46,10 @@ class OutcomeUnknown(StoreUnavailable):
     """The node went away before it answered; what was sent may have happened or not."""
 
 
+class Silent(OutcomeUnknown):
+    """The node is there and says nothing: trying again would only take as long."""
+
+
 class NodeConnection:
     """A connection to a node, made when it is needed."""
 
@@ -51,6 +58,8 @@ class NodeConnection:
         self._address = address
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
+        self._silences = 0
+        self._silence = f"the store at {place} did not answer in time"
 
     async def run(self, commands: Sequence[Command], replicas: int = 0) -> list[Reply]:
         """Send commands in one go and give their replies, errors among them.
@@ -61,15 +70,21 @@ class NodeConnection:
         Raises:
             Unsent: the node cannot be reached.
             Lost: it did not answer all of them.
+            Silent: it did not answer in time, or not those before.
 
         """
+        silences = self._silences
         async with self._turn:
+            if self._silences != silences:
+                raise Silent(self._silence)
             connection = await self._connected()
             wait = [("WAIT", replicas, WAIT_MILLISECONDS)] if replicas else []
             try:
                 replies = await _exchanged(connection, [*commands, *wait])
             except (RedisError, OSError) as error:
                 await self._drop()
+                if isinstance(error, (RedisTimeoutError, TimeoutError)):
+                    raise self._fell_silent() from error
                 raise OutcomeUnknown(f"the store at {self.place} did not answer: {error}") from error
             except BaseException:  # cut off between question and answer
                 await self._drop()
@@ -103,6 +118,8 @@ class NodeConnection:
                 (loaded,) = await _exchanged(connection, [("FUNCTION", "LOAD", LIBRARY)])
             except (RedisError, OSError) as error:
                 await connection.disconnect(nowait=True)
+                if isinstance(error, (RedisTimeoutError, TimeoutError)):
+                    raise self._fell_silent() from error
                 raise NotSent(f"the store at {self.place} cannot be reached: {error}") from error
             except BaseException:
                 await connection.disconnect(nowait=True)
@@ -112,6 +129,10 @@ class NodeConnection:
                 raise NotSent(f"the store at {self.place} knows no functions: Redis 7 or Valkey is needed")
             self._connection = connection  # another error: it has the library, or is no master
         return self._connection
+
+    def _fell_silent(self) -> Silent:
+        self._silences += 1
+        return Silent(self._silence)
 
     def _held(self, replies: list[Reply], had: Reply, replicas: int) -> list[Reply]:
         if isinstance(had, int) and had >= replicas:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RETRY_DEADLINE = 2.0
 #: Seconds between two tries.
 RETRY_INTERVAL = 0.05
+#: Seconds that a node may take to say who has what: any other can tell, too.
+REFRESH_TIMEOUT = 0.5
 #: What a node says that is not the one to ask now ("moved" is a kind of "ask"); asking the right one helps.
 ELSEWHERE = (AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError)
 
@@ -112,7 +114,7 @@ class Topology:
             for at in open_:
                 if isinstance(replies[at], ResponseError) and not is_redirect(replies[at]):
                     raise StoreUnavailable(f"{self.address} refuses {questions[at][1][0]}: {replies[at]}")
-            if asyncio.get_running_loop().time() > give_up:
+            if asyncio.get_running_loop().time() + RETRY_INTERVAL > give_up:
                 raise failure or StoreUnavailable(f"{self.address}: {replies[open_[0]]}")
             await asyncio.sleep(RETRY_INTERVAL)
             await self.refresh()
@@ -155,9 +157,13 @@ class Topology:
         for place in sorted(places, key=lambda place: place not in self._owners):
             link = NodeConnection(self.address, place)
             try:
-                found = await link.one("CLUSTER", "SLOTS")
+                async with asyncio.timeout(REFRESH_TIMEOUT):
+                    found = await link.one("CLUSTER", "SLOTS")
             except StoreUnavailable as error:
                 failure = error
+                continue
+            except TimeoutError:
+                failure = StoreUnavailable(f"the store at {place} did not answer in time")
                 continue
             finally:
                 await link.close()

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 6379
 #: Seconds to connect: within a data centre it takes a thousandth of that, so whoever does not answer is not there.
 CONNECT_TIMEOUT = 1.0
-#: Seconds to wait for an answer: a node that is frozen is told after these, one that is busy must not be told so.
-ANSWER_TIMEOUT = 4.0
+#: Seconds to wait for an answer: a node that is frozen is told after these, one that is busy must not be told so. More
+#: than it waits for its replicas (`link.WAIT_MILLISECONDS`).
+ANSWER_TIMEOUT = 2.0
 
 
 class NodeAddress(NamedTuple):
