@@ -38,7 +38,8 @@ class Front(socketserver.ThreadingTCPServer):
         """End the connections as if another client had come."""
         for each in self.open:
             each.sendall(TAKEN_OVER)
-            each.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # the client may have been faster
+                each.shutdown(socket.SHUT_RDWR)
 
 
 class Connection(socketserver.BaseRequestHandler):

@@ -87,9 +87,10 @@ def receiver(url: str, token: str, username: str, password: str) -> Receiver:
     found = address(url, "forward", PORTS, DEFAULT_TARGET)
     if found.username and username:
         raise InvalidConfiguration.at("/forward_username", "is in the address of --forward already")
-    username, password = (username, password) if username else (found.username or "", found.password or "")
     if password and not username:
         raise InvalidConfiguration.at("/forward_password", "needs --forward-username")
+    if not username:
+        username, password = found.username or "", found.password or ""
     if token and username:
         raise InvalidConfiguration.at("/forward_token", "there is a user too: one of the two is sent")
     if not _VISIBLE.fullmatch(token):

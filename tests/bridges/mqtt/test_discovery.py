@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from hypothesis import strategies as st
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from streamnorm.bridges.mqtt import bridge
 from streamnorm.bridges.mqtt.discovery import Discovery, unique
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
 from streamnorm_client import Client
 from tests.bridges.mqtt_service import service_of, until_connected
 from tests.support.broker import Broker, listening, publish
+from tests.support.http_calls import running
 
 TOPIC = "sensors/s/normalized"
 
@@ -110,3 +114,17 @@ def test_home_assistant_hears_of_every_sensor_once_and_of_its_end(tmp_path: Path
     with listening(broker, "homeassistant/#", "last/#") as later:
         publish(broker, "last/message", "0")
         assert later.take(1) == [("last/message", 0)]  # nothing is retained any more
+
+
+async def test_the_sensors_of_a_stream_that_expired_go(
+    tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge, "EXPIRY_INTERVAL", 0.1)
+    settings: dict[str, Any] = {"mqtt": broker.url, "mqtt_discovery": "ha", "mqtt_client_id": "c", "stream_ttl": 0.5}
+    with listening(broker, "ha/#") as heard:
+        async with running(data_dir=tmp_path, durability="always", **settings) as api:
+            api.app.state.context.service.clock = time.time
+            await api.observe("a", {"values": {"temp": 21.5}})
+            first, last = await asyncio.to_thread(heard.take, 2)
+    topic = f"ha/sensor/{unique('c', 'a', 'temp')}/config"
+    assert (first[0], first[1]["expire_after"], last) == (topic, 1, (topic, ""))

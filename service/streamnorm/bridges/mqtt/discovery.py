@@ -33,7 +33,9 @@ class Discovery:
     expire_after: float = 0.0
     #: members that a sensor has besides, such as a unit or a device class, by its stream and feature
     describe: Callable[[str, str], Mapping[str, Any]] = nothing
+    #: by stream: features announced over this connection, and over any
     _announced: dict[str, set[str]] = field(default_factory=dict)
+    _known: dict[str, set[str]] = field(default_factory=dict)
 
     def renew(self) -> None:
         """Announce everything again: the connection is another one."""
@@ -41,21 +43,19 @@ class Discovery:
 
     def fresh(self, stream: str, topic: str, reading: Reading) -> Iterator[tuple[str, bytes]]:
         """Return what is to be retained by the broker for the features not yet announced: topics and messages."""
-        known = self._announced.setdefault(stream, set())
+        announced = self._announced.setdefault(stream, set())
         for place, name in enumerate(reading.names):
-            if name not in known:
-                known.add(name)
+            if name not in announced:
+                announced.add(name)
+                self._known.setdefault(stream, set()).add(name)
                 value = reading.values[place] if reading.values else 0.0
                 dimensions = value.elements.ndim if isinstance(value, Channel) else 0
                 yield self.topic(stream, name), self._sensor(stream, name, topic, dimensions)
 
-    def streams(self) -> list[str]:
-        """Return the streams that are announced."""
-        return list(self._announced)
-
     def removed(self, stream: str, features: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
         """Return what removes the sensors of a stream: empty messages, which have the broker forget the others."""
-        for name in {*features, *self._announced.pop(stream, ())}:
+        self._announced.pop(stream, None)
+        for name in {*features, *self._known.pop(stream, ())}:
             yield self.topic(stream, name), b""
 
     def topic(self, stream: str, feature: str) -> str:
