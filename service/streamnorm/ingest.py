@@ -8,24 +8,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
 
 from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
-from streamnorm.engine.blocks.coalesce import RunResult, observe_readings, observe_run
+from streamnorm.engine.blocks.coalesce import RunResult, observe_run
 from streamnorm.engine.blocks.many import observe_blocks
+from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
+from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.ports.stream_repository import Change, StreamRepository
+from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
-from streamnorm.errors import LimitExceeded, StaleSequence, StreamnormError
+from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
 
-T = TypeVar("T")
+Pair: TypeAlias = tuple[Reading, Answer]
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 OFFLOAD_THRESHOLD = 10_000
+#: Readings that a listener hears of before others have their turn: some three milliseconds.
+TOLD_AT_ONCE = 500
 
 
 class ObservationListener(Protocol):
@@ -60,6 +67,8 @@ class IngestService:
         self.listeners: list[ObservationListener] = []
         #: readings observed since the start
         self.observed = 0
+        #: readings of bulks that listeners heard of
+        self._told = 0
 
     def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
         """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
@@ -154,39 +163,55 @@ class IngestService:
     async def observe_readings(self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str]) -> list[Answer]:
         """Observe readings of any streams, in order within each, as a whole or not at all.
 
-        `pointers` name the readings' places in errors.
+        `pointers` name the readings' places in errors. Listeners hear of the very readings.
         """
-        if len(readings) > self.limits.max_rows:
-            detail = f"there are {len(readings)} readings, the limit (max_rows) is {self.limits.max_rows}"
-            raise LimitExceeded("max_rows", detail)
+        columns = ReadingColumns.of(readings, self.limits)
         now = self.clock()
-        rows: dict[str, list[int]] = {}
-        for row, (stream_id, _) in enumerate(readings):
-            rows.setdefault(stream_id, []).append(row)
+        answers = await self._observe_columns(columns, pointers.__getitem__, now)
+        found = [answers.answer(row) for row in range(len(columns))]
+        await self._tell_columns(columns, answers, now, lambda row: (readings[row][1], found[row]))
+        return found
 
-        def of(stream_id: str, group: list[int]) -> Change[list[Answer]]:
-            own, places = [readings[row][1] for row in group], [pointers[row] for row in group]
+    async def observe_columns(self, columns: ReadingColumns, pointer: Pointer) -> AnswerColumns:
+        """Observe readings of any streams, in order within each, as a whole or not at all.
 
-            def apply(draft: Stream) -> list[Answer]:
-                try:
-                    return observe_readings(draft, own, now, self.limits, places)
-                except StaleSequence as error:
-                    raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+        `pointer` names a row's place in errors.
+        """
+        now = self.clock()
+        answers = await self._observe_columns(columns, pointer, now)
+        await self._tell_columns(columns, answers, now, lambda row: (columns.reading(row), answers.answer(row)))
+        return answers
 
-            return apply
+    async def observe_some(
+        self, stream_id: str, columns: ReadingColumns, rows: Rows, answers: AnswerColumns
+    ) -> dict[int, StreamnormError]:
+        """Observe those of a stream's rows that can be, and put their answers in place; gives why others cannot be."""
+        now = self.clock()
+        wrong: dict[int, StreamnormError] = {}
 
-        heavy = sum(len(reading.names) for _, reading in readings) > OFFLOAD_THRESHOLD
-        found = await self._update_many(
-            {stream_id: of(stream_id, group) for stream_id, group in rows.items()}, heavy=heavy
-        )
-        given = {stream_id: iter(answers) for stream_id, answers in found.items()}
-        answers = [next(given[stream_id]) for stream_id, _ in readings]
-        for stream_id, group in rows.items():
-            own = [(readings[row][1], answers[row]) for row in group if not answers[row].replayed]
-            self.observed += len(own)
-            for listener in self.listeners:
-                for pair in own[-(listener.max_rows or 0) :]:
-                    listener.on_reading(stream_id, *pair, now)
+        def apply(draft: Stream) -> None:
+            wrong.clear()
+            observe_each(draft, Work(columns, answers, now, self.limits), rows, wrong.__setitem__)
+            if len(wrong) == len(rows):
+                raise next(iter(wrong.values()))  # nothing has happened, and no stream comes into being by it
+
+        try:
+            await self.streams.update(stream_id, apply, draft=True, heavy=columns.size(rows) > OFFLOAD_THRESHOLD)
+        except (InvalidInput, LimitExceeded) as error:
+            wrong = wrong or dict.fromkeys(rows.tolist(), error)
+        taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
+        await self._tell_rows(stream_id, taken, now, lambda row: (columns.reading(row), answers.answer(row)))
+        return wrong
+
+    async def normalize_columns(self, columns: ReadingColumns) -> AnswerColumns:
+        """Normalize readings by each stream's statistics of one moment, and learn nothing."""
+        answers = AnswerColumns(columns)
+        for stream_id, rows in columns.groups():
+            copy = await self.streams.read(stream_id, Stream.draft)
+            if columns.size(rows) <= OFFLOAD_THRESHOLD:
+                normalize_bulk(copy, columns, rows, answers)
+            else:
+                await asyncio.to_thread(normalize_bulk, copy, columns, rows, answers)
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
@@ -231,12 +256,46 @@ class IngestService:
 
         return await self.streams.update(stream_id, apply, draft=True, create=False)
 
-    async def _update_many(self, changes: dict[str, Change[T]], *, heavy: bool) -> dict[str, T]:
-        """Change several streams as a whole; one alone waits for nobody."""
-        if len(changes) > 1:
-            return await self.streams.update_many(changes, heavy=heavy)
-        ((stream_id, apply),) = changes.items()
-        return {stream_id: await self.streams.update(stream_id, apply, draft=True, heavy=heavy)}
+    async def _observe_columns(self, columns: ReadingColumns, pointer: Pointer, now: float) -> AnswerColumns:
+        answers = AnswerColumns(columns)
+        work = Work(columns, answers, now, self.limits, pointer)
+        groups = dict(columns.groups())
+        heavy = columns.size() > OFFLOAD_THRESHOLD
+
+        def apply(stream_id: str, draft: Stream) -> None:
+            try:
+                observe_bulk(draft, work, groups[stream_id])
+            except StaleSequence as error:
+                raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+
+        def apply_all(drafts: Mapping[str, Stream]) -> None:
+            for stream_id, draft in drafts.items():
+                apply(stream_id, draft)
+
+        if len(groups) == 1:  # waits for nobody
+            (stream_id,) = groups
+            await self.streams.update(stream_id, partial(apply, stream_id), draft=True, heavy=heavy)
+        elif heavy:
+            await self.streams.update_together(groups, apply_all, heavy=True)
+        else:
+            await self.streams.update_many({stream_id: partial(apply, stream_id) for stream_id in groups})
+        return answers
+
+    async def _tell_columns(
+        self, columns: ReadingColumns, answers: AnswerColumns, now: float, pair: Callable[[int], Pair]
+    ) -> None:
+        for stream_id, rows in columns.groups():
+            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair)
+
+    async def _tell_rows(self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair]) -> None:
+        """Tell of a stream's rows; others have their turn between some and some."""
+        self.observed += len(rows)
+        for listener in [*self.listeners]:
+            for row in rows[-(listener.max_rows or 0) :].tolist():
+                listener.on_reading(stream_id, *pair(row), now)
+                self._told += 1
+                if self._told % TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     def _notify(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         if not answer.replayed:

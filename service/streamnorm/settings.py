@@ -164,7 +164,7 @@ class Bounds(Group):
     """Limits."""
 
     max_reading_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_READING_BYTES
-    """largest body of one reading, in bytes"""
+    """largest body of one reading, or line of many, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
     """largest JSON or NDJSON body of a block, in bytes"""
     max_binary_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BINARY_BYTES

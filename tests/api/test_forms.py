@@ -183,6 +183,11 @@ async def test_the_form_asked_for_the_most_is_given(api: Api, accept: str, form:
     assert (await send(api, JSON, accept)).headers["content-type"] == form
 
 
+async def test_a_form_that_is_not_wanted_at_all_is_not_given(api: Api) -> None:
+    assert_problem(await send(api, JSON, f"{NDJSON};q=0"), 406, "not-acceptable")
+    assert await api.state() == {}
+
+
 @pytest.mark.parametrize("accept", MANY_SENT)
 @pytest.mark.parametrize("form", MANY_SENT)
 async def test_readings_of_many_streams_are_the_same_in_both_forms(api: Api, form: str, accept: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, observe_block
-from streamnorm.engine.blocks.coalesce import observe_readings
+from streamnorm.engine.bulk import observe_readings
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan

@@ -7,7 +7,8 @@ stand in quotes, where quotes and backslashes are escaped, and may go over sever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -40,7 +41,7 @@ DEFAULT_TEMPLATE = "{measurement}{tags}"
 _MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
 _KEY = re.compile(r"((?:\\[,= ]|[^,= ])+)=")
 _TAG = re.compile(r"((?:\\[,= ]|[^,= ])+)")
-_TEXT = re.compile(r'"((?:\\["\\]|[^"])*)"', re.DOTALL)
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE = re.compile(r"([^, ]+)")
 _TIME = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -89,27 +90,39 @@ class PointReading(Reading):
     point: Point | None = None
 
 
-def parsed(text: str) -> Iterator[Parsed]:
-    """Parse lines; empty lines and comments are passed over, a malformed line is told and passed over too."""
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        line = lines[at].strip()
-        first, at = at + 1, at + 1
+def parsed(text: str | Iterable[str]) -> Iterator[Parsed]:
+    """Parse a text, or its lines; empty lines and comments are passed over, a malformed one is told and passed over."""
+    lines = enumerate(text.split("\n") if isinstance(text, str) else text, 1)
+    again: deque[tuple[int, str]] = deque()
+    while (numbered := again.popleft() if again else next(lines, None)) is not None:
+        first, line = numbered[0], numbered[1].strip()
         if not line or line.startswith("#"):
             continue
+        more: list[tuple[int, str]] = []
         try:
             while True:
                 try:
                     yield Parsed(first, parse(line))
                     break
                 except Unclosed:
-                    if at == len(lines) or at - first > MOST_LINES:
+                    own = _to_next_quote(again, lines, MOST_LINES - len(more))
+                    more += own
+                    if not own or '"' not in own[-1][1]:
                         raise
-                    line, at = f"{line}\n{lines[at]}", at + 1
+                    line = "\n".join([line, *(text for _, text in own)])
         except Malformed as error:
-            at = first
+            again.extendleft(reversed(more))
             yield Parsed(first, None, str(error))
+
+
+def _to_next_quote(again: deque[tuple[int, str]], lines: Iterator[tuple[int, str]], most: int) -> list[tuple[int, str]]:
+    """Take lines up to the first one in which a text may end."""
+    found: list[tuple[int, str]] = []
+    while len(found) < most and (numbered := again.popleft() if again else next(lines, None)) is not None:
+        found.append(numbered)
+        if '"' in numbered[1]:
+            break
+    return found
 
 
 def parse(line: str) -> Point:
@@ -223,10 +236,8 @@ def _spaces(line: str, at: int, what: str) -> int:
 def _value(line: str, at: int) -> tuple[FieldValue, int]:
     if line[at : at + 1] == '"':
         match = _TEXT.match(line, at)
-        if match is None:
-            message = f"the text that begins at column {at + 1} has no end"
-            raise Unclosed(message)
-        return re.sub(r'\\(["\\])', r"\1", match[1]), match.end()
+        text, end = (match[1], match.end()) if match else _loosely(line, at)
+        return re.sub(r'\\(["\\])', r"\1", text), end
     bare, end = _take(_BARE, line, at, "the value of a field")
     if bare in _BOOLEANS:
         return _BOOLEANS[bare], end
@@ -236,6 +247,15 @@ def _value(line: str, at: int) -> tuple[FieldValue, int]:
     if not _NUMBER.fullmatch(bare):
         raise _malformed(line, at, "a number, a boolean or a text in quotes")
     return float(bare), end
+
+
+def _loosely(line: str, at: int) -> tuple[str, int]:
+    """Read a text whose last quote has a backslash before it, which then was meant as one: a path of Windows, say."""
+    end = line.rfind('"', at + 1)
+    if end < 0:
+        message = f"the text that begins at column {at + 1} has no end"
+        raise Unclosed(message)
+    return line[at + 1 : end], end + 1
 
 
 def _malformed(line: str, at: int, what: str) -> Malformed:

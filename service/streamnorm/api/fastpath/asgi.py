@@ -15,10 +15,13 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api.codecs import serialize
+from streamnorm.api.codecs.json_readings import parse_simple_reading
 from streamnorm.api.dependencies import STREAM_ID
 from streamnorm.api.http import problems
-from streamnorm.api.texts import usual_reading
+from streamnorm.api.http.body import LARGE
+from streamnorm.api.http.negotiation import JSON
+from streamnorm.api.http.responses import dumps
 from streamnorm.engine.reading import Reading
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
@@ -40,7 +43,7 @@ class FastPathMiddleware:
         self.app = app
         self._refused = refused
         self._service = service
-        self._max_reading_bytes = max_reading_bytes
+        self._max_reading_bytes = min(max_reading_bytes, LARGE)
         #: of the digits of a length that may be within the limit
         self._longest = len(str(max_reading_bytes))
 
@@ -76,7 +79,7 @@ class FastPathMiddleware:
         if len(body) > self._max_reading_bytes:
             return None
         try:
-            return usual_reading(orjson.loads(body))
+            return parse_simple_reading(orjson.loads(body))
         except orjson.JSONDecodeError:
             return None
 
@@ -88,7 +91,7 @@ class FastPathMiddleware:
             kind, told = problems.to_problem(error)
             self._refused(kind.slug)
             return problems.problem_response(told)
-        return Response(bodies.dumps(answers.of_reading(stream_id, reading, answer)), media_type=bodies.JSON)
+        return Response(dumps(serialize.reading_to_json(stream_id, reading, answer)), media_type=JSON)
 
 
 def replay_receive(message: MutableMapping[str, Any], receive: Any) -> Any:

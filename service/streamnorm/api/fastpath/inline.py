@@ -15,20 +15,21 @@ from time import perf_counter
 
 import orjson
 
-from streamnorm.api import answers, bodies
+from streamnorm.api.codecs import serialize
+from streamnorm.api.codecs.json_readings import parse_simple_reading
 from streamnorm.api.fastpath.asgi import PREFIX, SUFFIX
-from streamnorm.api.http import problems
+from streamnorm.api.http import negotiation, problems
+from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.middleware.admission import RequestIds
 from streamnorm.api.middleware.authorization import Authorizer
-from streamnorm.api.texts import usual_reading
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 
 log = logging.getLogger(__name__)
 
 START, END = PREFIX.encode(), SUFFIX.encode()
-JSON = bodies.JSON.encode()
+JSON = negotiation.JSON.encode()
 #: The status, the headers that the server gives every answer, and this one's.
 ANSWER = (
     b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
@@ -53,7 +54,7 @@ class InlineResponder:
         self._names = names
         self._service = service
         self._latency = metrics.latencies.of("readings")
-        self._max_reading_bytes = max_reading_bytes
+        self._max_reading_bytes = min(max_reading_bytes, LARGE)
         self._refused = metrics.refused
 
     def refusal(self, error: problems.HTTPProblem, given: bytes) -> bytes:
@@ -83,11 +84,11 @@ class InlineResponder:
         ):
             return None
         try:
-            reading = usual_reading(orjson.loads(body))
+            reading = parse_simple_reading(orjson.loads(body))
             answer = None if reading is None else self._service.try_observe_inline(stream_id, reading)
             if reading is None or answer is None:
                 return None
-            (status, media), told = OK, orjson.dumps(answers.of_reading(stream_id, reading, answer))
+            (status, media), told = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route tells what is wrong
         except Exception:  # a defect of ours; nobody may try again what may have happened

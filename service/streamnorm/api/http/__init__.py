@@ -1,1 +1,1 @@
-"""What every route shares: bodies, problems, request state, metrics."""
+"""What HTTP asks of every call: bodies, media types, problems, responses; knows nothing of readings."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -11,7 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from streamnorm.api.bodies import JSON, NDJSON
+from streamnorm.api.codecs.codec import Described, Lines, Literal
+from streamnorm.api.codecs.registry import Codecs
+from streamnorm.api.http.negotiation import JSON
 from streamnorm.api.http.problems import MEDIA_TYPE
 from streamnorm.api.openapi import examples
 from streamnorm.api.schemas import ProblemBody
@@ -36,29 +39,28 @@ def describe_route(
     answer: type[BaseModel] | None,
     *problems: str,
     created: bool = False,
-    lines: tuple[type[BaseModel], type[BaseModel]] | None = None,
-    arrays: str | None = None,
+    codecs: Codecs = MappingProxyType({}),
     guarded: bool = True,
 ) -> dict[str, Any]:
     """Describe a route: what it takes, what it answers, and its problems by their slugs.
 
-    `lines` are what a line of the body and of the answer is where the call also takes NDJSON, `arrays` is the media
-    type of the NumPy file that it also takes and gives; `guarded` calls may need a key.
+    `codecs` are those of the forms that it takes, and answers in, too; `guarded` calls may need a key.
     """
     responses: dict[int | str, dict[str, Any]] = {}
-    for slug in (*(BODY_PROBLEMS if body else ()), *problems, *(GUARD_PROBLEMS if guarded else ())):
+    for slug in (*(BODY_PROBLEMS if body or codecs else ()), *problems, *(GUARD_PROBLEMS if guarded else ())):
         example = examples.PROBLEMS[slug]
         found = responses.setdefault(example["status"], {"description": HTTPStatus(example["status"]).phrase})
-        content = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
-        content[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
-    if answer:
-        responses[200] = {"description": "Done", "content": _content((answer,), lines and lines[1], arrays)}
+        told = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
+        told[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
+    content = _content(answer, {media: codec.answer for media, codec in codecs.items()})
+    if content:
+        responses[200] = {"description": "Done", "content": content}
         if created:
             responses[201] = responses[200] | {"description": "Made"}
     extra: dict[str, Any] = {"security": [{}, {"key": []}]} if guarded else {}
-    if body:
-        models = body if isinstance(body, tuple) else (body,)
-        extra["requestBody"] = {"required": True, "content": _content(models, lines and lines[0], arrays)}
+    content = _content(body, {media: codec.body for media, codec in codecs.items()})
+    if content:
+        extra["requestBody"] = {"required": True, "content": content}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 
@@ -100,14 +102,19 @@ def _calls(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
     return (call for path in paths.values() for call in path.values())
 
 
-def _content(models: tuple[type[BaseModel], ...], line: type[BaseModel] | None, arrays: str | None) -> dict[str, Any]:
-    refs = [_ref(model.__name__) for model in models]
-    content: dict[str, Any] = {JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
-    if line:
-        content[NDJSON] = {"schema": _ref(f"{line.__name__}Lines")}
-    if arrays:
-        content[arrays] = {"schema": {"type": "string", "format": "binary"}}
-    return content
+def _content(models: Models | None, others: Mapping[str, Described | None]) -> dict[str, Any]:
+    """Describe a body or an answer: JSON of one of the models, and other forms by their media types."""
+    content: dict[str, Any] = {}
+    if models:
+        refs = [_ref(model.__name__) for model in (models if isinstance(models, tuple) else (models,))]
+        content[JSON] = {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}
+    return content | {media: _form(form) for media, form in others.items() if form is not None}
+
+
+def _form(form: Described) -> dict[str, Any]:
+    if isinstance(form, Literal):
+        return {"schema": form.schema} | ({} if form.example is None else {"example": form.example})
+    return {"schema": _ref(f"{form.model.__name__}Lines" if isinstance(form, Lines) else form.__name__)}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamnorm import errors
-from streamnorm.api import answers, schemas
-from streamnorm.api.bodies import dumps, json
+from streamnorm.api import schemas
+from streamnorm.api.codecs import serialize
+from streamnorm.api.http.body import json
 from streamnorm.api.http.problems import HTTPProblem, to_problem
+from streamnorm.api.http.responses import dumps
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.config import CONFIGURATIONS, configuration
 from streamnorm.engine.feature_profile import profile
@@ -67,10 +69,10 @@ def worked_example() -> dict[type[BaseModel], Any]:
     stream = Stream(plan(configuration({}, {})))
     sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}
     one = parse_reading(sent["values"], limits, timestamp=now, seq=17)
-    answer = answers.of_reading(ID, one, stream.observe(one, now, limits))
+    answer = serialize.reading_to_json(ID, one, stream.observe(one, now, limits))
     block = Block(("temp", "door"), np.array(ROWS, dtype=np.float64), None, 18)
-    table = answers.of_block(ID, block.names, observe_block(stream, block, now, limits), block.last_seq)
-    info = answers.of_stream(ID, stream)
+    table = serialize.of_block(ID, block.names, observe_block(stream, block, now, limits), block.last_seq)
+    info = serialize.of_stream(ID, stream)
     found: dict[type[BaseModel], Any] = {
         schemas.ReadingBody: sent,
         schemas.StreamReadingBody: {"stream": ID, **sent},

@@ -1,1 +1,1 @@
-"""The HTTP calls, a file a resource."""
+"""The calls: each reads its request, calls the service and answers."""

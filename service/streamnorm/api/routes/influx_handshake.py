@@ -14,8 +14,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request, Response
 
 import streamnorm
-from streamnorm.api import bodies
 from streamnorm.api.dependencies import AppState, Caller, Ctx
+from streamnorm.api.http.body import read_body
+from streamnorm.api.http.responses import encoded
 from streamnorm.api.routes import influx
 from streamnorm.errors import StreamnormError
 
@@ -70,7 +71,7 @@ async def ready(ctx: Ctx) -> Response:
 async def query(request: Request, q: str = "") -> Response:
     """Answer InfluxQL: databases may be created and shown, and there are no points to select."""
     if not q and request.method == "POST":
-        body = await bodies.raw(request, MAX_QUERY_BYTES)
+        body = await read_body(request, MAX_QUERY_BYTES)
         q = parse_qs(body.decode("utf-8", "replace")).get("q", [""])[0]
     statements = [each.strip() for each in q.split(";") if each.strip()]
     if not statements:
@@ -103,6 +104,6 @@ def trouble_of(ctx: AppState) -> str:
 
 def with_version(told: Mapping[str, object], status: int = 200) -> Response:
     """Answer as InfluxDB does."""
-    response = bodies.encoded(told, status)
+    response = encoded(told, status)
     response.headers.update(HEADERS)
     return response

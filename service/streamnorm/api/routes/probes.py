@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from streamnorm.api.bodies import encoded
 from streamnorm.api.dependencies import Ctx
+from streamnorm.api.http.responses import encoded
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.schemas import Health, Readiness
 from streamnorm.errors import StoreUnavailable

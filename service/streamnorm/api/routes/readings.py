@@ -6,10 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api.codecs import serialize
+from streamnorm.api.codecs.bulk import context_of, observe_body
+from streamnorm.api.codecs.json_readings import to_reading
+from streamnorm.api.codecs.registry import OF_READING
 from streamnorm.api.dependencies import Ctx, StreamId
+from streamnorm.api.http.body import json_object, validate
+from streamnorm.api.http.negotiation import content_type
+from streamnorm.api.http.responses import encoded
 from streamnorm.api.openapi.document import describe_route
-from streamnorm.api.routes import senml
 from streamnorm.api.schemas import ReadingAnswer, ReadingBody, ValuesAnswer, ValuesBody
 from streamnorm.engine.reading import parse_reading
 
@@ -24,18 +29,20 @@ Stats = Annotated[bool, Query(description="true: answer with each feature's mean
 
 @router.post(
     "/streams/{stream_id}/readings",
-    **senml.described_too(describe_route(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS)),
+    **describe_route(ReadingBody, ReadingAnswer, "stream-not-found", *PROBLEMS, codecs=OF_READING),
 )
 async def observe(
     ctx: Ctx, request: Request, stream_id: StreamId, *, learn: Learn = True, stats: Stats = False
 ) -> Response:
     """Observe one reading: normalize it and learn from it."""
-    if senml.sent(request):
-        return await senml.observe(ctx, request, stream_id, ctx.max_reading_bytes, learn=learn)
-    body = bodies.checked(ReadingBody, await bodies.json_object(request, ctx.max_reading_bytes))
-    one = bodies.to_reading(body, ctx.service.limits)
+    limits, most = ctx.service.limits, ctx.max_reading_bytes
+    if content_type(request) in OF_READING:
+        return await observe_body(
+            ctx, request, OF_READING, context_of(ctx, stream_id=stream_id), learn=learn, limit=most
+        )
+    one = await json_object(request, most, lambda data: to_reading(validate(ReadingBody, data), limits))
     call = ctx.service.observe if learn else ctx.service.normalize
-    return bodies.encoded(answers.of_reading(stream_id, one, await call(stream_id, one, stats=stats)))
+    return encoded(serialize.reading_to_json(stream_id, one, await call(stream_id, one, stats=stats)))
 
 
 @router.post(
@@ -46,7 +53,9 @@ async def observe(
 )
 async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Turn normalized values back into the sensor's units, by today's statistics."""
-    body = bodies.checked(ValuesBody, await bodies.json_object(request, ctx.max_reading_bytes))
-    one = parse_reading(body.values, ctx.service.limits)
+    limits = ctx.service.limits
+    one = await json_object(
+        request, ctx.max_reading_bytes, lambda data: parse_reading(validate(ValuesBody, data).values, limits)
+    )
     values = await ctx.service.denormalize(stream_id, one)
-    return bodies.encoded({"stream": stream_id, "values": answers.shaped(one, values)})
+    return encoded({"stream": stream_id, "values": serialize.reshape_like(one, values)})

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import StringConstraints
 
-from streamnorm.api.bodies import dumps
 from streamnorm.api.dependencies import STREAM_ID, Caller, Ctx
 from streamnorm.api.http.request_state import RequestState
+from streamnorm.api.http.responses import dumps
 from streamnorm.api.middleware.authorization import check_streams, restrict_prefix
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.errors import Forbidden

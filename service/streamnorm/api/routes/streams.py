@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from streamnorm.api import answers, bodies
+from streamnorm.api.codecs import serialize
 from streamnorm.api.dependencies import Caller, Ctx, StreamId
+from streamnorm.api.http.body import json_object
+from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import restrict_prefix
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
@@ -36,16 +38,14 @@ async def list_streams(
     """List streams in the order of their ids, in pages."""
     allowed = restrict_prefix(caller, prefix)
     found = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
-    page = [answers.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
-    return bodies.encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
+    page = [serialize.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
+    return encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
 
 
 @router.get("/{stream_id}", **describe_route(None, StreamInfo, *FOUND))
 async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     """Describe a stream: its configuration and counters."""
-    return bodies.encoded(
-        await ctx.service.streams.read(stream_id, lambda stream: answers.of_stream(stream_id, stream))
-    )
+    return encoded(await ctx.service.streams.read(stream_id, lambda stream: serialize.of_stream(stream_id, stream)))
 
 
 @router.put(
@@ -61,7 +61,7 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
 )
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Create or reconfigure a stream; what is not named takes the service's default."""
-    config = await bodies.json_object(request, ctx.max_reading_bytes, InvalidConfiguration)
+    config = await json_object(request, ctx.max_reading_bytes, dict, wrong=InvalidConfiguration)
     ctx.service.configuration(config)
     try:
         await ctx.service.streams.read(stream_id, lambda _: None)
@@ -70,7 +70,7 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
         status = 201
     stream, reason = await ctx.service.configure(stream_id, config)
     restarted = {"restarted": True, "reason": reason} if reason else {"restarted": False}
-    return bodies.encoded(answers.of_stream(stream_id, stream) | restarted, status)
+    return encoded(serialize.of_stream(stream_id, stream) | restarted, status)
 
 
 @router.delete("/{stream_id}", status_code=204, **describe_route(None, None, *FOUND))
@@ -87,19 +87,19 @@ async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
 async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
     """Tell what is known of each feature, and what kind of sensor it looks like."""
     features = await ctx.service.streams.read(stream_id, profile)
-    return bodies.encoded({"stream": stream_id, "features": features})
+    return encoded({"stream": stream_id, "features": features})
 
 
 @router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))
 async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
     """Discard the statistics; the configuration and the numbering stay."""
-    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.reset(stream_id)))
+    return encoded(serialize.of_stream(stream_id, await ctx.service.reset(stream_id)))
 
 
 @router.get("/{stream_id}/snapshot", **describe_route(None, Snapshot, *FOUND))
 async def export(ctx: Ctx, stream_id: StreamId) -> Response:
     """Export a stream's whole state."""
-    return bodies.encoded(await ctx.service.streams.read(stream_id, snapshot.export))
+    return encoded(await ctx.service.streams.read(stream_id, snapshot.export))
 
 
 @router.put(
@@ -116,9 +116,9 @@ async def export(ctx: Ctx, stream_id: StreamId) -> Response:
 )
 async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Put an exported state in place of the stream's, or make a stream of it."""
-    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
+    data = await json_object(request, ctx.max_block_bytes, dict, wrong=InvalidSnapshot)
     stream, made = await ctx.service.restore(stream_id, data)
-    return bodies.encoded(answers.of_stream(stream_id, stream), 201 if made else 200)
+    return encoded(serialize.of_stream(stream_id, stream), 201 if made else 200)
 
 
 @router.post(
@@ -127,5 +127,5 @@ async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
 )
 async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Merge an exported state in, as if its readings had been observed here too."""
-    data = await bodies.json_object(request, ctx.max_block_bytes, InvalidSnapshot)
-    return bodies.encoded(answers.of_stream(stream_id, await ctx.service.merge(stream_id, data)))
+    data = await json_object(request, ctx.max_block_bytes, dict, wrong=InvalidSnapshot)
+    return encoded(serialize.of_stream(stream_id, await ctx.service.merge(stream_id, data)))

@@ -28,13 +28,13 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from streamnorm.api import bodies
+from streamnorm.api.codecs.json_readings import ReadingParser
 from streamnorm.api.dependencies import STREAM_ID, AppState, check_query
 from streamnorm.api.http import problems
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
-from streamnorm.api.talk import Messages
-from streamnorm.api.texts import Parser
+from streamnorm.api.http.responses import dumps
+from streamnorm.api.streaming.sessions import MessageSession
 from streamnorm.auth.api_keys import ANYONE
 from streamnorm.errors import Fault, StreamnormError
 
@@ -56,7 +56,7 @@ _BOOLEAN = TypeAdapter(bool)
 class WebSocketConnection:
     """One connection: somebody listens, and somebody answers what was heard meanwhile."""
 
-    def __init__(self, talk: Messages, receive: Receive, send: Send) -> None:
+    def __init__(self, talk: MessageSession, receive: Receive, send: Send) -> None:
         self._talk = talk
         self._receive = receive
         self._send = send
@@ -109,7 +109,7 @@ class WebSocketConnection:
             said = await self._talk.answer(texts)
             with contextlib.suppress(*GONE):
                 for one in said:
-                    await self._send({"type": "websocket.send", "text": bodies.dumps(one).decode()})
+                    await self._send({"type": "websocket.send", "text": dumps(one).decode()})
             if not self._heard:
                 self._some.clear()
                 self._quiet.set()
@@ -151,8 +151,8 @@ class WebSocketEndpoint:
         exchange: RequestState | None = scope.get("exchange")
         if exchange is not None:
             receive, send = exchange.raw_channel
-        parse = Parser(context.service.limits, stream_id, scope.get("caller", ANYONE))
-        talk = Messages(context.service, parse, context.max_reading_bytes, context.metrics.refused, learn=learn)
+        parse = ReadingParser(context.service.limits, stream_id, scope.get("caller", ANYONE))
+        talk = MessageSession(context.service, parse, context.max_reading_bytes, context.metrics.refused, learn=learn)
         line = WebSocketConnection(talk, receive, send)
         if exchange is not None:
             exchange.on_revoked(line.revoke)

@@ -131,10 +131,14 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
     """Normalize a block by today's statistics and learn nothing."""
     _check(stream.plan.kernel, block, now, limits)
     ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
+    done = postprocess_block(stream.plan, block.names, ys, block.values.dtype)
+    return BlockAnswer(done, stream.count, ready_for(stream, block.names))
+
+
+def ready_for(stream: Stream, names: tuple[str, ...]) -> bool:
+    """Whether the stream knows features, and all of them have had their warmup."""
     where = stream.layout
-    known = [where.starts[where.index[name]] for name in block.names if name in where.index]
-    ready = len(known) == len(block.names) and stream.ready(known)
-    return BlockAnswer(postprocess_block(stream.plan, block.names, ys, block.values.dtype), stream.count, ready)
+    return all(name in where.index for name in names) and stream.ready([where.starts[where.index[n]] for n in names])
 
 
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:

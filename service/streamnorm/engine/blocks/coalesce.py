@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer, before_last_block
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.convert import ready_after
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import EARLIEST, LATEST, Answer, Array, Reading
 from streamnorm.engine.state_layout import COUNT, GAP, LAST_SEQ, UPDATED
 from streamnorm.engine.stream import NO_SEQ, Stream
-from streamnorm.errors import InvalidReading, StreamnormError
+from streamnorm.errors import StreamnormError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Rows = npt.NDArray[np.int64]
 
 #: Fewer readings are as fast one by one.
 SHORTEST_TABLE = 4
@@ -35,6 +38,16 @@ class RunResult:
     error: StreamnormError | None = None
     #: the same in the pieces that were worked on at once, for who listens
     pieces: list[tuple[Reading, Answer] | tuple[Block, BlockAnswer]] = field(default_factory=list)
+
+
+class Table(NamedTuple):
+    """What became of rows that were observed as a table; `gaps` is None where no row has a number."""
+
+    values: Array
+    ready: list[bool]
+    gaps: Rows | None
+    #: how many readings each feature lacked of its warmup before
+    lacking: list[float]
 
 
 def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> RunResult:
@@ -57,35 +70,6 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
     return run
 
 
-def observe_readings(
-    draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
-) -> list[Answer]:
-    """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
-
-    Raises:
-        StaleSequence: a number was applied before, and the readings are not the last ones again.
-        InvalidReading: naming the row.
-
-    """
-    numbered = [(row, reading.seq) for row, reading in enumerate(readings) if reading.seq is not None]
-    if numbered and len(readings) > 1 and numbered[0][1] <= draft.state[LAST_SEQ]:
-        then = before_last_block(draft, numbered[0][1], numbered[-1][1], len(readings))
-        answers = observe_readings(then, readings, draft.state[UPDATED], limits, pointers)
-        return [replace(answer, replayed=True) for answer in answers]
-    for (_, earlier), (row, later) in pairwise(numbered):
-        if later <= earlier:
-            raise InvalidReading.at(f"{pointers[row]}/seq", f"{later} is not after {earlier}, the one before it")
-    before = draft.state[:]
-    run = observe_run(draft, readings, now, limits)
-    if isinstance(run.error, InvalidReading):
-        raise run.error.within(pointers[len(run.answers)])
-    if run.error is not None:
-        raise run.error
-    if numbered and len(readings) > 1:
-        draft.before = before
-    return run.answers
-
-
 def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:
     """Tell up to where readings have just the stream's features, all of them plain, and nothing to object to."""
     names = stream.layout.names
@@ -106,33 +90,46 @@ def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, 
     return len(readings)
 
 
-def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run: RunResult) -> None:
+def observe_table(stream: Stream, values: Array, times: Array, seqs: Rows | None, now: float) -> Table:
+    """Observe rows of exactly the stream's features, of which nothing is to be refused.
+
+    `values` is rows × features, `times` seconds since 1970; `seqs` are the rows' numbers, negative for none, or None
+    where no row has one.
+    """
     plan, where, state = stream.plan, stream.layout, stream.state
-    values = np.array([reading.values for reading in readings])
-    times = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
     lacking = stream.warmup_remaining(where.starts)
     ready = ready_after(values, lacking)
     ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, state, where.starts, where.ends)
-    gaps = [_number(state, reading.seq) for reading in readings]
+    gaps = None if seqs is None else _number(state, seqs)
     stream.before = None
-    stream.answered = None if readings[-1].seq is None else array("d", ys[-1])
-    count = int(state[COUNT])
-    state[COUNT] += len(readings)
+    stream.answered = None if seqs is None or seqs[-1] < 0 else array("d", ys[-1])
+    state[COUNT] += len(values)
     state[UPDATED] = now
-    done = postprocess_block(plan, where.names, ys)
-    rows = cast("list[list[float | Array]]", done.tolist())
-    run.answers += map(Answer, rows, range(count + 1, count + 1 + len(rows)), ready, gaps)
-    run.pieces.append(
-        (Block(where.names, values, times), BlockAnswer(done, count + len(rows), ready[-1], lacking=lacking))
-    )
+    return Table(postprocess_block(plan, where.names, ys), ready, gaps, lacking)
 
 
-def _number(state: array[float], seq: int | None) -> int:
-    """Note a reading's number, and tell how many before it never came."""
-    if seq is None:
-        return 0
-    last = state[LAST_SEQ]
-    gap = 0 if last == NO_SEQ else int(seq - last - 1.0)
-    state[LAST_SEQ] = seq
-    state[GAP] = gap
-    return gap
+def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run: RunResult) -> None:
+    values = np.array([reading.values for reading in readings])
+    times = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
+    numbered = any(reading.seq is not None for reading in readings)
+    seqs = np.array([-1 if reading.seq is None else reading.seq for reading in readings]) if numbered else None
+    count = stream.count
+    done = observe_table(stream, values, times, seqs, now)
+    rows = cast("list[list[float | Array]]", done.values.tolist())
+    gaps = repeat(0) if done.gaps is None else done.gaps.tolist()
+    run.answers += map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready, gaps)
+    block = Block(stream.layout.names, values, times)
+    run.pieces.append((block, BlockAnswer(done.values, stream.count, done.ready[-1], lacking=done.lacking)))
+
+
+def _number(state: array[float], seqs: Rows) -> Rows:
+    """Note rows' numbers, and tell how many before each never came."""
+    gaps = np.zeros(len(seqs), np.int64)
+    numbered = np.flatnonzero(seqs >= 0)
+    last = int(state[LAST_SEQ])
+    gaps[numbered] = np.diff(seqs[numbered], prepend=last) - 1
+    if last == NO_SEQ:
+        gaps[numbered[0]] = 0
+    state[LAST_SEQ] = float(seqs[numbered[-1]])
+    state[GAP] = float(gaps[numbered[-1]])
+    return gaps

@@ -12,10 +12,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from streamnorm.api import answers, bodies
+from streamnorm.api.codecs import serialize
+from streamnorm.api.codecs.json_readings import ReadingParser
 from streamnorm.api.http import problems
+from streamnorm.api.http.body import too_large
 from streamnorm.api.http.problems import HTTPProblem
-from streamnorm.api.texts import Parser
 from streamnorm.engine.blocks.coalesce import RunResult
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
@@ -24,11 +25,17 @@ from streamnorm.ingest import IngestService
 Error = StreamnormError | HTTPProblem
 
 
-class Talk:
+class ReadingSession:
     """One conversation; texts have at most `longest` letters, and `refused` counts the problems."""
 
     def __init__(
-        self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None], *, learn: bool = True
+        self,
+        service: IngestService,
+        parse: ReadingParser,
+        longest: int,
+        refused: Callable[[str], None],
+        *,
+        learn: bool = True,
     ) -> None:
         self._learn = learn
         self._service = service
@@ -64,7 +71,7 @@ class Talk:
         return run
 
 
-class Messages(Talk):
+class MessageSession(ReadingSession):
     """Each text on its own: one that is refused is answered by its problem, and the others are observed."""
 
     async def answer(self, texts: Sequence[str | bytes]) -> list[Any]:
@@ -74,7 +81,7 @@ class Messages(Talk):
         for place, text in enumerate(texts):
             try:
                 if len(text) > self._longest:
-                    raise bodies.too_large(self._longest, "the message")
+                    raise too_large(self._longest, "the message")
                 stream_id, reading = self._parse(text)
             except (StreamnormError, HTTPProblem) as error:
                 said[place] = self.problem(error)
@@ -87,7 +94,7 @@ class Messages(Talk):
             if answer is None:
                 waiting.append(self._observe(stream_id, members, said))
             else:
-                said[place] = answers.of_reading(stream_id, reading, answer)
+                said[place] = serialize.reading_to_json(stream_id, reading, answer)
         if len(waiting) > 1:
             await asyncio.gather(*waiting)
         elif waiting:
@@ -99,31 +106,37 @@ class Messages(Talk):
         while members:
             run = await self._run(stream_id, [reading for _, reading in members])
             for (place, reading), answer in zip(members, run.answers, strict=False):
-                said[place] = answers.of_reading(stream_id, reading, answer)
+                said[place] = serialize.reading_to_json(stream_id, reading, answer)
             members = members[len(run.answers) :]
             if run.error is not None:
                 said[members[0][0]] = self.problem(run.error)
                 members = members[1:]
 
 
-class Said(NamedTuple):
+class SessionReply(NamedTuple):
     """Answers to lines, and whether none was refused."""
 
     answers: list[Any]
     well: bool
 
 
-class Lines(Talk):
+class LineSession(ReadingSession):
     """One text after the other: the first one that is refused is the end; errors tell the line and the row."""
 
     def __init__(
-        self, service: IngestService, parse: Parser, longest: int, refused: Callable[[str], None], *, learn: bool = True
+        self,
+        service: IngestService,
+        parse: ReadingParser,
+        longest: int,
+        refused: Callable[[str], None],
+        *,
+        learn: bool = True,
     ) -> None:
         super().__init__(service, parse, longest, refused, learn=learn)
         self._line = 0
         self._row = 0
 
-    async def answer(self, lines: Sequence[bytes]) -> Said:
+    async def answer(self, lines: Sequence[bytes]) -> SessionReply:
         """Answer lines up to the first one that is refused, which is answered by its problem."""
         first = self._row
         found, error = self._parsed(lines)
@@ -133,7 +146,7 @@ class Lines(Talk):
             answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
             run = await self._run(stream_id, readings) if answer is None else RunResult([answer])
             said += [
-                answers.of_reading(stream_id, reading, answer)
+                serialize.reading_to_json(stream_id, reading, answer)
                 for reading, answer in zip(readings, run.answers, strict=False)
             ]
             if run.error is not None:
@@ -141,7 +154,7 @@ class Lines(Talk):
                 break
         if error is not None:
             said.append(self.problem(error))
-        return Said(said, error is None)
+        return SessionReply(said, error is None)
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
         """Build readings of lines up to the first one that is none; empty ones are passed over."""
@@ -150,9 +163,9 @@ class Lines(Talk):
             self._line += 1
             try:
                 if len(text) > self._longest:
-                    raise bodies.too_large(self._longest, f"line {self._line}")
+                    raise too_large(self._longest, f"line {self._line}")
                 if text and not text.isspace():
-                    found.append(self._parse(text, self._line, f"/{self._row}"))
+                    found.append(self._parse(text, self._line, self._row))
                     self._row += 1
             except (StreamnormError, HTTPProblem) as error:
                 return found, error

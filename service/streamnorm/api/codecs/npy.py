@@ -10,8 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from fastapi import Response
 
-from streamnorm.engine.reading import Array
+from streamnorm.api.codecs.batches import BlockBatch
+from streamnorm.api.codecs.codec import BINARY, Answered, DecodeContext, Described
+from streamnorm.api.codecs.serialize import as_headers, of_block
+from streamnorm.api.http.responses import Piece, Pieces
+from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.errors import InvalidReading
 
 NPY = "application/x-npy"
@@ -25,8 +31,6 @@ _MAGIC = b"\x93NUMPY"
 _SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
 _CUT_SHORT = "it is cut short within its header"
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
-
-Piece = bytes | memoryview
 
 
 def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
@@ -117,3 +121,24 @@ def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
     return [head.getvalue(), array.reshape(-1).data.cast("B") if array.size else b""]
+
+
+class NpyCodec:
+    """A table of one stream; what an answer says beside its values are headers."""
+
+    media_type = NPY
+    binary = True
+    general = True
+    body: Described | None = BINARY
+    answer: Described | None = BINARY
+
+    def decode(self, data: memoryview, context: DecodeContext) -> BlockBatch:
+        """Read the array where it lies."""
+        values = table_of(from_npy(data), "the body", "rows", "features")
+        names = ordinal_names(values.shape[1]) if context.features is None else tuple(context.features.split(","))
+        return BlockBatch(context.stream_id or "", Block(names, values, None, context.first_seq))
+
+    def encode(self, answered: Answered) -> Response:
+        """Return the array as it is."""
+        body = of_block(*answered.table())
+        return Pieces(to_npy(body.pop("values")), NPY, as_headers(body))

@@ -9,10 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from fastapi import Response
 
+from streamnorm.api.codecs.batches import AnsweredBlocks, BlocksBatch
+from streamnorm.api.codecs.codec import BINARY, DecodeContext, Described
+from streamnorm.api.codecs.npy import table_of
+from streamnorm.api.codecs.npz import NPZ, from_npz, to_npz
 from streamnorm.api.dependencies import STREAM_ID
-from streamnorm.api.npy import table_of
-from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.api.http.responses import Pieces
+from streamnorm.api.middleware.authorization import check_streams
+from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.errors import InvalidReading
 
@@ -60,20 +66,24 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
     }
 
 
-def answer(out: Array, given: Mapping[str, BlockAnswer]) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of an answer."""
-    each = given.values()
-    found: dict[str, npt.NDArray[Any]] = {
-        "streams": np.array(list(given)),
-        "values": out,
-        "count": np.array([one.count for one in each]),
-        "ready": np.array([one.ready for one in each]),
-    }
-    if any(one.gap for one in each):
-        found["gap"] = np.array([one.gap for one in each])
-    if any(one.replayed for one in each):
-        found["replayed"] = np.array([one.replayed for one in each])
-    return found
+class NpzCodec:
+    """Tables of many streams."""
+
+    media_type = NPZ
+    binary = True
+    general = False
+    body: Described | None = BINARY
+    answer: Described | None = BINARY
+
+    def decode(self, data: memoryview, context: DecodeContext) -> BlocksBatch:
+        """Read the arrays where they lie."""
+        out, blocks = blocks_of(from_npz(data, MEMBERS))
+        check_streams(context.caller, blocks)
+        return BlocksBatch(blocks, out)
+
+    def encode(self, answered: AnsweredBlocks) -> Response:
+        """Return the arrays as they are."""
+        return Pieces(to_npz(answered.arrays()), NPZ)
 
 
 def _names(arrays: Arrays, name: str) -> tuple[str, ...]:

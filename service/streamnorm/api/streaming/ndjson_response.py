@@ -1,7 +1,7 @@
 """NDJSON both ways at once: each line is answered as it is applied, while the request is still being sent.
 
 A bad line is answered by a problem line, which ends the answer: what was before it is applied, what is behind it not.
-So it is where the caller's key is good no more.
+So does a key that was revoked meanwhile.
 """
 
 from __future__ import annotations
@@ -14,23 +14,29 @@ from typing import Any
 from fastapi import Response
 from starlette.requests import ClientDisconnect
 
-from streamnorm.api import bodies
+from streamnorm.api.http.negotiation import NDJSON
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
-from streamnorm.api.talk import Lines
+from streamnorm.api.http.responses import dumps_line
+from streamnorm.api.streaming.sessions import LineSession
 from streamnorm.errors import StreamnormError
 
+#: Lines that are answered before others have their turn: some ten milliseconds.
+AT_ONCE = 1000
 
-class LineAnswers(Response):
+
+class NDJSONStreamingResponse(Response):
     """The answer to a request that goes on while it is answered."""
 
-    media_type = bodies.NDJSON
+    media_type = NDJSON
 
-    def __init__(self, talk: Lines, parts: AsyncIterator[bytes], longest: int, exchange: RequestState | None) -> None:
+    def __init__(
+        self, session: LineSession, parts: AsyncIterator[bytes], longest: int, exchange: RequestState | None
+    ) -> None:
         self.status_code = HTTPStatus.OK
         self.background = None
         self.init_headers()
-        self._talk = talk
+        self._session = session
         self._parts = parts
         self._longest = longest
         self._revoked: StreamnormError | None = None
@@ -43,30 +49,47 @@ class LineAnswers(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for said in self._answers():
             if said:
-                body = b"".join(map(bodies.dumps_line, said))
+                body = b"".join(map(dumps_line, said))
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     async def _answers(self) -> AsyncIterator[list[Any]]:
-        rest = b""
         try:
-            async for part in self._heard():
-                *lines, rest = (rest + part).split(b"\n")
-                if len(rest) > self._longest:
-                    lines.append(rest)
-                said = await self._talk.answer(lines)
-                yield said.answers
-                if not said.well:
-                    return
+            async for lines in self._lines():
+                for start in range(0, len(lines), AT_ONCE):
+                    said = await self._session.answer(lines[start : start + AT_ONCE])
+                    yield said.answers
+                    if not said.well:
+                        return
+                    await asyncio.sleep(0)
         except ClientDisconnect:
             return
         except (HTTPProblem, StreamnormError) as error:
-            yield [self._talk.problem(error)]
-            return
-        yield (await self._talk.answer([rest])).answers
+            yield [self._session.problem(error)]
 
-    async def _heard(self) -> AsyncIterator[bytes]:
-        """Receive parts until the end, or until the caller may not go on.
+    async def _lines(self) -> AsyncIterator[list[bytes]]:
+        """Yield the lines that are whole, as they come; one that is too long already counts as whole.
+
+        What is not yet whole is kept in the parts it came in: joined with every part, it would cost its square.
+        """
+        rest: list[bytes] = []
+        size = 0
+        async for part in self._received():
+            first, *others = part.split(b"\n")
+            rest.append(first)
+            size += len(first)
+            lines: list[bytes] = []
+            if others:
+                lines = [b"".join(rest), *others[:-1]]
+                rest, size = [others[-1]], len(others[-1])
+            if size > self._longest:
+                lines.append(b"".join(rest))
+            if lines:
+                yield lines
+        yield [b"".join(rest)]
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        """Yield the parts of the body as they come, until the caller may not go on.
 
         Raises:
             StreamnormError: why the caller may not go on.

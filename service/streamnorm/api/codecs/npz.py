@@ -12,15 +12,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import Request, Response
+from fastapi import Request
 
-from streamnorm.api import bodies
-from streamnorm.api.npy import Piece, from_npy, to_npy
+from streamnorm.api.codecs.npy import from_npy, to_npy
+from streamnorm.api.http.body import iter_body, read_body
+from streamnorm.api.http.responses import Piece
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import InvalidReading
 
@@ -42,18 +42,18 @@ async def received(request: Request, limit: int) -> memoryview:
     """
     size = request.headers.get("content-length", "")
     if not size.isdigit() or int(size) > limit or "content-encoding" in request.headers:
-        return memoryview(await bodies.raw(request, limit))
+        return memoryview(await read_body(request, limit))
     body = np.empty(int(size) + ALIGNMENT, dtype=np.uint8).data
     start = at = 0
-    async for part in bodies.parts(request, limit):
+    async for part in iter_body(request, limit):
         if not at:
-            start = at = -numbers_at(part) % ALIGNMENT
+            start = at = -payload_offset(part) % ALIGNMENT
         body[at : at + len(part)] = part
         at += len(part)
     return body[start : start + int(size)]
 
 
-def numbers_at(head: bytes) -> int:
+def payload_offset(head: bytes) -> int:
     """Tell where the numbers of `values` begin in an npz file that begins so, as far as alignment goes; else 0."""
     at = 0
     with contextlib.suppress(struct.error):
@@ -108,24 +108,6 @@ def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Piece]:
                 member.write(head)
                 member.write(numbers)
     return pieces.written
-
-
-class Pieces(Response):
-    """An answer in several pieces of memory, sent as they are."""
-
-    def __init__(self, pieces: list[Piece], media: str, headers: Mapping[str, str] | None = None) -> None:
-        self.status_code = HTTPStatus.OK
-        self.background = None
-        self.media_type = media
-        self._pieces = pieces
-        self.init_headers({"content-length": str(sum(map(len, pieces)))} | dict(headers or {}))
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002
-        """Send the pieces."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for piece in self._pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
 
 
 def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:

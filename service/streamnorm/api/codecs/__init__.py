@@ -1,0 +1,1 @@
+"""The bodies that readings come and go in, one media type a file."""

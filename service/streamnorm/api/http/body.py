@@ -1,0 +1,131 @@
+"""Bodies of requests: read within limits, unpacked, and told what is wrong with them and where."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from streamnorm.api.http.gzip import BoundedGzipDecoder
+from streamnorm.api.http.negotiation import JSON, media_type
+from streamnorm.api.http.problems import HTTPProblem
+from streamnorm.api.http.request_state import RequestState
+from streamnorm.engine.validation import to_faults
+from streamnorm.errors import InvalidInput, InvalidReading
+
+CODINGS = ("identity", "gzip", "x-gzip")
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+#: Bytes that the costliest form, line protocol, takes some thirty milliseconds for; a thread costs a tenth of one.
+LARGE = 64 * 1024
+
+
+async def read_body(request: Request, limit: int) -> bytearray:
+    """Read a whole body of at most `limit` bytes, which may come packed by gzip.
+
+    Raises:
+        Refused: it is larger, or is not packed as it says.
+
+    """
+    body = bytearray()
+    async for part in iter_body(request, limit):
+        body += part
+    return body
+
+
+async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Read a body of at most `limit` bytes in the parts it comes in, unpacked."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large(limit)
+    exchange: RequestState | None = request.scope.get("exchange")
+    size = 0
+    async for part in iter_decoded(request):
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        if exchange is not None:
+            exchange.reserve(len(part))
+        yield part
+
+
+async def iter_decoded(request: Request) -> AsyncIterator[bytes]:
+    """Read a body in the parts it comes in, unpacked, without end; others have their turn between two of them."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in CODINGS:
+        raise HTTPProblem("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
+    if coding == "identity":
+        async for chunk in request.stream():
+            yield chunk
+        return
+    decoder = BoundedGzipDecoder()
+    try:
+        async for chunk in request.stream():
+            for part in decoder.feed(chunk):
+                yield part
+                await asyncio.sleep(0)
+    except zlib.error as error:
+        raise HTTPProblem("malformed-gzip", f"the body is not gzip: {error}") from None
+    if not decoder.whole:
+        raise HTTPProblem("malformed-gzip", "the body is not gzip: it is cut short")
+
+
+def json(data: bytes | bytearray | str, line: int = 0) -> Any:
+    """Parse JSON, perhaps of one line of many; NaN, infinities and numbers beyond float64 are no JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise malformed_json(error.msg, line or error.lineno, error.colno) from None
+
+
+def malformed_json(message: str, line: int, column: int) -> HTTPProblem:
+    """Build the refusal of a body that is no JSON."""
+    return HTTPProblem("malformed-json", f"the body is not JSON: {message}: line {line}, column {column}")
+
+
+async def json_object(
+    request: Request, limit: int, use: Callable[[dict[str, Any]], T], *, wrong: type[InvalidInput] = InvalidReading
+) -> T:
+    """Read a JSON object and give what `use` makes of it, in another thread where it is large.
+
+    `wrong` is what anything else than an object is.
+    """
+    media_type(request, JSON)
+    data = await read_body(request, limit)
+
+    def work() -> T:
+        found = json(data)
+        if not isinstance(found, dict):
+            raise wrong.at("", "the body must be an object")
+        return use(found)
+
+    return await in_thread_if_large(len(data), work)
+
+
+def validate(model: type[Model], data: object, pointer: str = "") -> Model:
+    """Check plain data against a model.
+
+    Raises:
+        InvalidReading: naming every wrong place below `pointer`.
+
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidReading.of(to_faults(error.errors(include_url=False), pointer)) from None
+
+
+async def in_thread_if_large(size: int, work: Callable[[], T]) -> T:
+    """Do work on so many bytes: in another thread where they are many, so that others are answered meanwhile."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
+
+
+def too_large(limit: int, what: str = "the body") -> HTTPProblem:
+    """Build the refusal of something that is larger than a limit."""
+    return HTTPProblem("body-too-large", f"{what} is larger than {limit} bytes")

@@ -1,0 +1,1 @@
+"""Readings that are answered one by one, over connections that stay open."""
