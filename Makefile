@@ -95,7 +95,7 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 # What `make bench` compares with, and below it streamnorm without extras.
 $(BENCH)/.peers: $(SOURCES) | $(BIN)/python
 	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/pip install --quiet -e clients/python -e '.[$(BENCH_EXTRAS)]' $(PEERS)
+	$(BENCH)/bin/pip install --quiet -e 'clients/python[live]' -e '.[$(BENCH_EXTRAS)]' $(PEERS)
 	$(PYTHON) -m venv --clear $(BENCH)/base
 	$(BENCH)/base/bin/pip install --quiet -e .
 	@touch $@

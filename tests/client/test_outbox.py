@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 
 from streamnorm import Normalizer
-from streamnorm_client import AsyncClient, Client, InvalidReading, Normalized, Outbox, StreamNotFound
+from streamnorm_client import (
+    AsyncClient,
+    Client,
+    InvalidReading,
+    Normalized,
+    NotSupported,
+    Outbox,
+    OutboxInUse,
+    StreamInUse,
+    StreamNotFound,
+)
 from tests.support.processes import PATIENCE, Service
 from tests.support.proxy import Proxy
 
@@ -206,13 +216,13 @@ def test_only_one_counts_the_readings_of_a_stream(service: Service, tmp_path: Pa
     with Client(service.url, outbox=outbox(tmp_path)) as client:
         client.stream("one").put({"temp": 1.0})
         client.flush(PATIENCE)
-        with pytest.raises(ValueError, match="the outbox numbers"):
+        with pytest.raises(StreamInUse, match="the outbox numbers"):
             client.stream("one").observe({"temp": 1.0})
         assert client.stream("one").observe({"temp": 1.0}, numbered=False).count == 2
 
 
 def test_putting_needs_an_outbox() -> None:
-    with Client(NOWHERE) as client, pytest.raises(ValueError, match="no outbox"):
+    with Client(NOWHERE) as client, pytest.raises(NotSupported, match="no outbox"):
         client.stream("s").put({"temp": 1.0})
 
 
@@ -224,7 +234,7 @@ def test_what_no_sensor_gives_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_belongs_to_one_process(tmp_path: Path) -> None:
-    with Client(NOWHERE, outbox=outbox(tmp_path)), pytest.raises(RuntimeError, match="another process"):
+    with Client(NOWHERE, outbox=outbox(tmp_path)), pytest.raises(OutboxInUse, match="another process"):
         Client(NOWHERE, outbox=outbox(tmp_path))
 
 

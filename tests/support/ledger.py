@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from streamnorm_client._calls import Call, Reply
 from streamnorm_client._errors import ConnectionFailed
-from streamnorm_client._retry import Outcome, Pause, Steps
+from streamnorm_client._requests import Call, Response
+from streamnorm_client._retry import Outcome, Pause, Procedure
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Ledger:
         self.last_first: int | None = None
         self.last_answer: dict[str, Any] | None = None
 
-    def take(self, call: Call[Any]) -> Reply:
+    def take(self, call: Call[Any]) -> Response:
         """Answer a request as the service does."""
         if call.method == "GET":
             return self._info()
@@ -42,13 +42,13 @@ class Ledger:
             self.last_seq = (self.last_seq or 1) - 1
         self.last_answer = None
 
-    def _info(self) -> Reply:
+    def _info(self) -> Response:
         if not self.applied:
             return reply(404, {"type": "/problems/stream-not-found"})
         members: dict[str, Any] = {"count": len(self.applied), "last_seq": self.last_seq, "features": [], "config": {}}
         return reply(200, {"stream": "s", "created": "", "updated": "", **members})
 
-    def _observe(self, body: dict[str, Any]) -> Reply:
+    def _observe(self, body: dict[str, Any]) -> Response:
         rows = [body["values"]] if "first_seq" not in body and "features" not in body else body["values"]
         first = body.get("seq", body.get("first_seq"))
         if first is not None and self.last_seq is not None and first <= self.last_seq:
@@ -69,12 +69,12 @@ class Ledger:
         return {"stream": "s", **members, **number, **last, **features}
 
 
-def reply(status: int, members: dict[str, Any]) -> Reply:
+def reply(status: int, members: dict[str, Any]) -> Response:
     """Build an answer."""
-    return Reply(status, {}, json.dumps(members).encode())
+    return Response(status, {}, json.dumps(members).encode())
 
 
-def run(steps: Steps[T], send: Callable[[Call[Any]], Outcome]) -> T:
+def run(steps: Procedure[T], send: Callable[[Call[Any]], Outcome]) -> T:
     """Carry out a procedure without waiting."""
     try:
         step = next(steps)

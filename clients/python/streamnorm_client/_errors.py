@@ -1,6 +1,17 @@
 """Everything that can go wrong in a call; the classes below Problem bear the names of the service's problem types.
 
 StreamnormError
+├── InvalidArgument              refused here, before it was sent; also a ValueError
+│   └── WrongType                also a TypeError
+├── StreamInUse                  an outbox or a live connection numbers the stream's readings; also a RuntimeError
+├── Closed                       the client, or the live connection, was closed; also a RuntimeError
+├── NotSupported                 this client cannot do it; also a RuntimeError
+├── MissingDependency            an extra is not installed; also an ImportError
+├── OutboxError                  also a RuntimeError
+│   ├── OutboxInUse              another process, or another client, has the file
+│   ├── OutboxCorrupt            the file cannot be read
+│   ├── OutboxUnwritable         the disk is full, or the file cannot be written
+│   └── OutboxForked             the outbox belongs to the process that opened it
 ├── TransportError               no answer came
 │   ├── ConnectionFailed         also a ConnectionError
 │   └── TimedOut                 also a TimeoutError
@@ -40,6 +51,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streamnorm_client._requests import Response
+
 SERVER_ERROR = 500
 
 
@@ -55,17 +68,84 @@ class StreamnormError(Exception):
 
     `seq` is the number of the reading, or of the block's first reading, that was under way: sending the same again with
     this `seq` is safe. `maybe_applied` tells that it may have been applied although no answer came. `rows_done` rows of
-    a bulk call were applied before this error: start again from there.
+    a bulk call were applied before this error: start again from there. `response` is the answer, where one came, with
+    its `status` and the `request_id` under which the service's log has it. Errors can be copied and pickled.
     """
 
     seq: int | None = None
     rows_done: int = 0
     maybe_applied: bool = False
+    response: Response | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The status of the answer; None where none came."""
+        return None if self.response is None else self.response.status
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the service's log has the request; None where no answer named one."""
+        return None if self.response is None else self.response.request_id
 
     def __str__(self) -> str:
-        """Tell what happened, and how much of a bulk call was applied before."""
+        """Return what happened, and how much of a bulk call was applied before."""
         text = super().__str__()
         return f"{text} (the {self.rows_done} rows before this block were applied)" if self.rows_done else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep everything where the error is copied or pickled: constructors differ, attributes do not."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[StreamnormError], args: tuple[Any, ...], attributes: dict[str, Any]) -> StreamnormError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class InvalidArgument(StreamnormError, ValueError):
+    """What was passed cannot be sent; nothing was."""
+
+
+class WrongType(InvalidArgument, TypeError):
+    """What was passed is of a type that no reading has; nothing was sent."""
+
+
+class StreamInUse(StreamnormError, RuntimeError):
+    """An outbox, or a live connection with unanswered readings, numbers the stream's readings."""
+
+
+class Closed(StreamnormError, RuntimeError):
+    """The client, or the live connection, was closed."""
+
+
+class NotSupported(StreamnormError, RuntimeError):
+    """This client cannot do it, as it was made."""
+
+
+class MissingDependency(StreamnormError, ImportError):
+    """It needs an extra that is not installed; the message says which."""
+
+
+class OutboxError(StreamnormError, RuntimeError):
+    """The outbox cannot be used."""
+
+
+class OutboxInUse(OutboxError):
+    """Another process, or another client of this one, has the file."""
+
+
+class OutboxCorrupt(OutboxError):
+    """The file is no outbox, or is damaged."""
+
+
+class OutboxUnwritable(OutboxError):
+    """The disk is full, or the file cannot be written; the reading was not kept."""
+
+
+class OutboxForked(OutboxError):
+    """The outbox belongs to the process that opened it; open another one, on a file of its own, in the child."""
 
 
 class TransportError(StreamnormError):
@@ -89,6 +169,10 @@ class UnexpectedAnswer(StreamnormError):
 
     maybe_applied = True
 
+    def __init__(self, detail: str, *, response: Response | None = None) -> None:
+        super().__init__(detail)
+        self.response = response
+
 
 class Problem(StreamnormError):
     """The service answered with a problem; problem types that this version does not know are plain `Problem`.
@@ -99,7 +183,7 @@ class Problem(StreamnormError):
     never_applied: bool = False
 
     def __init__(self, status: int, members: Mapping[str, Any], retry_after: float | None = None) -> None:
-        self.status = status
+        self._status = status
         self.type = str(members.get("type", "about:blank"))
         self.title = str(members.get("title", ""))
         self.detail = str(members.get("detail", "")) or self.title or f"HTTP status {status}"
@@ -113,8 +197,13 @@ class Problem(StreamnormError):
         self.maybe_applied = status >= SERVER_ERROR and not self.never_applied
         super().__init__("; ".join([self.detail, *(f"{pointer}: {detail}" for pointer, detail in self._places())]))
 
+    @property
+    def status(self) -> int:
+        """The status of the answer, which a live connection gives with the problem."""
+        return self._status
+
     def _places(self) -> list[Fault]:
-        """Tell the faults that the detail does not spell out already."""
+        """Return the faults that the detail does not spell out already."""
         return [fault for fault in self.errors if fault.detail not in self.detail]
 
 
@@ -265,4 +354,6 @@ def problem(status: int, members: Mapping[str, Any], retry_after: float | None =
     9
     """
     kind = PROBLEMS.get(str(members.get("type", "")).rpartition("/")[2], Problem)
+    if kind is StaleSequence and not isinstance(members.get("last_seq"), int):
+        kind = Problem  # somebody else's, which numbers nothing
     return kind(status, members, retry_after)

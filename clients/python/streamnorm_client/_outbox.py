@@ -8,6 +8,9 @@ The rules, by which no reading is lost and none is applied twice, whoever is kil
 3. Before every block the service is asked for `last_seq`: what has a number up to it was applied, whatever became of
    the answer; what has a number beyond it was not, or was forgotten by a service that was killed, and is sent again.
 4. What was sent stays in the file for a while, longer than a killed service can forget.
+5. A reading that cannot be sent (the file was tampered with) is set aside in a table of its own, and one that the
+   service refuses is dropped: neither holds up the others. Nor does one stream hold up another.
+6. The file belongs to the process that opened it; in a forked child the outbox is refused.
 """
 
 from __future__ import annotations
@@ -18,22 +21,28 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Union
 
-from streamnorm_client import _calls
+from streamnorm_client import _forks, _requests
 from streamnorm_client._errors import (
     BodyTooLarge,
+    Closed,
+    InvalidArgument,
     InvalidInput,
+    OutboxForked,
+    Problem,
     StaleSequence,
     StreamnormError,
+    UnexpectedAnswer,
 )
-from streamnorm_client._kept import Kept, KeptReading
-from streamnorm_client._numbering import last_seq
-from streamnorm_client._retry import FIRST_DELAY, Steps, ask
+from streamnorm_client._outbox_db import KeptReading, OutboxDatabase
+from streamnorm_client._retry import FIRST_DELAY, PASSING, Procedure, ask
+from streamnorm_client._sequencing import last_seq
 
 if TYPE_CHECKING:
     import os
     from typing import Any
 
-    from streamnorm_client._answers import Normalized
+    from streamnorm_client._models import Normalized
+    from streamnorm_client._sync_driver import Transport
 
     Path = Union[str, os.PathLike[str]]
 
@@ -68,11 +77,12 @@ class Outbox:
 class Sender:
     """The thread that sends, and what the clients ask of it."""
 
-    def __init__(self, outbox: Outbox, run: Callable[[Steps[int]], int], close: Callable[[], None]) -> None:
-        self._outbox = outbox
-        self._kept = Kept(outbox.path, outbox.max_bytes)
-        self._run = run
-        self._close = close
+    def __init__(self, outbox: Path | Outbox, transport: Transport) -> None:
+        self._outbox = outbox = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
+        self._db = OutboxDatabase(outbox.path, outbox.max_bytes)
+        self._forked = False
+        _forks.register(self)
+        self._transport = transport
         self._news = threading.Condition()
         self._stopping = False
         self._flushing = 0
@@ -82,16 +92,28 @@ class Sender:
     @property
     def waiting(self) -> int:
         """How many readings are not sent yet."""
-        return self._kept.waiting()
+        self._check_process()
+        return self._db.waiting()
 
     def owns(self, stream: str) -> bool:
         """Return whether the outbox numbers a stream."""
-        return stream in self._kept.streams
+        return stream in self._db.streams
 
     def put(self, stream: str, reading: dict[str, Any]) -> None:
-        """Keep a reading."""
+        """Keep a reading.
+
+        Raises:
+            OutboxUnwritable: the disk is full.
+            OutboxCorrupt: the file was damaged.
+            OutboxForked: this is a forked child.
+            Closed: the outbox was closed.
+
+        """
+        self._check_process()
+        if self._stopping:
+            raise Closed("the outbox is closed")
         now = time.time()
-        dropped = self._kept.put(stream, reading if "timestamp" in reading else {**reading, "timestamp": now}, now)
+        dropped = self._db.put(stream, reading if "timestamp" in reading else {**reading, "timestamp": now}, now)
         for each in dropped:
             self._drop(each, None)
         with self._news:
@@ -118,10 +140,23 @@ class Sender:
 
     def close(self) -> None:
         """End the thread; what waits stays in the file."""
+        if self._forked:
+            return
         with self._news:
             self._stopping = True
             self._news.notify_all()
         self._thread.join()
+
+    def after_fork(self) -> None:
+        """Leave the outbox to the parent process."""
+        self._forked = True
+        self._db.after_fork()
+
+    def _check_process(self) -> None:
+        if self._forked:
+            raise OutboxForked(
+                f"the outbox {self._outbox.path} belongs to the parent process: the child needs one of its own"
+            )
 
     def _work(self) -> None:
         pause = FIRST_DELAY
@@ -140,8 +175,8 @@ class Sender:
                     log.exception("the outbox cannot send")
                     time.sleep(1.0)
         finally:
-            self._kept.close()
-            self._close()
+            self._db.close()
+            self._transport.close()
 
     def _wait(self) -> None:
         """Wait until there is a block to send."""
@@ -153,36 +188,50 @@ class Sender:
     def _send(self) -> int:
         """Send a block of each stream that has something to send; returns how many readings are dealt with."""
         done = 0
-        for each in self._kept.drop_older(time.time() - self._outbox.max_age):
+        for each in self._db.drop_older(time.time() - self._outbox.max_age):
             self._drop(each, None)
-        for stream in self._kept.waiting_streams():
-            if not self._stopping:
-                done += self._run(self._block(stream))
+        refused: StreamnormError | None = None
+        for stream in self._db.waiting_streams():
+            if self._stopping:
+                break
+            try:
+                done += self._transport.run(self._block(stream))
+            except (Problem, UnexpectedAnswer) as error:
+                if isinstance(error, Problem) and error.status in PASSING:
+                    raise
+                refused = error  # the key is not for this stream, for one: others go on
             with self._news:
                 self._news.notify_all()
+        if refused is not None and not done:
+            raise refused
         return done
 
-    def _block(self, stream: str) -> Steps[int]:
+    def _block(self, stream: str) -> Procedure[int]:
         """Send one block."""
-        last = (yield from last_seq(_calls.info(stream), 0)) or 0
+        try:
+            _requests.stream_path(stream)
+        except InvalidArgument as error:
+            self._db.set_aside(stream, error)
+            return 0
+        last = (yield from last_seq(_requests.info(stream), 0)) or 0
         most = self._outbox.block
         while True:
-            rows = self._kept.block(stream, last, most, time.time())
+            rows = self._db.block(stream, last, most, time.time())
             if not rows:
-                return 0
+                return 0  # none waits any more; the rest was applied already, or set aside
             try:
-                answers = yield from ask(_calls.many([row.reading() for row in rows]), 0)
+                answers = yield from ask(_requests.many([row.reading() for row in rows]), 0)
             except StaleSequence as error:
-                self._kept.renumber(stream)  # somebody else numbered it meanwhile
+                self._db.renumber(stream)  # somebody else numbered it meanwhile
                 last = error.last_seq
             except (InvalidInput, BodyTooLarge) as error:
                 if len(rows) == 1:
-                    self._kept.forget(rows)
+                    self._db.forget(rows)
                     self._drop(rows[0], error)
                     return 1
                 most = max(1, len(rows) // 2)
             else:
-                self._kept.sent(rows, time.time())
+                self._db.sent(rows, time.time())
                 self._answered(stream, answers)
                 return len(rows)
 

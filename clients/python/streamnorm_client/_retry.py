@@ -6,18 +6,21 @@ again only if it is repeatable: reading state, replacing it, or observing under 
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, Union, cast
 
-from streamnorm_client._calls import Call, Reply, problem_of
 from streamnorm_client._errors import Problem, StreamnormError, TransportError
+from streamnorm_client._requests import Call, Response, problem_of
 
 if TYPE_CHECKING:
     from typing import Any
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 DEFAULT_RETRIES = 6  # on average three seconds of patience: a service that restarts is back by then
 FIRST_DELAY = 0.1
@@ -37,14 +40,14 @@ class Pause:
 
 # A procedure yields calls to send and pauses to keep, is given what came of each, and returns its result.
 Step = Union["Call[Any]", Pause]
-Outcome = Union[Reply, TransportError, None]
-Steps = Generator[Step, Outcome, T]
+Outcome = Union[Response, TransportError, None]
+Procedure = Generator[Step, Outcome, T]
 
 
 def delay_before_retry(
-    attempt: int, retries: int, error: StreamnormError, *, repeatable: bool, luck: float
+    attempt: int, retries: float, error: StreamnormError, *, repeatable: bool, luck: float
 ) -> float | None:
-    """Tell the seconds to wait before another attempt; None: give up.
+    """Return the seconds to wait before another attempt; None: give up.
 
     `attempt` counts the attempts made, `luck` is uniform in [0, 1): waits grow twofold to `LONGEST_DELAY` and are
     spread over all of [0, longest) so that clients cut off together do not come back together. Retry-After is a lower
@@ -77,23 +80,29 @@ class Delivery(Generic[T]):
         return self.result
 
 
-def deliver(call: Call[T], retries: int) -> Steps[Delivery[T]]:
+def deliver(call: Call[T], retries: int) -> Procedure[Delivery[T]]:
     """Send a call until it is answered or hope is lost."""
     attempt, doubtful = 0, False
     while True:
         attempt += 1
-        outcome = cast("Reply | TransportError", (yield call))
-        error = problem_of(outcome) if isinstance(outcome, Reply) else outcome
+        outcome = cast("Response | TransportError", (yield call))
+        error = problem_of(outcome) if isinstance(outcome, Response) else outcome
         if error is None:
-            return Delivery(call.answer(cast("Reply", outcome)), doubtful)
+            return Delivery(call.answer(cast("Response", outcome)), doubtful)
         delay = delay_before_retry(attempt, retries, error, repeatable=call.repeatable, luck=random.random())  # noqa: S311 - spreads load, guards nothing
         doubtful = doubtful or error.maybe_applied
         if delay is None:
             error.maybe_applied = doubtful  # an earlier attempt may have been applied though the last one was not
             return Delivery(error, doubtful)
+        log_retry(call, error, attempt, delay)
         yield Pause(delay)
 
 
-def ask(call: Call[T], retries: int) -> Steps[T]:
+def log_retry(call: Call[Any], error: StreamnormError, attempt: int, delay: float) -> None:
+    """Log that a call is sent again."""
+    log.info("%s %s is sent again in %.2f s, after attempt %d: %s", call.method, call.path, delay, attempt, error)
+
+
+def ask(call: Call[T], retries: int) -> Procedure[T]:
     """Send a call, with retries, and return its answer."""
     return (yield from deliver(call, retries)).answer()

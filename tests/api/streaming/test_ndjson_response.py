@@ -33,7 +33,7 @@ async def answers(api: Api, parts: list[bytes], longest: int = 10**6) -> bytes:
         sent.append(message.get("body", b""))
 
     session = LineSession(api.app.state.context.service, ReadingParser(Limits(), "s"), longest, lambda _: None)
-    await NDJSONStreamingResponse(session, come(), longest)({}, None, send, None)
+    await NDJSONStreamingResponse(session, come(), longest, None)({}, None, send)
     return b"".join(sent)
 
 

@@ -1,15 +1,15 @@
-"""Many readings of one stream on their way over a live connection; like all procedures, it sends nothing itself.
+"""Many readings of one stream in flight over a live connection; like all procedures, it sends nothing itself.
 
-The rules, beside those of `_numbering`:
+The rules, beside those of `_sequencing`:
 
 1. Answers come in the order of the readings. At most a window of readings is unanswered; beyond it, answers are waited
    for before more is sent.
-2. The first reading goes alone, under the rules of `_numbering`: it finds the stream's last number. So does the next
+2. The first reading goes alone, under the rules of `_sequencing`: it finds the stream's last number. So does the next
    one whenever the numbers were forgotten.
 3. Where the connection is lost, what is unanswered is sent again, in order, under its own numbers. The service answers
    the last one that it had applied as it did at first; those before it are stale to it, and as their answers are
    lost, they are computed again without learning.
-4. A reading that is refused ends the flight. Those behind it that were sent are observed all the same, and their
+4. A reading that is refused ends the window. Those behind it that were sent are observed all the same, and their
    answers are passed over.
 """
 
@@ -21,54 +21,54 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, Union
 
-from streamnorm_client import _calls
-from streamnorm_client._answers import Normalized
-from streamnorm_client._calls import Call, Reply, problem_of
+from streamnorm_client import _requests
 from streamnorm_client._errors import StaleSequence, StreamnormError, TransportError, UnexpectedAnswer
-from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry
+from streamnorm_client._models import Normalized
+from streamnorm_client._requests import Call, Response, problem_of
+from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry, log_retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from streamnorm_client._steps import StreamSteps
+    from streamnorm_client._procedures import StreamProcedures
 
 T = TypeVar("T")
 
 WINDOW = 64  # a way of 20 ms there and back, and 3 000 readings a second
 
 
-class Say(NamedTuple):
+class SendReading(NamedTuple):
     """A step that sends a reading; no outcome is a good one."""
 
     call: Call[Normalized]
 
 
-class Hear(NamedTuple):
+class ReceiveAnswer(NamedTuple):
     """A step that takes the next answer, and waits for it or has none."""
 
     wait: bool
 
 
-LiveSteps = Generator[Union[Step, Say, Hear], Outcome, T]
+LiveProcedure = Generator[Union[Step, SendReading, ReceiveAnswer], Outcome, T]
 
 
 class InTurn(Protocol):
-    """Carries out what changes a stream's numbering, one after the other, its steps by `take`."""
+    """Carries out what changes a stream's numbering, one after the other, its steps by `perform`."""
 
-    def __call__(self, steps: LiveSteps[T], take: Callable[[Any], Outcome]) -> T:
+    def __call__(self, procedure: LiveProcedure[T], perform: Callable[[Any], Outcome]) -> T:
         """Carry out a procedure."""
 
 
 class AsyncInTurn(Protocol):
     """Like `InTurn`, for asyncio."""
 
-    async def __call__(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]]) -> T:
+    async def __call__(self, procedure: LiveProcedure[T], perform: Callable[[Any], Awaitable[Outcome]]) -> T:
         """Carry out a procedure."""
 
 
 @dataclass
 class Sent:
-    """A reading on its way, and how often it may have arrived."""
+    """A reading in flight, and how often it may have arrived."""
 
     seq: int
     reading: Mapping[str, Any]
@@ -76,11 +76,11 @@ class Sent:
     times: int = 0
 
 
-class Flight:
+class InFlightWindow:
     """Readings that were sent and not answered yet, the answers that nobody took yet, and what ended it."""
 
-    def __init__(self, steps: StreamSteps) -> None:
-        self._steps = steps
+    def __init__(self, procedures: StreamProcedures) -> None:
+        self._procedures = procedures
         self._unanswered: deque[Sent] = deque()
         self._answers: list[Normalized] = []
         self._error: StreamnormError | None = None
@@ -89,7 +89,7 @@ class Flight:
 
     @property
     def unanswered(self) -> int:
-        """How many readings are on their way."""
+        """How many readings are in flight."""
         return len(self._unanswered)
 
     @property
@@ -97,26 +97,26 @@ class Flight:
         """Whether nothing more will come: no answer, and no error."""
         return not (self._unanswered or self._answers or self._error)
 
-    def observe(self, values: Any, timestamp: Any, window: int) -> LiveSteps[list[Normalized]]:
+    def observe(self, values: Any, timestamp: Any, window: int) -> LiveProcedure[list[Normalized]]:
         """Send a reading; returns the answers that came meanwhile, having waited where `window` were unanswered."""
         if self._error is None:
-            if self._steps.flight is self and self._steps.numbering.next is not None:
-                yield from self._send(_calls.reading(values, timestamp))
+            if self._procedures.window is self and self._procedures.counter.next is not None:
+                yield from self._send(_requests.reading(values, timestamp))
             else:
-                yield from self.land()
-                alone = self._steps.observe(values, timestamp, stats=False, seq=None, numbered=True)
+                yield from self.drain()
+                alone = self._procedures.observe(values, timestamp, stats=False, seq=None, numbered=True)
                 self._answers.append((yield from alone))
-                self._steps.flight = self
+                self._procedures.window = self
         return (yield from self.answers(window))
 
-    def answers(self, window: int = 1) -> LiveSteps[list[Normalized]]:
-        """Yield the answers that came, having waited where `window` readings were unanswered.
+    def answers(self, window: int = 1) -> LiveProcedure[list[Normalized]]:
+        """Return the answers that came, having waited where `window` readings were unanswered.
 
         Raises:
             StreamnormError: a reading was refused, or hope is lost; its `seq` is the reading's.
 
         """
-        while self._unanswered and (yield from self._hear(wait=len(self._unanswered) >= window)):
+        while self._unanswered and (yield from self._receive(wait=len(self._unanswered) >= window)):
             pass
         answers, self._answers = self._answers, []
         if self._error is not None and not answers:
@@ -124,61 +124,62 @@ class Flight:
             raise error
         return answers
 
-    def land(self) -> LiveSteps[None]:
+    def drain(self) -> LiveProcedure[None]:
         """Wait for everything that is unanswered, and keep the answers for who reads on."""
         while self._unanswered:
-            yield from self._hear(wait=True)
+            yield from self._receive(wait=True)
 
-    def landed(self, steps: LiveSteps[T]) -> LiveSteps[T]:
-        """Land, then do something else."""
-        yield from self.land()
-        return (yield from steps)
+    def after_drain(self, procedure: LiveProcedure[T]) -> LiveProcedure[T]:
+        """Drain, then carry out something else."""
+        yield from self.drain()
+        return (yield from procedure)
 
-    def abandon(self) -> None:
-        """Leave what is on its way to its fate."""
+    def abort(self) -> None:
+        """Leave what is in flight to its fate."""
         if self._unanswered:
             self._unanswered.clear()
-            self._steps.numbering.forget()
+            self._procedures.counter.forget()
 
-    def _send(self, reading: Mapping[str, Any]) -> LiveSteps[None]:
-        steps = self._steps
-        self._last = steps.numbering.take()
-        call = _calls.observe(steps.stream, reading, stats=False, seq=self._last)
+    def _send(self, reading: Mapping[str, Any]) -> LiveProcedure[None]:
+        procedures = self._procedures
+        self._last = procedures.counter.take()
+        call = _requests.observe(procedures.stream, reading, stats=False, seq=self._last)
         sent = Sent(self._last, reading, call)
         self._unanswered.append(sent)
-        error = yield from self._say(sent)
+        error = yield from self._send_reading(sent)
         if error is not None:
             yield from self._send_again(error)
 
-    def _say(self, sent: Sent) -> LiveSteps[StreamnormError | None]:
-        outcome = yield Say(sent.call)
+    def _send_reading(self, sent: Sent) -> LiveProcedure[StreamnormError | None]:
+        outcome = yield SendReading(sent.call)
         if outcome is None or (isinstance(outcome, TransportError) and outcome.maybe_applied):
             sent.times += 1
-        return problem_of(outcome) if isinstance(outcome, Reply) else outcome
+        return problem_of(outcome) if isinstance(outcome, Response) else outcome
 
-    def _send_again(self, error: StreamnormError | None) -> LiveSteps[None]:
+    def _send_again(self, error: StreamnormError | None) -> LiveProcedure[None]:
         """Send all that is unanswered, over a new connection, until one takes it or hope is lost."""
         while error is not None:
             self._attempt += 1
             luck = random.random()  # noqa: S311 - spreads load, guards nothing
-            delay = delay_before_retry(self._attempt, self._steps.retries, error, repeatable=True, luck=luck)
+            delay = delay_before_retry(self._attempt, self._procedures.retries, error, repeatable=True, luck=luck)
             if delay is None:
                 error.maybe_applied = any(sent.times for sent in self._unanswered)
                 self._fail(error, self._unanswered[0])
                 self._unanswered.clear()
                 return
+            log_retry(self._unanswered[0].call, error, self._attempt, delay)
             yield Pause(delay)
             for sent in self._unanswered:
-                error = yield from self._say(sent)
+                error = yield from self._send_reading(sent)
                 if error is not None:
                     break
 
-    def _hear(self, *, wait: bool) -> LiveSteps[bool]:
-        """Update with an answer; returns whether there was one to take, or an end."""
-        outcome = yield Hear(wait)
+    def _receive(self, *, wait: bool) -> LiveProcedure[bool]:
+        """Read an answer; returns whether there was one to take, or an end."""
+        outcome = yield ReceiveAnswer(wait)
         if outcome is None:
             return False
-        if not isinstance(outcome, Reply):
+        if not isinstance(outcome, Response):
             yield from self._send_again(outcome)
             return True
         self._attempt = 0
@@ -190,7 +191,7 @@ class Flight:
                 self._fail(error, sent)
         return True
 
-    def _answer(self, sent: Sent, reply: Reply) -> LiveSteps[Normalized]:
+    def _answer(self, sent: Sent, reply: Response) -> LiveProcedure[Normalized]:
         again = sent.times > 1
         error = problem_of(reply)
         if error is None:
@@ -201,12 +202,12 @@ class Flight:
                 raise UnexpectedAnswer(f"the reading of number {sent.seq} was answered as number {answer.seq}")
             return answer
         if again and isinstance(error, StaleSequence) and sent.seq <= error.last_seq <= self._last:
-            lost = _calls.normalize(self._steps.stream, sent.reading, stats=False)
-            answer = yield from ask(lost, self._steps.retries)
+            lost = _requests.normalize(self._procedures.stream, sent.reading, stats=False)
+            answer = yield from ask(lost, self._procedures.retries)
             return replace(answer, seq=sent.seq, replayed=True, recomputed=True)
         raise error
 
     def _fail(self, error: StreamnormError, sent: Sent) -> None:
         error.seq = sent.seq
         self._error = error
-        self._steps.numbering.forget()
+        self._procedures.counter.forget()

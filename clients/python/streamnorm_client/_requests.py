@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Generic, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
 
-from streamnorm_client._answers import (
+from streamnorm_client._errors import InvalidArgument, Problem, UnexpectedAnswer, problem
+from streamnorm_client._json_values import instant, plain
+from streamnorm_client._models import (
     Block,
     Configured,
     Denormalized,
@@ -21,25 +26,42 @@ from streamnorm_client._answers import (
     Profile,
     StreamInfo,
 )
-from streamnorm_client._errors import Problem, UnexpectedAnswer, problem
-from streamnorm_client._values import instant, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 
 STREAM_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,128}")
 ERRORS_FROM = 400
-PAGE = 1000  # the most that the service lists at once: fewer round trips, and a page is still small
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})  # RFC 9110, 9.2.2
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+PAGE_SIZE = 1000  # the most that the service lists at once: fewer round trips, and a page is still small
 
 
-class Reply(NamedTuple):
-    """An HTTP answer; the names of `headers` are in lower case."""
+class Response(NamedTuple):
+    """An HTTP response as it came; the names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the service's log has the request."""
+        return self.headers.get("x-request-id")
+
+    def json(self) -> Any:
+        """Return the body's JSON.
+
+        Raises:
+            UnexpectedAnswer: it is none.
+
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise UnexpectedAnswer(f"the answer is no JSON: {self.body[:80]!r}", response=self) from error
 
 
 @dataclass(frozen=True)
@@ -58,31 +80,52 @@ class Call(Generic[T]):
         """The headers that belong to the body and the answer."""
         return {"accept": "application/json"} | ({} if self.body is None else {"content-type": "application/json"})
 
-    def answer(self, reply: Reply) -> T:
-        """Read a successful answer."""
+    @property
+    def quoted_path(self) -> str:
+        """The path as a URL has it."""
+        return quote(self.path, safe="/:~")
+
+    @property
+    def target(self) -> str:
+        """The quoted path and the query."""
+        return f"{self.quoted_path}?{urlencode(self.params)}" if self.params else self.quoted_path
+
+    def answer(self, response: Response) -> T:
+        """Read a successful answer.
+
+        Raises:
+            UnexpectedAnswer: it is none of a streamnorm service's.
+
+        """
         try:
-            return self.read(json.loads(reply.body) if reply.body else None)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnexpectedAnswer(
-                f"{self.method} {self.path} was answered with {reply.body[:80]!r}: is this a streamnorm service?"
-            ) from error
+            return self.read(json.loads(response.body) if response.body else None)
+        except (ValueError, KeyError, TypeError, AttributeError, UnexpectedAnswer) as error:
+            raise self.unexpected(response) from error
+
+    def unexpected(self, response: Response) -> UnexpectedAnswer:
+        """Build the error of an answer that cannot be read."""
+        place = response.headers.get("location")
+        what = f"was redirected to {place}" if place else f"was answered with {response.body[:80]!r}"
+        return UnexpectedAnswer(f"{self.method} {self.path} {what}: is this a streamnorm service?", response=response)
 
 
-def problem_of(reply: Reply) -> Problem | None:
+def problem_of(response: Response) -> Problem | None:
     """Build the error of an answer; None for a success.
 
-    >>> problem_of(Reply(200, {}, b"{}")) is None
+    >>> problem_of(Response(200, {}, b"{}")) is None
     True
-    >>> problem_of(Reply(502, {"retry-after": "3"}, b"<html>bad gateway</html>")).retry_after
+    >>> problem_of(Response(502, {"retry-after": "3"}, b"<html>bad gateway</html>")).retry_after
     3.0
     """
-    if reply.status < ERRORS_FROM:
+    if response.status < ERRORS_FROM:
         return None
     try:
-        members = json.loads(reply.body)
+        members = json.loads(response.body)
     except ValueError:
         members = {}
-    return problem(reply.status, members if isinstance(members, dict) else {}, _seconds(reply.headers))
+    error = problem(response.status, members if isinstance(members, dict) else {}, _seconds(response.headers))
+    error.response = response
+    return error
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
@@ -97,9 +140,13 @@ def encode(value: Any) -> bytes:
     >>> encode({"temp": 21.4, "door": None})
     b'{"temp":21.4,"door":null}'
     """
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        return _ENCODER.encode(value).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidArgument(f"{value!r:.200} is no JSON: {error}") from error
 
 
+@lru_cache(maxsize=1024)
 def stream_path(stream: str) -> str:
     """Build a stream's path.
 
@@ -107,16 +154,19 @@ def stream_path(stream: str) -> str:
     '/v1/streams/boiler-7'
     >>> stream_path("boiler 7")
     Traceback (most recent call last):
-    ValueError: stream 'boiler 7' is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
+    streamnorm_client._errors.InvalidArgument: stream 'boiler 7' is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
     """
-    if not STREAM_ID.fullmatch(stream):
-        raise ValueError(f"stream {stream!r} is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
+    if not isinstance(stream, str) or not STREAM_ID.fullmatch(stream):
+        raise InvalidArgument(f"stream {stream!r} is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
     return f"/v1/streams/{stream}"
 
 
 def reading(values: Any, timestamp: Any) -> dict[str, Any]:
     """Build a reading's body; what no sensor gives is refused here."""
-    body = {"values": plain(values)}
+    try:
+        body = {"values": plain(values)}
+    except RecursionError as error:
+        raise InvalidArgument("/values: is nested too deeply, or holds itself") from error
     return body if timestamp is None else body | {"timestamp": instant(timestamp)}
 
 
@@ -211,9 +261,9 @@ def merge(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
     return Call("POST", f"{stream_path(stream)}/merge", StreamInfo.from_json, body=encode(state), repeatable=False)
 
 
-def streams(prefix: str, after: str) -> Call[Page]:
+def streams(prefix: str, after: str, size: int = PAGE_SIZE) -> Call[Page]:
     """List a page of streams."""
-    params = {"limit": str(PAGE)} | {name: text for name, text in (("prefix", prefix), ("after", after)) if text}
+    params = {"limit": str(size)} | {name: text for name, text in (("prefix", prefix), ("after", after)) if text}
     return Call("GET", "/v1/streams", Page.from_json, params)
 
 
@@ -222,7 +272,40 @@ def health() -> Call[Health]:
     return Call("GET", "/healthz", Health.from_json)
 
 
+def events(streams: Sequence[str], prefix: str, *, history: bool, latest: bool) -> tuple[tuple[str, str], ...]:
+    """Return the query of the event stream."""
+    flags = (("history", history), ("latest", latest))
+    named = [("stream", _known(stream)) for stream in streams]
+    return (*named, *((("prefix", prefix),) if prefix else ()), *((name, "true") for name, wanted in flags if wanted))
+
+
+@dataclass(frozen=True)
+class RawCall(Call[Response]):
+    """A call whose response is the answer, as it came."""
+
+    def answer(self, response: Response) -> Response:
+        """Return the response."""
+        return response
+
+
+def any_path(method: str, path: str, params: Mapping[str, str] | None, body: bytes | None) -> RawCall:
+    """Describe a call of any path of the service."""
+    if not path.startswith("/"):
+        raise InvalidArgument(f"path {path!r} does not begin with /")
+    return RawCall(
+        method.upper(), path, lambda answer: answer, params or {}, body, repeatable=method.upper() in IDEMPOTENT
+    )
+
+
+def _known(stream: str) -> str:
+    stream_path(stream)
+    return stream
+
+
 def _addressed(each: Mapping[str, Any]) -> dict[str, Any]:
+    for member in ("stream", "values"):
+        if not isinstance(each, Mapping) or member not in each:
+            raise InvalidArgument(f"{each!r:.200} is no reading of a stream: it has no {member!r}")
     content = reading(each["values"], each.get("timestamp"))
     numbered = {"seq": each["seq"]} if each.get("seq") is not None else {}
     return {"stream": each["stream"], **content, **numbered}

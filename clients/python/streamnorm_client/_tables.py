@@ -1,17 +1,14 @@
-"""Rows in whatever form they come (lists, dicts, a NumPy array, a pandas DataFrame), cut into blocks and put back.
-
-NumPy and pandas are never imported here: whoever passes their objects has imported them already.
-"""
+"""Rows as lists or dicts, cut into blocks of JSON and put back; `_npy` has arrays and frames."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
-from streamnorm_client._calls import EncodedBlock, encode
-from streamnorm_client._values import instant, plain
+from streamnorm_client._errors import InvalidArgument, WrongType
+from streamnorm_client._json_values import instant, plain
+from streamnorm_client._requests import EncodedBlock, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,11 +37,10 @@ def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
     >>> table_of([{"temp": 21.4}, {"temp": 21.5, "door": 1}]).features
     ['temp', 'door']
     """
-    if _is(rows, "pandas", "DataFrame"):
-        return _of_frame(rows, features)
-    if _is(rows, "numpy", "ndarray"):
-        return _of_array(rows, features)
-    rows = list(rows)
+    try:
+        rows = list(rows)
+    except TypeError as error:
+        raise WrongType(f"{rows!r:.80} is no table: bulk takes lists, dicts, an array or a frame") from error
     if rows and all(isinstance(row, Mapping) for row in rows):
         return _of_dicts(rows, features)
     return Table(None if features is None else list(features), len(rows), _plain_rows(rows), list)
@@ -56,7 +52,7 @@ def cut(
     """Cut a table into blocks of at most `max_rows` rows and about `max_bytes` bytes, one row at least."""
     times = None if timestamps is None else [instant(timestamp) for timestamp in timestamps]
     if times is not None and len(times) != table.length:
-        raise ValueError(f"{len(times)} timestamps do not fit {table.length} rows")
+        raise InvalidArgument(f"{len(times)} timestamps do not fit {table.length} rows")
     start = 0
     for chunk in _chunks(table, max_rows, max_bytes):
         stop = start + len(chunk)
@@ -77,11 +73,6 @@ def _chunks(table: Table, max_rows: int, max_bytes: int) -> Iterator[list[bytes]
         yield chunk
 
 
-def _is(value: Any, module: str, name: str) -> bool:
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(value, getattr(loaded, name))
-
-
 def _plain_rows(rows: list[Any]) -> Callable[[int, int], list[list[Any]]]:
     return lambda start, stop: [plain(row, f"/values/{start + n}") for n, row in enumerate(rows[start:stop])]
 
@@ -94,33 +85,3 @@ def _of_dicts(rows: list[Mapping[str, Any]], features: Sequence[str] | None) -> 
         return [{name: y for name, y in zip(names, normalized) if name in row} for row, normalized in zip(rows, values)]
 
     return Table(names, len(rows), _plain_rows(lists), rebuild)
-
-
-def _of_array(array: Any, features: Sequence[str] | None) -> Table:
-    numpy: Any = sys.modules["numpy"]
-    if array.ndim != 2:  # noqa: PLR2004 - rows by features
-        raise ValueError(f"an array of shape {array.shape} is no table: bulk takes (readings, features)")
-    array = array.astype(float)
-    if numpy.isinf(array).any():
-        row, column = numpy.argwhere(numpy.isinf(array))[0]
-        raise ValueError(f"/values/{row}/{column}: {array[row, column]} is no reading of a sensor")
-
-    def block(start: int, stop: int) -> list[list[Any]]:
-        part = array[start:stop]
-        rows: list[list[Any]] = numpy.where(numpy.isnan(part), None, part).tolist()
-        return rows
-
-    def rebuild(values: list[list[Any]]) -> Any:
-        return numpy.array(values, dtype=float)  # None becomes NaN
-
-    return Table(None if features is None else list(features), len(array), block, rebuild)
-
-
-def _of_frame(frame: Any, features: Sequence[str] | None) -> Table:
-    pandas: Any = sys.modules["pandas"]
-    table = _of_array(frame.to_numpy(dtype=float, na_value=float("nan")), features or list(map(str, frame.columns)))
-
-    def rebuild(values: list[list[Any]]) -> Any:
-        return pandas.DataFrame(table.rebuild(values), index=frame.index, columns=frame.columns)
-
-    return Table(table.features, table.length, table.block, rebuild)

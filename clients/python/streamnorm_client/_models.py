@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamnorm_client._errors import UnexpectedAnswer
@@ -23,9 +23,11 @@ class Answer:
 
     @classmethod
     def from_json(cls: type[AnswerT], data: Mapping[str, Any]) -> AnswerT:
-        """Take the members that this version knows; one that is missing makes it an UnexpectedAnswer."""
+        """Read the members that this version knows; one that is missing makes it an UnexpectedAnswer."""
+        if not isinstance(data.get("stream", ""), str) or not isinstance(data.get("count", 0), int):
+            raise UnexpectedAnswer(f"this is no {cls.__name__}: {data!r:.200}")
         try:
-            return cls(**{member.name: data[member.name] for member in fields(cls) if member.name in data})
+            return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
         except TypeError as error:
             raise UnexpectedAnswer(f"this is no {cls.__name__}: {data!r:.200}") from error
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
+import logging
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from streamnorm_client._errors import (
+    InvalidArgument,
+    OutboxCorrupt,
+    OutboxError,
+    OutboxInUse,
+    OutboxUnwritable,
+)
+from streamnorm_client._requests import reading
+
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+log = logging.getLogger(__name__)
 
 KEEP_SENT = 30.0  # seconds; a service that is killed forgets the last second or so
 
@@ -24,6 +38,13 @@ CREATE TABLE IF NOT EXISTS readings (
 );
 CREATE INDEX IF NOT EXISTS by_stream ON readings (stream, id);
 CREATE TABLE IF NOT EXISTS streams (stream TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS set_aside (
+    id INTEGER PRIMARY KEY,
+    stream TEXT NOT NULL,
+    body TEXT NOT NULL,
+    taken REAL NOT NULL,
+    reason TEXT NOT NULL
+);
 """
 
 
@@ -40,40 +61,54 @@ class KeptReading(NamedTuple):
         return {"stream": self.stream, **self.body, "seq": self.seq}
 
 
-class Kept:
-    """The readings in a file; safe to use from several threads, by one process at a time."""
+class OutboxDatabase:
+    """The readings in a file; safe to use from several threads, by one process at a time.
+
+    Raises:
+        OutboxInUse: another process has the file.
+        OutboxCorrupt: the file is no outbox; so is raised by every method where it was damaged since.
+        OutboxUnwritable: it cannot be written; so is raised by every method where the disk is full.
+
+    """
 
     def __init__(self, path: str | os.PathLike[str], max_bytes: int) -> None:
+        self.path = path
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        with self._typed_errors():
+            self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        self._db.text_factory = lambda text: text.decode(errors="surrogateescape")  # a damaged text is still one
         try:
-            # A kill of the process loses nothing; a loss of power may lose the last moments, and spares the SD card.
-            for setting in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
-                self._db.execute(f"PRAGMA {setting}")
-            self._db.executescript(SCHEMA)
-        except sqlite3.OperationalError as error:
+            with self._typed_errors():
+                self._begin()
+        except OutboxError:
             self._db.close()
-            raise RuntimeError(f"the outbox {path} is used by another process: {error}") from error
+            raise
+
+    def _begin(self) -> None:
+        # A kill of the process loses nothing; a loss of power may lose the last moments, and spares the SD card.
+        for setting in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+            self._db.execute(f"PRAGMA {setting}")
+        self._db.executescript(SCHEMA)
         self._bytes = self._value("SELECT total(length(body)) FROM readings")
         #: those whose readings the outbox numbers
         self.streams = {stream for (stream,) in self._db.execute("SELECT stream FROM streams")}
         self._waiting = int(self._value("SELECT count(*) FROM readings WHERE sent IS NULL"))
 
     def waiting(self) -> int:
-        """Count what is not sent."""
+        """Return the number of what is not sent."""
         return self._waiting
 
     def waiting_streams(self) -> list[str]:
         """Name the streams of what is not sent, the one that has waited longest first."""
         query = "SELECT stream FROM readings WHERE sent IS NULL GROUP BY stream ORDER BY min(id)"
-        with self._lock:
+        with self._lock, self._typed_errors():
             return [stream for (stream,) in self._db.execute(query)]
 
     def put(self, stream: str, body: dict[str, Any], now: float) -> list[KeptReading]:
         """Keep a reading; returns those that had to go for it."""
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)
-        with self._lock:
+        with self._lock, self._typed_errors():
             if stream not in self.streams:
                 self._db.execute("INSERT INTO streams VALUES (?)", (stream,))
                 self.streams.add(stream)
@@ -88,7 +123,7 @@ class Kept:
 
     def block(self, stream: str, last_seq: int, most: int, now: float) -> list[KeptReading]:
         """Return the next readings of a stream whose last number at the service is known, with their numbers."""
-        with self._lock, self._transaction():
+        with self._lock, self._typed_errors(), _Transaction(self._db):
             applied = "UPDATE readings SET sent = ? WHERE stream = ? AND sent IS NULL AND seq <= ?"
             self._waiting -= self._db.execute(applied, (now, stream, last_seq)).rowcount
             forgotten = "UPDATE readings SET sent = NULL WHERE stream = ? AND sent IS NOT NULL AND seq > ?"
@@ -96,19 +131,39 @@ class Kept:
             query = "SELECT id, stream, body, seq FROM readings WHERE stream = ? AND sent IS NULL ORDER BY id LIMIT ?"
             rows, seq = [], last_seq
             for row in self._db.execute(query, (stream, most)).fetchall():
+                try:
+                    body = decoded(row[2])
+                except InvalidArgument as error:
+                    self._set_aside(row[0], row[2], error)
+                    continue
                 seq = seq + 1 if row[3] is None else row[3]
-                rows.append(KeptReading(row[0], row[1], json.loads(row[2]), seq))
+                rows.append(KeptReading(row[0], row[1], body, seq))
             self._db.executemany("UPDATE readings SET seq = ? WHERE id = ?", [(row.seq, row.id) for row in rows])
             return rows
 
+    def set_aside(self, stream: str, reason: InvalidArgument) -> None:
+        """Set all readings of a stream aside, which has a name that none can have."""
+        with self._lock, self._typed_errors(), _Transaction(self._db):
+            for row in self._db.execute("SELECT id, body FROM readings WHERE stream = ?", (stream,)).fetchall():
+                self._set_aside(row[0], row[1], reason)
+
+    def _set_aside(self, row_id: int, body: Any, reason: InvalidArgument) -> None:
+        """Move a reading that cannot be sent out of the way of the others, to where its owner can look at it."""
+        log.error("reading %d of the outbox %s cannot be sent, and is set aside: %s", row_id, self.path, reason)
+        copied = "INSERT INTO set_aside SELECT id, stream, body, taken, ? FROM readings WHERE id = ?"
+        self._db.execute(copied, (str(reason).encode(errors="replace").decode(), row_id))
+        self._waiting -= int(self._value("SELECT count(*) FROM readings WHERE id = ? AND sent IS NULL", row_id))
+        self._db.execute("DELETE FROM readings WHERE id = ?", (row_id,))
+        self._bytes -= len(body)
+
     def renumber(self, stream: str) -> None:
-        """Take the numbers away from what is not sent."""
-        with self._lock:
+        """Remove the numbers of what is not sent."""
+        with self._lock, self._typed_errors():
             self._db.execute("UPDATE readings SET seq = NULL WHERE stream = ? AND sent IS NULL", (stream,))
 
     def sent(self, rows: Iterable[KeptReading], now: float) -> None:
-        """Note that readings were sent, and forget those that were sent long ago."""
-        with self._lock, self._transaction():
+        """Record that readings were sent, and forget those that were sent long ago."""
+        with self._lock, self._typed_errors(), _Transaction(self._db):
             marked = [(now, row.id) for row in rows]
             self._db.executemany("UPDATE readings SET sent = ? WHERE id = ?", marked)
             self._waiting -= len(marked)
@@ -137,11 +192,11 @@ class Kept:
         return dropped
 
     def _drop(self, query: str, argument: float) -> list[KeptReading]:
-        with self._lock, self._transaction():
+        with self._lock, self._typed_errors(), _Transaction(self._db):
             found = self._db.execute(query, (argument,)).fetchall()
             self._db.executemany("DELETE FROM readings WHERE id = ?", [(row[0],) for row in found])
             self._bytes -= sum(len(row[2]) for row in found)
-            unsent = [KeptReading(row[0], row[1], json.loads(row[2]), row[3]) for row in found if row[4] is None]
+            unsent = [KeptReading(row[0], row[1], _decoded_or_empty(row[2]), row[3]) for row in found if row[4] is None]
             self._waiting -= len(unsent)
             return unsent
 
@@ -149,8 +204,52 @@ class Kept:
         ((value,),) = self._db.execute(query, arguments)
         return float(value)
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    @contextlib.contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _typed(self.path, error) from error
+
+    def after_fork(self) -> None:
+        """Leave the file to the parent process, in whose place SQLite would tidy it up when it closes it here."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
+
+
+def decoded(text: Any) -> dict[str, Any]:
+    """Return the body of a kept reading.
+
+    Raises:
+        InvalidArgument: it is none that could be sent.
+
+    """
+    try:
+        text.encode()
+        body = json.loads(text, parse_constant=_refuse)
+        return reading(body["values"], body.get("timestamp"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidArgument(f"{text!r:.80} is no reading: {error!r:.80}") from error
+
+
+def _decoded_or_empty(text: Any) -> dict[str, Any]:
+    try:
+        return decoded(text)
+    except InvalidArgument:
+        return {"values": None}
+
+
+def _refuse(constant: str) -> None:
+    raise InvalidArgument(f"{constant} is no number")
+
+
+def _typed(path: Any, error: sqlite3.Error) -> OutboxError:
+    """Build the package's own error of SQLite's, by its words: codes are Python 3.11's."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return OutboxInUse(f"the outbox {path} is used by another process: {text}")
+    if isinstance(error, sqlite3.OperationalError):
+        return OutboxUnwritable(f"the outbox {path} cannot be written: {text}")
+    return OutboxCorrupt(f"the outbox {path} cannot be read: {text}; move it away to begin with an empty one")
 
 
 class _Transaction:
@@ -163,4 +262,5 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if self._db.in_transaction:  # SQLite itself rolls back where the disk is full
+            self._db.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -12,10 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm_client._tabular import cut, table_of
-from streamnorm_client._values import instant, plain
-
-FRAME = pd.DataFrame({"temp": [21.4, np.nan, 21.6], "door": [0, 1, 0]}, index=pd.Index([5, 6, 7], name="id"))
+from streamnorm_client._json_values import instant, plain
+from streamnorm_client._tables import cut, table_of
 
 
 def sent(rows: Any, **sizes: int) -> list[list[Any]]:
@@ -36,6 +34,7 @@ def echoed(rows: Any) -> Any:
         (np.array([1.0, 2.0]), [1.0, 2.0]),
         ({"temp": np.float32(0.5), "door": np.True_}, {"temp": 0.5, "door": 1}),
         (pd.Series([1, 2]), [1, 2]),
+        (pd.Series({"temp": 21.5, "door": np.nan}), {"temp": 21.5, "door": None}),
     ],
 )
 def test_numpy_and_pandas_values_become_plain_ones(value: Any, expected: Any) -> None:
@@ -62,25 +61,7 @@ def test_dicts_come_back_as_dicts_with_their_own_features() -> None:
     assert echoed(rows) == rows
 
 
-def test_an_array_comes_back_as_an_array_with_its_missing_values() -> None:
-    array = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, 4.0]])
-    np.testing.assert_array_equal(echoed(array), array)
-
-
-def test_a_frame_comes_back_with_its_index_and_columns() -> None:
-    pd.testing.assert_frame_equal(echoed(FRAME), FRAME.astype(float))
-
-
-def test_a_frames_columns_are_the_features() -> None:
-    assert table_of(FRAME).features == ["temp", "door"]
-
-
-def test_an_array_that_is_no_table_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"shape \(3,\) is no table"):
-        table_of(np.zeros(3))
-
-
-@pytest.mark.parametrize("rows", [np.array([[0.0], [np.inf]]), [[0.0], [float("inf")]]])
+@pytest.mark.parametrize("rows", [[[0.0], [float("inf")]]])
 def test_infinity_is_refused_with_its_place(rows: Any) -> None:
     with pytest.raises(ValueError, match="/values/1/0: inf"):
         sent(rows)

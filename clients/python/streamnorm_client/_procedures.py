@@ -5,54 +5,59 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from streamnorm_client import _calls
-from streamnorm_client._arrays import ArrayBlock, array_call, packed
-from streamnorm_client._errors import StreamnormError, StreamNotFound
-from streamnorm_client._numbering import AnswerT, Numbering, Sending, send_as, send_next
-from streamnorm_client._retry import Steps, ask, deliver
-from streamnorm_client._tabular import Table, cut, table_of
+from streamnorm_client import _requests
+from streamnorm_client._errors import InvalidArgument, NotSupported, StreamInUse, StreamnormError, StreamNotFound
+from streamnorm_client._npy import ArrayBlock, array_call, packed
+from streamnorm_client._retry import Procedure, ask, deliver
+from streamnorm_client._sequencing import AnswerT, Sending, SequenceCounter, send_as, send_next
+from streamnorm_client._tables import Table, cut, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from streamnorm_client._answers import Block, Normalized
-    from streamnorm_client._calls import Call
+    from streamnorm_client._models import Block, Normalized
     from streamnorm_client._outbox import Sender
+    from streamnorm_client._requests import Call
 
 T = TypeVar("T")
 
 
 class OnTheirWay(Protocol):
-    """Readings that were sent over a live connection, all that a stream has to know of a flight."""
+    """Readings that were sent over a live connection, all that a stream has to know of a window."""
 
     @property
     def unanswered(self) -> int:
         """How many have no answer yet."""
 
 
-class StreamSteps:
+class StreamProcedures:
     """The procedures of one stream, and its numbering, which those that are run one at a time may change."""
 
     def __init__(self, stream: str, retries: int, sender: Sender | None = None) -> None:
-        self.path = _calls.stream_path(stream)
+        self.path = _requests.stream_path(stream)
         self.stream = stream
         self.retries = retries
         self.sender = sender
-        self.numbering = Numbering()
+        self.counter = SequenceCounter()
         #: the last one that sent readings over a live connection
-        self.flight: OnTheirWay | None = None
+        self.window: OnTheirWay | None = None
+
+    def after_fork(self) -> None:
+        """Start numbering anew: the parent process numbers on."""
+        self.counter.forget()
+        self.window = None
 
     def observe(
         self, values: Any, timestamp: Any, *, stats: bool, seq: int | None, numbered: bool
-    ) -> Steps[Normalized]:
+    ) -> Procedure[Normalized]:
         """Send one reading."""
-        reading = _calls.reading(values, timestamp)
+        reading = _requests.reading(values, timestamp)
         if not numbered:
-            return (yield from ask(_calls.observe(self.stream, reading, stats=stats), self.retries))
+            return (yield from ask(_requests.observe(self.stream, reading, stats=stats), self.retries))
         sending = Sending(
             1,
-            lambda first: _calls.observe(self.stream, reading, stats=stats, seq=first),
-            lambda: _calls.normalize(self.stream, reading, stats=stats),
+            lambda first: _requests.observe(self.stream, reading, stats=stats, seq=first),
+            lambda: _requests.normalize(self.stream, reading, stats=stats),
         )
         return (yield from self._send(sending, seq))
 
@@ -66,12 +71,11 @@ class StreamSteps:
         numbered: bool,
         learn: bool,
         progress: Callable[[int, int], object] | None,
-    ) -> Steps[Block]:
+    ) -> Procedure[Block]:
         """Send rows in blocks, one after the other, and put their answers together."""
-        prepared = packed(rows, features) if timestamps is None else None
-        table = prepared or table_of(rows, features)
+        table = packed(rows, features, timestamps) or table_of(rows, features)
         if not table.length:
-            raise ValueError("there are no rows to send")
+            raise InvalidArgument("there are no rows to send")
         answers: list[Block] = []
         done = 0
         for block in cut(table, timestamps) if isinstance(table, Table) else table.blocks():
@@ -87,12 +91,12 @@ class StreamSteps:
         return joined(answers, table.joined([answer.values for answer in answers]))
 
     def _send_block(
-        self, block: _calls.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool
-    ) -> Steps[Block]:
+        self, block: _requests.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool
+    ) -> Procedure[Block]:
         def call(*, learn: bool, first_seq: int | None = None) -> Call[Block]:
             if isinstance(block, ArrayBlock):
                 return array_call(self.stream, block, learn=learn, first_seq=first_seq)
-            return _calls.block_call(self.stream, block, learn=learn, first_seq=first_seq)
+            return _requests.block_call(self.stream, block, learn=learn, first_seq=first_seq)
 
         if not numbered:
             return (yield from ask(call(learn=learn), self.retries))
@@ -102,38 +106,38 @@ class StreamSteps:
     def put(self, values: Any, timestamp: Any) -> None:
         """Keep a reading in the outbox."""
         if self.sender is None:
-            raise ValueError("the client has no outbox: Client(outbox='readings.db')")
-        self.sender.put(self.stream, _calls.reading(values, timestamp))
+            raise NotSupported("the client has no outbox: Client(outbox='readings.db')")
+        self.sender.put(self.stream, _requests.reading(values, timestamp))
 
-    def _send(self, sending: Sending[AnswerT], seq: int | None) -> Steps[AnswerT]:
+    def _send(self, sending: Sending[AnswerT], seq: int | None) -> Procedure[AnswerT]:
         """Send under the caller's number, or under the next one."""
         if self.sender is not None and self.sender.owns(self.stream):
-            raise ValueError(
+            raise StreamInUse(
                 f"the outbox numbers the readings of {self.stream!r}: put them, or send them numbered=False"
             )
-        if self.flight is not None and self.flight.unanswered:
-            raise RuntimeError(
+        if self.window is not None and self.window.unanswered:
+            raise StreamInUse(
                 f"readings of {self.stream!r} are on their way over a live connection: "
                 "read observe_many to its end, or close the connection"
             )
         if seq is None:
-            return (yield from send_next(sending, self.numbering, _calls.info(self.stream), self.retries))
-        self.numbering.forget()
+            return (yield from send_next(sending, self.counter, _requests.info(self.stream), self.retries))
+        self.counter.forget()
         return (yield from send_as(seq, sending, self.retries))[0]
 
-    def changing(self, call: Call[T]) -> Steps[T]:
+    def mutating(self, call: Call[T]) -> Procedure[T]:
         """Send a call that may change the stream's last number."""
-        self.numbering.forget()
+        self.counter.forget()
         return (yield from ask(call, self.retries))
 
-    def asking(self, call: Call[T]) -> Steps[T]:
+    def read_only(self, call: Call[T]) -> Procedure[T]:
         """Send a call that leaves the stream's numbers alone."""
         return ask(call, self.retries)
 
-    def delete(self) -> Steps[None]:
+    def delete(self) -> Procedure[None]:
         """Delete the stream; one that is gone after a doubtful attempt was deleted by it."""
-        self.numbering.forget()
-        delivery = yield from deliver(_calls.delete(self.stream), self.retries)
+        self.counter.forget()
+        delivery = yield from deliver(_requests.delete(self.stream), self.retries)
         if not (delivery.doubtful and isinstance(delivery.result, StreamNotFound)):
             delivery.answer()
 

@@ -27,26 +27,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Generic, TypeVar, Union
 
-from streamnorm_client._answers import Block, Normalized
 from streamnorm_client._errors import InvalidReading, StaleSequence, StreamnormError, StreamNotFound
-from streamnorm_client._retry import Steps, ask, deliver
+from streamnorm_client._models import Block, Normalized
+from streamnorm_client._retry import Procedure, ask, deliver
 
 if TYPE_CHECKING:
-    from streamnorm_client._answers import StreamInfo
-    from streamnorm_client._calls import Call
+    from streamnorm_client._models import StreamInfo
+    from streamnorm_client._requests import Call
 
 AnswerT = TypeVar("AnswerT", bound=Union[Normalized, Block])
 
 MAX_RENUMBERINGS = 16  # each means that another writer was faster; more is no race but a mistake
 
 
-class Numbering:
+class SequenceCounter:
     """The next number of a stream; None until the service was asked.
 
-    >>> numbering = Numbering()
-    >>> numbering.learn(16)
+    >>> counter = SequenceCounter()
+    >>> counter.learn(16)
     17
-    >>> numbering.take(), numbering.take(rows=3), numbering.take()
+    >>> counter.take(), counter.take(rows=3), counter.take()
     (17, 18, 21)
     """
 
@@ -65,13 +65,13 @@ class Numbering:
     def take(self, rows: int = 1) -> int:
         """Use up the numbers of so many rows, and tell the first."""
         if self.next is None:
-            raise RuntimeError("the service's last_seq is not known yet")
+            raise StreamnormError("the service's last_seq is not known yet")
         first = self.next
         self.next += rows
         return first
 
 
-def last_seq(info: Call[StreamInfo], retries: int) -> Steps[int | None]:
+def last_seq(info: Call[StreamInfo], retries: int) -> Procedure[int | None]:
     """Ask for the stream's last number; None where there is no stream yet."""
     try:
         return (yield from ask(info, retries)).last_seq
@@ -88,39 +88,41 @@ class Sending(Generic[AnswerT]):
     recompute: Callable[[], Call[AnswerT]]
 
 
-def send_next(sending: Sending[AnswerT], numbering: Numbering, info: Call[StreamInfo], retries: int) -> Steps[AnswerT]:
+def send_next(
+    sending: Sending[AnswerT], counter: SequenceCounter, info: Call[StreamInfo], retries: int
+) -> Procedure[AnswerT]:
     """Send rows under the next numbers, and number anew where somebody else used them."""
     for _ in range(MAX_RENUMBERINGS):
-        if numbering.next is None:
-            numbering.learn((yield from last_seq(info, retries)))
-        first = numbering.take(sending.rows)
+        if counter.next is None:
+            counter.learn((yield from last_seq(info, retries)))
+        first = counter.take(sending.rows)
         try:
             answer, doubtful = yield from send_as(first, sending, retries)
         except StreamnormError as error:
-            yield from _renumber(error, first, numbering, info, retries)
+            yield from _renumber(error, first, counter, info, retries)
         else:
             if doubtful or not answer.replayed:
                 return answer
-            numbering.forget()
+            counter.forget()
     raise StreamnormError(f"{MAX_RENUMBERINGS} times in a row another writer used the number first")
 
 
 def _renumber(
-    error: StreamnormError, first: int, numbering: Numbering, info: Call[StreamInfo], retries: int
-) -> Steps[None]:
+    error: StreamnormError, first: int, counter: SequenceCounter, info: Call[StreamInfo], retries: int
+) -> Procedure[None]:
     """Renumber if the error comes of somebody else's use of the number; else raise it."""
     if isinstance(error, StaleSequence):
-        numbering.learn(error.last_seq)
+        counter.learn(error.last_seq)
     elif not error.maybe_applied:
-        numbering.forget()
+        counter.forget()
     collided = isinstance(error, StaleSequence) or (
-        isinstance(error, InvalidReading) and numbering.learn((yield from last_seq(info, retries))) > first
+        isinstance(error, InvalidReading) and counter.learn((yield from last_seq(info, retries))) > first
     )
     if error.maybe_applied or not collided:
         raise error
 
 
-def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Steps[tuple[AnswerT, bool]]:
+def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Procedure[tuple[AnswerT, bool]]:
     """Send rows under given numbers; also tell whether an earlier attempt may have been applied."""
     last = first + sending.rows - 1
     try:
@@ -134,7 +136,7 @@ def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Steps[tuple[
     return (yield from _answer_again(first, last, sending, retries)), True
 
 
-def _answer_again(first: int, last: int, sending: Sending[AnswerT], retries: int) -> Steps[AnswerT]:
+def _answer_again(first: int, last: int, sending: Sending[AnswerT], retries: int) -> Procedure[AnswerT]:
     try:
         answer = yield from ask(sending.recompute(), retries)
     except StreamnormError as error:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from numbers import Real
 from typing import Any
+
+from streamnorm_client._errors import InvalidArgument, WrongType
+
+LARGEST = sys.float_info.max
 
 
 def plain(value: Any, pointer: str = "/values") -> Any:
@@ -16,26 +21,41 @@ def plain(value: Any, pointer: str = "/values") -> Any:
     {'temp': None, 'door': 1, 'ir': [[1, 2], [3, 4]]}
     >>> plain({"temp": float("inf")})
     Traceback (most recent call last):
-    ValueError: /values/temp: inf is no reading of a sensor; send NaN or None for a missing value
+    streamnorm_client._errors.InvalidArgument: /values/temp: inf is no reading; send NaN or None for a missing value
     """
     if isinstance(value, (float, int)):  # bool is an int
         return _number(value, pointer)
     if value is None:
         return None
     if isinstance(value, Mapping):
-        return {str(name): plain(item, f"{pointer}/{name}") for name, item in value.items()}
+        return {str(name): _member(item, pointer, name) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item, f"{pointer}/{place}") for place, item in enumerate(value)]
-    if hasattr(value, "tolist"):  # NumPy arrays and scalars, pandas Series
+    if _is_named_series(value):
+        return plain(value.to_dict(), pointer)
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars, pandas Series without names
         return plain(value.tolist(), pointer)
-    raise TypeError(f"{pointer}: {value!r} is no number, array or missing value")
+    raise WrongType(f"{pointer}: {value!r} is no number, array or missing value")
+
+
+def _member(item: Any, pointer: str, name: Any) -> Any:
+    """Convert a member; its place is put into words only where it is needed."""
+    if type(item) is float and -LARGEST <= item <= LARGEST:
+        return item
+    return item if type(item) is int else plain(item, f"{pointer}/{name}")
+
+
+def _is_named_series(value: Any) -> bool:
+    """Return whether it is a pandas Series whose index names the features, as a row of a frame has."""
+    pandas: Any = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.Series) and not isinstance(value.index, pandas.RangeIndex)
 
 
 def _number(value: float, pointer: str) -> float | None:
     if math.isnan(value):
         return None
     if math.isinf(value):
-        raise ValueError(f"{pointer}: {value} is no reading of a sensor; send NaN or None for a missing value")
+        raise InvalidArgument(f"{pointer}: {value} is no reading; send NaN or None for a missing value")
     return int(value) if isinstance(value, bool) else value
 
 
@@ -47,14 +67,14 @@ def instant(timestamp: Any) -> str | float:
     '2026-11-22T09:00:00+00:00'
     >>> instant(datetime(2026, 11, 22, 9))
     Traceback (most recent call last):
-    ValueError: timestamp 2026-11-22 09:00:00 has no time zone
+    streamnorm_client._errors.InvalidArgument: timestamp 2026-11-22 09:00:00 has no time zone
     """
     if isinstance(timestamp, datetime):
         if timestamp.tzinfo is None:
-            raise ValueError(f"timestamp {timestamp} has no time zone")
+            raise InvalidArgument(f"timestamp {timestamp} has no time zone")
         return timestamp.isoformat()
     if isinstance(timestamp, str):
         return timestamp
     if isinstance(timestamp, Real):
         return float(timestamp)
-    raise TypeError(f"timestamp {timestamp!r} is no datetime, RFC 3339 string or number of epoch seconds")
+    raise WrongType(f"timestamp {timestamp!r} is no datetime, RFC 3339 string or number of epoch seconds")
