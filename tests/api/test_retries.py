@@ -84,7 +84,7 @@ class Retries(RuleBasedStateMachine):
         async def crash() -> None:
             streams._committer._writer.cancel()  # noqa: SLF001 - a process that dies asks nobody
             streams._committer._writer = None  # noqa: SLF001
-            streams._dirty.clear()  # noqa: SLF001
+            streams._committer.dirty.clear()  # noqa: SLF001
             await self.running.aclose()
 
         self.run(crash())
