@@ -22,8 +22,8 @@ from streamnorm.stores.codec import encode
 from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm.stores.stream_locks import StreamLocks
-from tests.stores.schedules import Operation, Outcome, Schedule, World, every, without_threads
 from tests.support.gated_store import DEFAULT, count, observed
+from tests.support.schedules import Operation, Outcome, Schedule, World, every, without_threads
 
 #: What is there before, how safe changes are to be, and how many streams may be in memory.
 Case = tuple[str, Durability, int]

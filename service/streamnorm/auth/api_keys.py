@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
-from streamnorm.stores.identity import Identity, identity
+from streamnorm.stores.local.file_identity import Identity, identity
 from streamnorm.stores.local.schema import migrate
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Rules:
 2. One commit at a time, and none is cut off: what a later one saves must not be overtaken by an earlier one.
 3. Where commits cannot keep up with `everysec`, `behind` says so, and answers wait for them: then they keep up.
 4. Once a commit has failed, `failure` says why until one succeeds; it is tried again and again.
-5. What waited for a commit that failed is told so and rolled back (`streamnorm.stores.undo`): it has not happened. The
+5. What waited for a commit that failed is told so and rolled back (`undo_log`): it has not happened. The
    store may have it all the same, or a part, so a stream that was rolled back is saved again as it was before.
 6. With `always` a commit is one transaction; else one a batch, for nobody waits for most of what it saves.
 7. `dirty` and `streams` are shared with who made the keeper: they are changed in place, never replaced.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from streamnorm.errors import StoreError
 from streamnorm.stores.codec import encode
-from streamnorm.stores.undo import UndoLog
+from streamnorm.stores.local.undo_log import UndoLog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence

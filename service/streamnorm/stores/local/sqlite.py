@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Literal
 
 from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
-from streamnorm.stores.identity import check_identity, identity
+from streamnorm.stores.local.file_identity import check_identity, identity
 from streamnorm.stores.local.folder_lock import acquire_folder
 from streamnorm.stores.local.schema import MIGRATIONS, migrate
 
