@@ -41,7 +41,7 @@ def test_a_service_that_others_can_reach_makes_one_key_and_prints_it_once(tmp_pa
 def test_a_service_that_asks_for_no_key_says_what_that_means(tmp_path: Path) -> None:
     with Service(tmp_path, STREAMNORM_HOST="0.0.0.0", STREAMNORM_INSECURE="1") as service:  # noqa: S104 - as meant
         assert httpx.get(f"{service.url}/v1/streams").status_code == 200
-        assert "whoever can reach it may do everything" in service.log.read_text()
+        assert "anyone who can reach it may do everything" in service.log.read_text()
 
 
 def test_keys_are_made_listed_and_revoked_while_the_service_runs(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ StreamnormError
 ├── Forbidden
 ├── TooManyRequests
 ├── Overloaded
-├── BridgeUnavailable            another way in or out than HTTP does not work
-└── StoreError                   the place where state rests failed
+├── BridgeUnavailable            a bridge to another protocol does not work
+├── NotReady
+└── StoreError                   the store failed
     ├── StoreInUse
     ├── StoreCorrupt
     └── StoreUnavailable
