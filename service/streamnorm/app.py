@@ -201,6 +201,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         line_stream=settings.line_stream,
     )
     context.metrics.registry.register(supervisor)
+    context.metrics.kinds = lambda: hub.kinds
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -118,9 +118,10 @@ class IngestService:
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a reading and learn nothing."""
+        now = self.clock()
 
         def look(stream: Stream) -> Answer:
-            answer = stream.normalize(reading)
+            answer = stream.normalize(reading, now)
             if stats:
                 answer.mean_stds = [stream.mean_std(name) for name in reading.names]
             return answer
@@ -205,13 +206,13 @@ class IngestService:
 
     async def normalize_columns(self, columns: ReadingColumns) -> AnswerColumns:
         """Normalize readings by each stream's statistics of one moment, and learn nothing."""
-        answers = AnswerColumns(columns)
+        answers, now = AnswerColumns(columns), self.clock()
         for stream_id, rows in columns.groups():
             copy = await self.streams.read(stream_id, Stream.draft)
             if columns.size(rows) <= OFFLOAD_THRESHOLD:
-                normalize_bulk(copy, columns, rows, answers)
+                normalize_bulk(copy, columns, rows, answers, now)
             else:
-                await asyncio.to_thread(normalize_bulk, copy, columns, rows, answers)
+                await asyncio.to_thread(normalize_bulk, copy, columns, rows, answers, now)
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:

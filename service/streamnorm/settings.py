@@ -176,7 +176,7 @@ class Bounds(Group):
     max_elements: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ELEMENTS
     """most elements of a channel"""
     max_ahead: Annotated[float, Field(ge=0)] = limits.DEFAULT_MAX_AHEAD
-    """how far, in seconds, a reading's timestamp may lie ahead of the clock"""
+    """how far, in seconds, a reading's timestamp may lie ahead of the clock; one further ahead has a wrong unit"""
     max_pending_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_PENDING_BYTES
     """most bytes of bodies being received or worked on, of all requests together"""
     max_requests: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS

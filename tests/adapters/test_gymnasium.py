@@ -95,3 +95,12 @@ def test_a_stream_of_a_service_gives_what_the_process_gives(service: Service) ->
     with Client(service.url) as client:
         remote = seen(NormalizeObservation(Room(Box(10, 30, (3,))), {}, client.stream("gym")), 20)
     np.testing.assert_array_equal(remote, seen(NormalizeObservation(Room(Box(10, 30, (3,)))), 20))
+
+
+def test_a_dict_within_a_dict_is_features_of_both_names() -> None:
+    inner = Dict({"left": Box(0, 1, (4, 4)), "exposure": Box(10, 30, ())})
+    env = NormalizeObservation(Room(Dict({"temp": Box(10, 30, ()), "camera": inner})))
+    last = seen(env)[-1]
+    assert env.normalizer.features == ("camera.exposure", "camera.left", "temp")
+    assert last["camera"]["left"].shape == (4, 4)
+    assert env.observation_space.contains(last)

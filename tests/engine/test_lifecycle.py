@@ -10,9 +10,10 @@ import pytest
 from streamnorm.engine.config import configuration
 from streamnorm.engine.lifecycle import reconfigure, reset
 from streamnorm.engine.plan import Plan, plan
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.errors import StaleSequence
-from tests.support.engine import NOW, bits, fed, new, observe, varied
+from tests.support.engine import LIMITS, NOW, bits, fed, new, observe, varied
 
 LATER = NOW + 3600.0
 
@@ -32,7 +33,7 @@ def test_a_reset_keeps_configuration_number_and_birth() -> None:
     stream = fed(new(horizon=50.0))
     reset(stream, LATER)
     assert (stream.plan, stream.last_seq, stream.count, stream.layout.names) == (planned(horizon=50.0), 99, 0, ())
-    assert stream.state.tolist()[3:] == [NOW, LATER]
+    assert stream.state.tolist()[3:5] == [NOW, LATER]
 
 
 def test_after_a_reset_a_repeated_number_is_stale() -> None:
@@ -63,6 +64,8 @@ def test_after_a_reset_a_repeated_number_is_stale() -> None:
 def test_statistics_are_kept_where_they_can_be(before: dict[str, Any], after: dict[str, Any]) -> None:
     stream = fed(new(**before))
     base = [stream.state[at : at + 12].tolist() for at in stream.layout.starts]
+    for block in base:
+        block[0] = min(block[0], after.get("horizon", math.inf))
     assert reconfigure(stream, planned(**after), LATER) is None
     assert [stream.state[at : at + 12].tolist() for at in stream.layout.starts] == base
     assert (stream.count, stream.last_seq, stream.plan) == (100, 99, planned(**after))
@@ -96,16 +99,25 @@ def test_a_reconfigured_stream_goes_on_observing(after: dict[str, Any]) -> None:
 def test_another_horizon_holds_from_the_next_reading_on() -> None:
     stream = fed(new())
     weight = stream.state[HEADER_SIZE]
-    reconfigure(stream, planned(horizon=2.0), LATER)
+    reconfigure(stream, planned(horizon=200.0), LATER)
     observe(stream, {"a": 20.0})
-    assert stream.state[HEADER_SIZE] == 0.5 * weight + 1.0
+    assert stream.state[HEADER_SIZE] == (1.0 - 1.0 / 200.0) * weight + 1.0
+
+
+@pytest.mark.parametrize("before", [{}, {"method": "cumulative"}, {"time_constant": 60.0}], ids=repr)
+def test_a_shorter_horizon_leaves_no_more_weight_than_it_has(before: dict[str, Any]) -> None:
+    stream = fed(new(**before))
+    spreads = [stream.mean_std(name) for name in stream.layout.names]
+    reconfigure(stream, planned(horizon=20.0), LATER)
+    assert [stream.state[at] for at in stream.layout.starts] == [20.0, 20.0]
+    assert [stream.mean_std(name) for name in stream.layout.names] == spreads
 
 
 def test_statistics_that_had_no_time_are_of_the_last_change() -> None:
     stream = fed(new())
     weight = stream.state[HEADER_SIZE]
     reconfigure(stream, planned(time_constant=60.0), LATER)
-    observe(stream, {"a": 20.0}, timestamp=NOW + 60.0)
+    stream.observe(parse_reading({"a": 20.0}, LIMITS), NOW + 60.0, LIMITS)
     assert stream.state[HEADER_SIZE] == pytest.approx(weight * math.exp(-1.0) + 1.0)
 
 

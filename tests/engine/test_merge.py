@@ -87,14 +87,26 @@ def test_merging_changes_no_bit_of_the_other(config: dict[str, Any]) -> None:
     assert bits(other) == before
 
 
-def test_other_horizons_and_finishes_merge() -> None:
-    assert together(fed(new()), fed(new(horizon=50.0, clamp=1.0))).count == 200
+def test_other_finishes_merge() -> None:
+    assert together(fed(new()), fed(new(clamp=1.0, robust=3.0))).count == 200
+
+
+def test_however_many_are_merged_no_more_weight_is_left_than_a_horizon_has() -> None:
+    stream = new(horizon=50.0)
+    for seed in range(10):
+        stream = together(stream, fed(new(horizon=50.0), seed=seed))
+    assert [stream.state[at] for at in stream.layout.starts] == [50.0, 50.0]
+    answer = observe(stream, {"a": 1e6})
+    assert abs(float(answer.values[0])) <= 7.0
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs"),
     [
         ({}, {"method": "cumulative"}),
+        ({"horizon": 10.0}, {"horizon": 1e6}),
+        ({"time_constant": 60.0}, {"time_constant": 61.0}),
+        ({"method": "adaptive", "horizon": 64.0}, {"method": "adaptive"}),
         ({}, {"time_constant": 60.0}),
         ({"time_constant": 60.0}, {}),
         ({"method": "adaptive"}, {}),

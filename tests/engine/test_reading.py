@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from streamnorm.engine.blocks.parse import parse_number_rows
@@ -49,14 +50,35 @@ def test_a_number_of_any_kind_is_taken(value: object) -> None:
     assert (made, type(made)) == (21.0, float)
 
 
-@pytest.mark.parametrize("value", [None, math.nan, np.float64("nan"), np.float32("nan"), np.array(math.nan)], ids=repr)
+@pytest.mark.parametrize("value", [True, np.True_, np.array(True)], ids=repr)  # noqa: FBT003
+def test_true_and_false_are_one_and_nothing(value: object) -> None:
+    assert taken(value) == 1.0
+    assert parse_number_rows([[value, False]]).tolist() == [[1.0, 0.0]]
+    assert channel([value, False]).elements.tolist() == [1.0, 0.0]
+
+
+ABSENT = [None, math.nan, np.float64("nan"), np.float32("nan"), np.array(math.nan), np.ma.masked, pd.NA, pd.NaT]
+
+
+@pytest.mark.parametrize("value", ABSENT, ids=repr)
+def test_what_stands_for_no_value_is_missing_in_a_channel_and_a_table_too(value: Any) -> None:
+    assert np.isnan(channel([1.0, value]).elements).tolist() == [False, True]
+    assert np.isnan(parse_number_rows([[1.0, value]])).tolist() == [[False, True]]
+
+
+def test_masked_elements_of_a_channel_are_left_out() -> None:
+    found = channel(np.ma.array([20.0, -127.0, 22.0], mask=[False, True, False]))
+    assert (found.mean, found.low, found.high) == (21.0, 20.0, 22.0)
+
+
+@pytest.mark.parametrize("value", ABSENT, ids=repr)
 def test_none_and_nan_are_missing_values(value: object) -> None:
     assert math.isnan(taken(value))
 
 
 @pytest.mark.parametrize(
     "value",
-    [True, False, np.True_, np.array(True), "21", "", b"21", Decimal(21), 21j, {}, {"b": 1}, object],  # noqa: FBT003
+    ["21", "", b"21", Decimal(21), 21j, {}, {"b": 1}, object],
     ids=repr,
 )
 def test_what_is_no_number_is_refused(value: object) -> None:
@@ -148,9 +170,7 @@ def test_an_array_of_any_number_type_is_a_channel(kind: Any) -> None:
         ([np.zeros((2, 2)), np.zeros((2, 3))], "/values/a"),
         ([np.zeros(2), np.zeros(3)], "/values/a"),
         ([[1.0, "x"]], "/values/a/0/1"),
-        ([1.0, True], "/values/a/1"),
         ([{}], "/values/a/0"),
-        (np.array([True]), "/values/a/0"),
         (np.array(["x"]), "/values/a/0"),
         (np.array([1j]), "/values/a/0"),
         ([1.0, math.inf], "/values/a"),
@@ -216,7 +236,6 @@ def test_the_callers_array_is_not_kept() -> None:
         ([1.0], "/values/0"),
         ([[1.0], [1.0, 2.0]], "/values/1"),
         ([[1.0], ["x"]], "/values/1/0"),
-        ([[1.0, True]], "/values/0/1"),
         ([[1.0, [2.0]]], "/values/0/1"),
     ],
 )

@@ -114,9 +114,35 @@ def test_a_missing_value_does_not_end_a_run() -> None:
     assert observed([2.0, math.nan, 2.0])[base_statistics.RUN] == 2.0
 
 
-def test_lowest_and_highest_are_of_all_time() -> None:
-    block = observed([3.0, -7.0, 50.0] + [1.0] * 5000)
-    assert (block[base_statistics.LOWEST], block[base_statistics.HIGHEST]) == (-7.0, 50.0)
+def last_horizons(xs: Sequence[float], horizon: int) -> tuple[float, float, float]:
+    """Return least and greatest since the horizon before the last one ended, and how far levels moved, mean squared."""
+    ends = list(range(horizon, len(xs) + 1, horizon))
+    weights = (1.0 - 1.0 / horizon) ** np.arange(len(xs))[::-1]
+    levels = [float(np.average(xs[: end - 1], weights=weights[len(xs) - end + 1 :])) for end in ends]
+    moves = np.diff(levels) ** 2
+    moved = 0.0
+    for place, move in enumerate(moves):
+        moved = float(move if not place else moved + (move - moved) / 4.0)
+    begins = [0, 0, *(end - 1 for end in ends)]
+    recent = xs[begins[-2] :]
+    return min(recent), max(recent), moved
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 600))
+def test_extremes_and_levels_are_those_of_the_last_horizons(seed: int, readings: int) -> None:
+    xs = np.random.default_rng(seed).normal(size=readings).cumsum().tolist()
+    block = observed(xs, 1.0 - 1.0 / 64)  # whose parts are exact
+    low, high, moved = last_horizons(xs, 64)
+    assert (block[base_statistics.LOWEST], block[base_statistics.HIGHEST]) == (low, high)
+    assert block[base_statistics.MOVED] == pytest.approx(moved, rel=1e-9, abs=1e-12)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=1, max_size=60))
+def test_shares_are_weighted_as_the_mean_is(xs: list[float]) -> None:
+    weights, steps = LAM ** np.arange(len(xs))[::-1], np.diff(xs, prepend=math.nan)
+    block = observed(xs)
+    assert block[base_statistics.STILL] == pytest.approx(np.average(steps == 0.0, weights=weights), abs=1e-12)
+    assert block[base_statistics.FALLS] == pytest.approx(np.average(steps < 0.0, weights=weights), abs=1e-12)
 
 
 def test_last_is_the_newest_value() -> None:

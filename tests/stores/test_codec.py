@@ -6,6 +6,7 @@ import struct
 from array import array
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
@@ -17,7 +18,8 @@ from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
-from streamnorm.stores.codec import decode, encode
+from streamnorm.kernels import base_statistics
+from streamnorm.stores.codec import VERSION, decode, encode
 
 NOW = 1_795_338_000.0
 
@@ -91,9 +93,9 @@ def test_a_blob_that_is_too_long_is_told() -> None:
         decode("boiler-7", BLOB + bytes(8))
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, VERSION + 1, 255])
 def test_a_blob_of_another_version_is_told_with_both_versions(version: int) -> None:
-    with pytest.raises(StoreCorrupt, match=f"version {version}, this streamnorm reads 1"):
+    with pytest.raises(StoreCorrupt, match=f"version {version}, this streamnorm reads {VERSION}"):
         decode("boiler-7", bytes([version]) + BLOB[1:])
 
 
@@ -141,3 +143,48 @@ def test_a_header_of_the_right_names_and_wrong_values_is_told(header: dict[str, 
     text = orjson.dumps(header)
     with pytest.raises(StoreCorrupt):
         decode("boiler-7", struct.pack("<BI", 1, len(text)) + text)
+
+
+def former(stream: Stream) -> bytes:
+    """Return the blob that version 1 would have written: without a clock, levels, and what methods have kept since."""
+    plan_ = stream.plan
+
+    def cut(state: array[float]) -> array[float]:
+        made = state[:5]
+        for start in stream.layout.starts:
+            end = start + plan_.stride - plan_.timed
+            own = state[start + base_statistics.SIZE : end - plan_.kernel.method.grown]
+            made += state[start : start + 12] + own + state[end : start + plan_.stride]
+        return made
+
+    state, answered = cut(stream.state), stream.answered or array("d")
+    floats = (len(state), len(answered), len(state) if stream.before else 0)
+    names, shapes = stream.layout.names, stream.layout.shapes
+    header = orjson.dumps({"config": plan_.key, "names": names, "shapes": shapes, "floats": floats})
+    values = state + answered + (cut(stream.before) if stream.before else array("d"))
+    return struct.pack("<BI", 1, len(header)) + header + values.tobytes()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"time_constant": 60.0},
+        {"method": "batch", "window": 8},
+        {"method": "batch-renorm", "window": 8},
+        {"method": "streaming"},
+    ],
+    ids=repr,
+)
+def test_a_blob_of_version_1_is_read_and_goes_on_to_the_same_answers(config: dict[str, Any]) -> None:
+    rows = [[{"temp": float(x), "door": x % 3}, None, x] for x in range(40)]
+    stream = made(config, rows)
+    old = decode("boiler-7", former(stream))
+    assert old.state[:5] == stream.state[:5]
+    assert old.answered == stream.answered
+    for x in (3.0, 7.0, None):
+        then = parse_reading({"temp": x, "door": 1}, Limits())
+        answers = [each.observe(then, NOW + 60.0, Limits()) for each in (old, stream)]
+        first, second = (np.array(answer.values).tobytes() for answer in answers)
+        assert first == second
+    assert decode("boiler-7", encode(old)).state == old.state

@@ -64,7 +64,7 @@ def observe_rows(stream: Stream, values: Any, first_seq: int | None = None) -> B
 
 
 def normalize(stream: Stream, values: object) -> Answer:
-    return stream.normalize(parse_reading(values, LIMITS))
+    return stream.normalize(parse_reading(values, LIMITS), NOW)
 
 
 def denormalize(stream: Stream, values: object) -> list[Any]:

@@ -56,12 +56,23 @@ def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Arr
 
 
 def denormalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Turn a normalized block back; two questions, however many rows."""
+    """Turn a normalized block back; three questions, however many rows.
+
+    Raises:
+        CannotInvert: as the engine, or the service, says of a value; a feature never seen gives NaN.
+
+    """
     today = handle.normalize(dict.fromkeys(features, 0.0), stats=True)
     config = handle.config if isinstance(handle, Normalizer) else handle.info().config
     affine: Mapping[str, Mapping[str, float]] = config.get("affine", {})
     gamma = np.array([affine.get(name, {}).get("gamma", 1.0) for name in features])
     beta = np.array([affine.get(name, {}).get("beta", 0.0) for name in features])
     mean, std = (np.array([each[name] for name in features], dtype=np.float64) for each in (today.mean, today.std))
-    back: Array = (rows - beta) / gamma * std + mean
+    known = ~np.isnan(mean)
+    if known.any():  # a value of each feature, one that differs from β where there is one, tells whether it can be
+        differs = (rows != beta) & ~np.isnan(rows)
+        chosen = rows[differs.argmax(axis=0), np.arange(len(features))]
+        asked = np.where(np.isnan(chosen), beta, chosen)
+        handle.denormalize({name: float(asked[place]) for place, name in enumerate(features) if known[place]})
+    back: Array = (rows - beta) / np.where(known, gamma, 1.0) * std + mean
     return back

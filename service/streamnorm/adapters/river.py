@@ -34,10 +34,13 @@ class StreamNormalizer(base.MiniBatchTransformer):
 
     def learn_one(self, x: dict[base.typing.FeatureName, Any]) -> None:
         """Learn from one reading."""
-        self._handle.observe(_named(x))
+        if x:
+            self._handle.observe(_named(x))
 
     def transform_one(self, x: dict[base.typing.FeatureName, Any]) -> dict[base.typing.FeatureName, Any]:
         """Normalize one reading by today's statistics."""
+        if not x:
+            return {}
         ys = self._handle.normalize(_named(x)).values
         return {name: _number(x[name], ys[str(name)]) for name in x}
 

@@ -12,9 +12,11 @@ from streamnorm.engine.limits import LARGEST_SEQ
 from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}
+#: true and false are 1 and 0
+GIVEN = {"type": ["number", "boolean", "null"]}
 VALUE: dict[str, Any] = {
     "anyOf": [
-        NUMBER,
+        GIVEN,
         {"type": "array", "items": {}, "minItems": 1, "description": "a channel: nested arrays of numbers"},
     ]
 }
@@ -41,6 +43,10 @@ Timestamp = Annotated[
         }
     ),
 ]
+
+
+CLOCK_AHEAD = "seconds by which the timestamp was ahead of its arrival, which counts as its time then"
+CLOCK_SET_BACK = "seconds by which the device's clock was found set back: time goes on by its new timestamps"
 
 
 class Body(BaseModel):
@@ -81,7 +87,7 @@ class BlockBody(Body):
             {
                 "type": "array",
                 "minItems": 1,
-                "items": {"type": "array", "items": NUMBER, "minItems": 1},
+                "items": {"type": "array", "items": GIVEN, "minItems": 1},
                 "examples": [[[21.4, 0], [21.5, None]]],
             }
         ),
@@ -108,6 +114,8 @@ class ReadingAnswer(BaseModel):
     std: Values | None = Field(None, description="with ?stats=true: of each feature, after the reading")
     gap: int | None = Field(None, description="how many numbers before this one never came")
     replayed: bool | None = Field(None, description="true: applied before, and answered as then")
+    clock_ahead: float | None = Field(None, description=CLOCK_AHEAD)
+    clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
 class BlockAnswerBody(BaseModel):
@@ -121,6 +129,8 @@ class BlockAnswerBody(BaseModel):
     last_seq: int | None = None
     gap: int | None = None
     replayed: bool | None = None
+    clock_ahead: float | None = Field(None, description=f"{CLOCK_AHEAD}; of the row of the most")
+    clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
 class ReadingsAnswer(BaseModel):
@@ -149,9 +159,11 @@ class StreamInfo(BaseModel):
 
 
 class StreamProfile(BaseModel):
-    """What is known of each feature of a stream."""
+    """What is known of each feature of a stream, and of its device's clock."""
 
     stream: str
+    clock_ahead: float = Field(description="seconds by which the last reading's timestamp was ahead of its arrival")
+    clock_set_back: float = Field(description="seconds that the device's clock lags behind the stream's, once set back")
     features: dict[str, FeatureProfile]
 
 

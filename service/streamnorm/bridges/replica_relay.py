@@ -203,7 +203,7 @@ def packed(rows: Sequence[ReadingEvent]) -> bytes:
 def unpacked(message: bytes) -> Iterator[ReadingEvent]:
     """Yield a message's rows.
 
-    >>> rows = [Row("boiler-7", ("temp",), bytes(40))]
+    >>> rows = [ReadingEvent("boiler-7", ("temp",), bytes(40))]
     >>> list(unpacked(packed(rows))) == rows
     True
     """

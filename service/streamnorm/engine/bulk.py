@@ -13,10 +13,11 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import before_last_block, ready_for
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
+from streamnorm.engine.clock import EARLIEST, LATEST
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows, of_list
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.postprocess import postprocess_block
-from streamnorm.engine.reading import EARLIEST, LATEST, Answer, Array, Reading
+from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.state_layout import LAST_SEQ, UPDATED
 from streamnorm.errors import InvalidInput, InvalidReading, LimitExceeded, StreamnormError
 
@@ -101,9 +102,10 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
             some = rows[at : min(end, at + CHUNK)]
             length = 0
             if head.plain and len(some) >= SHORTEST_TABLE and stream.layout.plain and stream.layout.names == head.names:
-                length = _fit(stream, columns, some, now + limits.max_ahead)
+                latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
+                length = _fit(stream, columns, some, latest)
             if length >= SHORTEST_TABLE:
-                _observe_table(stream, columns, some[:length], answers, now)
+                _observe_table(stream, some[:length], work)
                 at += length
                 continue
             for row in some[: max(length, 1)].tolist():
@@ -114,13 +116,13 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
                 at += 1
 
 
-def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers: AnswerColumns) -> None:
+def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers: AnswerColumns, now: float) -> None:
     """Normalize rows by today's statistics and learn nothing."""
     for start, end in _runs(columns, rows):
         head = columns.heads[columns.head_of[rows[start]]]
         if not head.plain or end - start < SHORTEST_TABLE:
             for row in rows[start:end].tolist():
-                answers.put(row, stream.normalize(columns.reading(row)))
+                answers.put(row, stream.normalize(columns.reading(row), now))
             continue
         for at in range(start, end, CHUNK):
             some = rows[at : min(end, at + CHUNK)]
@@ -128,7 +130,7 @@ def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers:
             ys = postprocess_block(stream.plan, head.names, np.column_stack(scored))
             answers.values[columns.positions(some)] = _as_gathered(columns, some, ys)
             answers.counts[some] = stream.count
-            answers.ready[some] = ready_for(stream, head.names)
+            answers.ready[some] = ready_for(stream, head.names, now)
 
 
 def _runs(columns: ReadingColumns, rows: Rows) -> Iterator[tuple[int, int]]:
@@ -139,26 +141,35 @@ def _runs(columns: ReadingColumns, rows: Rows) -> Iterator[tuple[int, int]]:
 
 
 def _fit(stream: Stream, columns: ReadingColumns, rows: Rows, latest: float) -> int:
-    """Count the rows, from the first one on, whose times and numbers leave nothing to object to."""
+    """Count the rows, from the first one on, whose times and numbers leave nothing to object to.
+
+    All have times, or none has.
+    """
     times, seqs = columns.times[rows], columns.seqs[rows]
-    wrong = ~np.isnan(times) & ~((times >= EARLIEST) & (times <= min(latest, LATEST)))
+    absent = np.isnan(times)
+    wrong = (absent != absent[0]) | (~absent & ~((times >= EARLIEST) & (times <= latest)))
     numbered = np.flatnonzero(seqs >= 0)
     if len(numbered):
         wrong[numbered] |= np.diff(seqs[numbered], prepend=int(stream.state[LAST_SEQ])) <= 0
     return int(wrong.argmax()) if wrong.any() else len(rows)
 
 
-def _observe_table(stream: Stream, columns: ReadingColumns, rows: Rows, answers: AnswerColumns, now: float) -> None:
-    times = columns.times[rows]
-    times[np.isnan(times)] = now
+def _observe_table(stream: Stream, rows: Rows, work: Work) -> None:
+    columns, answers, now, limits, _ = work
+    stamps = columns.times[rows]
+    stamped = not np.isnan(stamps[0])
+    if not stamped:
+        stamps[:] = now
     seqs = columns.seqs[rows]
     count = stream.count
-    done = observe_table(stream, columns.table(rows), times, seqs if (seqs >= 0).any() else None, now)
+    numbers = seqs if (seqs >= 0).any() else None
+    done = observe_table(stream, columns.table(rows), stamps, numbers, now=now, limits=limits, stamped=stamped)
     answers.values[columns.positions(rows)] = _as_gathered(columns, rows, done.values)
     answers.counts[rows] = np.arange(count + 1, count + 1 + len(rows))
     answers.ready[rows] = done.ready
     answers.gaps[rows] = 0 if done.gaps is None else done.gaps
     answers.replayed[rows] = False
+    answers.skews[rows] = 0.0 if done.skews is None else done.skews
 
 
 def _as_gathered(columns: ReadingColumns, rows: Rows, ys: Array) -> Array:

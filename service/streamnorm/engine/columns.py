@@ -210,6 +210,8 @@ class AnswerColumns:
         self.ready = np.zeros(rows, np.bool_)
         self.gaps = np.zeros(rows, np.int64)
         self.replayed = np.zeros(rows, np.bool_)
+        #: see `Answer.skew`
+        self.skews: Array = np.zeros(rows)
         self._columns = columns
 
     def put(self, row: int, answer: Answer) -> None:
@@ -220,13 +222,18 @@ class AnswerColumns:
         else:
             self.values[start:end] = np.concatenate([np.ravel(y) for y in answer.values])
         self.counts[row], self.ready[row], self.gaps[row] = answer.count, answer.ready, answer.gap
-        self.replayed[row] = answer.replayed
+        self.replayed[row], self.skews[row] = answer.replayed, answer.skew
 
     def answer(self, row: int) -> Answer:
         """Build the answer to a row."""
         values = self._columns.split(row, self.values)
         return Answer(
-            values, int(self.counts[row]), bool(self.ready[row]), int(self.gaps[row]), bool(self.replayed[row])
+            values,
+            int(self.counts[row]),
+            bool(self.ready[row]),
+            int(self.gaps[row]),
+            bool(self.replayed[row]),
+            skew=float(self.skews[row]),
         )
 
     def table(self) -> tuple[tuple[str, ...], Array]:

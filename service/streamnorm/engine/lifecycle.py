@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, UPDATED, layout_for
+from streamnorm.engine.clock import begin_clock
+from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED, layout_for
 from streamnorm.errors import CannotMerge
 from streamnorm.kernels import base_statistics
 from streamnorm.kernels.methods import online
@@ -23,6 +24,7 @@ def reset(draft: Stream, now: float) -> None:
     draft.layout = layout_for((), (), draft.plan.stride)
     draft.state = draft.state[:HEADER_SIZE]
     draft.state[COUNT] = draft.state[GAP] = 0.0
+    begin_clock(draft.state, HEADER_SIZE, draft.plan)
     draft.touch(now)
     draft.answered = draft.before = None
 
@@ -43,6 +45,9 @@ def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
             moved.append(draft.state[end - 1] if old.timed else draft.state[UPDATED])
     draft.layout = layout_for(where.names, where.shapes, plan.stride)
     draft.state = moved
+    _bound_weights(draft)
+    if plan.timed and not old.timed:
+        begin_clock(moved, HEADER_SIZE, plan)
     draft.touch(now)
     draft.answered = draft.before = None
     return None
@@ -64,7 +69,7 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     Counts add up; the numbering stays. Features that only the other has are added.
 
     Raises:
-        CannotMerge: another method or other parameters, or a method that cannot merge.
+        CannotMerge: another method, other parameters, another horizon or time constant, or a method that cannot merge.
         ShapeMismatch, LimitExceeded: as for a reading.
 
     """
@@ -74,14 +79,18 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
             f"a snapshot of method {other.plan.config.method!r} with its parameters does not merge into this stream's"
         )
         raise CannotMerge(detail)
+    if other.plan.rule[:2] != plan.rule[:2]:
+        reach = "time_constant" if plan.timed else "horizon"
+        theirs, ours = getattr(other.plan.config, reach), getattr(plan.config, reach)
+        raise CannotMerge(f"a snapshot of {reach} {theirs:g} does not merge into a stream of {reach} {ours:g}")
     if method.merge is None:
         message = f"the method {method.name!r} cannot merge: its statistics depend on the order of the readings"
         raise CannotMerge(message)
     other = other.draft()  # where a time constant is used, its weights fade
-    theirs = other.layout
-    missing = [not other.state[start + base_statistics.COUNT] for start in theirs.starts]
-    draft.ensure_features(theirs.names, theirs.shapes, missing, limits)
-    for name, at_other in zip(theirs.names, theirs.starts, strict=True):
+    their = other.layout
+    missing = [not other.state[start + base_statistics.COUNT] for start in their.starts]
+    draft.ensure_features(their.names, their.shapes, missing, limits)
+    for name, at_other in zip(their.names, their.starts, strict=True):
         at = draft.layout.starts[draft.layout.index[name]]
         if plan.timed:
             _check_mergeable(plan, draft.state, at, other.state, at_other)
@@ -89,9 +98,19 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
         online.merge(plan.p, draft.state, at, other.state, at_other)
         if not method.base:
             method.merge(plan.p, draft.state, at + base_statistics.SIZE, other.state, at_other + base_statistics.SIZE)
+    _bound_weights(draft)
+    if plan.timed:
+        draft.state[TIME] = max(draft.state[TIME], other.state[TIME])
     draft.state[COUNT] += other.state[COUNT]
     draft.touch(now)
     draft.answered = draft.before = None
+
+
+def _bound_weights(draft: Stream) -> None:
+    """Leave no feature more weight than readings of its horizon could have: the newest then count as they should."""
+    most = draft.plan.most_weight
+    for at in draft.layout.starts:
+        draft.state[at] = min(draft.state[at], most)
 
 
 def _check_mergeable(plan: Plan, a: array[float], at_a: int, b: array[float], at_b: int) -> None:

@@ -12,6 +12,8 @@ from streamnorm.kernels import kernel_for
 
 #: what `finish` is told where a method compensates nothing: no bound, no layer scaling
 NO_COMPENSATION = (math.inf, -1.0)
+#: readings that have an order
+SHORTEST_ORDER = 2
 
 
 class Plan:
@@ -25,8 +27,10 @@ class Plan:
         "kernel",
         "key",
         "missing",
+        "most_weight",
         "observe",
         "p",
+        "patience",
         "rule",
         "stride",
         "timed",
@@ -42,9 +46,13 @@ class Plan:
         self.timed = config.time_constant is not None
         forgets = self.kernel.method.name != "cumulative" and config.horizon is not None
         decay = 1.0 - 1.0 / config.horizon if forgets and config.horizon else 1.0
+        #: that readings can add up to; by time there is no such weight
+        self.most_weight = (config.horizon or math.inf) if forgets else math.inf
         self.rule = (decay, config.time_constant or 0.0, float(config.warmup), config.robust or 0.0)
         self.stride = base.SIZE + self.kernel.own_size(self.p) + self.timed
         self.warmup = config.warmup
+        #: late readings in a row, in order among themselves, that tell of a clock that was set back
+        self.patience = float(max(config.warmup, SHORTEST_ORDER))
         self.missing = 0.0 if config.missing == "mean" else math.nan
         self.clamp = config.clamp or math.inf
         compensation = self.kernel.method.compensation

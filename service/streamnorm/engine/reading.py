@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from streamnorm.errors import Fault, InvalidReading
 Array = npt.NDArray[np.float64]
 #: stands for any number too large, so that a whole number of hundreds of digits does too
 _BEYOND = 2.0 * LARGEST_VALUE
-#: years 1 to 9999
-EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 
 
 class Channel(NamedTuple):
@@ -44,6 +42,9 @@ class Channel(NamedTuple):
         variance = float(np.square(shifted - about).mean())
         return cls(elements, float(origin) + about, variance, float(present.min()), float(present.max()))
 
+
+#: pandas is not imported for the sake of two names
+MISSING_TYPES = frozenset({"NAType", "NaTType"})
 
 Value: TypeAlias = "float | Channel"
 
@@ -72,6 +73,8 @@ class Answer:
     replayed: bool = False
     #: each feature's mean and standard deviation after the reading, where they were asked for
     mean_stds: list[tuple[float, float]] | None = None
+    #: seconds by which the stamp was ahead of the arrival; negative: by which the device's clock was found set back
+    skew: float = 0.0
 
 
 def parse_reading(
@@ -110,20 +113,6 @@ def ordinal_names(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-def check_time(timestamp: float, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
-    """Refuse a time that no reading can have; both in seconds since 1970.
-
-    Raises:
-        InvalidReading: beyond the years 1 to 9999, or further ahead of `now` than the limit.
-
-    """
-    if not EARLIEST <= timestamp <= LATEST:
-        raise InvalidReading.at(pointer, f"{timestamp!r} is not within the years 1 to 9999")
-    if timestamp > now + limits.max_ahead:
-        ahead = timestamp - now
-        raise InvalidReading.at(pointer, f"lies {ahead:.0f} s ahead, the limit (max_ahead) is {limits.max_ahead:.0f} s")
-
-
 def check_seq(seq: int, pointer: str = "/seq") -> None:
     """Refuse a sequence number out of range."""
     if not 0 <= seq <= LARGEST_SEQ:
@@ -131,7 +120,7 @@ def check_seq(seq: int, pointer: str = "/seq") -> None:
 
 
 def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> Value:
-    if value is None:
+    if is_absent(value):
         return math.nan
     if isinstance(value, (np.generic, np.ndarray)) and not value.ndim:
         value = value.item()
@@ -163,14 +152,14 @@ def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -
 
 def _array(value: object) -> tuple[Array, Fault | None]:
     """Build a float64 array of nested lists, or find the first place that is no number."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        return value.astype(np.float64), None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return filled(value), None
     irregular = Fault("", "must be a regular array: its rows differ in length or depth")
     try:
         leaves = np.array(value, dtype=object)
     except ValueError:  # a list of arrays of several shapes
         return np.empty(0), irregular
-    flat = [leaf.item() if isinstance(leaf, np.generic) else leaf for leaf in leaves.ravel().tolist()]
+    flat: list[Any] = [plain_number(leaf) for leaf in leaves.ravel().tolist()]
     for place, leaf in enumerate(flat):
         if isinstance(leaf, (list, tuple, np.ndarray)):
             return np.empty(0), irregular
@@ -181,5 +170,24 @@ def _array(value: object) -> tuple[Array, Fault | None]:
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
 
 
+def is_absent(value: object) -> bool:
+    """Return whether a value is one of those that stand for none: None, a masked element, pandas' NA and NaT."""
+    return value is None or value is np.ma.masked or type(value).__name__ in MISSING_TYPES
+
+
+def plain_number(value: object) -> object:
+    """Return a NumPy scalar, or an array of no dimension, as Python's, and what stands for no value as None."""
+    if is_absent(value):
+        return None
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.ndim else value
+
+
+def filled(values: npt.NDArray[Any], *, copy: bool = True) -> Array:
+    """Return an array as float64, NaN where an element is masked."""
+    kept = np.ma.filled(values.astype(np.float64, copy=copy), np.nan)
+    made: Array = np.asarray(kept)
+    return made
+
+
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float))  # True and False are 1 and 0

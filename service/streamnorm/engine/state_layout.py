@@ -7,8 +7,8 @@ import functools
 Shape = tuple[int, ...]
 
 #: floats at the start of every stream's state, before the first feature's
-HEADER_SIZE = 5
-COUNT, LAST_SEQ, GAP, CREATED, UPDATED = range(HEADER_SIZE)
+HEADER_SIZE = 10
+COUNT, LAST_SEQ, GAP, CREATED, UPDATED, TIME, OFFSET, LATE, LATE_TIME, SKEW = range(HEADER_SIZE)
 
 
 class Layout:

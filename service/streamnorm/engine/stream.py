@@ -5,7 +5,7 @@ Rules:
 1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
 2. What takes several readings (`streamnorm.engine.blocks.block`) may fail half-way: it works on a copy, which replaces
    the stream when it succeeded, and may do so in another thread while others read the stream as it was.
-3. Time is an argument, in seconds since 1970.
+3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.clock`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,42 @@ import math
 from array import array
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
+from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
 from streamnorm.engine.postprocess import postprocess
-from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
 from streamnorm.engine.replay import pack_replay, unpack_replay
-from streamnorm.engine.state_layout import COUNT, CREATED, GAP, HEADER_SIZE, LAST_SEQ, UPDATED, Layout, layout_for
+from streamnorm.engine.state_layout import (
+    COUNT,
+    CREATED,
+    GAP,
+    HEADER_SIZE,
+    LAST_SEQ,
+    OFFSET,
+    SKEW,
+    TIME,
+    UPDATED,
+    Layout,
+    layout_for,
+)
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import base_statistics as base
+from streamnorm.kernels.base_statistics import least_weight, weight_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamnorm.engine.clock import Settlement
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.state_layout import Shape
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
+#: the state of a stream that has seen nothing; `layout` names its numbers
+EMPTY = (0.0, NO_SEQ, 0.0, 0.0, 0.0, -math.inf, 0.0, 0.0, 0.0, 0.0)
 
 
 class Stream:
@@ -44,7 +63,7 @@ class Stream:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.layout: Layout = layout_for((), (), plan.stride)
-        self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
+        self.state = array("d", EMPTY)
         #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
@@ -90,14 +109,14 @@ class Stream:
                 check_seq(seq)
             if seq <= self.state[LAST_SEQ]:
                 return self._replay(reading, seq)
-        t = now
-        if reading.timestamp is not None:
-            t = reading.timestamp
-            check_time(t, now, limits)
+        t, plan = now, self.plan
+        settled = None
+        if plan.timed or reading.timestamp is not None:
+            settled = self._settle(reading.timestamp, now, limits)
+            t = settled[0]
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
         answered: array[float]
-        plan = self.plan
         if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
             answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
@@ -108,6 +127,7 @@ class Stream:
         state = self.state
         state[COUNT] += 1.0
         state[UPDATED] = now
+        keep(state, settled)
         if not state[CREATED]:
             state[CREATED] = now
         self.before = self.answered = None
@@ -122,7 +142,14 @@ class Stream:
             answers: list[float | Array] = [*answered]
         else:
             answers = self._grow(reading, answered)
-        return Answer(answers, int(state[COUNT]), ready, gap)
+        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW])  # noqa: FBT003 - named, it takes longer
+
+    def _settle(self, stamp: float | None, now: float, limits: Limits) -> Settlement:
+        state = self.state
+        if stamp is not None and state[TIME] <= stamp <= now and not state[OFFSET] and stamp >= EARLIEST:
+            return stamp, stamp, 0.0, 0.0, 0.0, 0.0  # as nearly always; what `settle` would return
+        check_time(stamp, now, limits)
+        return settle(state, stamp, now, limits, self.plan.patience)
 
     def _observe_each(self, reading: Reading, starts: Sequence[int], t: float) -> tuple[array[float], bool]:
         """Take the values in one by one; returns the y of each, then the scale of each channel, and `ready`."""
@@ -138,41 +165,55 @@ class Stream:
                 y, scale = observe(x, v, low, high, t, rule, p, state, at, at + stride)
                 scales.append(scale)
             ys.append(y)
-        return array("d", ys + scales), self.ready(starts)
+        return array("d", ys + scales), self.ready(starts, t)
 
-    def normalize(self, reading: Reading) -> Answer:
+    def normalize(self, reading: Reading, now: float) -> Answer:
         """Normalize a reading by today's statistics and learn nothing; a feature never seen gives NaN."""
         ys: list[float | Array] = []
         ready = True
         for name, value in zip(reading.names, reading.values, strict=True):
-            ys.append(self.score(name, value if isinstance(value, float) else value.elements))
+            if isinstance(value, float):
+                ys.append(self.score(name, value))
+            else:
+                ys.append(self.score(name, value.elements, value.elements.size))
             ready = ready and name in self.layout.index
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
-        return Answer(postprocess(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
+        return Answer(
+            postprocess(self.plan, reading.names, ys), self.count, ready and self.ready(starts, self.today(now))
+        )
 
     def denormalize(self, reading: Reading) -> list[float | Array]:
         """Invert the map from values to answers, by today's statistics.
 
         Raises:
-            CannotInvert: a feature is unknown, its gamma is 0, or layer scaling mixes it with the others.
+            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, or layer scaling mixes it with the
+                others.
 
         """
-        faults = []
+        faults: list[Fault] = []
         xs: list[float | Array] = []
         for name, value in zip(reading.names, reading.values, strict=True):
             mean, std = self.mean_std(name)
             gamma, beta = self.plan.gamma_beta(name)
-            if gamma == 0.0 or math.isnan(mean) or self.plan.compensation[1] >= 0.0:
-                one_way = "gamma is 0" if gamma == 0.0 else "layer scaling cannot be undone"
-                faults.append(
-                    Fault(f"/values/{escape_pointer(name)}", "unknown feature" if math.isnan(mean) else one_way)
-                )
-                continue
             y = value if isinstance(value, float) else value.elements
-            xs.append((y - beta) / gamma * std + mean)
+            why = self._one_way(mean, std, gamma, np.any((y != beta) & ~np.isnan(y)))
+            if why:
+                faults.append(Fault(f"/values/{escape_pointer(name)}", why))
+            else:
+                xs.append((y - beta) / gamma * std + mean)
         if faults:
             raise CannotInvert.of(faults)
         return xs
+
+    def _one_way(self, mean: float, std: float, gamma: float, moves: np.bool_) -> str:
+        """Return why a value cannot be turned back; an empty text where it can."""
+        if math.isnan(mean):
+            return "unknown feature"
+        if gamma == 0.0:
+            return "gamma is 0"
+        if self.plan.compensation[1] >= 0.0:
+            return "layer scaling cannot be undone"
+        return "the feature has been constant so far" if std == 0.0 and moves else ""
 
     def mean_std(self, name: str) -> tuple[float, float]:
         """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
@@ -181,26 +222,53 @@ class Stream:
             return math.nan, math.nan
         return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
 
-    def score(self, name: str, x: Any) -> Any:
+    def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number, or those of an array, by a feature's statistics of today.
 
-        As when observing, 0 where nothing has varied, or where the feature's mean would no longer resolve x − μ. NaN
-        stays NaN, and is the answer of a feature without readings.
+        As when observing, 0 where the feature's mean would no longer resolve x − μ, and bounded: by √W with W the
+        weight of the past, of a channel of n elements by √(nW), which is what x has where nothing has varied. NaN stays
+        NaN, and is the answer of a feature without readings.
         """
         mean, std = self.mean_std(name)
-        weight = 1.0 if math.isnan(mean) else self.state[self.layout.starts[self.layout.index[name]]]
+        if math.isnan(mean):
+            return x * math.nan
+        weight = self.state[self.layout.starts[self.layout.index[name]]]
         delta = x - mean
-        return delta / (std or math.inf) * (mean + delta / weight != mean) + 0.0
+        bound = math.sqrt(weight * elements) if self.plan.kernel.method.bounded else math.inf
+        if isinstance(x, float):
+            if mean + delta / weight == mean:
+                return 0.0
+            y = delta / std if std else math.copysign(bound, delta)
+            return y if -bound <= y <= bound or x != x else math.copysign(bound, delta)  # noqa: PLR0124 - NaN
+        with np.errstate(over="ignore"):
+            ys = np.clip(delta / std if std else np.copysign(bound, delta), -bound, bound)
+        return np.where(np.isnan(x), math.nan, np.where(mean + delta / weight == mean, 0.0, ys))
 
-    def ready(self, starts: Sequence[int]) -> bool:
-        """Return whether the features at these places have had their warmup."""
-        state, warmup = self.state, self.plan.warmup
-        return all(state[at + base.COUNT] >= warmup for at in starts)
+    def ready(self, starts: Sequence[int], t: float) -> bool:
+        """Return whether the features at these places rest on enough at the time `t` of the stream's clock.
 
-    def warmup_remaining(self, starts: Sequence[int]) -> list[float]:
-        """Tell how many readings the features at these places lack of their warmup; none, or fewer, if they had it."""
+        They have had their warmup and, where statistics fade by time, have weight.
+        """
         state, warmup = self.state, self.plan.warmup
-        return [warmup - state[at + base.COUNT] for at in starts]
+        if not all(state[at + base.COUNT] >= warmup for at in starts):
+            return False
+        least = least_weight(warmup)
+        return not self.plan.timed or all(self.weight(at, t) >= least for at in starts)
+
+    def weight(self, at: int, t: float) -> float:
+        """Return the effective number of readings that the statistics at a place rest on at the time `t`."""
+        if not self.plan.timed:
+            return self.state[at]
+        return weight_at(t, self.plan.rule[1], self.state[at + self.plan.stride - 1], self.state[at])
+
+    def today(self, now: float) -> float:
+        """Return the time of the stream's clock, which is its devices', when the service's is `now`."""
+        return self.state[TIME] + max(0.0, now - self.state[UPDATED])
+
+    def forgive_missing(self, names: Sequence[str], absent: Sequence[int]) -> None:
+        """Take back that so many values of each feature were counted as missing: their readings did not have it."""
+        for name, count in zip(names, absent, strict=False):
+            self.state[self.layout.starts[self.layout.index[name]] + base.MISSING] -= count
 
     def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
         """Return where the features of a reading have their state, making room for new ones."""
@@ -249,7 +317,8 @@ class Stream:
         answered = unpack_replay(reading, self.answered, self.layout, seq)
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
         answers = self._grow(reading, answered)
-        return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
+        ready = self.ready(starts, self.state[TIME])
+        return Answer(answers, self.count, ready, int(self.state[GAP]), replayed=True, skew=self.state[SKEW])
 
     def _grow(self, reading: Reading, answered: array[float]) -> list[float | Array]:
         """Return every element of a channel its y, by the channel's y and scale; then the configured finish."""

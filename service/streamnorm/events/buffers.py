@@ -8,6 +8,7 @@ from collections import deque
 from typing import Self
 
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
+from streamnorm.events.kinds import KindChange, Kinds
 
 #: What Python needs for a past that is still empty.
 EMPTY = 1200
@@ -48,13 +49,15 @@ class Ring:
 class StreamHistory(Ring):
     """One stream's recent past, and when its mean and deviation were noted last."""
 
-    __slots__ = ("count", "here", "names", "noted", "number", "pack", "tail", "unnoted")
+    __slots__ = ("count", "here", "kinds", "names", "noted", "number", "pack", "tail", "unnoted")
 
     empty = EMPTY
 
     def __init__(self) -> None:
         super().__init__()
         self.names: Names = ()
+        #: what its features were when they were looked at last
+        self.kinds = Kinds()
         #: packs a row without means and deviations
         self.pack = numbers(3).pack
         self.noted = -math.inf
@@ -106,7 +109,7 @@ class Subscription(Ring):
     now and then.
     """
 
-    __slots__ = ("_readers", "ended", "full", "glance", "prefix", "reason", "streams", "wake")
+    __slots__ = ("_readers", "changes", "ended", "full", "glance", "prefix", "reason", "streams", "wake")
 
     most_bytes = MOST_QUEUED_BYTES
     #: whether it wants rows that were observed elsewhere, too
@@ -123,6 +126,8 @@ class Subscription(Ring):
         self.ended = False
         #: why it ended
         self.reason = ""
+        #: of the kinds of sensors; bounded, the oldest go first
+        self.changes: deque[KindChange] = deque(maxlen=MOST_ROWS)
 
     def wants(self, stream_id: str) -> bool:
         """Return whether a stream is subscribed to."""
@@ -134,6 +139,17 @@ class Subscription(Ring):
         self.wake.set()
         if self.bytes > self.most_bytes // 2:
             self.full.set()
+
+    def add_change(self, change: KindChange) -> None:
+        """Queue a change of a sensor's kind."""
+        self.changes.append(change)
+        self.wake.set()
+
+    def take_changes(self) -> list[KindChange]:
+        """Return the changes that are queued."""
+        taken = list(self.changes)
+        self.changes.clear()
+        return taken
 
     def take(self) -> tuple[list[ReadingEvent], int]:
         """Return what is queued, and how many rows before it were dropped."""

@@ -75,7 +75,7 @@ class LazyBlockEvents(NamedTuple):
     ) -> LazyBlockEvents:
         """Copy the last rows, at most so many, so that the block itself can go."""
         last = slice(-most, None)
-        times = now if block.times is None else block.times[last].copy()
+        times = now if block.times is None else np.minimum(block.times[last], now)
         rows = block.values[last].copy(), answer.values[last].copy()
         return cls(stream, names, times, answer.count, answer.ready, *rows)
 

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
 from streamnorm.events.buffers import EMPTY, StreamHistory, Subscription
@@ -24,6 +24,7 @@ from streamnorm.events.event import (
     plain,
     shared,
 )
+from streamnorm.events.kinds import SECONDS_BETWEEN_LOOKS, KindChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +57,10 @@ class EventHub:
         self.ended = False
         #: rows heard of, which numbers them
         self.number = 0
+        #: the features of the streams whose past is remembered, by the kind of sensor that they look like
+        self.kinds: Counter[str] = Counter()
+        #: are told when a feature becomes another kind of sensor; must be quick, and never raise
+        self.kind_listeners: list[Callable[[KindChange], object]] = []
 
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
         """Be notified of one reading."""
@@ -63,7 +68,7 @@ class EventHub:
         if not reading.plain:
             values, ys = [plain(value) for value in values], [plain(y) for y in ys]
         past = self._past(stream_id, reading.names, answer.count)
-        time = now if reading.timestamp is None else reading.timestamp
+        time = now if reading.timestamp is None else min(reading.timestamp, now)
         if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
             packed = past.pack(time, answer.count, answer.ready, *values, *ys)
         else:
@@ -141,6 +146,7 @@ class EventHub:
         past = self._pasts.pop(stream_id, None)
         if past is not None:
             self._bytes -= past.bytes
+            past.kinds.forget(self.kinds)
 
     def end(self) -> None:
         """End every subscription, so that open event streams do not hold up a shutdown."""
@@ -184,11 +190,25 @@ class EventHub:
         while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
             _, oldest = self._pasts.popitem(last=False)
             self._bytes -= oldest.bytes
+            oldest.kinds.forget(self.kinds)
 
     def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> tuple[float, ...]:
         stream = self._peek(stream_id)
         if stream is None:
             return ()
         past.noted, past.unnoted = now, 0
+        if now - past.kinds.looked >= SECONDS_BETWEEN_LOOKS:
+            self._look(past, stream_id, stream, now)
         means, stds = zip(*map(stream.mean_std, past.names), strict=True)
         return (*means, *stds)
+
+    def _look(self, past: StreamHistory, stream_id: str, stream: Stream, now: float) -> None:
+        """Tell whoever wants to know what has changed about a stream's sensors."""
+        for change in past.kinds.look(stream_id, stream, now, self.kinds):
+            for listener in self.kind_listeners:
+                listener(change)
+            for subscription in self.subscriptions:
+                if subscription.wants(stream_id) or (
+                    subscription.glance is not None and stream_id.startswith(subscription.glance)
+                ):
+                    subscription.add_change(change)

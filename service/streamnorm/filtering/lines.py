@@ -117,7 +117,7 @@ class Lines:
 
 
 def _numeric(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return value is None or isinstance(value, (int, float))
 
 
 def _listed(values: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from streamnorm.kernels.base_statistics import SIZE, decay_and_weight, update_base
+from streamnorm.kernels.base_statistics import SIZE, clip_of, decay_and_weight, least_weight, update_base, weight_at
 from streamnorm.kernels.method import Buffer, Packed, Span
 from streamnorm.kernels.methods import online
 
@@ -32,7 +32,7 @@ def step_behind_base(
 ) -> tuple[float, float]:
     """Run a method that keeps a block of its own behind the base block."""
     base_step(x, v, lam, omega, clip, p, state, at)
-    return step(x, v, lam, omega, clip, p, state, at + 12)
+    return step(x, v, lam, omega, clip, p, state, at + SIZE)
 
 
 def observe(
@@ -53,7 +53,7 @@ def observe(
         lam, omega = decay_and_weight(t, rule[1], last, state[at])
         if t > last or state[at] == 0.0:
             state[end - 1] = t
-    clip = rule[3] if rule[3] > 0.0 and state[at + 6] >= rule[2] else INFINITE
+    clip = clip_of(rule[3], state, at) if rule[3] > 0.0 and state[at + 6] >= rule[2] else INFINITE
     update_base(x, low, high, lam, omega, clip, state, at)
     return step(x, v, lam, omega, clip, p, state, at)
 
@@ -110,7 +110,8 @@ def observe_row(
 ) -> bool:
     """Take one reading of `count` plain features in whose states lie side by side, the first at `first`.
 
-    `values` are replaced by the raw z-scores. Tells whether every feature has had its warmup.
+    `values` are replaced by the raw z-scores. Returns whether every feature has had its warmup and, where a time
+    constant is used, still has weight at the time of the reading.
     """
     ready = True
     at = first
@@ -119,6 +120,9 @@ def observe_row(
         values[place] = observe(x, 0.0, x, x, t, rule, p, state, at, at + stride)[0]
         if state[at + 6] < rule[2]:
             ready = False
+        elif rule[1] > 0.0:
+            weight = weight_at(t, rule[1], state[at + stride - 1], state[at])
+            ready = ready and weight >= least_weight(rule[2])
         at += stride
     return ready
 

@@ -8,7 +8,6 @@ boiler.observe({"temp": 21.4, "door": 0}).values
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
 
 #: In process nobody else pays for what a program does: only what the arithmetic cannot take is refused, and recorded
 #: or simulated time may run ahead of the clock.
-UNLIMITED = Limits(max_features=2**31, max_elements=2**31, max_rows=2**31, max_ahead=math.inf)
+UNLIMITED = Limits(max_features=2**31, max_elements=2**31, max_rows=2**31, max_ahead=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class Normalized:
     std: Any = None
     gap: int = 0
     replayed: bool = False
+    #: seconds by which the device's clock was found set back: its stamps are moved forward by as much from now on
+    clock_set_back: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class NormalizedBlock:
     ready: bool
     gap: int = 0
     replayed: bool = False
+    #: as of a reading
+    clock_set_back: float = 0.0
 
 
 class Normalizer:
@@ -135,15 +138,16 @@ class Normalizer:
         one = self._reading(given, timestamp, seq)
         answer = self._stream.observe(one, self._clock(), UNLIMITED)
         means, stds = self._spreads(one, given) if stats else (None, None)
+        values, set_back = given.shaped(answer.values), max(0.0, -answer.skew)
         return Normalized(
-            given.shaped(answer.values), answer.count, answer.ready, means, stds, answer.gap, answer.replayed
+            values, answer.count, answer.ready, means, stds, answer.gap, answer.replayed, clock_set_back=set_back
         )
 
     def normalize(self, values: Any, *, stats: bool = False) -> Normalized:
         """Normalize a reading by today's statistics, and learn nothing; a feature never seen gives a missing value."""
         given = inputs.parse_single(values)
         one = self._reading(given)
-        answer = self._stream.normalize(one)
+        answer = self._stream.normalize(one, self._clock())
         means, stds = self._spreads(one, given) if stats else (None, None)
         return Normalized(given.shaped(answer.values), answer.count, answer.ready, means, stds)
 
@@ -167,10 +171,11 @@ class Normalizer:
     ) -> NormalizedBlock:
         """Observe many readings in order, to the same bits as one by one; as a whole or not at all.
 
-        `rows` is a 2-D array, a data frame, a list of lists or of dicts. `features` names the columns, `timestamps`
-        has one a row, `first_seq` numbers the rows. An array on a CUDA device (CuPy's, PyTorch's, Numba's: float64 or
-        float32 in C order) is worked on there, and so is the answer, which speaks the CUDA array interface too; that
-        needs the extra `gpu`, and agrees to 12 digits instead of to the bit.
+        `rows` is a 2-D array, a data frame, a list of lists, dicts or Series, or one Series, a feature over time.
+        `features` names the columns, `timestamps` has one a row, `first_seq` numbers the rows. An array on a CUDA
+        device (CuPy's, PyTorch's, Numba's: float64 or float32 in C order) is worked on there, and so is the answer,
+        which speaks the CUDA array interface too; that needs the extra `gpu`, and agrees to 12 digits instead of to
+        the bit.
 
         Raises:
             InvalidReading, StaleSequence: nothing has changed then, nor after an error of the device.
@@ -182,9 +187,11 @@ class Normalizer:
         whole = block.Block(many.names, many.values, times, first_seq)
         answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)
         if not answer.replayed:
+            draft.forgive_missing(many.names, many.absent)
             self._stream = draft
+        values, set_back = many.shaped(answer.values), answer.clock_set_back
         return NormalizedBlock(
-            many.shaped(answer.values), many.names, answer.count, answer.ready, answer.gap, answer.replayed
+            values, many.names, answer.count, answer.ready, answer.gap, answer.replayed, clock_set_back=set_back
         )
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:

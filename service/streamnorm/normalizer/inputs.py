@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from streamnorm.engine.blocks.parse import parse_number_rows
-from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.engine.reading import Array, filled, ordinal_names
 from streamnorm.errors import InvalidReading
 from streamnorm.kernels.array_types import is_on_device
 from streamnorm.kernels.dispatch import on_device
@@ -37,6 +37,8 @@ class TableInput(NamedTuple):
     names: tuple[str, ...]
     values: Array
     shaped: Callable[[Array], Any]
+    #: of how many rows each feature is absent: NaN there is no missing value
+    absent: tuple[int, ...] = ()
 
 
 def parse_single(values: Any) -> SingleInput:
@@ -64,8 +66,15 @@ def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
         if rows.ndim != TABLE or rows.dtype.kind not in "fiub":
             detail = f"an array of shape {rows.shape} and type {rows.dtype} is no block: it takes (readings, features)"
             raise InvalidReading.at("/values", detail)
-        return TableInput(_named(features, rows.shape[1]), rows.astype(np.float64, copy=False), lambda ys: ys)
-    listed = list(rows)
+        return TableInput(_named(features, rows.shape[1]), filled(rows, copy=False), lambda ys: ys)
+    if _is(rows, "Series"):
+        return _of_column(rows, features)
+    return _of_list(list(rows), features)
+
+
+def _of_list(listed: list[Any], features: Sequence[str] | None) -> TableInput:
+    if listed and all(_is(row, "Series") for row in listed):
+        return _of_series_rows(listed, features)
     if listed and all(isinstance(row, Mapping) for row in listed):
         return _of_dicts(listed, features)
     values = parse_number_rows(listed)
@@ -102,14 +111,17 @@ def _is(value: Any, name: str) -> bool:
 
 def _of_series(series: pd.Series[Any]) -> SingleInput:
     pandas = sys.modules["pandas"]
-    given = dict(zip(map(str, series.index), series.astype(float).tolist(), strict=True))
+    given = dict(zip(map(str, series.index), series.astype(object).tolist(), strict=True))
     return SingleInput(given, lambda ys: pandas.Series(ys, index=series.index, name=series.name, dtype=float))
 
 
 def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> TableInput:
     pandas = sys.modules["pandas"]
-    values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     names = tuple(map(str, frame.columns if features is None else features))
+    if all(pandas.api.types.is_any_real_numeric_dtype(kind) or kind.kind == "b" for kind in frame.dtypes):
+        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:  # what a conversion would make of texts and times is seldom meant
+        values = parse_number_rows(frame.astype(object).to_numpy().tolist())
     return TableInput(names, values, lambda ys: pandas.DataFrame(ys, index=frame.index, columns=frame.columns))
 
 
@@ -123,4 +135,22 @@ def _of_dicts(rows: list[Mapping[Any, Any]], features: Sequence[str] | None) -> 
             for row, answer in zip(rows, ys.tolist(), strict=True)
         ]
 
-    return TableInput(tuple(map(str, keys)), values, shaped)
+    return TableInput(tuple(map(str, keys)), values, shaped, tuple(sum(key not in row for row in rows) for key in keys))
+
+
+def _of_column(series: pd.Series[Any], features: Sequence[str] | None) -> TableInput:
+    """Understand one feature's values over time."""
+    pandas = sys.modules["pandas"]
+    many_ = _of_frame(series.to_frame("0" if series.name is None else series.name), features)
+    return many_._replace(shaped=lambda ys: pandas.Series(ys[:, 0], index=series.index, name=series.name))
+
+
+def _of_series_rows(rows: list[pd.Series[Any]], features: Sequence[str] | None) -> TableInput:
+    pandas = sys.modules["pandas"]
+    many_ = _of_dicts([row.to_dict() for row in rows], features)
+
+    def shaped(ys: Array) -> list[pd.Series[Any]]:
+        answers = zip(rows, many_.shaped(ys), strict=True)
+        return [pandas.Series(answer, index=row.index, name=row.name, dtype=float) for row, answer in answers]
+
+    return many_._replace(shaped=shaped)

@@ -13,12 +13,16 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.plan import of_key
-from streamnorm.engine.state_layout import layout_for
+from streamnorm.engine.clock import begin_clock
+from streamnorm.engine.plan import Plan, of_key
+from streamnorm.engine.state_layout import HEADER_SIZE, TIME, layout_for
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
+from streamnorm.kernels import base_statistics
 
-VERSION = 1
+VERSION = 2
+#: of version 1: numbers before the first feature's
+FORMER_HEAD = 5
 _PREFIX = struct.Struct("<BI")
 
 
@@ -49,7 +53,7 @@ def decode(stream_id: str, blob: bytes) -> Stream:
     """
     try:
         version, length = _PREFIX.unpack_from(blob)
-        if version != VERSION:
+        if not 1 <= version <= VERSION:
             message = f"the stored state of {stream_id!r} has version {version}, this streamnorm reads {VERSION}"
             raise StoreCorrupt(message)
         start = _PREFIX.size + length
@@ -65,7 +69,11 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         stream.state = values[:size]
         stream.answered = values[size : size + answered] or None
         stream.before = values[size + answered :] or None
-        fits = len(values) == size + answered + before and size == stream.layout.size
+        whole = len(values) == size + answered + before
+        if version < VERSION:
+            stream.state = _of_version_1(stream.state, stream.plan)
+            stream.before = stream.before and _of_version_1(stream.before, stream.plan)
+        fits = whole and len(stream.state) == stream.layout.size
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, StreamnormError) as error:
         if isinstance(error, StoreCorrupt):
             raise
@@ -75,3 +83,18 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         message = f"the stored state of {stream_id!r} is cut short"
         raise StoreCorrupt(message)
     return stream
+
+
+def _of_version_1(state: array[float], plan: Plan) -> array[float]:
+    """Return a state of version 1 with what is kept since: of the device's clock, of levels, and by methods."""
+    grown = plan.kernel.method.grown
+    stride = plan.stride - grown - (base_statistics.SIZE - base_statistics.FORMER_SIZE)
+    made = state[:FORMER_HEAD] + array("d", bytes(8 * (HEADER_SIZE - TIME)))
+    for at in range(FORMER_HEAD, len(state), stride):
+        end = at + stride - plan.timed
+        made.extend(base_statistics.completed(state[at : at + base_statistics.FORMER_SIZE].tolist()))
+        made.extend(
+            state[at + base_statistics.FORMER_SIZE : end] + array("d", bytes(8 * grown)) + state[end : at + stride]
+        )
+    begin_clock(made, HEADER_SIZE, plan)
+    return made

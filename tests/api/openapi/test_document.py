@@ -107,7 +107,7 @@ async def test_every_example_of_a_body_is_taken(api: Api, name: str) -> None:
     method, _, path = name.partition(" ")
     for example in examples(CALLS[name]["requestBody"]["content"]):
         stream = example.media.rpartition("/")[2].replace("+", "-")
-        await api.observe(stream, {"values": {"temp": 21}})
+        await api.observe(stream, {"values": {"temp": 21}}, {"values": {"temp": 22}})
         body = example.value if example.media == NDJSON else json.dumps(example.value)
         headers = {"content-type": example.media}
         response = await api.post(path.format(stream_id=stream), body, method=method, headers=headers)

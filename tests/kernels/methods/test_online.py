@@ -104,9 +104,12 @@ def slow_twin(xs: Sequence[float], times: Sequence[float], time_constant: float)
         weights[-1] = math.exp(min(t - last, 0.0) / time_constant)
         last = max(last, t)
         past = np.array(xs[: i + 1])
+        judged = np.append(weights[:-1], 1.0)  # y is of a reading in full, late or not
+        mean = float(np.average(past, weights=judged))
+        variance = float(np.average((past - mean) ** 2, weights=judged))
+        ys.append((x - mean) / math.sqrt(variance) if variance > 0.0 else 0.0)
         mean = float(np.average(past, weights=weights))
         variance = float(np.average((past - mean) ** 2, weights=weights))
-        ys.append((x - mean) / math.sqrt(variance) if variance > 0.0 else 0.0)
     return ys, [weights.sum(), mean, variance]
 
 
@@ -157,10 +160,21 @@ def test_after_a_gap_of_many_time_constants_a_reading_is_the_first_again() -> No
 
 
 @pytest.mark.parametrize("late", [100.0, 5000.0, 1e9])
-def test_however_late_a_reading_is_told_by_its_z_score(late: float) -> None:
+def test_however_late_a_reading_is_answered_as_if_it_had_come_in_time(late: float) -> None:
     xs = (20.0 + varying(100)).tolist()
-    ys, state = timed([*xs, 30.0], [*map(float, range(100)), -late], 60.0)
-    assert ys[-1] == pytest.approx((30.0 - state[1]) / math.sqrt(state[2]), rel=1e-9)
+    times = [*map(float, range(100))]
+    late_ys, _ = timed([*xs, 30.0], [*times, -late], 60.0)
+    ys, _ = timed([*xs, 30.0], [*times, times[-1]], 60.0)
+    assert late_ys[-1] == pytest.approx(ys[-1], rel=1e-12)
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e5, 1e5)), min_size=1, max_size=50))
+def test_late_or_not_a_reading_is_bounded_by_the_weight_before_it(given_: list[tuple[float, float]]) -> None:
+    xs, times = [x for x, _ in given_], [t for _, t in given_]
+    ys, _ = timed(xs, times, 100.0)
+    for place, y in enumerate(ys):
+        weight = timed(xs[:place], times[:place], 100.0)[1][0] if place else 0.0
+        assert abs(y) <= math.sqrt(weight) * (1 + 1e-9)
 
 
 def test_readings_of_the_same_moment_weigh_the_same() -> None:

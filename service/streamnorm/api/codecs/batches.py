@@ -64,7 +64,8 @@ class AnsweredReadings:
         names, values = answers.table()
         seq = int(columns.seqs[-1])
         gap, replayed = int(answers.gaps.sum()), bool(answers.replayed[-1])
-        answer = BlockAnswer(values, int(answers.counts[-1]), bool(answers.ready[-1]), gap, replayed)
+        skews = answers.skews if answers.skews.any() else None
+        answer = BlockAnswer(values, int(answers.counts[-1]), bool(answers.ready[-1]), gap, replayed, skews)
         return Table(columns.stream_ids[0], names, answer, None if seq < 0 else seq)
 
 

@@ -52,7 +52,7 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
         raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
     names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)
     numbers = _array(arrays, "first_seq", "iu", (many,))
-    times = _array(arrays, "timestamps", "f", (rows,), (many, rows))
+    times = _array(arrays, "timestamps", "fiu", (rows,), (many, rows))
     out = np.empty_like(values, order="C")
     return out, {
         stream: Block(

@@ -11,8 +11,9 @@ import numpy as np
 from streamnorm.api.http.responses import Piece, dumps, dumps_line
 from streamnorm.engine.blocks.block import BlockAnswer
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import CREATED, UPDATED
+from streamnorm.engine.state_layout import CREATED, OFFSET, SKEW, UPDATED
 from streamnorm.engine.stream import Stream
 from streamnorm.formats.instants import rfc3339
 
@@ -47,6 +48,8 @@ def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[st
         body["gap"] = answer.gap
     if answer.replayed:
         body["replayed"] = True
+    if answer.skew:
+        body["clock_ahead" if answer.skew > 0.0 else "clock_set_back"] = round(abs(answer.skew), 3)
     if answer.mean_stds is not None:
         body["mean"] = reshape_like(reading, [mean for mean, _ in answer.mean_stds])
         body["std"] = reshape_like(reading, [std for _, std in answer.mean_stds])
@@ -70,6 +73,10 @@ def of_block(
         body["gap"] = answer.gap
     if answer.replayed:
         body["replayed"] = True
+    if answer.clock_ahead:
+        body["clock_ahead"] = round(answer.clock_ahead, 3)
+    if answer.clock_set_back:
+        body["clock_set_back"] = round(answer.clock_set_back, 3)
     return body
 
 
@@ -83,6 +90,7 @@ def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[di
             answers.ready[some].tolist(),
             answers.gaps[some].tolist(),
             answers.replayed[some].tolist(),
+            answers.skews[some].tolist(),
             strict=True,
         )
         own = zip(
@@ -92,7 +100,7 @@ def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[di
             reading.names, _, reading.listed = columns.heads[head]
             reading.seq = None if seq < 0 else seq
             answer.values = columns.split(row, answers.values)
-            answer.count, answer.ready, answer.gap, answer.replayed = counted
+            answer.count, answer.ready, answer.gap, answer.replayed, answer.skew = counted
             yield reading_to_json(columns.stream_ids[stream], reading, answer)
 
 
@@ -148,4 +156,14 @@ def of_stream(stream_id: str, stream: Stream) -> dict[str, Any]:
         "config": stream.plan.to_json(),
         "created": rfc3339(stream.state[CREATED]),
         "updated": rfc3339(stream.state[UPDATED]),
+    }
+
+
+def of_profile(stream_id: str, stream: Stream, now: float) -> dict[str, Any]:
+    """Describe each feature at the service's time `now` (seconds since 1970), and the device's clock."""
+    return {
+        "stream": stream_id,
+        "clock_ahead": max(0.0, round(stream.state[SKEW], 3)),
+        "clock_set_back": round(stream.state[OFFSET], 3),
+        "features": profile(stream, now),
     }

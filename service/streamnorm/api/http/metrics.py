@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter as Counter_
 from collections.abc import Callable, Iterator
 from itertools import accumulate
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
@@ -16,6 +18,8 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from streamnorm.engine.feature_profile import Kind
+from streamnorm.events.kinds import INVALID
 from streamnorm.ingest import IngestService
 
 #: Upper bounds in seconds: a reading takes a fraction of the first, a large block one of the last.
@@ -85,6 +89,12 @@ class MetricsCollector(Collector):
         yield SummaryMetricFamily(
             "streamnorm_commit_seconds", "Seconds that commits took.", vitals.commits, vitals.commit_seconds
         )
+        kinds = GaugeMetricFamily(
+            "streamnorm_features", "Features of the streams heard of lately, by kind of sensor.", labels=["kind"]
+        )
+        for kind in (*get_args(Kind), INVALID):
+            kinds.add_metric([kind], self._metrics.kinds()[kind])
+        yield kinds
         yield GaugeMetricFamily("streamnorm_requests_open", "Requests being worked on.", self._metrics.open())
         yield self._metrics.latencies.family()
 
@@ -100,6 +110,8 @@ class Metrics:
         self.refusals = Counter(
             "streamnorm_refusals", "Requests refused, by the type of problem.", ["reason"], registry=self.registry
         )
+        #: features by kind of sensor
+        self.kinds: Callable[[], Counter_[str]] = Counter_
         #: how many requests are being worked on
         self.open: Callable[[], int] = lambda: 0
         self.registry.register(MetricsCollector(service, self))

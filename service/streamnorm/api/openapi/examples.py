@@ -14,7 +14,6 @@ from streamnorm.api.http.problems import HTTPProblem, to_problem
 from streamnorm.api.http.responses import dumps
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.config import CONFIGURATIONS, configuration
-from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
@@ -86,7 +85,7 @@ def worked_example() -> dict[type[BaseModel], Any]:
         schemas.BlockAnswerBody: table,
         schemas.ValuesAnswer: {"stream": ID, "values": {"temp": 22.1}},
         schemas.StreamInfo: info,
-        schemas.StreamProfile: {"stream": ID, "features": profile(stream)},
+        schemas.StreamProfile: serialize.of_profile(ID, stream, now),
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},

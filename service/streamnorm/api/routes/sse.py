@@ -69,6 +69,8 @@ async def events(
       time is in seconds since 1970, a channel is represented by the mean of its elements.
     - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
       stream that has had a reading since; then the other events are of named streams only.
+    - `kind`: `{"stream", "feature", "was", "kind", "time"}`: a feature became another kind of sensor: stuck, constant,
+      drifting, alive again; or `invalid`: it sends nothing but missing values. Looked for once a second at most.
     - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
     - `end`: `{"reason"}`: the service stops, and you may come back later; or the key is good no more.
     """
@@ -97,7 +99,8 @@ async def event_stream(hub: EventHub, subscription: Subscription, past: list[str
         said = time.monotonic()
         glanced, seen = -math.inf, 0
         while not subscription.ended:
-            parts: Iterator[bytes] = queued(subscription)
+            changes = (encode_event("kind", **change._asdict()) for change in subscription.take_changes())
+            parts: Iterator[bytes] = itertools.chain(queued(subscription), changes)
             now = time.monotonic()
             if subscription.glance is not None and now - glanced >= SUMMARY:
                 names = [row.stream for row in hub.latest(seen, subscription.glance)]

@@ -15,7 +15,6 @@ from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
 from streamnorm.engine import snapshot
 from streamnorm.engine.config import CONFIGURATIONS
-from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.snapshot import Snapshot
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
 
@@ -86,8 +85,10 @@ async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
 @router.get("/{stream_id}/profile", **describe_route(None, StreamProfile, *FOUND))
 async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
     """Tell what is known of each feature, and what kind of sensor it looks like."""
-    features = await ctx.service.streams.read(stream_id, profile)
-    return encoded({"stream": stream_id, "features": features})
+    now = ctx.service.clock()
+    return encoded(
+        await ctx.service.streams.read(stream_id, lambda stream: serialize.of_profile(stream_id, stream, now))
+    )
 
 
 @router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))

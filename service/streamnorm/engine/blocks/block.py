@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamnorm.engine.clock import Settled, check_time, settle_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.postprocess import postprocess_block
-from streamnorm.engine.reading import Array, check_seq, check_time
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, UPDATED, layout_for
+from streamnorm.engine.reading import Array, check_seq
+from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED, layout_for
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
+from streamnorm.kernels import base_statistics
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Sequence
 
     from streamnorm.kernels import MethodKernel
 
@@ -51,8 +54,36 @@ class BlockAnswer:
     ready: bool
     gap: int = 0
     replayed: bool = False
-    #: how many readings each feature lacked of its warmup before the block; None where nothing was learned of it
-    lacking: list[float] | None = None
+    #: see `Answer.skew`, one a row; None where there is nothing to tell
+    skews: Array | None = None
+    #: what the block's features rested on before it; None where nothing was learned of it
+    before: Before | None = None
+
+    @property
+    def clock_ahead(self) -> float:
+        """The most seconds by which a row's stamp was ahead of the arrival."""
+        return 0.0 if self.skews is None else max(0.0, float(self.skews.max()))
+
+    @property
+    def clock_set_back(self) -> float:
+        """The most seconds by which the device's clock was found set back."""
+        return 0.0 if self.skews is None else max(0.0, -float(self.skews.min()))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What features rested on before a block, and the times of its rows: enough to tell when they were ready."""
+
+    #: readings that each lacked of its warmup; none, or fewer, if it had it
+    lacking: list[float]
+    #: effective weights, and the times that they are of
+    weights: list[float]
+    lasts: list[float]
+    times: Array
+    #: 0 where weights do not fade
+    time_constant: float
+    #: weight that is enough
+    least: float
 
 
 @dataclass(slots=True)
@@ -61,9 +92,10 @@ class BlockInProgress:
 
     values: Array
     times: Array
+    settled: Settled | None
     starts: list[int]
     ends: list[int]
-    lacking: list[float]
+    rested: Before
     before: array[float]
     gap: int
 
@@ -97,7 +129,12 @@ def is_replay(stream: Stream, block: Block) -> bool:
 def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockInProgress:
     """Check a block, and make room for its features."""
     kernel = draft.plan.kernel
-    times = _check(kernel, block, now, limits)
+    _check(kernel, block, now, limits)
+    settled = None
+    if block.times is not None or draft.plan.timed:
+        stamps = np.full(len(block.values), now) if block.times is None else block.times
+        settled = settle_rows(draft.state, stamps, now, limits, draft.plan.patience)
+    times = np.full(len(block.values), now) if settled is None else settled.times
     gap = 0
     if block.first_seq is not None:
         check_seq(block.last_seq, "/first_seq")
@@ -109,13 +146,27 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     starts = [where.starts[where.index[name]] for name in block.names]
     ends = [start + draft.plan.stride for start in starts]
     values = kernel.as_type(block.values, np.float64) if draft.plan.finishes else block.values
-    return BlockInProgress(values, times, starts, ends, draft.warmup_remaining(starts), before, gap)
+    return BlockInProgress(values, times, settled, starts, ends, rested(draft, starts, times), before, gap)
+
+
+def rested(stream: Stream, starts: Sequence[int], times: Array) -> Before:
+    """Return what features rest on before a block with these times."""
+    state, plan = stream.state, stream.plan
+    lasts = [state[at + plan.stride - 1] for at in starts] if plan.timed else []
+    weights = [state[at + base_statistics.WEIGHT] for at in starts]
+    lacking = [plan.warmup - state[at + base_statistics.COUNT] for at in starts]
+    return Before(lacking, weights, lasts, times, plan.rule[1], base_statistics.least_weight(plan.warmup))
 
 
 def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now: float) -> BlockAnswer:
     """Count what was observed, and make the answer of its raw z-scores."""
     draft.state[COUNT] += len(block.values)
     draft.touch(now)
+    draft.state[SKEW] = 0.0
+    skews = None
+    if work.settled is not None:
+        draft.state[TIME:HEADER_SIZE] = work.settled.clock[TIME:]
+        skews = work.settled.skews
     draft.answered = draft.before = None
     if block.first_seq is not None:
         draft.state[LAST_SEQ] = block.last_seq
@@ -124,7 +175,8 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
     done = postprocess_block(draft.plan, block.names, ys, block.values.dtype)
     if block.out is not None and done is not block.out:
         block.out[...] = done
-    return BlockAnswer(done, draft.count, draft.ready(work.starts), work.gap, lacking=work.lacking)
+    ready = draft.ready(work.starts, float(work.times[-1]))
+    return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested)
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
@@ -132,13 +184,14 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
     _check(stream.plan.kernel, block, now, limits)
     ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
     done = postprocess_block(stream.plan, block.names, ys, block.values.dtype)
-    return BlockAnswer(done, stream.count, ready_for(stream, block.names))
+    return BlockAnswer(done, stream.count, ready_for(stream, block.names, now))
 
 
-def ready_for(stream: Stream, names: tuple[str, ...]) -> bool:
-    """Whether the stream knows features, and all of them have had their warmup."""
+def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
+    """Return whether the stream knows features, and their statistics rest on enough at the time `now`."""
     where = stream.layout
-    return all(name in where.index for name in names) and stream.ready([where.starts[where.index[n]] for n in names])
+    known = [where.starts[where.index[name]] for name in names if name in where.index]
+    return len(known) == len(names) and stream.ready(known, stream.today(now))
 
 
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
@@ -172,7 +225,7 @@ def _gap(stream: Stream, seq: int) -> int:
     return 0 if last == NO_SEQ else int(seq - last - 1)
 
 
-def _check(kernel: MethodKernel, block: Block, now: float, limits: Limits) -> Array:
+def _check(kernel: MethodKernel, block: Block, now: float, limits: Limits) -> None:
     rows, columns = block.values.shape
     if not rows or not columns:
         raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
@@ -188,9 +241,8 @@ def _check(kernel: MethodKernel, block: Block, now: float, limits: Limits) -> Ar
         detail = f"{float(block.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
         raise InvalidReading.at(f"/values/{row}/{column}", detail)
     if block.times is None:
-        return np.full(rows, now)
+        return
     if len(block.times) != rows:
         raise InvalidReading.at("/timestamps", f"has {len(block.times)} entries for {rows} rows")
     for row in {int(np.argmin(block.times)), int(np.argmax(block.times))}:
         check_time(float(block.times[row]), now, limits, f"/timestamps/{row}")
-    return block.times

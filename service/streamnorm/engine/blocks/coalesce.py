@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, rested
 from streamnorm.engine.blocks.convert import ready_after
+from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.postprocess import postprocess_block
-from streamnorm.engine.reading import EARLIEST, LATEST, Answer, Array, Reading
-from streamnorm.engine.state_layout import COUNT, GAP, LAST_SEQ, UPDATED
+from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import StreamnormError
 
@@ -46,8 +47,10 @@ class Table(NamedTuple):
     values: Array
     ready: list[bool]
     gaps: Rows | None
-    #: how many readings each feature lacked of its warmup before
-    lacking: list[float]
+    #: what the features rested on before
+    before: Before
+    #: see `Answer.skew`, one a row; None where there is nothing to tell
+    skews: Array | None
 
 
 def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> RunResult:
@@ -57,9 +60,10 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
     try:
         while len(answers) < len(readings):
             start = len(answers)
-            end = _split_by_features(stream, readings, start, now + limits.max_ahead)
+            latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
+            end = _split_by_features(stream, readings, start, latest)
             if end - start >= SHORTEST_TABLE:
-                _observe_table(stream, readings[start:end], now, run)
+                _observe_table(stream, readings[start:end], now, limits, run)
                 continue
             for reading in readings[start : max(end, start + 1)]:
                 answer = stream.observe(reading, now, limits)
@@ -72,14 +76,15 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
 
 def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:
     """Tell up to where readings have just the stream's features, all of them plain, and nothing to object to."""
-    names = stream.layout.names
+    names, stamped = stream.layout.names, readings[start].timestamp is not None
     if not stream.layout.plain:
         return start
     seq = stream.state[LAST_SEQ]
-    latest = min(latest, LATEST)
     for place in range(start, len(readings)):
         reading = readings[place]
         if not reading.plain or reading.names != names:
+            return place
+        if (reading.timestamp is not None) is not stamped:
             return place
         if reading.timestamp is not None and not EARLIEST <= reading.timestamp <= latest:
             return place
@@ -90,36 +95,48 @@ def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, 
     return len(readings)
 
 
-def observe_table(stream: Stream, values: Array, times: Array, seqs: Rows | None, now: float) -> Table:
+def observe_table(
+    stream: Stream, values: Array, stamps: Array, seqs: Rows | None, *, now: float, limits: Limits, stamped: bool
+) -> Table:
     """Observe rows of exactly the stream's features, of which nothing is to be refused.
 
-    `values` is rows × features, `times` seconds since 1970; `seqs` are the rows' numbers, negative for none, or None
-    where no row has one.
+    `values` is rows × features, `stamps` are times in seconds since 1970, `now` where the rows are not `stamped`;
+    `seqs` are the rows' numbers, negative for none, or None where no row has one.
     """
     plan, where, state = stream.plan, stream.layout, stream.state
-    lacking = stream.warmup_remaining(where.starts)
-    ready = ready_after(values, lacking)
+    settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.timed or stamped else None
+    times = stamps if settled is None else settled.times
+    before = rested(stream, where.starts, times)
+    ready = ready_after(values, before)
     ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, state, where.starts, where.ends)
     gaps = None if seqs is None else _number(state, seqs)
     stream.before = None
     stream.answered = None if seqs is None or seqs[-1] < 0 else array("d", ys[-1])
     state[COUNT] += len(values)
     state[UPDATED] = now
-    return Table(postprocess_block(plan, where.names, ys), ready, gaps, lacking)
+    state[SKEW] = 0.0
+    skews = None
+    if settled is not None:
+        state[TIME:HEADER_SIZE], skews = settled.clock[TIME:], settled.skews
+    return Table(postprocess_block(plan, where.names, ys), ready, gaps, before, skews)
 
 
-def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, run: RunResult) -> None:
+def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits, run: RunResult) -> None:
     values = np.array([reading.values for reading in readings])
-    times = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
+    stamps = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
     numbered = any(reading.seq is not None for reading in readings)
     seqs = np.array([-1 if reading.seq is None else reading.seq for reading in readings]) if numbered else None
-    count = stream.count
-    done = observe_table(stream, values, times, seqs, now)
+    count, stamped = stream.count, readings[0].timestamp is not None
+    done = observe_table(stream, values, stamps, seqs, now=now, limits=limits, stamped=stamped)
     rows = cast("list[list[float | Array]]", done.values.tolist())
     gaps = repeat(0) if done.gaps is None else done.gaps.tolist()
-    run.answers += map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready, gaps)
-    block = Block(stream.layout.names, values, times)
-    run.pieces.append((block, BlockAnswer(done.values, stream.count, done.ready[-1], lacking=done.lacking)))
+    answers = [*map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready, gaps)]
+    if done.skews is not None:
+        for answer, skew in zip(answers, done.skews.tolist(), strict=True):
+            answer.skew = skew
+    run.answers += answers
+    whole = BlockAnswer(done.values, stream.count, done.ready[-1], skews=done.skews, before=done.before)
+    run.pieces.append((Block(stream.layout.names, values, stamps), whole))
 
 
 def _number(state: array[float], seqs: Rows) -> Rows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, begin_block, end_block, is_replay, observe_block
+from streamnorm.engine.state_layout import HEADER_SIZE, TIME
 from streamnorm.errors import InvalidInput, StaleSequence
 from streamnorm.kernels.cpu.thread_pool import parallel_for
 
@@ -71,6 +72,8 @@ def share_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block]) 
     rows, columns = next(iter(sizes))
     if not next(iter(plans)).kernel.should_offload(len(blocks) * rows * columns, len(blocks) * columns):
         return False
+    if next(iter(plans)).timed and len({draft.state[TIME:HEADER_SIZE].tobytes() for draft in drafts.values()}) > 1:
+        return False  # their devices' clocks make different times of the same stamps
     for stream_id, block in blocks.items():
         with replayed_answers(stream_id):
             if is_replay(drafts[stream_id], block):

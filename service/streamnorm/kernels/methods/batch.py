@@ -10,7 +10,9 @@ sliding batch is always the tail of the previous block and the head of the curre
 M. Werman 1993, there for minima). When a block is full, the statistics of all its tails are worked out once, from its
 end, in the place of its readings; the head's are kept as it grows. Tail and head are merged (Chan, Golub and LeVeque
 1979), and the newest reading enters as in `online` with λ = 1, hence |y| ≤ √(n−1). Constants give exactly 0, also
-again `window` readings after a change. A reading costs the same few operations whatever the window, but one in
+again `window` readings after a change. With `robust`, a batch of readings that were all cut to the same value would
+spread no more and never let the true level in: so many in a row on one side (`LONGEST_CUT`, half a window at most) are
+taken for what they are. A reading costs the same few operations whatever the window, but one in
 `window` pays for the tails. Readings are counted: λ and ω are not used.
 """
 
@@ -32,9 +34,12 @@ DEFAULT_WINDOW = 256
 MAX_WINDOW = 65_536
 
 # A block: weight, mean, variance of the sliding batch; the same of the head; then `window` slots of two floats, up to
-# the head's end its readings (x, v), from there on the previous block's tails (mean, variance of slots i and later).
+# the head's end its readings (x, v), from there on the previous block's tails (mean, variance of slots i and later);
+# last, how many readings in a row were beyond the bound of `robust`, negative where below it.
 HEAD = 3
 SLOTS = 6
+#: Wild readings come alone or few together; the batch size from which statistics are commonly trusted is a level.
+LONGEST_CUT = 32.0
 
 
 class BatchParameters(Parameters):
@@ -65,12 +70,24 @@ def fold(window: int, p: Packed, state: Buffer, at: int) -> None:
     forget(state, head)
 
 
+def cut(delta: float, clip: float, variance: float, window: float, state: Buffer, place: int) -> float:
+    """Return the bound that is in force for a reading, and count those beyond it, in a row on one side."""
+    if clip == math.inf or variance <= 0.0 or clipped(delta, clip, variance) == delta:
+        state[place] = 0.0
+        return clip
+    run = state[place]
+    side = 1.0 if delta > 0.0 else -1.0
+    run = run + side if run * side > 0.0 else side
+    state[place] = run
+    return math.inf if math.fabs(run) >= min(LONGEST_CUT, max(2.0, 0.5 * window)) else clip
+
+
 def step(
     x: float, v: float, _lam: float, _omega: float, clip: float, p: Packed, state: Buffer, at: int
 ) -> tuple[float, float]:
     """Take one reading in; see `streamnorm.kernels.method.Step`.
 
-    >>> p, state = (2.0,), [0.0] * 10
+    >>> p, state = (2.0,), [0.0] * 11
     >>> [step(x, 0.0, 1.0, 1.0, math.inf, p, state, 0)[0] for x in (20.0, 22.0, 20.0, 20.0)]
     [0.0, 1.0, -1.0, 0.0]
     """
@@ -89,6 +106,7 @@ def step(
         merge_online(p, state, at, state, head)
     mean = state[at + 1]
     variance = state[at + 2]
+    clip = cut(x - mean, clip, variance, p[0], state, at + SLOTS + 2 * window)
     y, scale = step_online(x, v, 1.0, 1.0, clip, p, state, at)
     if clip < math.inf and variance > 0.0:
         x = mean + clipped(x - mean, clip, variance)
@@ -109,14 +127,14 @@ def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
 
 def size(p: Packed) -> int:
     """Count the floats of state a feature needs."""
-    return SLOTS + 2 * int(p[0])
+    return SLOTS + 2 * int(p[0]) + 1
 
 
 def sound(p: Packed, own: Sequence[float]) -> bool:
     """Return whether the counts lie within the window and no variance below 0."""
     batch, head = own[0], own[HEAD]
     counted = 0.0 <= batch <= p[0] and 0.0 <= head < p[0] and batch == int(batch) and head == int(head)
-    return counted and min(own[2], own[HEAD + 2], *own[SLOTS + 1 :: 2]) >= 0.0
+    return counted and min(own[2], own[HEAD + 2], *own[SLOTS + 1 : -1 : 2]) >= 0.0
 
 
 BATCH = Method(
@@ -127,5 +145,6 @@ BATCH = Method(
     spread=spread,
     merge=None,  # two sensors' readings have no common order to slide over
     sound=sound,
+    grown=1,
     restarts=frozenset({"window"}),
 )

@@ -46,7 +46,7 @@ def step(
 ) -> tuple[float, float]:
     """Take one reading in; see `streamnorm.kernels.method.Step`.
 
-    >>> p, state = (2.0, 0.5, 3.0, 5.0), [0.0] * 13
+    >>> p, state = (2.0, 0.5, 3.0, 5.0), [0.0] * 14
     >>> [round(step(x, 0.0, 1.0, 1.0, math.inf, p, state, 0)[0], 3) for x in (20.0, 22.0, 20.0, 20.0)]
     [0.0, 1.0, -1.0, 0.0]
     """
@@ -93,5 +93,6 @@ BATCH_RENORM = Method(
     spread=spread,
     merge=None,  # as `batch`
     sound=sound,
+    grown=1,
     restarts=frozenset({"window"}),
 )

@@ -8,7 +8,8 @@ For a reading x with decay λ and weight ω (1 unless the reading is late):
     μ ← μ + g·δ        S ← (1−g)·S⁺
 
 which equals `pandas.Series.ewm(alpha=1-λ, adjust=True)` for the mean and the biased variance. y is the z-score of x
-within the weighted past that includes x, hence |y| ≤ √(W−1) without ε, clip or threshold. A channel, whose elements
+within the weighted past that includes x, hence |y| ≤ √(W−1) without ε, clip or threshold. Of a late reading (ω < 1), y
+is what it would be with ω = 1, and so is the bound. A channel, whose elements
 have mean x and variance v, merges as a group (Chan, Golub and LeVeque 1979): S ← (1−g)·S⁺ + g·v.
 """
 
@@ -60,35 +61,52 @@ def step(
     variance = state[at + 2]
     delta = x - mean
     square = delta * delta
-    total = variance + gain * square
     moved = mean + gain * delta
-    learnt = total
+    learnt = variance + gain * square
     if clip < math.inf:
         bounded = clipped(delta, clip, variance)
         moved = mean + gain * bounded
-        learnt = total if bounded == delta else variance + gain * bounded * bounded
+        learnt = learnt if bounded == delta else variance + gain * bounded * bounded
     after = rest * learnt
+    # A late reading is judged as if it had its whole weight: faded, |y| would have no bound, and that it hardly moves
+    # the mean would look like want of digits.
+    share = gain if omega == 1.0 else 1.0 / (weight - omega + 1.0)
+    kept = 1.0 - share
+    total = variance + share * square
     y = 0.0
     scale = 0.0
     if v > 0.0:
         limit = clip * clip * variance if clip < math.inf and variance > 0.0 else v
         after += gain * (v if v < limit else limit)
-        spread_now = rest * total + gain * v
+        spread_now = kept * total + share * v
         if spread_now > TINY:
             scale = 1.0 / math.sqrt(spread_now)
-            y = rest * delta * scale
-    elif (
-        rest > 0.0
-        and total > TINY
-        and total + square != total
-        and mean + (gain if omega == 1.0 else 1.0 / weight) * delta != mean
-    ):
-        # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0. A late reading is
-        # judged as if it had its whole weight: that it hardly moves the mean is then not for want of digits.
-        y = delta * quotient_root(rest, total)
+            y = kept * delta * scale
+    elif kept > 0.0 and total > TINY and total + square != total and mean + share * delta != mean:
+        # Where the mean, or the spread, can no longer resolve δ, δ is rounding error and y is 0.
+        y = delta * quotient_root(kept, total)
     state[at] = weight
     state[at + 1] = moved
     state[at + 2] = after
+    return y, scale
+
+
+def step_cumulative(
+    x: float, v: float, lam: float, omega: float, clip: float, p: Packed, state: Buffer, at: int
+) -> tuple[float, float]:
+    """Take one reading in for good.
+
+    Nothing fades, so a deviation that no longer moves the mean is no leftover of rounding: it keeps its y.
+    """
+    before = state[at]
+    delta = x - state[at + 1]
+    variance = state[at + 2]
+    y, scale = step(x, v, lam, omega, clip, p, state, at)
+    if y == 0.0 and v == 0.0 and before > 0.0:
+        gain = 1.0 / state[at]
+        total = variance + gain * delta * delta
+        if total > TINY:
+            y = delta * quotient_root(1.0 - gain, total)
     return y, scale
 
 
@@ -122,4 +140,4 @@ def merge(_p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
 
 
 ONLINE = Method("online", Parameters, size, step, spread, merge, base=True)
-CUMULATIVE = Method("cumulative", Parameters, size, step, spread, merge, base=True)
+CUMULATIVE = Method("cumulative", Parameters, size, step_cumulative, spread, merge, base=True)

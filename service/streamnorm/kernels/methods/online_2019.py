@@ -104,6 +104,7 @@ ONLINE_2019 = Method(
     step=step,
     spread=spread,
     sound=sound,
+    bounded=False,
     compensation=compensation,
     merge=None,  # the start (0 ± 1) is part of the statistics and would count twice
 )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Of 8 features a stream takes 1.2 kB of memory: 120 MB for as many as these.
+#: Of 8 features a stream takes 1.7 kB of memory: 170 MB for as many as these.
 DEFAULT_MAX_RESIDENT_STREAMS = 100_000
 #: Of 8 features a stream takes 1.4 kB of disk: 14 GB for as many as these.
 DEFAULT_MAX_STREAMS = 10_000_000
