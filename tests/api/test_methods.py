@@ -150,8 +150,7 @@ async def test_a_profile_tells_of_every_feature(api: Api, method: str) -> None:
     assert {name: feature["kind"] for name, feature in answer["features"].items()} == {
         "temp": "continuous",
         "door": "two-level",
-        # of 40 readings `cumulative` has had horizons of its own, in which the image did not move so much
-        "ir": "continuous" if method == "cumulative" else "drifting",
+        "ir": "drifting",
     }
     door = answer["features"]["door"]
     assert (door["count"], door["missing"], door["min"], door["max"], door["last"]) == (40, 0, 0.0, 1.0, 1.0)

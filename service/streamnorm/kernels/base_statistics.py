@@ -34,6 +34,8 @@ LEVEL, MOVED = 14, 15
 #: since the end of the last horizon: least, greatest, part of a horizon; `LOWEST` and `HIGHEST` are of that one too
 RECENT_LOWEST, RECENT_HIGHEST, AGE = 16, 17, 18
 SIZE = 19
+#: gain above which what never fades has too few readings for a level
+EARLY = 2.0**-5
 #: of a block of before there were the last ones
 FORMER_SIZE = 12
 #: horizons that `MOVED` remembers, and what it is after the first one
@@ -120,7 +122,7 @@ def update_base(
             state[at + 10] = high
         if high > state[at + 17]:
             state[at + 17] = high
-        age = state[at + 18] + (1.0 - lam if lam < 1.0 else gain)
+        age = state[at + 18] + (1.0 - lam if lam < 1.0 else gain if gain < EARLY else 0.0)
         state[at + 18] = age
         if age >= 1.0:
             turn(low, high, lam, state, at)
