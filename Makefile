@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers lint faults bench pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults bench quality pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -54,6 +54,9 @@ bench: packages $(BENCH)/.peers ## measure, beside peers, and write docs/benchma
 
 golden: $(VENV)/.test ## keep what this version writes, so that later ones are tested to read it
 	$(BIN)/python -m tests.support.released
+
+quality: $(BENCH)/.peers ## measure how well each method normalizes; ARGS="--data FOLDER --write" on recordings, into docs/methods.md
+	$(BENCH)/bin/python -m tests.benchmarks.quality $(ARGS)
 
 pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
 	$(BIN)/python -m tests.pictures

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from tests.figures import FIGURES
 from tests.support.sensors import Figures, figures, normalized
 
 Array = npt.NDArray[np.floating]
@@ -197,8 +198,9 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
         for name, picture in pictures().items():
-            drawn = draw(picture)
-            save(drawn, PICTURES / f"{name}.png")
+            save(draw(picture), PICTURES / f"{name}.png")
+        for name, figure in FIGURES.items():
+            save(figure(), PICTURES / f"{name}.png")
 
 
 if __name__ == "__main__":

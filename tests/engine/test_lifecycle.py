@@ -78,6 +78,7 @@ def test_statistics_are_kept_where_they_can_be(before: dict[str, Any], after: di
         ({}, {"method": "batch"}, "the method batch keeps other statistics than online"),
         ({"method": "batch"}, {"method": "adaptive"}, "the method adaptive keeps other statistics than batch"),
         ({"method": "batch"}, {"method": "batch", "window": 9}, "another window needs other statistics"),
+        ({"method": "adaptive"}, {"method": "adaptive", "horizon": 50.0}, "another horizon needs other statistics"),
     ],
     ids=repr,
 )

@@ -78,7 +78,11 @@ def test_merging_keeps_the_numbering_and_forgets_the_last_answer() -> None:
         observe(merged, {"a": 1.0, "ir": [1.0, 2.0]}, 99)
 
 
-@pytest.mark.parametrize("config", [{}, {"time_constant": 60.0}, {"method": "adaptive"}], ids=repr)
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"time_constant": 60.0}, {"method": "adaptive"}, {"method": "adaptive", "time_constant": 60.0}],
+    ids=repr,
+)
 def test_merging_changes_no_bit_of_the_other(config: dict[str, Any]) -> None:
     one, other = fed(new(**config)), new(**config)
     observe(other, {"a": 3.0}, timestamp=NOW - 1000.0)
@@ -110,6 +114,7 @@ def test_however_many_are_merged_no_more_weight_is_left_than_a_horizon_has() -> 
         ({}, {"time_constant": 60.0}),
         ({"time_constant": 60.0}, {}),
         ({"method": "adaptive"}, {}),
+        ({"method": "adaptive"}, {"method": "adaptive", "horizon": 50.0}),
         ({"method": "batch", "window": 8}, {"method": "batch", "window": 9}),
         *(({"method": method}, {"method": method}) for method in sorted(METHODS) if METHODS[method].merge is None),
     ],
@@ -137,3 +142,12 @@ def test_merging_keeps_to_the_limit_of_features() -> None:
     observe(other, {"b": 1.0})
     with pytest.raises(LimitExceeded):
         merge(fed(new()), other, LATER, Limits(max_features=2))
+
+
+def test_what_adaptive_learned_fades_until_the_younger_statistics_before_it_is_merged() -> None:
+    old, young = (new(method="adaptive", time_constant=60.0) for _ in range(2))
+    for n in range(50):
+        observe(old, {"a": 10.0 + n % 2}, timestamp=NOW - 10_000.0 + n)
+        observe(young, {"a": 20.0 + n % 2}, timestamp=NOW - 50.0 + n)
+    mean, _ = together(old, young).mean_std("a")
+    assert mean == pytest.approx(20.5, abs=0.5)

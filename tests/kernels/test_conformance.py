@@ -93,7 +93,7 @@ def test_a_constant_gives_exactly_zero(method: Method, x: float) -> None:
 @own_methods
 @given(xs=readings, clip=clips)
 def test_answers_are_bounded(method: Method, xs: list[float], clip: float) -> None:
-    bound = {"batch": 2.0, "batch-renorm": 2.0 * 3.0 + 5.0, "streaming": 7.0 / 0.3, "adaptive": 128.0}
+    bound = {"batch": 2.0, "batch-renorm": 2.0 * 3.0 + 5.0, "streaming": 7.0 / 0.3, "adaptive": math.sqrt(16_000.0)}
     limit = bound.get(method.name, math.sqrt(len(xs)))
     assert np.abs(interpreted(method, xs, parameters(method), clip=clip)).max() <= limit * (1 + 1e-9)
 

@@ -157,12 +157,16 @@ def former(stream: Stream) -> bytes:
             made += state[start : start + 12] + own + state[end : start + plan_.stride]
         return made
 
-    state, answered = cut(stream.state), stream.answered or array("d")
-    floats = (len(state), len(answered), len(state) if stream.before else 0)
+    return blob_of_version_1(stream, cut(stream.state), cut(stream.before) if stream.before else array("d"))
+
+
+def blob_of_version_1(stream: Stream, state: array[float], before: array[float]) -> bytes:
+    """Return a blob of version 1 with these numbers."""
+    answered = stream.answered or array("d")
+    floats = (len(state), len(answered), len(before))
     names, shapes = stream.layout.names, stream.layout.shapes
-    header = orjson.dumps({"config": plan_.key, "names": names, "shapes": shapes, "floats": floats})
-    values = state + answered + (cut(stream.before) if stream.before else array("d"))
-    return struct.pack("<BI", 1, len(header)) + header + values.tobytes()
+    header = orjson.dumps({"config": stream.plan.key, "names": names, "shapes": shapes, "floats": floats})
+    return struct.pack("<BI", 1, len(header)) + header + (state + answered + before).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -188,3 +192,32 @@ def test_a_blob_of_version_1_is_read_and_goes_on_to_the_same_answers(config: dic
         first, second = (np.array(answer.values).tobytes() for answer in answers)
         assert first == second
     assert decode("boiler-7", encode(old)).state == old.state
+
+
+@pytest.mark.parametrize("features", [1, 3])
+@pytest.mark.parametrize("horizon", [1000.0, 16.0])
+def test_a_stream_of_the_bank_that_adaptive_kept_before_goes_on_by_mean_and_deviation(
+    features: int, horizon: float
+) -> None:
+    """Behind the 12 numbers of every feature it had 47 of its own, whatever the horizon."""
+    stream = made({"method": "adaptive", "horizon": horizon}, [])
+    names = "abc"[:features]
+    for n in range(50):
+        stream.observe(parse_reading(dict.fromkeys(names, 20.0 + n % 5), Limits(), seq=n), NOW, Limits())
+    where, today = stream.layout, stream.state
+    state = today[:5]
+    for start in where.starts:
+        state.extend([*today[start : start + 12], *[1.0] * 47])
+    back = decode("boiler", blob_of_version_1(stream, state, state))
+    assert (back.count, back.last_seq, back.layout) == (50, 49, where)
+    assert [back.mean_std(name) for name in names] == [(today[at + 1], today[at + 2] ** 0.5) for at in where.starts]
+    assert back.before is not None
+    assert len(back.before) == len(back.state)
+    assert back.observe(parse_reading(dict.fromkeys(names, 22.0), Limits()), NOW, Limits()).count == 51
+
+
+def test_a_stream_of_adaptive_that_is_cut_short_is_refused() -> None:
+    stream = made({"method": "adaptive"}, [({"temp": 1.0}, None, None)])
+    stream.state = stream.state[:-1]
+    with pytest.raises(StoreCorrupt, match="cut short"):
+        decode("boiler", encode(stream))

@@ -53,7 +53,11 @@ def configs(names: list[str]) -> dict[str, Config]:
 #: for tests that run every one of the configurations
 few = settings(max_examples=25)
 
-EVERY = configs(NAMES) | {"online, by time": {"time_constant": 3.0}}
+BY_TIME: dict[str, Config] = {
+    "online, by time": {"time_constant": 3.0},
+    "adaptive, by time": {"method": "adaptive", "time_constant": 3.0},
+}
+EVERY = configs(NAMES) | BY_TIME
 every_config = pytest.mark.parametrize("config", EVERY.values(), ids=EVERY)
 own_configs = pytest.mark.parametrize("config", configs(OWN).values(), ids=configs(OWN))
 every_method = pytest.mark.parametrize("method", NAMES)

@@ -25,13 +25,14 @@ def interpreted(
     *,
     vs: Sequence[float] | None = None,
     clip: float = math.inf,
+    lam: float = 0.999,
 ) -> Array:
     """Run readings through the plain step; returns every y."""
     p = method.parameters().pack() if p is None else p
     state = [0.0] * method.size(p) if state is None else state
     spreads = vs or [0.0] * len(xs)
     pairs = zip(xs, spreads, strict=True)
-    return np.array([method.step(float(x), v, 0.999, 1.0, clip, p, state, 0)[0] for x, v in pairs])
+    return np.array([method.step(float(x), v, lam, 1.0, clip, p, state, 0)[0] for x, v in pairs])
 
 
 def compiled(
@@ -42,13 +43,14 @@ def compiled(
     *,
     vs: Sequence[float] | None = None,
     clip: float = math.inf,
+    lam: float = 0.999,
 ) -> Array:
     """Run readings through the compiled step; returns every y."""
     p = method.parameters().pack() if p is None else p
     state = np.zeros(method.size(p)) if state is None else state
     out = np.empty(len(xs))
     spreads = np.zeros(len(xs)) if vs is None else np.array(vs)
-    _loop(method)(np.asarray(xs, dtype=np.float64), spreads, clip, p, state, out)
+    _loop(method)(np.asarray(xs, dtype=np.float64), spreads, lam, clip, p, state, out)
     return out
 
 
@@ -57,8 +59,8 @@ def _loop(method: Method) -> Callable[..., None]:
     step = specialize(method.step, {}, decorate=numba.njit(error_model="python"), label=f"test-{method.name}")
 
     @numba.njit
-    def loop(xs: Array, vs: Array, clip: float, p: Any, state: Array, out: Array) -> None:  # noqa: PLR0917
+    def loop(xs: Array, vs: Array, lam: float, clip: float, p: Any, state: Array, out: Array) -> None:  # noqa: PLR0917
         for i in range(len(xs)):
-            out[i] = step(xs[i], vs[i], 0.999, 1.0, clip, p, state, 0)[0]
+            out[i] = step(xs[i], vs[i], lam, 1.0, clip, p, state, 0)[0]
 
     return loop  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from typing import Any
 #: each method's own parameters, none of them as by default
 OWN: dict[str, dict[str, Any]] = {
     "online": {"horizon": 50.0},
-    "adaptive": {},
+    "adaptive": {"horizon": 50.0},
     "cumulative": {},
     "batch": {"window": 5},
     "batch-renorm": {"window": 5, "momentum": 0.1, "r_max": 2.0, "d_max": 1.0},

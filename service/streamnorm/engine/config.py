@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: About a day of readings a minute: long enough to average noise, short enough to follow a season.
 DEFAULT_HORIZON = 1000.0
+#: Methods whose horizon may be a time.
+TIMED = ("online", "adaptive")
 #: The batch size from which statistics are commonly trusted.
 DEFAULT_WARMUP = 32
 
@@ -65,8 +67,9 @@ class Configuration(Parameters):
         if self.horizon is not None and self.time_constant is not None:
             message = "horizon and time_constant exclude each other"
             raise ValueError(message)
-        if self.time_constant is not None and self.method != "online":
-            raise ValueError(f"time_constant belongs to the method online; {self.method} counts readings")
+        if self.time_constant is not None and self.method not in TIMED:
+            known = " and ".join(TIMED)
+            raise ValueError(f"time_constant belongs to the methods {known}; {self.method} counts readings")
         return self
 
 

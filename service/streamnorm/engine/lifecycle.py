@@ -120,7 +120,14 @@ def _check_mergeable(plan: Plan, a: array[float], at_a: int, b: array[float], at
         return
     fade = math.exp(-abs(a[end_a] - b[end_b]) / plan.rule[1])
     if not a[at_a + base_statistics.COUNT] or a[end_a] < b[end_b]:
-        a[at_a] *= fade
+        _fade(plan, fade, a, at_a)
         a[end_a] = b[end_b]
     else:
-        b[at_b] *= fade
+        _fade(plan, fade, b, at_b)
+
+
+def _fade(plan: Plan, factor: float, state: array[float], at: int) -> None:
+    state[at] *= factor
+    fade = plan.kernel.method.fade
+    if fade is not None:
+        fade(factor, plan.p, state, at + base_statistics.SIZE)

@@ -160,16 +160,17 @@ def restore_stream(data: object, limits: Limits) -> Stream:
     _fit(stream, snapshot.features, limits)
     seq = NO_SEQ if snapshot.last_seq is None else float(snapshot.last_seq)
     stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated, *EMPTY[TIME:]])
+    method = plan.kernel.method
     for place, feature in enumerate(snapshot.features):
-        own = _grown(plan, feature.own)
-        block = [*feature.base(), *own]
+        base = feature.base()
+        own = _own_of_today(plan, base, feature.own)
+        block = [*base, *own]
         if plan.timed:
             block.append(feature.time or 0.0)
         if len(block) != plan.stride:
             want = plan.stride - base_statistics.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
-        sound = plan.kernel.method.sound
-        if sound is not None and not sound(plan.p, own):
+        if method.sound is not None and not method.sound(plan.p, own, feature.min, feature.max):
             raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
         stream.state.extend(block)
     if snapshot.clock is None:
@@ -181,8 +182,12 @@ def restore_stream(data: object, limits: Limits) -> Stream:
     return stream
 
 
-def _grown(plan: Plan, own: list[float]) -> list[float]:
-    """Return a method's own numbers with those that snapshots of before did not have."""
+def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float]:
+    """Return a method's own numbers as it keeps them today, where a snapshot has them as an earlier version did."""
+    convert = plan.kernel.method.convert
+    converted = convert(plan.p, base, own) if convert is not None else None
+    if converted is not None:
+        return converted
     grown = plan.kernel.method.grown
     lacks = grown and len(own) == plan.stride - base_statistics.SIZE - plan.timed - grown
     return own + [0.0] * grown if lacks else own

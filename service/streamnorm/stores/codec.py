@@ -71,8 +71,8 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         stream.before = values[size + answered :] or None
         whole = len(values) == size + answered + before
         if version < VERSION:
-            stream.state = _of_version_1(stream.state, stream.plan)
-            stream.before = stream.before and _of_version_1(stream.before, stream.plan)
+            stream.state = _of_version_1(stream.state, stream.plan, len(names))
+            stream.before = stream.before and _of_version_1(stream.before, stream.plan, len(names))
         fits = whole and len(stream.state) == stream.layout.size
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, StreamnormError) as error:
         if isinstance(error, StoreCorrupt):
@@ -85,16 +85,24 @@ def decode(stream_id: str, blob: bytes) -> Stream:
     return stream
 
 
-def _of_version_1(state: array[float], plan: Plan) -> array[float]:
-    """Return a state of version 1 with what is kept since: of the device's clock, of levels, and by methods."""
-    grown = plan.kernel.method.grown
-    stride = plan.stride - grown - (base_statistics.SIZE - base_statistics.FORMER_SIZE)
+def _of_version_1(state: array[float], plan: Plan, features: int) -> array[float]:
+    """Return a state of version 1 with what is kept since: of the device's clock, of levels, and by methods.
+
+    Raises:
+        ValueError: the numbers are not those of so many features.
+
+    """
+    method = plan.kernel.method
+    stride, rest = divmod(len(state) - FORMER_HEAD, max(features, 1))
+    if rest or stride < 0:
+        raise ValueError(f"{len(state)} numbers are not those of {features} features")
     made = state[:FORMER_HEAD] + array("d", bytes(8 * (HEADER_SIZE - TIME)))
-    for at in range(FORMER_HEAD, len(state), stride):
+    for at in range(FORMER_HEAD, len(state), max(stride, 1)):
         end = at + stride - plan.timed
-        made.extend(base_statistics.completed(state[at : at + base_statistics.FORMER_SIZE].tolist()))
-        made.extend(
-            state[at + base_statistics.FORMER_SIZE : end] + array("d", bytes(8 * grown)) + state[end : at + stride]
-        )
+        base = base_statistics.completed(state[at : at + base_statistics.FORMER_SIZE].tolist())
+        own = state[at + base_statistics.FORMER_SIZE : end].tolist()
+        kept = method.convert(plan.p, base, own) if method.convert is not None else None
+        made.extend([*base, *(own + [0.0] * method.grown if kept is None else kept)])
+        made.extend(state[end : at + stride])
     begin_clock(made, HEADER_SIZE, plan)
     return made

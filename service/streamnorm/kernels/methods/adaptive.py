@@ -1,204 +1,280 @@
-"""`adaptive`: no horizon to choose, a bank of them side by side, each trusted as far as it predicts.
+"""`adaptive`: a bank of horizons from T on, and the trends between them, each trusted as far as it predicts.
 
-The bank keeps the statistics of `online` for the horizons 2⁴, 2⁵ … 2¹⁴. A reading x (a channel: mean x, variance v) is
-first evidence on how well each horizon k, with mean μ_k and variance S_k, foresaw it: the likelihood of Student's t
-with ν = 8 degrees of freedom, whose tails keep one wild reading from turning everything over,
+T, the configuration's `horizon` or `time_constant`, is the shortest span that "normal" reaches back: what changes more
+slowly than T is baseline and is removed, what changes faster is signal and is kept. Horizon j reaches back T·4^j: its
+decay λ_j is 1 − (1−λ)/4^j, or of a time constant the 4^j-th root of λ. It keeps weight W, mean age A, mean μ and
+variance S of the past as `online` does, and its trust p. Two means of different age show a slope: the trend j, of every
+horizon but the last, keeps the mean square E of its errors, its trust q and the slope b. With M and V the mean and
+variance of the mixture and a the time since the last reading, a reading x (a channel: mean x, variance v) comes upon
 
-    u_k = S_k/S + 2⁻⁷        q_k = 1 + ((x − μ_k)² + v)/(ν·S·u_k)        p_k ← p_k · u_k^−½ · q_k^−(ν+1)/2
+    d_j = x − μ_j        e_j = x − (μ_j + b_j·(A_j + a))        d = x − M
 
-where S is the mixture's variance before x. The p_k are normalized, and 2⁻¹³ of their sum is shared out in proportion to
-the squares of the horizons, so that the bank can change its mind (the fixed share of M. Herbster and M. Warmuth,
-*Tracking the Best Expert*, 1998), and the steadier explanation has the start. A plain reading that equals the one
-before it is no evidence, and nothing is shared then: a sensor at rest says nothing about how far back its normal
-reaches, and by its silence alone the shortest horizon would win. Then every horizon learns x, and the mixture follows
-with weights w_k ∝ p_k², so that the shared crumbs do not leak in:
+and is first evidence on who foresaw it. The likelihood is shaped like that of Student's t, whose tails keep one reading
+from turning everything over; u is S_j + 2⁻⁷V for a horizon, and for a trend, with e_j in place of d_j, E_j + 2⁻⁷V:
 
-    μ = Σ w_k·μ_k        S = Σ w_k·(S_k + (μ_k − μ)²)        y = (x − μ)/√S
+    r = u/(u + (d_j² + v)/4) · (1 + (d² + v)/4V)        p_j ← (keep·p_j + c)·r⁴·√(r·V/u)
+
+`keep` makes the sum of all trusts 1 − 2⁻¹⁰, and c shares 2⁻¹⁰ out, evenly among the horizons and a quarter of that
+to each trend, so that the bank can change its mind (the fixed share of M. Herbster and M. Warmuth, *Tracking the Best
+Expert*, 1998). The trend of the shortest horizon would remove much of any cycle of 4T, too: its likelihood is
+multiplied by `HANDICAP`, so that it is trusted after steps and on steep slopes. Then all learn,
+
+    W ← λ_j·W + 1    g = 1/W    A ← (1−g)·(A + a)    μ ← μ + g·d_j    S ← (1−g)·(S + g·d_j²) + g·v
+    E ← E + g·(e_j² + v − E)    b = (μ_j − μ_{j+1})/max(A_{j+1} − A_j, A_j/16)
+
+and the mixture follows with w = p², so that what is shared out does not leak in; m is μ_j for a horizon, and for a
+trend μ_j + b_j·A_j, where the lag behind a ramp cancels:
+
+    M = Σ w·m / Σ w        V = Σ w·(S + (m − M)²) / Σ w        y = (x − M)/√V
+
+where a trend has E + (b·a)² for S: of a ramp without noise, what it rises in a reading is its deviation.
+
+*Rests.* A reading within 2⁻¹⁰ deviations of the last one that was evidence is none itself: a sensor that rests says
+nothing about how far back its normal reaches. But what rests for longer than T is baseline: trust goes over to the
+shortest horizon at the rate at which that forgets. y is exactly 0, and M is x, where the shortest horizon can no longer
+resolve the difference: added to its mean with its gain, or squared to its variance, it changes nothing.
+
+*Wild readings.* What lies beyond 2·√((W_0 + 32)·V) is taken as if it lay there: no reading makes the variance of a
+shortest horizon of 1000 more than some five times as large, and a wild one is forgotten within 2T. A jump that is real
+is believed after a few readings all the same. Its y is what `online` would give with the mixture's gain,
+G = Σ w·g / Σ w. `robust` tightens the bound of what is learned. A first reading has no past to be judged by: until the
+shortest horizon weighs 32, its first readings fade as n⁻⁶.
 
 All of it is ratios of deviations: scaling by a power of two changes no bit of y, another scale or a shift only the
-rounding. With ν even, the likelihood needs a square root and no logarithm, whose last bit differs between machines.
-|y| < 2⁷, since no horizon gives more. y is 0 and μ is x where the mean of the shortest horizon can no longer resolve
-x − μ₀, or its variance is nothing beside the mixture's: x has then been the same for hundreds of readings.
-
-Horizons are counted in readings: λ and ω are not used. The one-step-ahead prediction of the bank is the mixture of the
-normal densities N(μ_k, S_k) with weights p_k before x; `spread` gives the mean and standard deviation by w_k.
-
-Chosen by measurement: the sensors of `tests/benchmarks/quality.py` from four seeds, and alarms active 1 % of the time,
-20 000 readings, which are to keep every event above 2.5 and their rest within 0.4 of 0: all of 300 do. Score is the
-one-step-ahead score less that of the best fixed horizon, in nats a reading. Had rests counted as evidence, 3 of 40
-alarms would not, and a temperature that stands still for hours would score −0.17 (+0.01). With shares in proportion to
-the horizons instead of their squares, 5 of 200 alarms; heavy tails −0.018 (−0.013). With ν = 4, heavy tails −0.021, a
-change of scale −0.015 (+0.001). With ν = 16, 22 of 200 alarms, and the offset on a slow sine is 0.15 (0.11).
+rounding. There is no logarithm, whose last bit differs between machines. |y| < √W of the longest horizon.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from streamnorm.kernels.method import Buffer, Method, Packed, Parameters
-from streamnorm.kernels.methods.online import merge as merge_online
-from streamnorm.kernels.methods.online import step as step_online
+from streamnorm.kernels.method import Buffer, Method, Packed
+from streamnorm.kernels.methods.adaptive_bank import (
+    COMMON,
+    SHARE,
+    STEEP,
+    STRIDE,
+    TINY,
+    TREND,
+    WITHOUT_TREND,
+    AdaptiveParameters,
+    begin,
+    convert,
+    fade,
+    merge,
+    size,
+    sound,
+)
 
-HORIZONS = 11
-FIRST_RATE = 2.0**-4  # 1/horizon of the first; the next ones halve it
+HANDICAP = 0.85
 FLOOR = 2.0**-7  # of the mixture's variance; under it all variances count alike
-FREEDOM = 8.0
-SHARE = 2.0**-13
-FIRST_CRUMB = SHARE * 3.0 / (4.0**HORIZONS - 1.0)  # what the first horizon gets of it; each next one four times as much
-NEGLIGIBLE = 2.0**-52
-TINY = 1e-280  # a variance below it is mangled by underflow: no evidence, and no spread
-
-# A block: weight, mean, variance and p of each horizon; mean and variance of the mixture; the last reading.
-TRUST = 3
-STRIDE = 4
-MIXTURE = STRIDE * HORIZONS
-LAST = MIXTURE + 2
-SIZE = LAST + 1
+STIR = 2.0**-20  # of the mixture's variance: a reading that moved by a smaller square rests
+REACH = 4.0  # of (W + EARLY)·V: the square of a deviation beyond which a reading is wild
+EARLY, FADING = 32.0, 5.0 / 6.0  # until W_0 is EARLY, W·(1−λ_0) is at least FADING
 
 
-def judge(x: float, v: float, state: Buffer, at: int) -> float:
-    """Multiply every p by the likelihood of x, and give their sum; 1 where there is no evidence to be had."""
-    variance = state[at + MIXTURE + 1]
-    if variance <= TINY:
-        return 1.0
-    total = 0.0
-    floor = FLOOR * variance
-    for block in range(at, at + MIXTURE, STRIDE):
-        delta = x - state[block + 1]
-        floored = state[block + 2] + floor
-        reach = floored + (delta * delta + v) / FREEDOM
-        q = reach / floored
-        square = q * q
-        p = state[block + 3] / (square * square * math.sqrt(reach / variance))
-        state[block + 3] = p
-        total += p
-    return total if total > TINY else 1.0
+def gain(omega: float, p: Packed, state: Buffer, at: int) -> float:
+    """Return the mixture's gain, of the reading of weight `omega` that was just learned."""
+    last = at + STRIDE * int(p[0]) - STRIDE
+    sure = 0.0
+    gains = 0.0
+    for block in range(at, last + 1, STRIDE):
+        w = state[block + 4] * state[block + 4]
+        if block < last:
+            w += state[block + 6] * state[block + 6]
+        sure += w
+        if state[block] > 0.0:
+            gains += w * omega / state[block]
+        omega = math.sqrt(math.sqrt(omega))
+    return gains / sure
 
 
-def mix(keep: float, crumb: float, state: Buffer, at: int) -> None:
-    """Normalize every p by `keep`, share crumbs out from the first one's on, and write the mixture's mean and variance.
-
-    Relative to one of the means, so that constants stay exact.
-    """
-    origin = state[at + 1]
-    weight = 0.0
-    mean = 0.0
-    variance = 0.0
-    for block in range(at, at + MIXTURE, STRIDE):
-        p = keep * state[block + 3] + crumb
-        crumb *= 4.0
-        state[block + 3] = p
-        w = p * p
-        delta = state[block + 1] - origin
-        weight += w
-        mean += w * delta
-        variance += w * (state[block + 2] + delta * delta)
-    mean /= weight
-    variance = variance / weight - mean * mean
-    state[at + MIXTURE] = origin + mean
-    state[at + MIXTURE + 1] = variance if variance > 0.0 else 0.0
-
-
-def in_full(x: float, v: float, keep: float, crumb: float, state: Buffer, at: int) -> tuple[float, float]:
-    """Return x's deviation from the mixture and the mixture's variance, were x learnt without a bound.
-
-    With δ = x − μ_k and g the gain to come, x will deviate by (1−g)·δ and the variance be (1−g)·(S_k + g·δ²) + g·v.
-    """
-    weight = 0.0
-    mean = 0.0
-    variance = 0.0
-    rate = FIRST_RATE
-    for block in range(at, at + MIXTURE, STRIDE):
-        gain = 1.0 / ((1.0 - rate) * state[block] + 1.0)
-        rest = 1.0 - gain
-        delta = x - state[block + 1]
-        p = keep * state[block + 3] + crumb
-        crumb *= 4.0
-        w = p * p
-        weight += w
-        mean += w * rest * delta
-        variance += w * (rest * (state[block + 2] + delta * delta) + gain * v)
-        rate *= 0.5
-    mean /= weight
-    return mean, variance / weight - mean * mean
-
-
-def step(
-    x: float, v: float, _lam: float, _omega: float, clip: float, p: Packed, state: Buffer, at: int
+def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call costs more than what it would do
+    x: float, v: float, lam: float, omega: float, clip: float, p: Packed, state: Buffer, at: int
 ) -> tuple[float, float]:
     """Take one reading in; see `streamnorm.kernels.method.Step`.
 
-    >>> state = [0.0] * SIZE
-    >>> [round(step(x, 0.0, 1.0, 1.0, math.inf, (), state, 0)[0], 3) for x in (20.0, 22.0, 20.0)]
+    >>> p = AdaptiveParameters(horizon=50.0).pack()
+    >>> state = [0.0] * size(p)
+    >>> [round(step(x, 0.0, 0.98, 1.0, math.inf, p, state, 0)[0], 3) for x in (20.0, 22.0, 20.0)]
     [0.0, 1.0, -0.707]
     """
-    first = state[at + 1]
-    shortest = state[at + 2]
-    keep = 1.0
-    crumb = 0.0
-    if x != state[at + LAST] or v > 0.0 or state[at] == 0.0:
-        keep = (1.0 - SHARE) / judge(x, v, state, at)
-        crumb = FIRST_CRUMB
-    state[at + LAST] = x
-    deviation = 0.0
-    variance = 0.0
-    if clip < math.inf:
-        # As in `online`, y includes x in full also where the update bounds its deviation.
-        deviation, variance = in_full(x, v, keep, crumb, state, at)
-    rate = FIRST_RATE
-    for block in range(at, at + MIXTURE, STRIDE):
-        step_online(x, v, 1.0 - rate, 1.0, clip, p, state, block)
-        rate *= 0.5
-    mix(keep, crumb, state, at)
-    if clip == math.inf:
-        deviation = x - state[at + MIXTURE]
-        variance = state[at + MIXTURE + 1]
-    if variance <= TINY:
-        return 0.0, 0.0
-    scale = 1.0 / math.sqrt(variance)
-    if v > 0.0:
-        return deviation * scale, scale
-    delta = x - first
-    moved = delta / state[at]
-    if first + moved == first or shortest + moved * delta <= NEGLIGIBLE * variance:
-        state[at + MIXTURE] = x
-        return 0.0, 0.0
-    return deviation * scale, 0.0
-
-
-def spread(_p: Packed, state: Buffer, at: int) -> tuple[float, float]:
-    """Return the mixture's mean and standard deviation."""
-    return state[at + MIXTURE], math.sqrt(state[at + MIXTURE + 1])
-
-
-def size(_p: Packed) -> int:
-    """Count the floats of state a feature needs."""
-    return SIZE
-
-
-def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
-    """Merge block b into block a, horizon by horizon; what both learnt of the horizons counts as evidence of both."""
-    if b[at_b] <= 0.0:
-        return
-    if a[at_a] <= 0.0:
-        for i in range(SIZE):
-            a[at_a + i] = b[at_b + i]
-        return
+    weight = state[at]
+    if weight == 0.0:
+        begin(p, 1.0, x, v, state, at)
+        return 0.0, 1.0 / math.sqrt(v) if v > TINY else 0.0
+    last = at + STRIDE * int(p[0]) - STRIDE
+    end = last + WITHOUT_TREND
+    mean = state[end]
+    variance = state[end + 1]
+    keep = state[end + 3]
+    shortest = state[at + 1]
+    crumb = p[1]
+    delta = x - mean
+    judged = False
+    rests = False
+    near = x  # as evidence
+    wild = 0.0  # how much of it is not learned, whoever learns
+    noise = v
+    c = 1.0
+    if variance > TINY:
+        limit = REACH * (weight + EARLY) * variance
+        square = delta * delta
+        if square > limit:
+            near = mean + math.copysign(math.sqrt(limit), delta)
+        if clip < math.inf and clip * clip * variance < limit:
+            limit = clip * clip * variance
+        if square > limit:
+            wild = near - mean - math.copysign(math.sqrt(limit), delta)
+        if noise > limit:
+            noise = limit
+        moved = x - state[end + 2]
+        judged = v > 0.0 or moved * moved > STIR * variance
+        rests = not judged
+        if judged:
+            keep *= 1.0 - SHARE
+        square = near - mean
+        c = 1.0 + 0.25 * (square * square + noise) / variance
+    if not rests:
+        state[end + 2] = x
+    entered = omega
+    flow = 1.0 - lam
+    # Times in units of T: that since the last reading, −ln λ, and the age of a late one, −ln ω; to the third order.
+    ago = 2.0 * flow / (1.0 + lam)
+    late = 0.0 if omega == 1.0 else 2.0 * (1.0 - omega) / (1.0 + omega)
+    floor = FLOOR * variance
+    bend = c * variance
+    decay = lam
+    root = lam
+    rate = flow
+    counted = p[3] < math.inf
+    if weight < EARLY and decay > 1.0 - FADING / weight:
+        decay = 1.0 - FADING / weight if weight > FADING else 0.0
     total = 0.0
-    for block in range(0, MIXTURE, STRIDE):
-        merge_online(p, a, at_a + block, b, at_b + block)
-        trust = at_a + block + TRUST
-        a[trust] *= b[at_b + block + TRUST]
-        total += a[trust]
-    mix((1.0 - SHARE) / total, FIRST_CRUMB, a, at_a)
+    sure = 0.0
+    center = 0.0
+    square = 0.0
+    likely = HANDICAP
+    # of the horizon before, whose trend needs this one: its mean and age before x, and its gain
+    mean0 = 0.0
+    age0 = 0.0
+    gain0 = 0.0
+    for block in range(at, last + 1, STRIDE):
+        mu = state[block + 1]
+        spread = state[block + 2]
+        age = state[block + 3]
+        trust = state[block + 4]
+        d = near - mu
+        if judged:
+            t = 1.0 / (spread + floor + 0.25 * (d * d + noise))
+            r = (spread + floor) * c * t
+            r *= r
+            trust = (keep * trust + crumb) * r * r * math.sqrt(bend * t)
+        elif rests:
+            trust *= keep
+            if block > at:
+                trust = lam * trust + flow * crumb
+        weight = decay * state[block] + omega
+        g = omega / weight if weight > 0.0 else 1.0
+        rest = 1.0 - g
+        d -= wild
+        now = mu + g * d
+        spread = rest * (spread + g * d * d) + g * noise
+        younger = rest * (age + ago) + g * late
+        state[block] = weight
+        state[block + 1] = now
+        state[block + 2] = spread
+        state[block + 3] = younger
+        state[block + 4] = trust
+        if block > at:
+            before = block - STRIDE
+            error = state[before + 5]
+            e = near - (mean0 + state[before + 7] * (age0 + ago - late))
+            q = state[before + 6]
+            if judged:
+                t = 1.0 / (error + floor + 0.25 * (e * e + noise))
+                r = (error + floor) * c * t
+                r *= r
+                q = (keep * q + TREND * crumb) * r * r * math.sqrt(bend * t) * likely
+            elif rests:
+                q = lam * keep * q + flow * TREND * crumb
+            e -= wild
+            error += gain0 * (e * e + noise - error)
+            level = state[before + 1]
+            age0 = state[before + 3]
+            apart = younger - age0
+            if apart < STEEP * age0:
+                apart = STEEP * age0
+            slope = (level - now) / apart if apart > 0.0 else 0.0
+            state[before + 5] = error
+            state[before + 6] = q
+            state[before + 7] = slope
+            level += slope * age0 - mean
+            slope *= ago
+            total += q
+            q *= q
+            sure += q
+            center += q * level
+            square += q * (error + slope * slope + level * level)
+            likely = 1.0
+        level = now - mean
+        total += trust
+        trust *= trust
+        sure += trust
+        center += trust * level
+        square += trust * (spread + level * level)
+        mean0 = mu
+        age0 = age
+        gain0 = g
+        if counted:
+            rate *= 0.25
+            decay = 1.0 - rate
+        else:
+            root = math.sqrt(math.sqrt(root))
+            decay = root
+        if omega != 1.0:
+            omega = math.sqrt(math.sqrt(omega))
+    if sure <= TINY:  # no readings lead here, only numbers from outside
+        begin(p, state[at], state[at + 1], state[at + 2], state, at)
+        return 0.0, 0.0
+    center /= sure
+    after = square / sure - center * center
+    if after < 0.0:
+        after = 0.0
+    state[end] = mean + center
+    state[end + 1] = after
+    if judged or rests:
+        state[end + 3] = 1.0 / total
+    apart = x - shortest
+    if v == 0.0 and (shortest + apart / state[at] == shortest or state[at + 2] + apart * apart == state[at + 2]):
+        state[end] = x
+        return 0.0, 0.0
+    y = delta - center
+    if variance > TINY and near - wild != x:
+        g = gain(entered, p, state, at)
+        y = (1.0 - g) * delta
+        after = (1.0 - g) * (variance + g * delta * delta) + g * v
+    if after <= TINY:
+        return 0.0, 0.0
+    scale = 1.0 / math.sqrt(after)
+    return y * scale, scale if v > 0.0 else 0.0
 
 
-def sound(_p: Packed, own: Sequence[float]) -> bool:
-    """Return whether nothing but means and the last reading lies below 0, and some horizon is trusted once one read."""
-    signed = {*range(1, MIXTURE, STRIDE), MIXTURE, LAST}
-    trusted = own[0] == 0.0 or max(own[TRUST:MIXTURE:STRIDE]) >= FIRST_CRUMB
-    return trusted and all(value >= 0.0 for place, value in enumerate(own) if place not in signed)
+def spread(p: Packed, state: Buffer, at: int) -> tuple[float, float]:
+    """Return the mixture's mean and standard deviation."""
+    end = at + size(p) - COMMON
+    return state[end], math.sqrt(state[end + 1])
 
 
-ADAPTIVE = Method(name="adaptive", parameters=Parameters, size=size, step=step, spread=spread, merge=merge, sound=sound)
+ADAPTIVE = Method(
+    name="adaptive",
+    parameters=AdaptiveParameters,
+    size=size,
+    step=step,
+    spread=spread,
+    merge=merge,
+    sound=sound,
+    fade=fade,
+    convert=convert,
+    restarts=frozenset({"horizon", "time_constant"}),
+)

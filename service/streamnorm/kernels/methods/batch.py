@@ -130,7 +130,7 @@ def size(p: Packed) -> int:
     return SLOTS + 2 * int(p[0]) + 1
 
 
-def sound(p: Packed, own: Sequence[float]) -> bool:
+def sound(p: Packed, own: Sequence[float], _low: float, _high: float) -> bool:
     """Return whether the counts lie within the window and no variance below 0."""
     batch, head = own[0], own[HEAD]
     counted = 0.0 <= batch <= p[0] and 0.0 <= head < p[0] and batch == int(batch) and head == int(head)

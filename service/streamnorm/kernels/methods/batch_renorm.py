@@ -80,9 +80,9 @@ def size(p: Packed) -> int:
     return BATCH + batch.size(p)
 
 
-def sound(p: Packed, own: Sequence[float]) -> bool:
+def sound(p: Packed, own: Sequence[float], low: float, high: float) -> bool:
     """Return whether weight and standard deviation are not below 0, and the batch behind them is sound."""
-    return min(own[0], own[2]) >= 0.0 and batch.sound(p, own[BATCH:])
+    return min(own[0], own[2]) >= 0.0 and batch.sound(p, own[BATCH:], low, high)
 
 
 BATCH_RENORM = Method(

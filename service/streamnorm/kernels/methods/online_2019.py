@@ -92,7 +92,7 @@ def size(_p: Packed) -> int:
     return SIZE
 
 
-def sound(_p: Packed, own: Sequence[float]) -> bool:
+def sound(_p: Packed, own: Sequence[float], _low: float, _high: float) -> bool:
     """Return whether count and variance are not below 0."""
     return min(own[0], own[2]) >= 0.0
 

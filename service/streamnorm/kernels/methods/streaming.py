@@ -131,7 +131,7 @@ def size(_p: Packed) -> int:
     return SIZE
 
 
-def sound(p: Packed, own: Sequence[float]) -> bool:
+def sound(p: Packed, own: Sequence[float], _low: float, _high: float) -> bool:
     """Return whether counts and moments are not below 0, and the period is not over."""
     return own[0] < p[0] and min(own[0], own[2], own[LONG], own[LONG + 2], own[MIXED + 1], own[RUN]) >= 0.0
 
