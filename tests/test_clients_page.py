@@ -58,8 +58,8 @@ def of(kind: str) -> list[Example]:
 def test_every_way_in_has_its_example() -> None:
     headings = {example.heading for example in examples()}
     assert headings >= {
-        "curl", "Python", "NDJSON and WebSockets", "NumPy's files", "asyncio", "pandas", "In process", "scikit-learn",
-        "river", "Gymnasium", "Recorded files", "Pipes", "MQTT", "Line protocol: Telegraf and InfluxDB's clients",
+        "curl", "Python", "NDJSON and WebSockets", "NumPy files", "asyncio", "pandas", "In process", "scikit-learn",
+        "river", "Gymnasium", "Recorded files", "Pipes", "MQTT", "Line protocol: Telegraf and InfluxDB clients",
         "SenML",
     }  # fmt: skip
     assert {example.kind for example in examples()} == {"console", "python", "toml"}

@@ -71,145 +71,145 @@ class Group(BaseSettings):
 
 
 class Calling(Group):
-    """Where it listens, and who may call."""
+    """Network and access."""
 
     host: str = "127.0.0.1"
     """address to listen on"""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """port to listen on; 0 takes a free one"""
     insecure: bool = False
-    """ask for no key, wherever the service listens"""
+    """require no key, whatever the address"""
     cors_origins: str = ""
     """origins whose pages may call the service, separated by commas, such as https://dashboards.example"""
     ssl_certfile: str = ""
-    """file of the TLS certificate, with those it is signed by; then the service speaks HTTPS"""
+    """file of the TLS certificate chain; enables HTTPS"""
     ssl_keyfile: str = ""
-    """file of the certificate's key, where that is apart"""
+    """file of the certificate's key, if separate"""
     ssl_keyfile_password: str = ""
-    """password of the key's file"""
+    """password of the key file"""
 
 
 class State(Group):
-    """Where state rests."""
+    """Storage."""
 
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
     store: Annotated[str, AfterValidator(_store)] = "sqlite"
-    """where state rests: sqlite (in the data folder), memory, or what replicas share: redis://…, redis+cluster://…"""
+    """where state is stored: sqlite (in the data folder), memory, or shared by replicas: redis://…, redis+cluster://…"""
     store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "streamnorm"
-    """what the names of all keys in a shared store begin with"""
+    """prefix of all keys in a shared store"""
     store_replicas: Annotated[int, Field(ge=0)] = 1
-    """with durability `always`, replicas of a shared store that must have a change before it is answered"""
+    """with durability `always`, how many replicas of a shared store must have a change before the answer"""
     durability: Literal["always", "everysec", "no"] = "everysec"
-    """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
+    """when a change is on disk: always (before the answer), everysec (about a second later), no (on shutdown)"""
     max_resident_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_RESIDENT_STREAMS
-    """most streams in memory; the others rest in the store, and come back with their next reading"""
+    """maximum number of streams in memory; others are evicted to the store, and loaded with their next reading"""
     max_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_STREAMS
-    """most streams at all"""
+    """maximum number of streams"""
     stream_ttl: Annotated[float, Field(ge=0)] = 0.0
-    """seconds after which a stream without readings is forgotten; 0 keeps all"""
+    """seconds after which a stream without readings is deleted; 0 keeps all"""
 
 
 class Normalizing(Group):
-    """How readings are normalized."""
+    """Normalization defaults."""
 
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
-    """method of streams that are not configured"""
+    """default method"""
     horizon: Annotated[float, Field(gt=1)] = DEFAULT_HORIZON
-    """horizon, in readings, of streams that are not configured"""
+    """default horizon, in readings"""
     warmup: Annotated[int, Field(ge=0)] = DEFAULT_WARMUP
-    """readings a feature needs before its answers are ready, in streams that are not configured"""
+    """default warm-up: readings a feature needs before its answers are ready"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where blocks are worked on: cpu, cuda, or auto: by a CUDA device from the size on where it is measured to win"""
+    """where blocks are computed: cpu, cuda, or auto: CUDA above the size at which it wins a start-up benchmark"""
 
 
 class Ways(Group):
-    """Other ways in and out."""
+    """Integrations."""
 
     mqtt: str = ""
-    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, mqtts, ws, wss"""
+    """URL of an MQTT broker to subscribe and publish to: mqtt://user:password@host:1883, or mqtts, ws, wss"""
     mqtt_topics: str = "sensors/{stream}/raw"
-    """topics to take readings from, by commas; {stream...} is all levels that follow, {feature} what a number is of"""
+    """topic filters of readings, comma-separated; {stream...} matches all remaining levels, {feature} names a number"""
     mqtt_publish: str = "sensors/{stream}/normalized"
     """topic for normalized readings"""
     mqtt_dead_letter: str = ""
-    """topic for messages that were refused, each with the reason; empty for none"""
+    """topic for rejected messages, each with the reason; empty for none"""
     mqtt_client_id: str = ""
-    """name by which the broker keeps messages while the service is away; empty for one kept in the data folder"""
+    """client id of the persistent session; empty for a generated one, stored in the data folder"""
     mqtt_ca: str = ""
-    """file of the certificates that the broker's is verified by; by default the system's"""
+    """file of CA certificates to verify the broker; by default the system's"""
     mqtt_cert: str = ""
-    """file of the certificate that the service shows the broker"""
+    """file of the client certificate"""
     mqtt_key: str = ""
-    """file of that certificate's key, where it is apart"""
+    """file of the client certificate's key, if separate"""
     mqtt_discovery: str = ""
-    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    """prefix of Home Assistant's MQTT discovery, usually homeassistant; announces normalized sensors"""
     mqtt_expire_after: Annotated[float, Field(ge=0)] = 0.0
-    """seconds of silence after which Home Assistant shows a sensor as unavailable; 0 takes stream_ttl"""
+    """seconds without readings after which Home Assistant shows a sensor as unavailable; 0 uses stream_ttl"""
     forward: str = ""
     """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
     forward_token: str = ""
-    """token for it"""
+    """token for forwarding"""
     forward_username: str = ""
-    """user for it, where it asks for Basic authentication; may stand in the URL, too"""
+    """user for forwarding with Basic authentication; can also be part of the URL"""
     forward_password: str = ""
     """password of that user"""
     required_bridges: Annotated[str, AfterValidator(_bridges)] = ""
-    """bridges whose other side must be reached for /readyz to be 200, by commas: mqtt, forward"""
+    """bridges whose peer must be reachable for /readyz to be 200, comma-separated: mqtt, forward"""
     line_stream: str = DEFAULT_TEMPLATE
-    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
+    """template of stream ids for points of line protocol: {measurement}, {tags}, or a tag's {name}"""
 
 
 class Bounds(Group):
     """Limits."""
 
     max_reading_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_READING_BYTES
-    """largest body of one reading, or line of many, in bytes"""
+    """maximum size of the body of one reading, or of one line, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
-    """largest JSON or NDJSON body of a block, in bytes"""
+    """maximum size of a JSON or NDJSON body of a block, in bytes"""
     max_binary_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BINARY_BYTES
-    """largest npy or npz body, in bytes"""
+    """maximum size of an npy or npz body, in bytes"""
     max_rows: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ROWS
-    """most rows of a block"""
+    """maximum number of rows of a block"""
     max_features: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_FEATURES
-    """most features of a stream"""
+    """maximum number of features of a stream"""
     max_elements: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ELEMENTS
-    """most elements of a channel"""
+    """maximum number of elements of a channel"""
     max_ahead: Annotated[float, Field(ge=0)] = limits.DEFAULT_MAX_AHEAD
-    """how far, in seconds, a reading's timestamp may lie ahead of the clock; one further ahead has a wrong unit"""
+    """maximum number of seconds by which a reading's timestamp may be ahead of the clock; more means a wrong unit"""
     max_pending_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_PENDING_BYTES
-    """most bytes of bodies being received or worked on, of all requests together"""
+    """maximum total size of the bodies of all requests in progress, in bytes"""
     max_requests: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS
-    """most requests worked on at once"""
+    """maximum number of concurrent requests"""
     max_requests_per_client: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS_PER_CLIENT
-    """most requests of one key, or of one address where there are no keys, worked on at once"""
+    """maximum number of concurrent requests per key, or per address if no keys are required"""
     max_live: Annotated[int, Field(gt=0)] = DEFAULT_MAX_LIVE
-    """most WebSockets and event streams open at once"""
+    """maximum number of open WebSockets and event streams"""
     max_head_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_HEAD_BYTES
-    """largest head (address and headers) of a request, in bytes"""
+    """maximum size of a request's head (URL and headers), in bytes"""
     body_timeout: Annotated[float, Field(gt=0)] = DEFAULT_BODY_TIMEOUT
-    """seconds within which a body must arrive, and more by what of it has arrived (body_rate)"""
+    """seconds within which a body must arrive, extended in proportion to its size (body_rate)"""
     body_rate: Annotated[float, Field(gt=0)] = DEFAULT_BODY_RATE
-    """bytes a second that a large body must arrive at, on average"""
+    """minimum average rate of a large body, in bytes per second"""
     idle_timeout: Annotated[float, Field(gt=0)] = DEFAULT_IDLE_TIMEOUT
-    """seconds after which a connection is cut whose client sends no head, or does not read its answer"""
+    """seconds after which a connection is closed if the client sends no request head, or does not read the answer"""
 
 
 class Logs(Group):
-    """Logs."""
+    """Logging."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """least severity of what is logged to standard error"""
+    """minimum severity of log records, which go to standard error"""
     log_format: Literal["text", "json"] = "text"
-    """form of what is logged: text or json"""
+    """format of log records: text or json"""
 
 
-#: in the order in which people are shown them
+#: in the order of the documentation
 GROUPS: tuple[type[Group], ...] = (Calling, State, Normalizing, Ways, Bounds, Logs)
 
 
 class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
-    """Everything that can be set; each field is an environment variable and an option."""
+    """All settings; each field is an environment variable and an option."""
 
     @property
     def shared(self) -> bool:

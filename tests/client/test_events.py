@@ -115,7 +115,7 @@ def test_what_is_refused_is_an_error_at_once() -> None:
 
 
 def test_a_name_that_no_stream_has_is_refused_here() -> None:
-    with Client() as client, pytest.raises(InvalidArgument, match="no stream id"):
+    with Client() as client, pytest.raises(InvalidArgument, match="not a stream id"):
         next(client.events("a b"))
 
 

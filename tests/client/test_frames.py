@@ -60,7 +60,7 @@ def test_several_columns_of_datetimes_are_refused_by_name(make: Callable[[dict[s
 
 @every_kind
 def test_columns_of_text_are_refused_by_name(make: Callable[[dict[str, Any]], Any]) -> None:
-    with pytest.raises(InvalidArgument, match="'room', 'note' are no numbers"):
+    with pytest.raises(InvalidArgument, match="'room', 'note' are not numeric"):
         packed(make({"room": list("abcd"), "temp": TEMP, "note": ["1", "2", "3", "4"]}), None, None)
 
 
@@ -127,11 +127,11 @@ def test_times_beside_an_array_may_be_in_whatever_holds_them(given: Any) -> None
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (EPOCHS[:3], "3 timestamps do not fit 4 rows"),
+        (EPOCHS[:3], "3 timestamps do not match 4 rows"),
         ([*EPOCHS[:3], np.nan], "/timestamps/3"),
         ([datetime(2026, 1, 1)] * 4, "no time zone"),  # noqa: DTZ001
-        (["yesterday"] * 4, "no RFC 3339"),
-        ([None] * 4, "is no datetime"),
+        (["yesterday"] * 4, "not RFC 3339"),
+        ([None] * 4, "is not a datetime"),
     ],
 )
 def test_times_that_are_none_are_refused(given: Any, message: str) -> None:

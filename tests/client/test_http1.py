@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from streamnorm_client import AsyncClient, Client, ConnectionFailed, Response, UnexpectedAnswer
-from streamnorm_client._http1 import KEEP_IDLE, Kept
+from streamnorm_client._http1 import KEEP_IDLE, PooledConnection
 from streamnorm_client._http1_pool import Http1
 from streamnorm_client._requests import Call
 from tests.support.processes import PATIENCE
@@ -79,7 +79,7 @@ def test_a_connection_is_stale_once_the_service_closed_it_or_it_was_idle_for_lon
     with socket.create_server(("127.0.0.1", 0)) as listening:
         stream = httpcore.SyncBackend().connect_tcp(*listening.getsockname())
         accepted, _ = listening.accept()
-        kept = Kept(stream)
+        kept = PooledConnection(stream)
         kept.idle_since = time.monotonic()
         before = kept.is_stale
         kept.idle_since -= KEEP_IDLE

@@ -228,7 +228,7 @@ def test_putting_needs_an_outbox() -> None:
 
 def test_what_no_sensor_gives_is_refused_at_once(tmp_path: Path) -> None:
     with Client(NOWHERE, outbox=outbox(tmp_path)) as client:
-        with pytest.raises(ValueError, match="inf is no reading"):
+        with pytest.raises(ValueError, match="inf is not a reading"):
             client.stream("s").put({"temp": float("inf")})
         assert client.waiting == 0
 

@@ -42,13 +42,13 @@ def test_numpy_and_pandas_values_become_plain_ones(value: Any, expected: Any) ->
 
 
 def test_what_is_no_number_is_refused_with_its_place() -> None:
-    with pytest.raises(TypeError, match="/values/temp: 'warm' is no number"):
+    with pytest.raises(TypeError, match="/values/temp: 'warm' is not a number"):
         plain({"temp": "warm"})
 
 
 @pytest.mark.parametrize("timestamp", [np.datetime64("2026-11-22"), None])
 def test_a_timestamp_of_another_type_is_refused(timestamp: Any) -> None:
-    with pytest.raises(TypeError, match="is no datetime"):
+    with pytest.raises(TypeError, match="is not a datetime"):
         instant(timestamp)
 
 
@@ -68,7 +68,7 @@ def test_infinity_is_refused_with_its_place(rows: Any) -> None:
 
 
 def test_timestamps_must_fit_the_rows() -> None:
-    with pytest.raises(ValueError, match="2 timestamps do not fit 1 rows"):
+    with pytest.raises(ValueError, match="2 timestamps do not match 1 rows"):
         list(cut(table_of([[1.0]]), [1.0, 2.0]))
 
 

@@ -1,4 +1,4 @@
-"""The client for asyncio; the names, and their descriptions, are those of `streamnorm_client._client`."""
+"""The client for asyncio, with the same interface as `streamnorm_client._client`."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 class AsyncClient:
     """A connection to a streamnorm service; safe to use from several tasks, and in forked children.
 
-    `url` defaults to the environment's STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
-    `timeout` is in seconds (30), for connecting and for each wait on the network, or an `httpx.Timeout`; every call
-    takes one of its own. A call that got no answer, or was told to come later, is sent again up to `retries` times,
-    after growing waits, where that cannot apply a reading twice; the logger `streamnorm_client` hears of it.
+    `url` defaults to the environment variable STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
+    `timeout` is in seconds (30), for connecting and for each network operation, or an `httpx.Timeout`; every call can
+    override it. A call without an answer, or with a transient error, is retried up to `retries` times with exponential
+    backoff, provided that this cannot apply a reading twice; the logger `streamnorm_client` logs retries.
 
-    `headers` go with every call. `verify` is False, a file or folder of certificates or an `ssl.SSLContext`; `cert` is
-    the client's own certificate, a file or (certificate, key, password). `proxy` is a URL; without it httpx reads the
-    environment. `http_client` is an `httpx.AsyncClient` of your own, which you close; `transport` replaces httpx's own.
-    Live connections and events go the same way. `outbox` is a file for readings that are `put`, or an `Outbox` that
-    says more.
+    `headers` are sent with every call. `verify` is False, a file or folder of certificates or an `ssl.SSLContext`;
+    `cert` is the client's own certificate, a file or (certificate, key, password). `proxy` is a URL; by default
+    httpx reads the environment. `http_client` is your own `httpx.AsyncClient`, which you close; `transport` replaces
+    that of httpx. Live connections and events use the same connection settings. `outbox` is a file for the readings of
+    `put`, or an `Outbox` with more options.
 
     Raises:
-        InvalidArgument: the URL, or a certificate, is none.
+        InvalidArgument: the URL, or a certificate, is invalid.
         OutboxError: the outbox cannot be opened.
 
     >>> async def main():
@@ -80,14 +80,14 @@ class AsyncClient:
             self._sender = Sender(outbox, Transport(connection, retries))
 
     def __repr__(self) -> str:
-        """Return where the service is."""
+        """Return a representation with the service's URL."""
         return f"<{type(self).__name__} of {self._transport.connection.url}>"
 
     def stream(self, stream: str) -> AsyncStream:
-        """Return the handle of a stream: the same one each time, for it numbers the stream's readings.
+        """Return the handle of a stream: always the same one, because it numbers the stream's readings.
 
         Raises:
-            InvalidArgument: no stream can have this id.
+            InvalidArgument: the id is invalid.
 
         """
         return self._streams.get(stream) or self._streams.setdefault(
@@ -95,7 +95,7 @@ class AsyncClient:
         )
 
     async def streams(self, prefix: str = "", *, timeout: Timeout = None) -> AsyncIterator[StreamInfo]:
-        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched as they are needed."""
+        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched on demand."""
         async for page in self.pages(prefix, timeout=timeout):
             for info in page.streams:
                 yield info
@@ -105,7 +105,7 @@ class AsyncClient:
     ) -> AsyncIterator[Page]:
         """Iterate over the list of streams page by page, of at most `size` streams each.
 
-        `after` is a page's `next`, to go on from there.
+        `after` is the `next` of a page, to continue from there.
         """
         start: str | None = after
         while start is not None:
@@ -118,11 +118,11 @@ class AsyncClient:
     async def events(
         self, *streams: str, prefix: str = "", history: bool = False, latest: bool = False
     ) -> AsyncIterator[Event]:
-        """Iterate over what is observed, as it is observed, without end: of these `streams`, or of all.
+        """Iterate over events as readings are observed, without end: of these `streams`, or of all.
 
-        `prefix` keeps to streams whose ids start with it. `history` begins with the recent past of each named stream;
-        `latest` tells once a second the latest reading of every stream. Where the connection is lost it is made again,
-        after the last event that had an id where the service gives ids; once it stood, it is tried without end.
+        `prefix` selects streams whose ids start with it. `history` begins with the recent history of each named stream;
+        `latest` adds the latest reading of every stream once a second. A lost connection is reopened, after the last
+        event id if the service sends ids; after the first successful connection, without a limit on retries.
 
         ```python
         async for event in client.events("boiler-7"):
@@ -131,7 +131,7 @@ class AsyncClient:
         ```
 
         Raises:
-            StreamnormError: the service refuses it, or could not be reached at first.
+            StreamnormError: the service rejects the request, or the first connection fails.
 
         """
         source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
@@ -149,13 +149,14 @@ class AsyncClient:
     async def bulk(self, readings: Iterable[Mapping[str, Any]], *, timeout: Timeout = None) -> list[Normalized]:
         """Observe readings of many streams in one request.
 
-        A reading is `{"stream": …, "values": …}`, and `timestamp` and `seq` at will. One bad reading refuses them all.
-        The handles do not number them: unless each has a `seq`, a request without answer is not sent again.
+        A reading is `{"stream": …, "values": …}`, optionally with `timestamp` and `seq`. One invalid reading rejects
+        all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
+        retried.
         """
         return await self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
 
     async def health(self, *, timeout: Timeout = None) -> Health:
-        """Ask whether the service is alive."""
+        """Check whether the service is alive."""
         return await self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
 
     async def request(
@@ -169,7 +170,7 @@ class AsyncClient:
     ) -> Response:
         """Send a request to any path of the service, with the key and the retries of other calls.
 
-        Returns the response as it came: `status`, `headers`, `body`, `json()`.
+        Returns the raw response: `status`, `headers`, `body`, `json()`.
 
         Raises:
             StreamnormError: as other calls; an error status is a `Problem`.
@@ -180,7 +181,7 @@ class AsyncClient:
         return await self._transport.run(ask(call, self._transport.retries), timeout)
 
     def record_responses(self) -> AbstractContextManager[list[Response]]:
-        """Record the responses as they come, those that were tried again included.
+        """Record the raw responses, including those that were retried.
 
         ```python
         with client.record_responses() as responses:
@@ -192,11 +193,11 @@ class AsyncClient:
 
     @property
     def waiting(self) -> int:
-        """How many readings wait in the outbox."""
+        """The number of readings waiting in the outbox."""
         return 0 if self._sender is None else self._sender.waiting
 
     async def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
-        """Send what waits in the outbox now; returns whether all of it was sent within `timeout` seconds.
+        """Send the outbox's waiting readings now; return whether all were sent within `timeout` seconds.
 
         `progress(done, total)` is called after each block.
         """
@@ -205,7 +206,7 @@ class AsyncClient:
         )
 
     async def close(self) -> None:
-        """Close the connections; what waits in the outbox stays there for the next client."""
+        """Close the connections; waiting readings stay in the outbox for the next client."""
         if self._sender is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._sender.close)
         await self._transport.close()

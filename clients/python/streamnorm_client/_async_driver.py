@@ -1,4 +1,4 @@
-"""Carrying out procedures with asyncio; the names are those of `_sync_driver`."""
+"""Runs procedures with asyncio; the asynchronous counterpart of `_sync_driver`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 async def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Awaitable[Any]]) -> T:
-    """Carry out a procedure."""
+    """Run a procedure to its end and return its result."""
     try:
         step = next(procedure)
         while True:
@@ -31,7 +31,7 @@ async def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Awai
     except StopIteration as end:
         return cast("T", end.value)
     finally:
-        procedure.close()  # where a step failed; left to the garbage collector, generators within generators trip
+        procedure.close()  # after a failed step; nested generators must not be left to the garbage collector
 
 
 class AsyncTransport:
@@ -56,13 +56,13 @@ class AsyncTransport:
         _forks.register(self)
 
     async def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
-        """Carry out a procedure; `timeout` is for each of its calls."""
+        """Run a procedure; `timeout` applies to each of its calls."""
         return await drive(
             procedure, self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
         )
 
     async def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
-        """Carry out one step: keep a pause, or send a call."""
+        """Perform one step: sleep, or send a call."""
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
             return None
@@ -81,11 +81,11 @@ class AsyncTransport:
 
     @contextlib.asynccontextmanager
     async def open(self, call: Call[Any], timeout: Timeout = None) -> AsyncIterator[httpx.Response]:
-        """Send a call whose answer is read as it comes, or whose connection becomes another one (101).
+        """Send a call and stream its response, or upgrade its connection (101).
 
         Raises:
-            TransportError: no answer came.
-            Problem: the answer is one.
+            TransportError: there was no answer.
+            Problem: the answer is an error.
 
         """
         self.check_open()
@@ -101,10 +101,11 @@ class AsyncTransport:
             raise self.connection.failure(error) from error
 
     def check_open(self) -> None:
-        """Refuse to go on where it was closed, or where its connections are those of the parent process.
+        """Check that the client can be used.
 
         Raises:
-            Closed, NotSupported: saying so.
+            Closed: it was closed.
+            NotSupported: its connections belong to the parent process.
 
         """
         if self._closed:
@@ -115,7 +116,7 @@ class AsyncTransport:
             )
 
     async def close(self) -> None:
-        """Close the connections; an httpx client of the caller's own stays open."""
+        """Close the connections, except the caller's own httpx client."""
         self._closed = True
         if self._http1 is not None:
             await self._http1.close()
@@ -123,7 +124,7 @@ class AsyncTransport:
             await self.http.aclose()
 
     def after_fork(self) -> None:
-        """Use connections of the child's own."""
+        """Open new connections in a forked child."""
         if self.is_foreign:
             self._forked = True
             return

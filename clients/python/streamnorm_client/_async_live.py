@@ -1,4 +1,4 @@
-"""A live connection for asyncio; the names are those of `_live`."""
+"""A live connection for asyncio; the counterpart of `_live`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ T = TypeVar("T")
 
 
 class AsyncLive:
-    """A live connection of one stream, made by `AsyncStream.live`.
+    """A live connection of one stream, created by `AsyncStream.live`.
 
-    It connects when it is needed, and again where the connection is lost. While `observe_many` has readings in flight,
-    numbered calls of the stream's handle are refused.
+    It connects on first use, and reconnects when the connection is lost. While `observe_many` has readings in flight,
+    numbered calls of the stream's handle raise StreamInUse.
     """
 
     def __init__(self, procedures: StreamProcedures, transport: AsyncTransport, in_turn: AsyncInTurn) -> None:
@@ -51,19 +51,19 @@ class AsyncLive:
     async def observe(
         self, values: Any, *, timestamp: Any = None, seq: int | None = None, numbered: bool = True
     ) -> Normalized:
-        """Normalize a reading and learn from it; as `AsyncStream.observe` does."""
+        """Normalize a reading and learn from it, like `AsyncStream.observe`."""
         procedure = self._core.procedures.observe(values, timestamp, stats=False, seq=seq, numbered=numbered)
         return await self._in_turn(self._core.window.after_drain(procedure))
 
     async def observe_many(
         self, rows: Any, *, timestamps: Iterable[Any] | None = None, window: int = WINDOW
     ) -> AsyncIterator[Normalized]:
-        """Observe readings as they come, up to `window` of them in flight at once, and yield their answers in order.
+        """Observe readings with an in-flight window of `window` readings, and yield their answers in order.
 
-        `rows` are what `observe` takes as `values`; they may come slowly, and without end. `timestamps` has one for
-        each. Answers that came are yielded whenever a reading was sent. A reading that is refused raises its error,
-        whose `seq` tells its number; those behind it that were sent already are observed all the same. An answer that
-        the service no longer has after a lost connection is `recomputed`.
+        `rows` yields what `observe` takes as `values`; it may be slow, and endless. `timestamps` has one for each.
+        Available answers are yielded after each reading sent. A rejected reading raises its error, with its number in
+        `seq`; later readings that were already sent are observed nevertheless. An answer that the service no longer has
+        after a lost connection is `recomputed`.
         """
         await self._in_turn(self._core.window.drain())
         in_flight = self._core.new_window()
@@ -76,7 +76,7 @@ class AsyncLive:
                 yield answer
 
     async def close(self) -> None:
-        """Close the connection; what is in flight was sent, and its answers are passed over."""
+        """Close the connection; readings in flight were sent, and their answers are discarded."""
         await drive(self._core.close(), self._io)
 
     async def __aenter__(self) -> Self:
@@ -101,7 +101,7 @@ class AsyncLive:
     async def _perform(self, step: Any) -> Any:
         try:
             return await drive(self._core.perform(step), self._io)
-        except BaseException:  # an answer that nobody waits for any more must not be taken for the next reading's
+        except BaseException:  # an unread answer must not be taken for that of the next reading
             self._core.abort()
             await self._disconnect()
             raise
@@ -152,7 +152,7 @@ class AsyncLive:
             reading.cancel()
             await asyncio.wait({reading})
             if not reading.cancelled():
-                reading.exception()  # looked at, or asyncio complains
+                reading.exception()  # retrieved, or asyncio logs it
         self._stream = None
         await self._open.aclose()
 
@@ -162,7 +162,7 @@ class AsyncLive:
 
 
 async def each(rows: Any) -> AsyncIterator[Any]:
-    """Yield one after the other, whichever kind of iterable they are."""
+    """Yield the rows of a synchronous or asynchronous iterable."""
     if hasattr(rows, "__aiter__"):
         async for row in rows:
             yield row

@@ -1,4 +1,4 @@
-"""The handle of a stream for asyncio; the names, and their descriptions, are those of `streamnorm_client._stream`."""
+"""The handle of a stream for asyncio, with the same interface as `streamnorm_client._stream`."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ T = TypeVar("T")
 
 
 class AsyncStream:
-    """The handle of one stream, made by `AsyncClient.stream`.
+    """The handle of one stream, returned by `AsyncClient.stream`.
 
-    It numbers its readings, so that a reading that must be sent twice is applied once; for that it asks the service
-    for the stream's `last_seq` before the first one. Readings of several tasks are sent one after the other.
-    `streamnorm_client._sequencing` tells what happens where two programs write to one stream.
+    It numbers its readings, so that a retried reading is applied once; for that it requests the stream's `last_seq`
+    before the first one. Readings of several tasks are sent sequentially. `streamnorm_client._sequencing` describes
+    what happens if two programs write to one stream.
     """
 
     def __init__(self, stream: str, transport: AsyncTransport, sender: Sender | None) -> None:
         self._transport = transport
         self._procedures = StreamProcedures(stream, transport.retries, sender)
-        self._turn: asyncio.Lock | None = None  # Python 3.9 binds a lock to the loop that it is made in
+        self._turn: asyncio.Lock | None = None  # created lazily: Python 3.9 binds a lock to the current event loop
         _forks.register(self)
 
     def __repr__(self) -> str:
-        """Return the stream and where it is."""
+        """Return a representation with the stream's id and the service's URL."""
         return f"<{type(self).__name__} {self.id!r} of {self._transport.connection.url}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Stay the one handle of the stream where an estimator that holds it is cloned."""
+        """Return the handle itself, so that cloned estimators share it."""
         return self
 
     @property
@@ -66,15 +66,15 @@ class AsyncStream:
 
         `values` is a dict of features or a sequence; a feature is a number, or an array (a channel); None, or NaN, is a
         missing value. `timestamp` is a datetime with a time zone, RFC 3339 or epoch seconds. `stats=True` adds mean and
-        standard deviation. `seq` numbers the reading yourself; `numbered=False` sends it without a number, and then
-        a request without answer raises TransportError instead of being sent again.
+        standard deviation. `seq` sets the sequence number explicitly; `numbered=False` sends none, and then a request
+        without an answer raises TransportError instead of being retried.
         """
         return await self._in_turn(
             self._procedures.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered), timeout=timeout
         )
 
     def live(self) -> AsyncLive:
-        """Open a WebSocket for readings one after the other, at less cost than a request each; needs the extra `live`.
+        """Open a live connection (a WebSocket), which costs less per reading than requests; needs the extra `live`.
 
         ```python
         async with client.stream("boiler-7").live() as live:
@@ -84,22 +84,22 @@ class AsyncStream:
         return AsyncLive(self._procedures, self._transport, self._in_turn)
 
     async def put(self, values: Any, *, timestamp: Any = None) -> None:
-        """Keep a reading in the client's outbox, from where it is sent as soon as the service is there.
+        """Put a reading into the client's outbox, which sends it as soon as the service is reachable.
 
-        It is safe when this returns. `timestamp` is now if it is not given. From then on the outbox numbers the
-        stream's readings, so `observe` and `bulk` refuse to.
+        It is on disk when this returns. `timestamp` defaults to now. From then on the outbox numbers the stream's
+        readings, so numbered calls of `observe` and `bulk` raise StreamInUse.
         """
         self._procedures.put(values, timestamp)
 
     async def normalize(
         self, values: Any, *, timestamp: Any = None, stats: bool = False, timeout: Timeout = None
     ) -> Normalized:
-        """Normalize a reading and leave the stream as it is; a feature never seen gives None."""
+        """Normalize a reading without changing the stream; an unknown feature gives None."""
         reading = _requests.reading(values, timestamp)
         return await self._run(self._procedures.read_only(_requests.normalize(self.id, reading, stats=stats)), timeout)
 
     async def denormalize(self, values: Any, *, timeout: Timeout = None) -> Denormalized:
-        """Bring normalized values back into the sensors' units, with today's statistics."""
+        """Convert normalized values back to the sensors' units, with the current statistics."""
         return await self._run(self._procedures.read_only(_requests.denormalize(self.id, values)), timeout)
 
     async def bulk(
@@ -119,8 +119,8 @@ class AsyncStream:
         `rows` are lists, dicts, a 2-D NumPy array (readings, features) or a pandas DataFrame; the answer's `values` are
         of the same type, with NaN for missing values in arrays and frames, and a frame keeps its index and columns.
         `features` names the columns, `timestamps` has one per row. `progress(done, total)` is called after each block.
-        `seq` is the first row's number, `learn=False` only normalizes. An error part-way tells in `rows_done` how
-        many rows were applied before.
+        `seq` is the first row's number, `learn=False` only normalizes. An error has in `rows_done` the number of rows
+        applied before it.
         """
         return await self._in_turn(
             self._procedures.bulk(
@@ -132,8 +132,8 @@ class AsyncStream:
     async def configure(self, *, timeout: Timeout = None, **config: Any) -> Configured:
         """Create the stream, or replace its configuration: `configure(method="adaptive", warmup=64)`.
 
-        Parameters that are not named take the service's defaults. The answer's `restarted` tells whether the
-        statistics began anew.
+        Omitted parameters take the service's defaults. The answer's `restarted` says whether the statistics were
+        restarted.
         """
         return await self._in_turn(self._procedures.mutating(_requests.configure(self.id, config)), timeout=timeout)
 
@@ -142,21 +142,21 @@ class AsyncStream:
         return await self._run(self._procedures.read_only(_requests.info(self.id)), timeout)
 
     async def profile(self, *, timeout: Timeout = None) -> Profile:
-        """Read what the service knows of each feature, and what kind of sensor it takes it for."""
+        """Read the statistics of each feature, and its kind of sensor."""
         return await self._run(self._procedures.read_only(_requests.profile(self.id)), timeout)
 
     async def snapshot(self, *, timeout: Timeout = None) -> dict[str, Any]:
-        """Export the stream's whole state as plain JSON data."""
+        """Export the stream's whole state as JSON data."""
         return await self._run(self._procedures.read_only(_requests.snapshot(self.id)), timeout)
 
     async def restore(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
-        """Put a snapshot in the stream's place."""
+        """Replace the stream by a snapshot."""
         return await self._in_turn(self._procedures.mutating(_requests.restore(self.id, snapshot)), timeout=timeout)
 
     async def merge(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
-        """Merge a snapshot in, as if the stream had seen its readings too.
+        """Merge a snapshot, as if the stream had observed its readings too.
 
-        It is not sent again once it may have arrived: twice would count the readings twice.
+        It is not retried once it may have arrived, because the readings would count twice.
         """
         return await self._in_turn(self._procedures.mutating(_requests.merge(self.id, snapshot)), timeout=timeout)
 
@@ -169,7 +169,7 @@ class AsyncStream:
         await self._in_turn(self._procedures.delete(), timeout=timeout)
 
     def after_fork(self) -> None:
-        """Start numbering anew in a forked child, whose parent numbers on; another thread may have had the turn."""
+        """Reset the numbering in a forked child; another thread of the parent may have held the lock."""
         self._turn = None
         self._procedures.after_fork()
 
@@ -182,7 +182,7 @@ class AsyncStream:
         perform: Callable[[Any], Awaitable[Outcome]] | None = None,
         timeout: Timeout = None,
     ) -> T:
-        """Carry out a procedure that changes the numbering."""
+        """Run a procedure that changes the numbering, exclusively."""
         if self._turn is None:
             self._turn = asyncio.Lock()
         async with self._turn:

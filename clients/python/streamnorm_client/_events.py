@@ -1,7 +1,7 @@
-"""What is observed, as server-sent events; nothing here sends.
+"""The event stream: a parser of server-sent events, without I/O.
 
-An event has ended with an empty line (WHATWG HTML, 9.2.6). The service breaks a silence after 15 seconds, so who hears
-nothing for longer is alone. A connection that is lost is made again, with the last event's id where there was one.
+An event ends with an empty line (WHATWG HTML, 9.2.6). The service sends a comment after 15 seconds without an event, so
+a longer silence means a broken connection. A lost connection is reopened with the last event id, if there was one.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from streamnorm_client._async_driver import AsyncTransport
     from streamnorm_client._sync_driver import Transport
 
-SILENCE = 45.0  # seconds; three of the service's own signs of life
+SILENCE = 45.0  # seconds; three of the service's keep-alive intervals
 END = "end"
 
 
 @dataclass(frozen=True, **SLOTS)
 class Event:
-    """Something that the service told: its `type`, its `data`, and its `id` where it has one.
+    """An event: its `type`, its `data`, and its `id`, if it has one.
 
-    `reading`: `stream`, `time` (seconds since 1970), `count`, `ready`, `values`, `normalized`, and now and then `mean`
+    `reading`: `stream`, `time` (seconds since 1970), `count`, `ready`, `values`, `normalized`, and sometimes `mean`
     and `std`. `history`: `stream` and its recent `readings`. `latest`: `streams`, each with its counters and first
-    values. `dropped`: `readings`, how many were lost because they were not read fast enough.
+    values. `dropped`: `readings`, how many were dropped because the client read too slowly.
     """
 
     type: str
@@ -46,7 +46,7 @@ class Event:
 
 @dataclass(frozen=True)
 class EventCall(Call[None]):
-    """The request for events, from the last one on that had an id."""
+    """The request for events, resumed after `last_id`."""
 
     last_id: str | None = None
 
@@ -58,19 +58,19 @@ class EventCall(Call[None]):
 
 
 class EventSource:
-    """Reads events, and decides when to connect again."""
+    """Parses events, and decides when to reconnect."""
 
-    #: what ends a connection, and may be tried again
+    #: errors that end a connection, and may be retried
     ERRORS = (TransportError, Problem)
 
     def __init__(self, params: tuple[tuple[str, str], ...], transport: Transport | AsyncTransport) -> None:
-        self._params: Any = params  # several of one name
+        self._params: Any = params  # names may repeat
         self._transport = transport
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._last_id: str | None = None
         self._attempt = 0
-        self._stood = False
+        self._was_connected = False
 
     def call(self) -> EventCall:
         """Describe the next request."""
@@ -80,13 +80,13 @@ class EventSource:
 
     @property
     def timeout(self) -> httpx.Timeout:
-        """The client's own, but for the waits between events."""
-        given = self._transport.connection.timeout
-        return httpx.Timeout(connect=given.connect, write=given.write, pool=given.pool, read=SILENCE)
+        """The client's timeout, except between events."""
+        timeout = self._transport.connection.timeout
+        return httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=SILENCE)
 
     def receive(self, data: bytes) -> Iterator[Event]:
-        """Read bytes that came, and yield the events that are whole."""
-        self._attempt, self._stood = 0, True
+        """Process received bytes, and yield the complete events."""
+        self._attempt, self._was_connected = 0, True
         # a CR at the end may be half of a CR LF
         text = self._text + self._decoder.decode(data)
         held = text.endswith("\r")
@@ -114,17 +114,17 @@ class EventSource:
         try:
             members = json.loads("\n".join(data))
         except ValueError:
-            return None  # of another service's
+            return None  # from another service
         return Event(fields.get("event", "message"), members, fields.get("id"))
 
     def ended(self) -> ConnectionFailed:
-        """Build the error of a connection that the service ended, as it does when it stops."""
-        return ConnectionFailed(f"no more events from {self._transport.connection.url}: the service ended them")
+        """Build the error for a connection that the service ended, as it does when it stops."""
+        return ConnectionFailed(f"the service at {self._transport.connection.url} ended the event stream")
 
     def delay_after(self, error: StreamnormError) -> float:
-        """Return the seconds to wait before the next connection, or raise the error where there is no hope."""
+        """Return the seconds to wait before reconnecting, or raise the error if it is permanent."""
         self._attempt += 1
-        retries = math.inf if self._stood else self._transport.retries
+        retries = math.inf if self._was_connected else self._transport.retries
         luck = random.random()  # noqa: S311 - spreads load, guards nothing
         delay = delay_before_retry(self._attempt, retries, error, repeatable=True, luck=luck)
         if delay is None:

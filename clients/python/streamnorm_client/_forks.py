@@ -1,4 +1,4 @@
-"""What a forked child must not share with its parent: connections, locks held by threads that are gone, and numbers."""
+"""Fork safety: a child must not share connections, locks and sequence numbers with its parent."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """Something that begins anew in a forked child."""
+    """An object that resets itself in a forked child."""
 
     def after_fork(self) -> None:
-        """Replace, in the child, what belongs to the parent."""
+        """Replace, in the child, the resources of the parent."""
 
 
-_LIVING: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_REGISTERED: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
 def register(owner: ForkAware) -> None:
-    """Have `owner.after_fork` called in every child that is forked while the owner lives."""
-    _LIVING.add(owner)
+    """Call `owner.after_fork` in every child forked during the owner's lifetime."""
+    _REGISTERED.add(owner)
 
 
 def _after_fork_in_child() -> None:
-    for owner in list(_LIVING):
+    for owner in list(_REGISTERED):
         owner.after_fork()
 
 

@@ -1,10 +1,10 @@
-"""Data frames, pandas', polars' and Arrow's, as arrays: which columns are features, and which one is the time.
+"""Converts data frames of pandas, polars and Arrow to arrays: feature columns, and timestamps.
 
 The rules:
 
-1. A column of datetimes is never a feature. One, or a pandas index of them, is the readings' time; several are refused.
-2. What is no number is refused by the names of its columns; booleans are 1 and 0.
-3. Datetimes without a zone are UTC, as frames have no other way to say so.
+1. A datetime column is never a feature. One, or a pandas DatetimeIndex, holds the timestamps; several are an error.
+2. Columns that are not numeric are an error, which names them; booleans are 1 and 0.
+3. Datetimes without a time zone are UTC, which is the convention of frames.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame's numbers, the names of their columns, the times where there are any, and the way back."""
+    """A frame's numbers, their column names, optional timestamps, and how to rebuild a frame."""
 
     array: Any
     features: list[str]
     times: Any
-    #: makes a frame like the first one of normalized values, with its time where it was
+    #: builds a frame like the original from normalized values, with the time column in place
     rebuild: Callable[[Any], Any]
 
 
 def frame_of(rows: Any) -> Frame | None:
-    """Return the parts of a frame; None for what is none.
+    """Return the parts of a frame; None for other types.
 
     Raises:
-        InvalidArgument: naming the columns that are no numbers, or are times though there is one already.
-        MissingDependency: it is polars' or Arrow's, and the extra `arrow` is not installed.
+        InvalidArgument: columns are not numeric, or there are several time columns; the message names them.
+        MissingDependency: the frame is of polars or Arrow, and the extra `arrow` is not installed.
 
     """
     pandas: Any = sys.modules.get("pandas")
@@ -59,17 +59,17 @@ def _of_pandas(rows: Any, pandas: Any) -> Frame:
     times = pandas.DatetimeIndex(columns[moments[0]] if moments else rows.index) if moments or indexed else None
 
     def rebuild(values: Any) -> Any:
-        made = pandas.DataFrame(values, index=rows.index, columns=rows.columns[numbers])
+        frame = pandas.DataFrame(values, index=rows.index, columns=rows.columns[numbers])
         for place in moments:
-            made.insert(place, rows.columns[place], columns[place], allow_duplicates=True)
-        return made
+            frame.insert(place, rows.columns[place], columns[place], allow_duplicates=True)
+        return frame
 
     array = rows.iloc[:, numbers].to_numpy(dtype=float, na_value=float("nan"))
     return Frame(array, [names[place] for place in numbers], times, rebuild)
 
 
 def _is_numeric(column: Any, types: Any) -> bool:
-    """Return whether all of a column are numbers or missing; of objects, each is looked at."""
+    """Return whether a column has only numbers and missing values; object columns are checked by value."""
     if types.is_bool_dtype(column.dtype) or (types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"):
         return True
     if not types.is_object_dtype(column.dtype) or any(isinstance(value, (str, bytes)) for value in column):
@@ -108,11 +108,11 @@ def _of_narwhals(rows: Any) -> Frame | None:
         times = _microseconds(stamps.dt.timestamp("us").to_numpy())
 
     def rebuild(values: Any) -> Any:
-        made = [
+        columns = [
             narwhals.new_series(name, values[:, place], narwhals.Float64, backend=frame.implementation)
             for place, name in enumerate(numbers)
         ]
-        return frame.with_columns(*made).to_native()
+        return frame.with_columns(*columns).to_native()
 
     return Frame(floats.to_numpy(), numbers, times, rebuild)
 
@@ -127,12 +127,12 @@ def _microseconds(stamps: Any) -> Any:
 
 def _refuse_text(names: Sequence[str]) -> None:
     if names:
-        raise InvalidArgument(f"{_listed(names)} no numbers: leave them out, or turn them into numbers")
+        raise InvalidArgument(f"{_listed(names)} not numeric: drop or convert these columns")
 
 
 def _refuse_times(names: Sequence[str]) -> None:
     if len(names) > 1:
-        raise InvalidArgument(f"{_listed(names)} times, and a reading has one: leave the others out")
+        raise InvalidArgument(f"{_listed(names)} times, and a reading has only one: drop the others")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
-"""HTTP/1.1 without what httpx adds to it: most calls are one small request to one address, and httpx costs thrice that.
+"""Minimal HTTP/1.1: most calls are one small request to one address, for which httpx takes three times as long.
 
 The rules:
 
-1. It is used where it does what httpx would do: no proxy, and no transport or client of the caller's own.
+1. It is used only where it behaves like httpx: without a proxy, and without the caller's own transport or client.
 2. h11 writes requests and reads responses; httpcore's network streams connect, verify and time out.
-3. A connection is used again only after a whole exchange, within `KEEP_IDLE` seconds, and only if nothing has come
-   meanwhile: what the service closed is not written to.
+3. A connection is reused only after a complete exchange, within `KEEP_IDLE` seconds, and only if it is not readable:
+   then the service has closed it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from streamnorm_client._http_adapter import Connection
     from streamnorm_client._requests import Call
 
-KEEP_IDLE = 4.0  # seconds; uvicorn closes what is idle for five
-MAX_HEAD = 100 * 1024  # of an answer: as httpcore has it
+KEEP_IDLE = 4.0  # seconds; uvicorn closes idle connections after five
+MAX_HEAD = 100 * 1024  # of a response; httpcore's limit
 CHUNK = 64 * 1024
 NETWORK_ERRORS = (httpcore.NetworkError, httpcore.ProtocolError)
 
 StreamT = TypeVar("StreamT", httpcore.NetworkStream, httpcore.AsyncNetworkStream)
 
 
-# An exchange yields bytes to send, or None to receive some, and is given what came, or the error that came of it.
+# An exchange yields bytes to send, or None to receive; it is resumed with the received bytes, or the error.
 Exchange = Generator[Optional[bytes], Union[bytes, Exception], Response]
 
 
 class Origin:
-    """Where requests go, and what is the same in all of their heads."""
+    """The destination of requests, and their common headers."""
 
     def __init__(self, connection: Connection) -> None:
         parts = urlsplit(connection.url)
@@ -50,7 +50,7 @@ class Origin:
         host = httpx.URL(connection.url).netloc
         common = {b"host": host, b"user-agent": agent.encode()}
         self._headers = {**common, **_encoded(connection.headers)}
-        #: whole heads by their calls' own values: media types, of which there are a few
+        #: complete headers by the values of the calls' own headers, which are a few media types
         self._known: dict[tuple[str, ...], list[tuple[bytes, bytes]]] = {}
 
     def request(self, call: Call[Any]) -> h11.Request:
@@ -69,8 +69,8 @@ def _encoded(headers: Any) -> dict[bytes, bytes]:
     return {name.lower().encode("ascii"): value.encode("latin-1") for name, value in headers.items()}
 
 
-class Kept(Generic[StreamT]):
-    """A connection, and since when it is idle."""
+class PooledConnection(Generic[StreamT]):
+    """A pooled connection, with the time since which it is idle."""
 
     def __init__(self, stream: StreamT) -> None:
         self.stream: StreamT = stream
@@ -81,7 +81,7 @@ class Kept(Generic[StreamT]):
         """Send a request and receive its response.
 
         Raises:
-            httpcore.NetworkError, httpcore.RemoteProtocolError: no whole response came.
+            httpcore.NetworkError, httpcore.RemoteProtocolError: there was no complete response.
 
         """
         state = self.state
@@ -91,7 +91,7 @@ class Kept(Generic[StreamT]):
         try:
             response = yield from self._receive()
         except (*NETWORK_ERRORS, h11.RemoteProtocolError) as error:
-            # a service that refuses a body may answer without having read all of it, so its answer is looked for first
+            # a service may reject a body before reading all of it, so the answer takes precedence over the write error
             raise unsent or _network_error(error) from error
         if unsent is None and state.our_state is h11.DONE and state.their_state is h11.DONE:
             state.start_next_cycle()
@@ -120,12 +120,12 @@ class Kept(Generic[StreamT]):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request can go over it."""
+        """Whether the connection can be reused."""
         return self.state.our_state is h11.IDLE
 
     @property
     def is_stale(self) -> bool:
-        """Whether it was idle for too long, or the service has closed it."""
+        """Whether it was idle for too long, or was closed by the service."""
         return time.monotonic() - self.idle_since > KEEP_IDLE or bool(self.stream.get_extra_info("is_readable"))
 
 

@@ -1,4 +1,4 @@
-"""Between the package's own descriptions and httpx's: what both clients translate alike."""
+"""The adapter to httpx: conversions that both clients share."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from streamnorm_client._requests import Call
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-DEFAULT_TIMEOUT = 30.0  # seconds; a block of wide rows takes a busy edge box a few
+DEFAULT_TIMEOUT = 30.0  # seconds; a block of wide rows takes a busy edge device a few
 
 Timeout = Union[float, httpx.Timeout, None]
 Verify = Union[bool, str, "ssl.SSLContext"]
 Cert = Union[str, "tuple[str, str]", "tuple[str, str, str]", None]
 
-# Where no answer came. The streams of an upgraded connection raise httpcore's own errors.
+# Errors without an answer. The streams of an upgraded connection raise httpcore's own errors.
 NO_ANSWER = (httpx.TransportError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 NEVER_SENT = (
     httpx.ConnectError,
@@ -46,23 +46,23 @@ _RECORDING: ContextVar[list[Response] | None] = ContextVar("streamnorm_client_re
 
 
 class Connection(NamedTuple):
-    """How a client connects, and what it sends with every request."""
+    """The connection settings of a client, and the headers of every request."""
 
     url: str
     headers: dict[str, str]
     timeout: httpx.Timeout
     verify: ssl.SSLContext | bool
     proxy: str | None
-    #: whether the caller said a timeout, which goes before that of an httpx client of the caller's own
+    #: whether the caller passed a timeout, which overrides that of the caller's own httpx client
     timeout_given: bool
 
     @property
     def is_proxied(self) -> bool:
-        """Whether a proxy may stand between; httpx decides which addresses go through it."""
+        """Whether a proxy may be used; httpx decides for which addresses."""
         return self.proxy is not None or bool(getproxies().keys() & {"http", "https", "all"})
 
     def client_options(self) -> dict[str, Any]:
-        """Return the arguments of an httpx client that connects so."""
+        """Return the arguments of an httpx client with these settings."""
         return {"timeout": self.timeout, "verify": self.verify, "proxy": self.proxy}
 
     def request(self, call: Call[Any], timeout: Timeout = None) -> dict[str, Any]:
@@ -83,16 +83,16 @@ class Connection(NamedTuple):
         return self.timeout if timeout is None else httpx.Timeout(timeout)
 
     def failure(self, error: Exception) -> TransportError:
-        """Build the error of a call that no answer came to."""
+        """Build the error of a call without an answer."""
         timed_out = isinstance(error, (*TIMED_OUT, TimeoutError))
         kind = TimedOut if timed_out else ConnectionFailed
         reason = str(error) or type(error).__name__
-        made = kind(f"no answer from {self.url}: {reason}", maybe_applied=not isinstance(error, NEVER_SENT))
-        made.__cause__ = error
-        return made
+        failure = kind(f"no answer from {self.url}: {reason}", maybe_applied=not isinstance(error, NEVER_SENT))
+        failure.__cause__ = error
+        return failure
 
 
-def connection(  # noqa: PLR0917 - the clients' own arguments, in their order
+def connection(  # noqa: PLR0917 - the clients' arguments, in the same order
     url: str | None,
     key: str | None,
     timeout: Timeout,
@@ -101,14 +101,14 @@ def connection(  # noqa: PLR0917 - the clients' own arguments, in their order
     cert: Cert = None,
     proxy: str | None = None,
 ) -> Connection:
-    """Build the description of how a client connects; `url` and `key` default to STREAMNORM_URL and STREAMNORM_KEY.
+    """Build the connection settings of a client; `url` and `key` default to STREAMNORM_URL and STREAMNORM_KEY.
 
     Raises:
-        InvalidArgument: the URL is no address of HTTP, or a certificate cannot be read.
+        InvalidArgument: the URL is not an HTTP URL, or a certificate cannot be read.
 
     >>> connection("localhost:8000", None, 1.0)
     Traceback (most recent call last):
-    streamnorm_client._errors.InvalidArgument: url 'localhost:8000' is no http:// or https:// address
+    streamnorm_client._errors.InvalidArgument: url 'localhost:8000' is not an http:// or https:// URL
     """
     url = (url or os.environ.get("STREAMNORM_URL") or DEFAULT_URL).rstrip("/")
     key = key or os.environ.get("STREAMNORM_KEY")
@@ -118,7 +118,7 @@ def connection(  # noqa: PLR0917 - the clients' own arguments, in their order
     except ValueError:
         wrong = True
     if wrong:
-        raise InvalidArgument(f"url {url!r} is no http:// or https:// address")
+        raise InvalidArgument(f"url {url!r} is not an http:// or https:// URL")
     authorization = {"authorization": f"Bearer {key}"} if key else {}
     sent = {**authorization, **{name.lower(): value for name, value in (headers or {}).items()}}
     return Connection(
@@ -132,18 +132,18 @@ def connection(  # noqa: PLR0917 - the clients' own arguments, in their order
 
 
 def _ssl_context(verify: Verify, cert: Cert) -> ssl.SSLContext:
-    """Return the one context that calls and live connections verify the service by.
+    """Return the SSL context of calls and live connections.
 
     Raises:
         InvalidArgument: a certificate cannot be read.
 
     """
-    import ssl  # noqa: PLC0415 - devices on a network of their own speak plain HTTP, and need not load it
+    import ssl  # noqa: PLC0415 - slow to import, and not needed for plain HTTP
 
     if isinstance(verify, ssl.SSLContext):
         context = verify
     elif isinstance(verify, str):
-        place = "capath" if os.path.isdir(verify) else "cafile"  # noqa: PTH112 - a text, as OpenSSL takes it
+        place = "capath" if os.path.isdir(verify) else "cafile"  # noqa: PTH112 - a string, as OpenSSL takes it
         context = _loaded(ssl.create_default_context, **{place: verify})
     else:
         context = httpx.create_ssl_context(verify=verify)
@@ -160,13 +160,13 @@ def _loaded(load: Any, *arguments: Any, **named: Any) -> Any:
 
 
 def response_of(response: httpx.Response) -> Response:
-    """Convert an answer."""
+    """Convert an httpx response."""
     return Response(response.status_code, dict(response.headers), response.content)
 
 
 @contextmanager
 def record_responses() -> Iterator[list[Response]]:
-    """Record the responses, retries included, that calls of this thread or task get."""
+    """Record the responses to calls of this thread or task, including retries."""
     responses: list[Response] = []
     token = _RECORDING.set(responses)
     try:
@@ -176,7 +176,7 @@ def record_responses() -> Iterator[list[Response]]:
 
 
 def record(response: Response) -> Response:
-    """Add a response to the record, where one is being made."""
+    """Add a response to the record, if there is one."""
     recorded = _RECORDING.get()
     if recorded is not None:
         recorded.append(response)

@@ -1,6 +1,6 @@
-"""httpx's transports to an ASGI application in this process: requests, streams of events, and live connections.
+"""httpx transports for an in-process ASGI application: requests, event streams and live connections.
 
-httpx's own `ASGITransport` is for asyncio only, waits for the whole answer, and knows no WebSockets.
+httpx's own `ASGITransport` supports only asyncio, buffers the whole response, and lacks WebSockets.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class InMemoryTransport(httpx.BaseTransport):
-    """Sends requests of any thread to an application that runs in an event loop of its own."""
+    """Sends requests from any thread to an application that runs in a separate event loop."""
 
     def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
         self._loop = loop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request as soon as the application has begun to."""
+        """Return the response as soon as the application has started it."""
         request.read()
         scope = scope_of(request)
         if is_upgrade(request):
@@ -35,8 +35,8 @@ class InMemoryTransport(httpx.BaseTransport):
             return socket.response()
         exchange = Exchange(request.content)
         task = asyncio.run_coroutine_threadsafe(self._app(scope, exchange.receive, exchange.send), self._loop)
-        task.add_done_callback(lambda _: exchange.said.put(None))
-        started = exchange.said.get()
+        task.add_done_callback(lambda _: exchange.messages.put(None))
+        started = exchange.messages.get()
         if started is None:
             raise httpx.RemoteProtocolError(f"the application failed: {task.exception()}", request=request)
         return httpx.Response(
@@ -64,16 +64,16 @@ def scope_of(request: httpx.Request) -> dict[str, Any]:
 
 
 class Exchange:
-    """What an application receives of one request, and what it says."""
+    """One request to the application, and its response messages."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
         self._gone = asyncio.Event()
-        #: messages of the application; None at the end
-        self.said: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        #: response messages; None at the end
+        self.messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
     async def receive(self) -> Message:
-        """Return the request's body, then wait until its sender is gone."""
+        """Return the request's body, then wait until the client disconnects."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -82,15 +82,15 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Queue a message of the application."""
-        self.said.put(message)
+        self.messages.put(message)
 
     def leave(self) -> None:
-        """Signal to the application that the sender is gone."""
+        """Signal to the application that the client has disconnected."""
         self._gone.set()
 
 
 class Body(httpx.SyncByteStream):
-    """The body of an answer, as it is said."""
+    """The streaming body of a response."""
 
     def __init__(self, exchange: Exchange, task: Any) -> None:
         self._exchange = exchange
@@ -98,25 +98,25 @@ class Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the parts."""
-        while (message := self._exchange.said.get()) is not None:
+        while (message := self._exchange.messages.get()) is not None:
             if message.get("body"):
                 yield message["body"]
             if not message.get("more_body", False):
                 break
 
     def close(self) -> None:
-        """End an answer that is not read to its end."""
+        """Cancel a response that is not read to its end."""
         self._task.cancel()
 
 
 class AsyncInMemoryTransport(httpx.AsyncBaseTransport):
-    """Like `InMemoryTransport`, for asyncio, whose loop never waits for the application's."""
+    """Like `InMemoryTransport`, for asyncio; it does not block the caller's event loop."""
 
     def __init__(self, transport: InMemoryTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request as soon as the application has begun to."""
+        """Return the response as soon as the application has started it."""
         await request.aread()
         response = await asyncio.to_thread(self._transport.handle_request, request)
         if "network_stream" in response.extensions:
@@ -139,5 +139,5 @@ class AsyncBody(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
-        """End an answer that is not read to its end."""
+        """Cancel a response that is not read to its end."""
         self._body.close()

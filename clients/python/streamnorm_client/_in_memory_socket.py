@@ -1,4 +1,4 @@
-"""A WebSocket between a client and an ASGI application of one process: bytes on one side, messages on the other."""
+"""An in-process WebSocket between a client and an ASGI application: bytes on one side, messages on the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_upgrade(request: httpx.Request) -> bool:
 
 
 class MemorySocket(httpcore.NetworkStream):
-    """The client's end, as httpcore's network streams are; the application's end are its messages."""
+    """The client's end, a network stream of httpcore; the application's end are ASGI messages."""
 
     def __init__(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
         protocol = _ws_adapter.imports()
@@ -78,7 +78,7 @@ class MemorySocket(httpcore.NetworkStream):
                 self._to_client.put(data)
 
     def _receive(self, data: bytes) -> None:
-        """Read, in the application's loop, what the client sent."""
+        """Process the client's bytes, in the application's event loop."""
         if self._closed:
             return
         self._protocol.receive_data(data)
@@ -105,7 +105,7 @@ class MemorySocket(httpcore.NetworkStream):
         return data
 
     def get_extra_info(self, info: str) -> Any:
-        """Return whether there is something to read; there is nothing else to tell."""
+        """Return whether there is something to read; no other information is available."""
         return bool(self._rest) or not self._to_client.empty() if info == "is_readable" else None
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class MemorySocket(httpcore.NetworkStream):
         self._loop.call_soon_threadsafe(self._to_app.put_nowait, {"type": "websocket.disconnect", "code": NO_STATUS})
 
     def asynchronous(self) -> AsyncMemorySocket:
-        """Return the same for asyncio."""
+        """Return the asyncio counterpart."""
         return AsyncMemorySocket(self)
 
 
@@ -136,5 +136,5 @@ class AsyncMemorySocket(httpcore.AsyncNetworkStream):
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Return whether there is something to read; there is nothing else to tell."""
+        """Return whether there is something to read; no other information is available."""
         return self._socket.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""A live connection whose calls block; `_async_live` has the same for asyncio."""
+"""A blocking live connection; `_async_live` has the same for asyncio."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 
 class Live:
-    """A live connection of one stream, made by `Stream.live`.
+    """A live connection of one stream, created by `Stream.live`.
 
-    It connects when it is needed, and again where the connection is lost. While `observe_many` has readings in flight,
-    numbered calls of the stream's handle are refused.
+    It connects on first use, and reconnects when the connection is lost. While `observe_many` has readings in flight,
+    numbered calls of the stream's handle raise StreamInUse.
     """
 
     def __init__(self, procedures: StreamProcedures, transport: Transport, in_turn: InTurn) -> None:
@@ -48,19 +48,19 @@ class Live:
     def observe(
         self, values: Any, *, timestamp: Any = None, seq: int | None = None, numbered: bool = True
     ) -> Normalized:
-        """Normalize a reading and learn from it; as `Stream.observe` does."""
+        """Normalize a reading and learn from it, like `Stream.observe`."""
         procedure = self._core.procedures.observe(values, timestamp, stats=False, seq=seq, numbered=numbered)
         return self._in_turn(self._core.window.after_drain(procedure))
 
     def observe_many(
         self, rows: Any, *, timestamps: Iterable[Any] | None = None, window: int = WINDOW
     ) -> Iterator[Normalized]:
-        """Observe readings as they come, up to `window` of them in flight at once, and yield their answers in order.
+        """Observe readings with an in-flight window of `window` readings, and yield their answers in order.
 
-        `rows` are what `observe` takes as `values`; they may come slowly, and without end. `timestamps` has one for
-        each. Answers that came are yielded whenever a reading was sent. A reading that is refused raises its error,
-        whose `seq` tells its number; those behind it that were sent already are observed all the same. An answer that
-        the service no longer has after a lost connection is `recomputed`.
+        `rows` yields what `observe` takes as `values`; it may be slow, and endless. `timestamps` has one for each.
+        Available answers are yielded after each reading sent. A rejected reading raises its error, with its number in
+        `seq`; later readings that were already sent are observed nevertheless. An answer that the service no longer has
+        after a lost connection is `recomputed`.
         """
         self._in_turn(self._core.window.drain())
         in_flight = self._core.new_window()
@@ -71,7 +71,7 @@ class Live:
             yield from self._in_turn(in_flight.answers())
 
     def close(self) -> None:
-        """Close the connection; what is in flight was sent, and its answers are passed over."""
+        """Close the connection; readings in flight were sent, and their answers are discarded."""
         drive(self._core.close(), self._io)
 
     def __enter__(self) -> Self:
@@ -95,7 +95,7 @@ class Live:
     def _perform(self, step: Any) -> Any:
         try:
             return drive(self._core.perform(step), self._io)
-        except BaseException:  # an answer that nobody waits for any more must not be taken for the next reading's
+        except BaseException:  # an unread answer must not be taken for that of the next reading
             self._core.abort()
             self._disconnect()
             raise

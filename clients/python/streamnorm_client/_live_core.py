@@ -1,8 +1,8 @@
 """A live connection without I/O: readings over a WebSocket, with the numbers, retries and errors they have over HTTP.
 
-A live connection is another way to carry the same calls, so `_sequencing` and `_retry` do for it what they do for HTTP:
-a reading whose answer got lost is sent again, over a new connection, under its own number, which the service applies
-once. `_window` has many of them in flight at once. `Live` and `AsyncLive` carry out the steps that are yielded here.
+A live connection is another transport for the same calls, so `_sequencing` and `_retry` apply to it as to HTTP:
+a reading whose answer got lost is sent again, over a new connection, under its own number, and the service applies it
+once. `_window` keeps many of them in flight. `Live` and `AsyncLive` perform the steps that are yielded here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CLOSE_TIMEOUT = 1.0  # seconds; who is gone is not waited for
+CLOSE_TIMEOUT = 1.0  # seconds; short, because the peer may be gone
 
 
 class Connect(NamedTuple):
-    """A step that opens a connection by a handshake; its outcome is None, or why there is none."""
+    """A step that opens a connection by a handshake; its outcome is None, or the failure."""
 
     handshake: Call[None]
 
@@ -40,10 +40,10 @@ class Write(NamedTuple):
 
 
 class Read(NamedTuple):
-    """A step that receives bytes, b"" at the end; where it does not `wait`, None if there are none."""
+    """A step that receives bytes, b"" at the end of the connection; without `wait`, None if there are none."""
 
     wait: bool
-    #: seconds; None for the client's own
+    #: seconds; None: the client's timeout
     timeout: float | None = None
 
 
@@ -56,7 +56,7 @@ Steps = Generator[IO, Any, T]
 
 
 class LiveCore:
-    """The state of a live connection: its frames, and what is in flight over it."""
+    """The state of a live connection: its frames, and its in-flight window."""
 
     def __init__(self, procedures: StreamProcedures, connection: Connection) -> None:
         _ws_adapter.imports()
@@ -67,14 +67,14 @@ class LiveCore:
         self._closed = False
 
     def new_window(self) -> InFlightWindow:
-        """Begin with nothing in flight; the window before was drained."""
+        """Start a new, empty window; the previous one was drained."""
         self.window = InFlightWindow(self.procedures)
         return self.window
 
     def perform(self, step: Step | SendReading | ReceiveAnswer) -> Steps[Outcome]:
-        """Carry out a step of a procedure: readings over the connection, everything else over HTTP."""
+        """Perform a step of a procedure: readings over the connection, everything else over HTTP."""
         if self._closed:
-            raise Closed("the live connection is closed; Stream.live makes another one")
+            raise Closed("the live connection is closed; Stream.live opens another one")
         if isinstance(step, SendReading):
             return (yield from self._send(step.call))
         if isinstance(step, ReceiveAnswer):
@@ -85,17 +85,17 @@ class LiveCore:
         return (yield from self._send(step)) or (yield from self._receive(wait=True))
 
     def abort(self) -> None:
-        """Pass over what is in flight; the connection must be closed, or answers would be taken for later ones'."""
+        """Discard the readings in flight; close the connection, or their answers would be taken for later ones."""
         self.window.abort()
         self._frames = None
 
     def close(self) -> Steps[None]:
-        """End the connection; the service reads what was sent before the end."""
+        """Close the connection; the service reads what was sent before."""
         self._closed = True
         self.window.abort()
         frames, self._frames = self._frames, None
         if frames is not None and (yield Write(frames.close())) is None:
-            # left unread, answers that still come would reset the connection, and readings behind them be lost
+            # unread answers would reset the connection, and the service would lose readings still in transit
             while True:
                 data = yield Read(wait=True, timeout=CLOSE_TIMEOUT)
                 if not data or isinstance(data, TransportError):
@@ -115,7 +115,7 @@ class LiveCore:
         return None if error is None else (yield from self._lost(error))
 
     def _notice_end(self) -> Steps[None]:
-        """Close a connection that ended while nothing was said: what is sent next goes over a new one."""
+        """Detect a connection that ended while idle, so that the next reading goes over a new one."""
         data = yield Read(wait=False)
         if data is None:
             return
@@ -140,12 +140,12 @@ class LiveCore:
         return _ws_adapter.response_of(self._frames.messages.popleft())
 
     def _read(self, data: bytes) -> Steps[None]:
-        """Read what came, and say what the protocol has to say to it."""
+        """Process received bytes, and send the protocol's own replies."""
         if self._frames is not None:
             self._frames.receive(data)
-            saying = self._frames.to_send()
-            if saying:
-                yield Write(saying)
+            reply = self._frames.to_send()
+            if reply:
+                yield Write(reply)
 
     def _ended(self, frames: _ws_adapter.Frames) -> TransportError:
         return ConnectionFailed(f"no answer from {self._connection.url}: {frames.reason}")
@@ -158,21 +158,21 @@ class LiveCore:
 
 
 class Times:
-    """The readings' times, one after the other, where there are any."""
+    """An iterator over the readings' timestamps, if there are any."""
 
-    def __init__(self, given: Iterable[Any] | None) -> None:
-        self._given = None if given is None else iter(given)
+    def __init__(self, timestamps: Iterable[Any] | None) -> None:
+        self._timestamps = None if timestamps is None else iter(timestamps)
 
     def next(self) -> Any:
-        """Return the next one.
+        """Return the next timestamp, None without timestamps.
 
         Raises:
             InvalidArgument: there are fewer than readings.
 
         """
-        if self._given is None:
+        if self._timestamps is None:
             return None
         try:
-            return next(self._given)
+            return next(self._timestamps)
         except StopIteration:
             raise InvalidArgument("there are fewer timestamps than rows") from None

@@ -1,4 +1,4 @@
-"""What the service answers, as frozen dataclasses; members that this version does not know are left out."""
+"""The service's answers as frozen dataclasses; unknown members are ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamnorm_client._errors import UnexpectedAnswer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Slots save memory where a caller keeps many answers; dataclasses know them from Python 3.10 on.
+# Slots save memory for callers that keep many answers; dataclasses support them from Python 3.10 on.
 SLOTS: dict[str, bool] = {"slots": True} if sys.version_info >= (3, 10) else {}
 
 AnswerT = TypeVar("AnswerT", bound="Answer")
@@ -19,27 +19,32 @@ AnswerT = TypeVar("AnswerT", bound="Answer")
 
 @dataclass(frozen=True, **SLOTS)
 class Answer:
-    """What every answer can: be made from its JSON."""
+    """The base of all answers, built from JSON."""
 
     @classmethod
     def from_json(cls: type[AnswerT], data: Mapping[str, Any]) -> AnswerT:
-        """Read the members that this version knows; one that is missing makes it an UnexpectedAnswer."""
+        """Build the answer from its known members.
+
+        Raises:
+            UnexpectedAnswer: a required member is missing.
+
+        """
         if not isinstance(data.get("stream", ""), str) or not isinstance(data.get("count", 0), int):
-            raise UnexpectedAnswer(f"this is no {cls.__name__}: {data!r:.200}")
+            raise UnexpectedAnswer(f"this is not a valid {cls.__name__}: {data!r:.200}")
         try:
             return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
         except TypeError as error:
-            raise UnexpectedAnswer(f"this is no {cls.__name__}: {data!r:.200}") from error
+            raise UnexpectedAnswer(f"this is not a valid {cls.__name__}: {data!r:.200}") from error
 
 
 @dataclass(frozen=True, **SLOTS)
 class Normalized(Answer):
     """A normalized reading.
 
-    `values`, and on request `mean` and `std`, have the shape that was sent: a dict, or a list; None is a missing value.
-    `ready` is False during the warm-up. `gap` counts the readings that were numbered before this one and never came.
-    `replayed`: the reading had been applied by an earlier attempt, and this is its first answer. `recomputed`: it had
-    been applied too, but its first answer is lost, and these values come from statistics that already know the reading.
+    `values`, and on request `mean` and `std`, have the shape of the input: a dict, or a list; None is a missing value.
+    `ready` is False during the warm-up. `gap` counts the sequence numbers missing before this one.
+    `replayed`: an earlier attempt had applied the reading, and this is its first answer. `recomputed`: it had been
+    applied, but its first answer is lost, and these values come from statistics that already include the reading.
     """
 
     stream: str
@@ -56,7 +61,7 @@ class Normalized(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Denormalized(Answer):
-    """Values in the sensor's own units again, in the shape that was sent."""
+    """Values converted back to the sensor's units, in the shape of the input."""
 
     stream: str
     values: Any
@@ -64,9 +69,9 @@ class Denormalized(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Block(Answer):
-    """A normalized block: `values` is of the type that was sent (lists, dicts, array or frame), a row a reading.
+    """A normalized block: `values` has the type of the input (lists, dicts, array or frame), with a row per reading.
 
-    The other members are as in `Normalized`, and tell the state after the last row; `gap` is of all rows together.
+    The other members are as in `Normalized`, and describe the state after the last row; `gap` is the total of all rows.
     """
 
     stream: str
@@ -95,11 +100,11 @@ class StreamInfo(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class FeatureProfile(Answer):
-    """What the service knows of one feature.
+    """The statistics of one feature.
 
     `kind` is warming, constant, stuck, two-level, rarely-active, drifting or continuous. `mean`, `std`, `min`, `max`
-    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None where
-    there is nothing to tell.
+    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None if it
+    is undefined.
     """
 
     count: int
@@ -117,7 +122,7 @@ class FeatureProfile(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Profile(Answer):
-    """What the service knows of each feature of a stream."""
+    """The statistics of each feature of a stream."""
 
     stream: str
     features: dict[str, FeatureProfile]
@@ -131,7 +136,7 @@ class Profile(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Configured(StreamInfo):
-    """The stream after a change of its configuration; `restarted`: its statistics began anew, for this `reason`."""
+    """The stream after a configuration change; `restarted`: its statistics were restarted, for this `reason`."""
 
     restarted: bool = False
     reason: str | None = None
@@ -139,7 +144,7 @@ class Configured(StreamInfo):
 
 @dataclass(frozen=True, **SLOTS)
 class Page(Answer):
-    """One page of the list of streams; `next` is where the following one starts, None on the last."""
+    """One page of the list of streams; `next` is the start of the following page, None on the last."""
 
     streams: list[StreamInfo]
     next: str | None = None
@@ -152,7 +157,7 @@ class Page(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Health(Answer):
-    """The service is alive; `details` is all that it says of itself."""
+    """The service is alive; `details` is the whole answer."""
 
     status: str = "ok"
     details: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Arrays and frames as the service takes them whole: NumPy's own files, in and out.
+"""Sends arrays and frames as NumPy files (npy, npz), and reads the answers.
 
-NumPy is never imported here but by way of `sys.modules`: whoever passes an array has imported it already.
+NumPy is only taken from `sys.modules`: a caller that passes an array has already imported it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from streamnorm_client._requests import Response
 
 NPY, NPZ = "application/x-npy", "application/x-npz"
-BLOCK_BYTES = 8 * 1024 * 1024  # large enough that a round trip costs little beside it, small enough for any proxy
-BLOCK_ROWS = 500_000  # half of what the service takes
+BLOCK_BYTES = 8 * 1024 * 1024  # large compared with a round trip, small enough for any proxy
+BLOCK_ROWS = 500_000  # half of the service's limit
 TABLE = 2  # dimensions
 
 
@@ -37,18 +37,18 @@ class ArrayBlock(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The features' names, which are their places where nobody named them."""
+        """The features' names; by default their positions."""
         return self.features if self.features is not None else [str(place) for place in range(self.rows.shape[1])]
 
     @property
     def fits_query(self) -> bool:
-        """Whether the names can be told in a query, which separates them by commas."""
+        """Whether the names fit into a query parameter, where commas separate them."""
         return all(name and "," not in name for name in self.features or ())
 
 
 @dataclass(frozen=True)
 class ArrayCall(Call[Block]):
-    """A call whose body and answer are arrays; what else is answered are headers, or arrays too."""
+    """A call whose body and answer are arrays; other members of the answer are headers, or arrays too."""
 
     media_type: str = NPY
 
@@ -58,19 +58,19 @@ class ArrayCall(Call[Block]):
         return {"accept": self.media_type, "content-type": self.media_type}
 
     def answer(self, response: Response) -> Block:
-        """Read a successful answer."""
+        """Parse a successful answer."""
         numpy: Any = sys.modules["numpy"]
         try:
-            found = numpy.load(io.BytesIO(response.body), allow_pickle=False)
-            return self.read((response.headers, found))
+            arrays = numpy.load(io.BytesIO(response.body), allow_pickle=False)
+            return self.read((response.headers, arrays))
         except (ValueError, KeyError, IndexError, EOFError) as error:
-            detail = f"{self.path} was answered with no array: {response.body[:80]!r}"
+            detail = f"{self.path} was not answered with an array: {response.body[:80]!r}"
             raise UnexpectedAnswer(detail, response=response) from error
 
 
 @dataclass(frozen=True)
 class Packed:
-    """An array ready to be sent, and how its normalized values become the caller's type again."""
+    """An array to send, and how to convert its normalized values to the caller's type."""
 
     array: Any
     features: list[str] | None
@@ -79,27 +79,27 @@ class Packed:
 
     @property
     def length(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.array)
 
     def blocks(self) -> Iterator[ArrayBlock]:
-        """Cut it."""
+        """Split it into blocks."""
         rows = max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(1, self.array[0].nbytes)))
         for start in range(0, self.length, rows):
             times = None if self.times is None else self.times[start : start + rows]
             yield ArrayBlock(self.features, self.array[start : start + rows], times)
 
     def joined(self, values: Sequence[Any]) -> Any:
-        """Put the blocks' values together."""
+        """Join the blocks' values."""
         numpy: Any = sys.modules["numpy"]
         return self.rebuild(numpy.concatenate(values))
 
 
 def packed(rows: Any, features: Sequence[str] | None, timestamps: Iterable[Any] | None) -> Packed | None:
-    """Return an array, or a frame of numbers, ready to be sent; None for everything else.
+    """Convert an array or a numeric frame for sending; return None for other types.
 
     Raises:
-        InvalidArgument: it is no table of numbers, or its times are none.
+        InvalidArgument: it is not a numeric table, or its timestamps are invalid.
 
     """
     numpy: Any = sys.modules.get("numpy")
@@ -107,32 +107,32 @@ def packed(rows: Any, features: Sequence[str] | None, timestamps: Iterable[Any] 
     if frame is not None:
         numpy = sys.modules["numpy"]
         if frame.times is not None and timestamps is not None:
-            raise InvalidArgument("the frame has times, and timestamps are given too: leave out one of them")
-        given = timestamps if frame.times is None else frame.times
+            raise InvalidArgument("the frame has a time column, and timestamps are given too: leave out one of them")
+        times = timestamps if frame.times is None else frame.times
         array, rebuild = frame.array, frame.rebuild
         features = frame.features if features is None else features
     elif numpy is not None and isinstance(rows, numpy.ndarray):
         array = rows if rows.dtype in (numpy.float32, numpy.float64) else _floats(rows)
-        rebuild, given = _as_it_is, timestamps
+        rebuild, times = _identity, timestamps
     else:
         return None
     if array.ndim != TABLE:
-        raise InvalidArgument(f"an array of shape {array.shape} is no table: bulk takes (readings, features)")
+        raise InvalidArgument(f"an array of shape {array.shape} is not a table: bulk takes (readings, features)")
     if features is not None and len(features) != array.shape[1]:
-        raise InvalidArgument(f"{len(features)} names do not fit {array.shape[1]} features")
-    wild = numpy.argwhere(numpy.isinf(array))
-    if len(wild):
-        row, column = wild[0]
-        raise InvalidArgument(f"/values/{row}/{column}: {array[row, column]} is no reading of a sensor")
+        raise InvalidArgument(f"{len(features)} names do not match {array.shape[1]} features")
+    infinite = numpy.argwhere(numpy.isinf(array))
+    if len(infinite):
+        row, column = infinite[0]
+        raise InvalidArgument(f"/values/{row}/{column}: {array[row, column]} is not a valid reading")
     return Packed(
         array,
         None if features is None else list(features),
-        None if given is None else _epochs(given, len(array)),
+        None if times is None else _epochs(times, len(array)),
         rebuild,
     )
 
 
-def _as_it_is(values: Any) -> Any:
+def _identity(values: Any) -> Any:
     return values
 
 
@@ -140,28 +140,28 @@ def _floats(rows: Any) -> Any:
     try:
         return rows.astype(float)
     except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"an array of {rows.dtype} is no table of numbers: {error}") from error
+        raise InvalidArgument(f"an array of {rows.dtype} is not a numeric table: {error}") from error
 
 
 def _epochs(timestamps: Any, rows: int) -> Any:
-    """Return times as seconds since 1970: of datetimes, RFC 3339 or numbers, in whatever holds them."""
+    """Convert timestamps (datetimes, RFC 3339 or numbers, in any sequence) to seconds since 1970."""
     numpy: Any = sys.modules["numpy"]
-    moments = getattr(timestamps, "dt", timestamps)  # a pandas Series has there what an index is itself
+    moments = getattr(timestamps, "dt", timestamps)  # an index has the same attributes as the `dt` of a pandas Series
     if getattr(moments, "tz", None) is not None and hasattr(moments, "tz_convert"):
         timestamps = moments.tz_convert(None)
-    given = timestamps.to_numpy() if hasattr(timestamps, "to_numpy") else timestamps
-    if not isinstance(given, numpy.ndarray) or given.dtype.kind == "O":
-        given = numpy.array([_seconds(each) for each in given], dtype=float)
-    if given.dtype.kind == "M":
-        missing = numpy.isnat(given)
-        times = given.astype("datetime64[us]").astype("int64") / 1e6
+    moments = timestamps.to_numpy() if hasattr(timestamps, "to_numpy") else timestamps
+    if not isinstance(moments, numpy.ndarray) or moments.dtype.kind == "O":
+        moments = numpy.array([_seconds(moment) for moment in moments], dtype=float)
+    if moments.dtype.kind == "M":
+        missing = numpy.isnat(moments)
+        times = moments.astype("datetime64[us]").astype("int64") / 1e6
     else:
-        times = _floats(given)
+        times = _floats(moments)
         missing = ~numpy.isfinite(times)
     if times.shape != (rows,):
-        raise InvalidArgument(f"{len(times)} timestamps do not fit {rows} rows")
+        raise InvalidArgument(f"{len(times)} timestamps do not match {rows} rows")
     if missing.any():
-        raise InvalidArgument(f"/timestamps/{int(missing.argmax())}: is no time")
+        raise InvalidArgument(f"/timestamps/{int(missing.argmax())}: is not a time")
     return times
 
 
@@ -174,14 +174,14 @@ def _seconds(moment: Any) -> float:
     try:
         parsed = datetime.fromisoformat(plain[:-1] + "+00:00" if plain[-1:] in {"Z", "z"} else plain)
     except ValueError as error:
-        raise InvalidArgument(f"timestamp {moment!r} is no RFC 3339: {error}") from error
+        raise InvalidArgument(f"timestamp {moment!r} is not RFC 3339: {error}") from error
     if parsed.tzinfo is None:
         raise InvalidArgument(f"timestamp {moment!r} has no time zone")
     return parsed.timestamp()
 
 
 def array_call(stream: str, block: ArrayBlock, *, learn: bool, first_seq: int | None = None) -> Call[Block]:
-    """Normalize a block, and learn from it unless `learn` is False; repeatable if it is numbered or does not learn."""
+    """Build the call of a block; `learn=False` only normalizes. Repeatable if it is numbered or does not learn."""
     if learn and (block.times is not None or not block.fits_query):
         return _npz_call(stream, block, first_seq)
     if block.fits_query:
@@ -222,7 +222,7 @@ def _npy_call(stream: str, block: ArrayBlock, *, learn: bool, first_seq: int | N
 
 
 def _npz_call(stream: str, block: ArrayBlock, first_seq: int | None) -> ArrayCall:
-    """Describe the call whose form has times, which an npy file has no room for."""
+    """Build an npz call, which can carry timestamps, unlike npy."""
     numpy: Any = sys.modules["numpy"]
     stream_path(stream)
     arrays = {"streams": numpy.array([stream]), "values": block.rows[None], "features": numpy.array(block.names)}
@@ -234,16 +234,16 @@ def _npz_call(stream: str, block: ArrayBlock, first_seq: int | None) -> ArrayCal
     numpy.savez(file, **arrays)
 
     def read(answer: tuple[Mapping[str, str], Any]) -> Block:
-        _, found = answer
+        _, arrays = answer
         return Block(
-            stream=str(found["streams"][0]),
-            count=int(found["count"][0]),
-            ready=bool(found["ready"][0]),
+            stream=str(arrays["streams"][0]),
+            count=int(arrays["count"][0]),
+            ready=bool(arrays["ready"][0]),
             features=block.names,
-            values=found["values"][0],
+            values=arrays["values"][0],
             last_seq=None if first_seq is None else first_seq + len(block.rows) - 1,
-            gap=int(found["gap"][0]) if "gap" in found else 0,
-            replayed="replayed" in found and bool(found["replayed"][0]),
+            gap=int(arrays["gap"][0]) if "gap" in arrays else 0,
+            replayed="replayed" in arrays and bool(arrays["replayed"][0]),
         )
 
     return ArrayCall("POST", "/v1/bulk", read, {}, file.getvalue(), first_seq is not None, NPZ)

@@ -1,4 +1,4 @@
-"""The file of the outbox: readings in SQLite, in the order they were taken."""
+"""The outbox's file: readings in SQLite, in the order of `put`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEEP_SENT = 30.0  # seconds; a service that is killed forgets the last second or so
+KEEP_SENT = 30.0  # seconds; a service that is killed loses the last second or so
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS readings (
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS set_aside (
 
 
 class KeptReading(NamedTuple):
-    """A reading as it is kept."""
+    """A stored reading."""
 
     id: int
     stream: str
@@ -57,17 +57,17 @@ class KeptReading(NamedTuple):
     seq: int | None
 
     def reading(self) -> dict[str, Any]:
-        """Return it as it is sent."""
+        """Return the reading as it is sent."""
         return {"stream": self.stream, **self.body, "seq": self.seq}
 
 
 class OutboxDatabase:
-    """The readings in a file; safe to use from several threads, by one process at a time.
+    """The database of readings; safe to use from several threads, by one process at a time.
 
     Raises:
-        OutboxInUse: another process has the file.
-        OutboxCorrupt: the file is no outbox; so is raised by every method where it was damaged since.
-        OutboxUnwritable: it cannot be written; so is raised by every method where the disk is full.
+        OutboxInUse: another process uses the file.
+        OutboxCorrupt: the file is not an outbox; every method raises it if the file was damaged since.
+        OutboxUnwritable: it cannot be written; every method raises it if the disk is full.
 
     """
 
@@ -77,7 +77,7 @@ class OutboxDatabase:
         self._lock = threading.RLock()
         with self._typed_errors():
             self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
-        self._db.text_factory = lambda text: text.decode(errors="surrogateescape")  # a damaged text is still one
+        self._db.text_factory = lambda text: text.decode(errors="surrogateescape")  # keep damaged text readable
         try:
             with self._typed_errors():
                 self._begin()
@@ -86,27 +86,27 @@ class OutboxDatabase:
             raise
 
     def _begin(self) -> None:
-        # A kill of the process loses nothing; a loss of power may lose the last moments, and spares the SD card.
+        # A killed process loses nothing; a power failure may lose the last moments, which spares SD cards.
         for setting in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
             self._db.execute(f"PRAGMA {setting}")
         self._db.executescript(SCHEMA)
         self._bytes = self._value("SELECT total(length(body)) FROM readings")
-        #: those whose readings the outbox numbers
+        #: streams whose readings the outbox numbers
         self.streams = {stream for (stream,) in self._db.execute("SELECT stream FROM streams")}
         self._waiting = int(self._value("SELECT count(*) FROM readings WHERE sent IS NULL"))
 
     def waiting(self) -> int:
-        """Return the number of what is not sent."""
+        """Return the number of unsent readings."""
         return self._waiting
 
     def waiting_streams(self) -> list[str]:
-        """Name the streams of what is not sent, the one that has waited longest first."""
+        """Return the streams with unsent readings, the longest waiting first."""
         query = "SELECT stream FROM readings WHERE sent IS NULL GROUP BY stream ORDER BY min(id)"
         with self._lock, self._typed_errors():
             return [stream for (stream,) in self._db.execute(query)]
 
     def put(self, stream: str, body: dict[str, Any], now: float) -> list[KeptReading]:
-        """Keep a reading; returns those that had to go for it."""
+        """Store a reading; return those that were dropped to make room."""
         text = json.dumps(body, separators=(",", ":"), allow_nan=False)
         with self._lock, self._typed_errors():
             if stream not in self.streams:
@@ -118,11 +118,11 @@ class OutboxDatabase:
             return self._make_room() if self._bytes > self._max_bytes else []
 
     def drop_older(self, than: float) -> list[KeptReading]:
-        """Discard readings that were taken before a time; returns those of them that were not sent."""
+        """Discard readings stored before a time; return the unsent ones."""
         return self._drop("SELECT id, stream, body, seq, sent FROM readings WHERE taken < ?", than)
 
-    def block(self, stream: str, last_seq: int, most: int, now: float) -> list[KeptReading]:
-        """Return the next readings of a stream whose last number at the service is known, with their numbers."""
+    def block(self, stream: str, last_seq: int, limit: int, now: float) -> list[KeptReading]:
+        """Return the next readings of a stream, numbered after the service's `last_seq`."""
         with self._lock, self._typed_errors(), _Transaction(self._db):
             applied = "UPDATE readings SET sent = ? WHERE stream = ? AND sent IS NULL AND seq <= ?"
             self._waiting -= self._db.execute(applied, (now, stream, last_seq)).rowcount
@@ -130,7 +130,7 @@ class OutboxDatabase:
             self._waiting += self._db.execute(forgotten, (stream, last_seq)).rowcount
             query = "SELECT id, stream, body, seq FROM readings WHERE stream = ? AND sent IS NULL ORDER BY id LIMIT ?"
             rows, seq = [], last_seq
-            for row in self._db.execute(query, (stream, most)).fetchall():
+            for row in self._db.execute(query, (stream, limit)).fetchall():
                 try:
                     body = decoded(row[2])
                 except InvalidArgument as error:
@@ -142,13 +142,13 @@ class OutboxDatabase:
             return rows
 
     def set_aside(self, stream: str, reason: InvalidArgument) -> None:
-        """Set all readings of a stream aside, which has a name that none can have."""
+        """Set aside all readings of a stream with an invalid id."""
         with self._lock, self._typed_errors(), _Transaction(self._db):
             for row in self._db.execute("SELECT id, body FROM readings WHERE stream = ?", (stream,)).fetchall():
                 self._set_aside(row[0], row[1], reason)
 
     def _set_aside(self, row_id: int, body: Any, reason: InvalidArgument) -> None:
-        """Move a reading that cannot be sent out of the way of the others, to where its owner can look at it."""
+        """Move a reading that cannot be sent to the table `set_aside`, so that it does not block the others."""
         log.error("reading %d of the outbox %s cannot be sent, and is set aside: %s", row_id, self.path, reason)
         copied = "INSERT INTO set_aside SELECT id, stream, body, taken, ? FROM readings WHERE id = ?"
         self._db.execute(copied, (str(reason).encode(errors="replace").decode(), row_id))
@@ -157,12 +157,12 @@ class OutboxDatabase:
         self._bytes -= len(body)
 
     def renumber(self, stream: str) -> None:
-        """Remove the numbers of what is not sent."""
+        """Remove the numbers of unsent readings."""
         with self._lock, self._typed_errors():
             self._db.execute("UPDATE readings SET seq = NULL WHERE stream = ? AND sent IS NULL", (stream,))
 
     def sent(self, rows: Iterable[KeptReading], now: float) -> None:
-        """Record that readings were sent, and forget those that were sent long ago."""
+        """Mark readings as sent, and delete those sent more than `KEEP_SENT` ago."""
         with self._lock, self._typed_errors(), _Transaction(self._db):
             marked = [(now, row.id) for row in rows]
             self._db.executemany("UPDATE readings SET sent = ? WHERE id = ?", marked)
@@ -185,18 +185,18 @@ class OutboxDatabase:
     def _make_room(self) -> list[KeptReading]:
         dropped: list[KeptReading] = []
         while self._bytes > self._max_bytes:
-            found = self._drop("SELECT id, stream, body, seq, sent FROM readings ORDER BY id LIMIT ?", 64)
-            dropped += found
-            if not found and not self._value("SELECT count(*) FROM readings"):
+            rows = self._drop("SELECT id, stream, body, seq, sent FROM readings ORDER BY id LIMIT ?", 64)
+            dropped += rows
+            if not rows and not self._value("SELECT count(*) FROM readings"):
                 break
         return dropped
 
     def _drop(self, query: str, argument: float) -> list[KeptReading]:
         with self._lock, self._typed_errors(), _Transaction(self._db):
-            found = self._db.execute(query, (argument,)).fetchall()
-            self._db.executemany("DELETE FROM readings WHERE id = ?", [(row[0],) for row in found])
-            self._bytes -= sum(len(row[2]) for row in found)
-            unsent = [KeptReading(row[0], row[1], _decoded_or_empty(row[2]), row[3]) for row in found if row[4] is None]
+            rows = self._db.execute(query, (argument,)).fetchall()
+            self._db.executemany("DELETE FROM readings WHERE id = ?", [(row[0],) for row in rows])
+            self._bytes -= sum(len(row[2]) for row in rows)
+            unsent = [KeptReading(row[0], row[1], _decoded_or_empty(row[2]), row[3]) for row in rows if row[4] is None]
             self._waiting -= len(unsent)
             return unsent
 
@@ -212,15 +212,15 @@ class OutboxDatabase:
             raise _typed(self.path, error) from error
 
     def after_fork(self) -> None:
-        """Leave the file to the parent process, in whose place SQLite would tidy it up when it closes it here."""
+        """Leave the file to the parent process: keep SQLite from closing it in the child."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
 
 
 def decoded(text: Any) -> dict[str, Any]:
-    """Return the body of a kept reading.
+    """Return the body of a stored reading.
 
     Raises:
-        InvalidArgument: it is none that could be sent.
+        InvalidArgument: it is not a valid reading.
 
     """
     try:
@@ -228,7 +228,7 @@ def decoded(text: Any) -> dict[str, Any]:
         body = json.loads(text, parse_constant=_refuse)
         return reading(body["values"], body.get("timestamp"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InvalidArgument(f"{text!r:.80} is no reading: {error!r:.80}") from error
+        raise InvalidArgument(f"{text!r:.80} is not a valid reading: {error!r:.80}") from error
 
 
 def _decoded_or_empty(text: Any) -> dict[str, Any]:
@@ -239,21 +239,21 @@ def _decoded_or_empty(text: Any) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise InvalidArgument(f"{constant} is no number")
+    raise InvalidArgument(f"{constant} is not a number")
 
 
 def _typed(path: Any, error: sqlite3.Error) -> OutboxError:
-    """Build the package's own error of SQLite's, by its words: codes are Python 3.11's."""
+    """Convert an error of SQLite by its message: error codes need Python 3.11."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return OutboxInUse(f"the outbox {path} is used by another process: {text}")
     if isinstance(error, sqlite3.OperationalError):
         return OutboxUnwritable(f"the outbox {path} cannot be written: {text}")
-    return OutboxCorrupt(f"the outbox {path} cannot be read: {text}; move it away to begin with an empty one")
+    return OutboxCorrupt(f"the outbox {path} cannot be read: {text}; move it away to start with an empty one")
 
 
 class _Transaction:
-    """All of it, or nothing."""
+    """A transaction: commit on success, roll back on error."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -262,5 +262,5 @@ class _Transaction:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._db.in_transaction:  # SQLite itself rolls back where the disk is full
+        if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
             self._db.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -1,4 +1,4 @@
-"""What the handle of a stream does, as procedures that send nothing themselves: both clients run these."""
+"""The operations of a stream as procedures without I/O, which both clients run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class OnTheirWay(Protocol):
-    """Readings that were sent over a live connection, all that a stream has to know of a window."""
+class Window(Protocol):
+    """The in-flight window of a live connection, as a stream sees it."""
 
     @property
     def unanswered(self) -> int:
-        """How many have no answer yet."""
+        """The number of unanswered readings."""
 
 
 class StreamProcedures:
-    """The procedures of one stream, and its numbering, which those that are run one at a time may change."""
+    """The procedures of one stream, and its sequence counter; those that change the counter must run one at a time."""
 
     def __init__(self, stream: str, retries: int, sender: Sender | None = None) -> None:
         self.path = _requests.stream_path(stream)
@@ -39,11 +39,11 @@ class StreamProcedures:
         self.retries = retries
         self.sender = sender
         self.counter = SequenceCounter()
-        #: the last one that sent readings over a live connection
-        self.window: OnTheirWay | None = None
+        #: the last window that sent readings over a live connection
+        self.window: Window | None = None
 
     def after_fork(self) -> None:
-        """Start numbering anew: the parent process numbers on."""
+        """Reset the sequence counter: the parent process continues with its own."""
         self.counter.forget()
         self.window = None
 
@@ -72,7 +72,7 @@ class StreamProcedures:
         learn: bool,
         progress: Callable[[int, int], object] | None,
     ) -> Procedure[Block]:
-        """Send rows in blocks, one after the other, and put their answers together."""
+        """Send rows in blocks, sequentially, and join their answers."""
         table = packed(rows, features, timestamps) or table_of(rows, features)
         if not table.length:
             raise InvalidArgument("there are no rows to send")
@@ -104,20 +104,20 @@ class StreamProcedures:
         return (yield from self._send(sending, seq))
 
     def put(self, values: Any, timestamp: Any) -> None:
-        """Keep a reading in the outbox."""
+        """Put a reading into the outbox."""
         if self.sender is None:
             raise NotSupported("the client has no outbox: Client(outbox='readings.db')")
         self.sender.put(self.stream, _requests.reading(values, timestamp))
 
     def _send(self, sending: Sending[AnswerT], seq: int | None) -> Procedure[AnswerT]:
-        """Send under the caller's number, or under the next one."""
+        """Send with the caller's sequence number, or the next one."""
         if self.sender is not None and self.sender.owns(self.stream):
             raise StreamInUse(
                 f"the outbox numbers the readings of {self.stream!r}: put them, or send them numbered=False"
             )
         if self.window is not None and self.window.unanswered:
             raise StreamInUse(
-                f"readings of {self.stream!r} are on their way over a live connection: "
+                f"readings of {self.stream!r} are in flight over a live connection: "
                 "read observe_many to its end, or close the connection"
             )
         if seq is None:
@@ -131,11 +131,11 @@ class StreamProcedures:
         return (yield from ask(call, self.retries))
 
     def read_only(self, call: Call[T]) -> Procedure[T]:
-        """Send a call that leaves the stream's numbers alone."""
+        """Send a call that does not change the stream's last number."""
         return ask(call, self.retries)
 
     def delete(self) -> Procedure[None]:
-        """Delete the stream; one that is gone after a doubtful attempt was deleted by it."""
+        """Delete the stream; if it is not found after an unanswered attempt, that attempt deleted it."""
         self.counter.forget()
         delivery = yield from deliver(_requests.delete(self.stream), self.retries)
         if not (delivery.doubtful and isinstance(delivery.result, StreamNotFound)):
@@ -143,7 +143,7 @@ class StreamProcedures:
 
 
 def joined(answers: Sequence[Block], values: Any) -> Block:
-    """Build one answer of the blocks': the last one's state, everybody's rows."""
+    """Join the answers of blocks: the state of the last one, the rows of all."""
     return replace(
         answers[-1],
         values=values,

@@ -1,7 +1,7 @@
-"""The service's HTTP calls as plain descriptions: what to send, and how to read the answer; nothing here sends.
+"""The service's HTTP calls as plain descriptions without I/O: what to send, and how to parse the answer.
 
-A body's bytes and the reading of an answer's bytes meet only in a `Call`, so another encoding of blocks is another
-pair of functions beside `block_call`, and nothing else changes.
+Only a `Call` combines encoding and decoding, so another encoding of blocks is another function like `block_call`, and
+nothing else changes.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ STREAM_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,128}")
 ERRORS_FROM = 400
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})  # RFC 9110, 9.2.2
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-PAGE_SIZE = 1000  # the most that the service lists at once: fewer round trips, and a page is still small
+PAGE_SIZE = 1000  # the service's maximum: few round trips, and a page is still small
 
 
 class Response(NamedTuple):
-    """An HTTP response as it came; the names of `headers` are in lower case."""
+    """A raw HTTP response; the names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,25 +48,25 @@ class Response(NamedTuple):
 
     @property
     def request_id(self) -> str | None:
-        """The id under which the service's log has the request."""
+        """The id of the request in the service's log."""
         return self.headers.get("x-request-id")
 
     def json(self) -> Any:
         """Return the body's JSON.
 
         Raises:
-            UnexpectedAnswer: it is none.
+            UnexpectedAnswer: the body is not valid JSON.
 
         """
         try:
             return json.loads(self.body)
         except ValueError as error:
-            raise UnexpectedAnswer(f"the answer is no JSON: {self.body[:80]!r}", response=self) from error
+            raise UnexpectedAnswer(f"the answer is not valid JSON: {self.body[:80]!r}", response=self) from error
 
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One HTTP request and how to read its answer; `repeatable` if sending it twice does what sending it once does."""
+    """One HTTP request and how to parse its answer; `repeatable`: it is idempotent."""
 
     method: str
     path: str
@@ -82,7 +82,7 @@ class Call(Generic[T]):
 
     @property
     def quoted_path(self) -> str:
-        """The path as a URL has it."""
+        """The percent-encoded path."""
         return quote(self.path, safe="/:~")
 
     @property
@@ -91,10 +91,10 @@ class Call(Generic[T]):
         return f"{self.quoted_path}?{urlencode(self.params)}" if self.params else self.quoted_path
 
     def answer(self, response: Response) -> T:
-        """Read a successful answer.
+        """Parse a successful answer.
 
         Raises:
-            UnexpectedAnswer: it is none of a streamnorm service's.
+            UnexpectedAnswer: it is not from a streamnorm service.
 
         """
         try:
@@ -103,14 +103,14 @@ class Call(Generic[T]):
             raise self.unexpected(response) from error
 
     def unexpected(self, response: Response) -> UnexpectedAnswer:
-        """Build the error of an answer that cannot be read."""
+        """Build the error for an answer that cannot be parsed."""
         place = response.headers.get("location")
         what = f"was redirected to {place}" if place else f"was answered with {response.body[:80]!r}"
         return UnexpectedAnswer(f"{self.method} {self.path} {what}: is this a streamnorm service?", response=response)
 
 
 def problem_of(response: Response) -> Problem | None:
-    """Build the error of an answer; None for a success.
+    """Build the error of a response; None for a success.
 
     >>> problem_of(Response(200, {}, b"{}")) is None
     True
@@ -129,7 +129,7 @@ def problem_of(response: Response) -> Problem | None:
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in seconds; a date is left alone, for the answer to it needs a clock."""
+    """Parse Retry-After in seconds; a date is ignored, because it would need synchronized clocks."""
     text = headers.get("retry-after", "")
     return float(text) if text.isdecimal() else None
 
@@ -143,7 +143,7 @@ def encode(value: Any) -> bytes:
     try:
         return _ENCODER.encode(value).encode()
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidArgument(f"{value!r:.200} is no JSON: {error}") from error
+        raise InvalidArgument(f"{value!r:.200} cannot be encoded as JSON: {error}") from error
 
 
 @lru_cache(maxsize=1024)
@@ -154,24 +154,24 @@ def stream_path(stream: str) -> str:
     '/v1/streams/boiler-7'
     >>> stream_path("boiler 7")
     Traceback (most recent call last):
-    streamnorm_client._errors.InvalidArgument: stream 'boiler 7' is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
+    streamnorm_client._errors.InvalidArgument: stream 'boiler 7' is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
     """
     if not isinstance(stream, str) or not STREAM_ID.fullmatch(stream):
-        raise InvalidArgument(f"stream {stream!r} is no stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
+        raise InvalidArgument(f"stream {stream!r} is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
     return f"/v1/streams/{stream}"
 
 
 def reading(values: Any, timestamp: Any) -> dict[str, Any]:
-    """Build a reading's body; what no sensor gives is refused here."""
+    """Build a reading's body, and validate its values."""
     try:
         body = {"values": plain(values)}
     except RecursionError as error:
-        raise InvalidArgument("/values: is nested too deeply, or holds itself") from error
+        raise InvalidArgument("/values: is nested too deeply, or contains itself") from error
     return body if timestamp is None else body | {"timestamp": instant(timestamp)}
 
 
 def observe(stream: str, reading: Mapping[str, Any], *, stats: bool, seq: int | None = None) -> Call[Normalized]:
-    """Normalize a reading and learn from it; repeatable if it is numbered."""
+    """Build the call that normalizes a reading and learns from it; repeatable if it is numbered."""
     params = {"stats": "true"} if stats else {}
     body = encode({**reading, "seq": seq} if seq is not None else reading)
     path = f"{stream_path(stream)}/readings"
@@ -179,19 +179,19 @@ def observe(stream: str, reading: Mapping[str, Any], *, stats: bool, seq: int | 
 
 
 def normalize(stream: str, reading: Mapping[str, Any], *, stats: bool) -> Call[Normalized]:
-    """Normalize a reading; the state stays untouched."""
+    """Build the call that normalizes a reading without changing the state."""
     params = {"learn": "false"} | ({"stats": "true"} if stats else {})
     return Call("POST", f"{stream_path(stream)}/readings", Normalized.from_json, params, encode(reading))
 
 
 def denormalize(stream: str, values: Any) -> Call[Denormalized]:
-    """Bring normalized values back into the sensor's units."""
+    """Build the call that converts normalized values back to the sensor's units."""
     body = encode({"values": plain(values)})
     return Call("POST", f"{stream_path(stream)}/denormalize", Denormalized.from_json, body=body)
 
 
 class EncodedBlock(NamedTuple):
-    """Rows of one stream on their way: encoded one by one, so that their size is known before they are sent."""
+    """Rows of one stream, encoded one by one, so that their size is known before sending."""
 
     features: Sequence[str] | None
     rows: Sequence[bytes]
@@ -199,7 +199,7 @@ class EncodedBlock(NamedTuple):
 
 
 def block_call(stream: str, block: EncodedBlock, *, learn: bool, first_seq: int | None = None) -> Call[Block]:
-    """Normalize a block, and learn from it unless `learn` is False; repeatable if it is numbered or does not learn."""
+    """Build the call of a block; `learn=False` only normalizes. Repeatable if it is numbered or does not learn."""
     members: dict[str, Any] = {}
     if block.features is not None:
         members["features"] = block.features
@@ -215,60 +215,60 @@ def block_call(stream: str, block: EncodedBlock, *, learn: bool, first_seq: int 
 
 
 def many(readings: Iterable[Mapping[str, Any]]) -> Call[list[Normalized]]:
-    """Observe readings of many streams; repeatable if they are numbered."""
-    addressed = [_addressed(each) for each in readings]
-    repeatable = all("seq" in each for each in addressed)
+    """Build the call that observes readings of many streams; repeatable if all are numbered."""
+    addressed = [_addressed(item) for item in readings]
+    repeatable = all("seq" in item for item in addressed)
     return Call("POST", "/v1/bulk", _normalized_list, body=encode({"readings": addressed}), repeatable=repeatable)
 
 
 def configure(stream: str, config: Mapping[str, Any]) -> Call[Configured]:
-    """Create a stream, or replace its configuration."""
+    """Build the call that creates a stream, or replaces its configuration."""
     return Call("PUT", stream_path(stream), Configured.from_json, body=encode(config))
 
 
 def info(stream: str) -> Call[StreamInfo]:
-    """Read a stream's configuration and counters."""
+    """Build the call that reads a stream's configuration and counters."""
     return Call("GET", stream_path(stream), StreamInfo.from_json)
 
 
 def profile(stream: str) -> Call[Profile]:
-    """Read what is known of a stream's features."""
+    """Build the call that reads a stream's profile."""
     return Call("GET", f"{stream_path(stream)}/profile", Profile.from_json)
 
 
 def delete(stream: str) -> Call[None]:
-    """Delete a stream."""
+    """Build the call that deletes a stream."""
     return Call("DELETE", stream_path(stream), _nothing)
 
 
 def reset(stream: str) -> Call[StreamInfo]:
-    """Discard a stream's statistics."""
+    """Build the call that discards a stream's statistics."""
     return Call("POST", f"{stream_path(stream)}/reset", StreamInfo.from_json)
 
 
 def snapshot(stream: str) -> Call[dict[str, Any]]:
-    """Export a stream."""
+    """Build the call that exports a stream."""
     return Call("GET", f"{stream_path(stream)}/snapshot", dict)
 
 
 def restore(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
-    """Put a snapshot in the stream's place."""
+    """Build the call that replaces the stream by a snapshot."""
     return Call("PUT", f"{stream_path(stream)}/snapshot", StreamInfo.from_json, body=encode(state))
 
 
 def merge(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
-    """Merge a snapshot into the stream; twice would count it twice, so it is not repeatable."""
+    """Build the call that merges a snapshot into the stream; not repeatable, because it would count twice."""
     return Call("POST", f"{stream_path(stream)}/merge", StreamInfo.from_json, body=encode(state), repeatable=False)
 
 
 def streams(prefix: str, after: str, size: int = PAGE_SIZE) -> Call[Page]:
-    """List a page of streams."""
+    """Build the call that lists a page of streams."""
     params = {"limit": str(size)} | {name: text for name, text in (("prefix", prefix), ("after", after)) if text}
     return Call("GET", "/v1/streams", Page.from_json, params)
 
 
 def health() -> Call[Health]:
-    """Ask whether the service is alive."""
+    """Build the call that checks whether the service is alive."""
     return Call("GET", "/healthz", Health.from_json)
 
 
@@ -281,7 +281,7 @@ def events(streams: Sequence[str], prefix: str, *, history: bool, latest: bool) 
 
 @dataclass(frozen=True)
 class RawCall(Call[Response]):
-    """A call whose response is the answer, as it came."""
+    """A call that returns the raw response."""
 
     def answer(self, response: Response) -> Response:
         """Return the response."""
@@ -289,7 +289,7 @@ class RawCall(Call[Response]):
 
 
 def any_path(method: str, path: str, params: Mapping[str, str] | None, body: bytes | None) -> RawCall:
-    """Describe a call of any path of the service."""
+    """Build a call of any path of the service."""
     if not path.startswith("/"):
         raise InvalidArgument(f"path {path!r} does not begin with /")
     return RawCall(
@@ -302,18 +302,18 @@ def _known(stream: str) -> str:
     return stream
 
 
-def _addressed(each: Mapping[str, Any]) -> dict[str, Any]:
+def _addressed(item: Mapping[str, Any]) -> dict[str, Any]:
     for member in ("stream", "values"):
-        if not isinstance(each, Mapping) or member not in each:
-            raise InvalidArgument(f"{each!r:.200} is no reading of a stream: it has no {member!r}")
-    content = reading(each["values"], each.get("timestamp"))
-    numbered = {"seq": each["seq"]} if each.get("seq") is not None else {}
-    return {"stream": each["stream"], **content, **numbered}
+        if not isinstance(item, Mapping) or member not in item:
+            raise InvalidArgument(f"{item!r:.200} is not a reading of a stream: {member!r} is missing")
+    content = reading(item["values"], item.get("timestamp"))
+    numbered = {"seq": item["seq"]} if item.get("seq") is not None else {}
+    return {"stream": item["stream"], **content, **numbered}
 
 
 def _normalized_list(data: Any) -> list[Normalized]:
-    return [Normalized.from_json(each) for each in data["readings"]]
+    return [Normalized.from_json(item) for item in data["readings"]]
 
 
 def _nothing(_: Any) -> None:
-    """Read the answer that says nothing."""
+    """Ignore the empty answer."""

@@ -1,7 +1,7 @@
-"""When to try again, and after how long.
+"""The retry policy, without I/O.
 
-A request that cannot have reached the service is always worth another attempt. One that may have been received is sent
-again only if it is repeatable: reading state, replacing it, or observing under a sequence number.
+A request that cannot have reached the service is always retried. One that may have been received is retried only if it
+is repeatable (idempotent): reading state, replacing it, or observing under a sequence number.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-DEFAULT_RETRIES = 6  # on average three seconds of patience: a service that restarts is back by then
+DEFAULT_RETRIES = 6  # three seconds on average, enough for a restart of the service
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
-LONGEST_RETRY_AFTER = 60.0  # a service that asks for more is better told to the caller than waited for
+LONGEST_RETRY_AFTER = 60.0  # a longer delay is left to the caller
 REQUEST_TIMEOUT = 408
 TOO_MANY_REQUESTS = 429
 PASSING = frozenset({REQUEST_TIMEOUT, TOO_MANY_REQUESTS, 502, 503, 504})
@@ -38,7 +38,7 @@ class Pause:
     seconds: float
 
 
-# A procedure yields calls to send and pauses to keep, is given what came of each, and returns its result.
+# A procedure yields calls and pauses, is resumed with the outcome of each, and returns its result.
 Step = Union["Call[Any]", Pause]
 Outcome = Union[Response, TransportError, None]
 Procedure = Generator[Step, Outcome, T]
@@ -49,9 +49,8 @@ def delay_before_retry(
 ) -> float | None:
     """Return the seconds to wait before another attempt; None: give up.
 
-    `attempt` counts the attempts made, `luck` is uniform in [0, 1): waits grow twofold to `LONGEST_DELAY` and are
-    spread over all of [0, longest) so that clients cut off together do not come back together. Retry-After is a lower
-    bound.
+    `attempt` counts the attempts made, `luck` is uniform in [0, 1). Delays grow exponentially up to `LONGEST_DELAY`,
+    with full jitter, so that clients disconnected together do not reconnect together. Retry-After is a lower bound.
 
     >>> [delay_before_retry(n, 3, TransportError("cut"), repeatable=True, luck=0.5) for n in (1, 2, 3, 4)]
     [0.05, 0.1, 0.2, None]
@@ -68,7 +67,7 @@ def delay_before_retry(
 
 @dataclass(frozen=True)
 class Delivery(Generic[T]):
-    """What came of a call after all its attempts; `doubtful` if one that got no answer may have been applied."""
+    """The outcome of a call after all attempts; `doubtful`: an unanswered attempt may have been applied."""
 
     result: T | StreamnormError
     doubtful: bool
@@ -81,7 +80,7 @@ class Delivery(Generic[T]):
 
 
 def deliver(call: Call[T], retries: int) -> Procedure[Delivery[T]]:
-    """Send a call until it is answered or hope is lost."""
+    """Send a call, with retries, until it is answered or the policy gives up."""
     attempt, doubtful = 0, False
     while True:
         attempt += 1
@@ -99,7 +98,7 @@ def deliver(call: Call[T], retries: int) -> Procedure[Delivery[T]]:
 
 
 def log_retry(call: Call[Any], error: StreamnormError, attempt: int, delay: float) -> None:
-    """Log that a call is sent again."""
+    """Log a retry."""
     log.info("%s %s is sent again in %.2f s, after attempt %d: %s", call.method, call.path, delay, attempt, error)
 
 

@@ -1,24 +1,24 @@
-"""Sequence numbers: how a reading that is sent twice is applied once.
+"""Sequence numbers, which make retries idempotent.
 
-The handle of a stream numbers its readings, and the service remembers the last number it applied. The rules:
+The handle of a stream numbers its readings, and the service stores the last number it applied. The rules:
 
 1. The first number follows the service's `last_seq`; a stream that does not exist, or was never numbered, starts at 1.
-2. A retry carries the number of the first attempt. The service gives the first answer again.
-3. A number is used up when it is sent, so a reading whose fate is unknown leaves at worst a gap, which the service
-   tells. After a reading that was certainly not applied (refused, or never sent) the service is asked again.
-4. A first attempt that is called stale, is answered as a replay, or is refused as invalid where the service's
-   `last_seq` has reached its number (so a replay with other features is), met a number that somebody else used. The
-   handle numbers anew after the service's `last_seq` and sends again.
-5. A doubtful reading (an earlier attempt may have arrived) that is called stale was applied if the service's `last_seq`
-   is its own number: only its answer is lost, and is computed again without learning. If the service is further
-   on, somebody else writes to the stream too, and StaleSequence is raised: sending again might apply it twice.
+2. A retry has the number of the first attempt. The service replays the first answer.
+3. A number is consumed when it is sent, so a reading with unknown outcome leaves at worst a gap, which the service
+   reports. After a reading that was certainly not applied (rejected, or never sent) the handle requests `last_seq`.
+4. If a first attempt is stale, is answered as a replay, or is rejected as invalid while the service's `last_seq` has
+   reached its number (such as a replay with other features), another writer has used the number. The handle renumbers
+   after the service's `last_seq` and sends again.
+5. If a doubtful reading (an earlier attempt may have arrived) is stale, it was applied if the service's `last_seq` is
+   its own number: only its answer is lost, and is recomputed without learning. If `last_seq` is larger, another writer
+   uses the stream, and StaleSequence is raised: sending again might apply the reading twice.
 
-A service that lost its last second in a crash comes back with a smaller `last_seq`; the next reading shows a gap.
+A service that lost its last second in a crash restarts with a smaller `last_seq`; the next reading shows a gap.
 
-Two handles on one stream, in two processes or two clients (one client has one handle a stream), are safe as long as
+Two handles on one stream, in two processes or two clients (a client has one handle per stream), are safe as long as
 answers arrive: rule 4 renumbers, and every reading is applied once. If an answer gets lost while the other handle
-writes, a retry cannot tell its own number from the other's: then a reading may go missing, or StaleSequence
-is raised; none is applied twice. Where several must write to one stream over a bad network, give the numbers
+writes, a retry cannot distinguish its own number from the other's: then a reading may be lost, or StaleSequence
+is raised; none is applied twice. If several writers must share a stream over an unreliable network, assign the numbers
 yourself (`seq=`) from one counter, or send through one process.
 """
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 AnswerT = TypeVar("AnswerT", bound=Union[Normalized, Block])
 
-MAX_RENUMBERINGS = 16  # each means that another writer was faster; more is no race but a mistake
+MAX_RENUMBERINGS = 16  # each means that another writer was faster; more indicate an error, not a race
 
 
 class SequenceCounter:
-    """The next number of a stream; None until the service was asked.
+    """The next sequence number of a stream; `next` is None until `last_seq` is known.
 
     >>> counter = SequenceCounter()
     >>> counter.learn(16)
@@ -54,16 +54,21 @@ class SequenceCounter:
         self.next: int | None = None
 
     def learn(self, last_seq: int | None) -> int:
-        """Continue after the last number that the service applied, and tell the next one."""
+        """Continue after the last number that the service applied; return the next one."""
         self.next = (last_seq or 0) + 1
         return self.next
 
     def forget(self) -> None:
-        """Ask the service again before the next reading."""
+        """Request `last_seq` again before the next reading."""
         self.next = None
 
     def take(self, rows: int = 1) -> int:
-        """Use up the numbers of so many rows, and tell the first."""
+        """Consume the numbers of `rows` rows; return the first.
+
+        Raises:
+            StreamnormError: `last_seq` is not known.
+
+        """
         if self.next is None:
             raise StreamnormError("the service's last_seq is not known yet")
         first = self.next
@@ -72,7 +77,7 @@ class SequenceCounter:
 
 
 def last_seq(info: Call[StreamInfo], retries: int) -> Procedure[int | None]:
-    """Ask for the stream's last number; None where there is no stream yet."""
+    """Request the stream's last number; None if the stream does not exist."""
     try:
         return (yield from ask(info, retries)).last_seq
     except StreamNotFound:
@@ -91,7 +96,7 @@ class Sending(Generic[AnswerT]):
 def send_next(
     sending: Sending[AnswerT], counter: SequenceCounter, info: Call[StreamInfo], retries: int
 ) -> Procedure[AnswerT]:
-    """Send rows under the next numbers, and number anew where somebody else used them."""
+    """Send rows under the next numbers; renumber if another writer used them."""
     for _ in range(MAX_RENUMBERINGS):
         if counter.next is None:
             counter.learn((yield from last_seq(info, retries)))
@@ -110,7 +115,7 @@ def send_next(
 def _renumber(
     error: StreamnormError, first: int, counter: SequenceCounter, info: Call[StreamInfo], retries: int
 ) -> Procedure[None]:
-    """Renumber if the error comes of somebody else's use of the number; else raise it."""
+    """Renumber if another writer used the number; otherwise raise the error."""
     if isinstance(error, StaleSequence):
         counter.learn(error.last_seq)
     elif not error.maybe_applied:
@@ -123,7 +128,7 @@ def _renumber(
 
 
 def send_as(first: int, sending: Sending[AnswerT], retries: int) -> Procedure[tuple[AnswerT, bool]]:
-    """Send rows under given numbers; also tell whether an earlier attempt may have been applied."""
+    """Send rows under given numbers; also return whether an earlier attempt may have been applied."""
     last = first + sending.rows - 1
     try:
         delivery = yield from deliver(sending.numbered(first), retries)

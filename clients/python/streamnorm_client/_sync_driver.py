@@ -1,4 +1,4 @@
-"""Carrying out procedures with a connection that blocks: what the client and the outbox's thread have in common."""
+"""Runs procedures over blocking connections, for the client and the outbox's thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T:
-    """Carry out a procedure."""
+    """Run a procedure to its end and return its result."""
     try:
         step = next(procedure)
         while True:
@@ -31,14 +31,14 @@ def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T
     except StopIteration as end:
         return cast("T", end.value)
     finally:
-        procedure.close()  # where a step failed; left to the garbage collector, generators within generators trip
+        procedure.close()  # after a failed step; nested generators must not be left to the garbage collector
 
 
 class Transport:
-    """What handles and live connections have of their client: where it connects, and what carries a step out.
+    """The part of a client that its handles and live connections share: the connection settings, and performing steps.
 
-    `client`, or `transport`, is httpx's of the caller's own; otherwise calls take the short way of `_http1` where
-    no proxy may stand between.
+    `client`, or `transport`, is the caller's own httpx object; otherwise calls use the faster `_http1`, unless a proxy
+    may be involved.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Transport:
         _forks.register(self)
 
     def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
-        """Carry out a procedure; `timeout` is for each of its calls."""
+        """Run a procedure; `timeout` applies to each of its calls."""
         perform = self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
         return drive(procedure, perform)
 
     def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
-        """Carry out one step: keep a pause, or send a call."""
+        """Perform one step: sleep, or send a call."""
         if isinstance(step, Pause):
             time.sleep(step.seconds)
             return None
@@ -84,11 +84,11 @@ class Transport:
 
     @contextlib.contextmanager
     def open(self, call: Call[Any], timeout: Timeout = None) -> Iterator[httpx.Response]:
-        """Send a call whose answer is read as it comes, or whose connection becomes another one (101).
+        """Send a call and stream its response, or upgrade its connection (101).
 
         Raises:
-            TransportError: no answer came.
-            Problem: the answer is one.
+            TransportError: there was no answer.
+            Problem: the answer is an error.
 
         """
         self.check_open()
@@ -104,10 +104,11 @@ class Transport:
             raise self.connection.failure(error) from error
 
     def check_open(self) -> None:
-        """Refuse to go on where it was closed, or where its connections are those of the parent process.
+        """Check that the client can be used.
 
         Raises:
-            Closed, NotSupported: saying so.
+            Closed: it was closed.
+            NotSupported: its connections belong to the parent process.
 
         """
         if self._closed:
@@ -118,7 +119,7 @@ class Transport:
             )
 
     def close(self) -> None:
-        """Close the connections; an httpx client of the caller's own stays open."""
+        """Close the connections, except the caller's own httpx client."""
         self._closed = True
         if self._http1 is not None:
             self._http1.close()
@@ -126,7 +127,7 @@ class Transport:
             self.http.close()
 
     def after_fork(self) -> None:
-        """Use connections of the child's own."""
+        """Open new connections in a forked child."""
         if self.is_foreign:
             self._forked = True
             return

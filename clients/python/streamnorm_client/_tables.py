@@ -1,4 +1,4 @@
-"""Rows as lists or dicts, cut into blocks of JSON and put back; `_npy` has arrays and frames."""
+"""Splits rows (lists or dicts) into JSON blocks and joins their answers; `_npy` does this for arrays and frames."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from streamnorm_client._requests import EncodedBlock, encode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-BLOCK_ROWS = 10_000  # a tenth of a second of work for the service: progress moves, and other streams get their turn
-BLOCK_BYTES = 8 * 1024 * 1024  # far below the service's 64 MiB, which proxies on the way may not grant
+BLOCK_ROWS = 10_000  # a tenth of a second of the service's time: frequent progress, and fair to other streams
+BLOCK_BYTES = 8 * 1024 * 1024  # far below the service's 64 MiB, since proxies may have lower limits
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows ready to be sent: `block(start, stop)` gives plain rows, `rebuild(rows)` the caller's type again."""
+    """Rows to send: `block(start, stop)` returns plain rows, `rebuild(rows)` the caller's type."""
 
     features: list[str] | None
     length: int
@@ -27,12 +27,12 @@ class Table:
     rebuild: Callable[[list[list[Any]]], Any]
 
     def joined(self, values: Sequence[list[list[Any]]]) -> Any:
-        """Put the blocks' values together."""
+        """Join the blocks' values."""
         return self.rebuild([row for block in values for row in block])
 
 
 def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
-    """Understand rows.
+    """Convert rows to a table.
 
     >>> table_of([{"temp": 21.4}, {"temp": 21.5, "door": 1}]).features
     ['temp', 'door']
@@ -40,7 +40,7 @@ def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
     try:
         rows = list(rows)
     except TypeError as error:
-        raise WrongType(f"{rows!r:.80} is no table: bulk takes lists, dicts, an array or a frame") from error
+        raise WrongType(f"{rows!r:.80} is not a table: bulk takes lists, dicts, an array or a frame") from error
     if rows and all(isinstance(row, Mapping) for row in rows):
         return _of_dicts(rows, features)
     return Table(None if features is None else list(features), len(rows), _plain_rows(rows), list)
@@ -49,10 +49,10 @@ def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
 def cut(
     table: Table, timestamps: Iterable[Any] | None, max_rows: int = BLOCK_ROWS, max_bytes: int = BLOCK_BYTES
 ) -> Iterator[EncodedBlock]:
-    """Cut a table into blocks of at most `max_rows` rows and about `max_bytes` bytes, one row at least."""
+    """Split a table into blocks of at most `max_rows` rows and about `max_bytes` bytes, one row at least."""
     times = None if timestamps is None else [instant(timestamp) for timestamp in timestamps]
     if times is not None and len(times) != table.length:
-        raise InvalidArgument(f"{len(times)} timestamps do not fit {table.length} rows")
+        raise InvalidArgument(f"{len(times)} timestamps do not match {table.length} rows")
     start = 0
     for chunk in _chunks(table, max_rows, max_bytes):
         stop = start + len(chunk)

@@ -1,16 +1,16 @@
-"""Many readings of one stream in flight over a live connection; like all procedures, it sends nothing itself.
+"""The in-flight window of one stream over a live connection, as procedures without I/O.
 
-The rules, beside those of `_sequencing`:
+The rules, in addition to those of `_sequencing`:
 
-1. Answers come in the order of the readings. At most a window of readings is unanswered; beyond it, answers are waited
-   for before more is sent.
-2. The first reading goes alone, under the rules of `_sequencing`: it finds the stream's last number. So does the next
-   one whenever the numbers were forgotten.
-3. Where the connection is lost, what is unanswered is sent again, in order, under its own numbers. The service answers
-   the last one that it had applied as it did at first; those before it are stale to it, and as their answers are
-   lost, they are computed again without learning.
-4. A reading that is refused ends the window. Those behind it that were sent are observed all the same, and their
-   answers are passed over.
+1. Answers arrive in the order of the readings. At most a window of readings is unanswered; when it is full, the client
+   waits for an answer before it sends more.
+2. The first reading is sent alone, under the rules of `_sequencing`, which determine the stream's last number. So is
+   the next one whenever the sequence counter was reset.
+3. After a lost connection, unanswered readings are sent again, in order, under their own numbers. The service replays
+   the answer of the last one that it had applied; earlier ones are stale, their answers are lost, and are recomputed
+   without learning.
+4. A rejected reading ends the window. Later readings that were already sent are observed nevertheless, and their
+   answers are discarded.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WINDOW = 64  # a way of 20 ms there and back, and 3 000 readings a second
+WINDOW = 64  # 3 000 readings per second at a round-trip time of 20 ms
 
 
 class SendReading(NamedTuple):
-    """A step that sends a reading; no outcome is a good one."""
+    """A step that sends a reading; its outcome is None, or the failure."""
 
     call: Call[Normalized]
 
 
 class ReceiveAnswer(NamedTuple):
-    """A step that takes the next answer, and waits for it or has none."""
+    """A step that receives the next answer; without `wait`, None if there is none."""
 
     wait: bool
 
@@ -53,22 +53,22 @@ LiveProcedure = Generator[Union[Step, SendReading, ReceiveAnswer], Outcome, T]
 
 
 class InTurn(Protocol):
-    """Carries out what changes a stream's numbering, one after the other, its steps by `perform`."""
+    """Runs procedures that change a stream's numbering one at a time, performing their steps with `perform`."""
 
     def __call__(self, procedure: LiveProcedure[T], perform: Callable[[Any], Outcome]) -> T:
-        """Carry out a procedure."""
+        """Run a procedure to its end and return its result."""
 
 
 class AsyncInTurn(Protocol):
     """Like `InTurn`, for asyncio."""
 
     async def __call__(self, procedure: LiveProcedure[T], perform: Callable[[Any], Awaitable[Outcome]]) -> T:
-        """Carry out a procedure."""
+        """Run a procedure to its end and return its result."""
 
 
 @dataclass
 class Sent:
-    """A reading in flight, and how often it may have arrived."""
+    """A reading in flight, and how many times it may have arrived."""
 
     seq: int
     reading: Mapping[str, Any]
@@ -89,7 +89,7 @@ class InFlightWindow:
 
     @property
     def unanswered(self) -> int:
-        """How many readings are in flight."""
+        """The number of readings in flight."""
         return len(self._unanswered)
 
     @property
@@ -110,10 +110,10 @@ class InFlightWindow:
         return (yield from self.answers(window))
 
     def answers(self, window: int = 1) -> LiveProcedure[list[Normalized]]:
-        """Return the answers that came, having waited where `window` readings were unanswered.
+        """Return the available answers; wait for one if `window` readings are unanswered.
 
         Raises:
-            StreamnormError: a reading was refused, or hope is lost; its `seq` is the reading's.
+            StreamnormError: a reading was rejected, or retries were exhausted; its `seq` is the reading's.
 
         """
         while self._unanswered and (yield from self._receive(wait=len(self._unanswered) >= window)):
@@ -125,17 +125,17 @@ class InFlightWindow:
         return answers
 
     def drain(self) -> LiveProcedure[None]:
-        """Wait for everything that is unanswered, and keep the answers for who reads on."""
+        """Wait for all unanswered readings, and keep the answers for the caller."""
         while self._unanswered:
             yield from self._receive(wait=True)
 
     def after_drain(self, procedure: LiveProcedure[T]) -> LiveProcedure[T]:
-        """Drain, then carry out something else."""
+        """Drain the window, then run another procedure."""
         yield from self.drain()
         return (yield from procedure)
 
     def abort(self) -> None:
-        """Leave what is in flight to its fate."""
+        """Discard the readings in flight."""
         if self._unanswered:
             self._unanswered.clear()
             self._procedures.counter.forget()
@@ -157,7 +157,7 @@ class InFlightWindow:
         return problem_of(outcome) if isinstance(outcome, Response) else outcome
 
     def _send_again(self, error: StreamnormError | None) -> LiveProcedure[None]:
-        """Send all that is unanswered, over a new connection, until one takes it or hope is lost."""
+        """Resend all unanswered readings over a new connection, until that succeeds or retries are exhausted."""
         while error is not None:
             self._attempt += 1
             luck = random.random()  # noqa: S311 - spreads load, guards nothing
@@ -175,7 +175,7 @@ class InFlightWindow:
                     break
 
     def _receive(self, *, wait: bool) -> LiveProcedure[bool]:
-        """Read an answer; returns whether there was one to take, or an end."""
+        """Receive an answer; return whether there was one, or the end of the connection."""
         outcome = yield ReceiveAnswer(wait)
         if outcome is None:
             return False
@@ -199,7 +199,7 @@ class InFlightWindow:
             if answer.replayed and not again:
                 raise StreamnormError(f"another writer of {sent.call.path} used the number {sent.seq} first")
             if answer.seq != sent.seq:
-                raise UnexpectedAnswer(f"the reading of number {sent.seq} was answered as number {answer.seq}")
+                raise UnexpectedAnswer(f"the reading with number {sent.seq} was answered as number {answer.seq}")
             return answer
         if again and isinstance(error, StaleSequence) and sent.seq <= error.last_seq <= self._last:
             lost = _requests.normalize(self._procedures.stream, sent.reading, stats=False)

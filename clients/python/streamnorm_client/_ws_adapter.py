@@ -1,7 +1,7 @@
-"""Between the package's own descriptions and websockets': frames in and out of bytes; nothing here sends.
+"""The adapter to websockets: converts messages to bytes and back, without I/O.
 
-The handshake is a request like any other (`handshake`), so a live connection goes through the TLS, the proxy and
-the headers of its client. websockets (the extra `live`) is imported only where a connection is made.
+The handshake is an ordinary request (`handshake`), so a live connection uses the TLS settings, the proxy and the
+headers of its client. websockets (the extra `live`) is imported only when a connection is opened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from streamnorm_client._errors import MissingDependency
 from streamnorm_client._requests import Call, Response
 
-# What websockets logs of connections that break is raised, or mended, here; only who asks for it sees it.
+# Broken connections raise, or are retried; what websockets logs about them is opt-in.
 LOG = logging.getLogger(__name__)
 LOG.addHandler(logging.NullHandler())
 
@@ -29,7 +29,7 @@ NORMAL_CLOSURE = 1000
 
 @dataclass(frozen=True)
 class Handshake(Call[None]):
-    """The request that a live connection begins with."""
+    """The opening handshake of a live connection."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -43,23 +43,23 @@ class Handshake(Call[None]):
 
 
 def handshake(call: Call[Any]) -> Handshake:
-    """Build the handshake of the connection that a reading's call can go over."""
+    """Build the handshake of a connection for a reading's call."""
     return Handshake("GET", call.path[: -len("readings")] + "live", lambda _: None)
 
 
 def is_reading(call: Call[Any]) -> bool:
-    """Return whether a call can go over the connection: one that observes a reading and asks for nothing else."""
+    """Return whether a call can use the connection: it observes a reading, without parameters."""
     return call.method == "POST" and call.path.endswith("/readings") and not call.params
 
 
 def response_of(body: bytes) -> Response:
-    """Convert an answer; a problem says its status itself."""
+    """Convert a message to a response; a problem contains its status."""
     if b'"type"' not in body:
         return Response(OK, {}, body)
     try:
         answer = json.loads(body)
     except ValueError:
-        return Response(OK, {}, body)  # whoever reads it tells that it is no answer
+        return Response(OK, {}, body)  # parsing it later raises UnexpectedAnswer
     problem = isinstance(answer, dict) and "type" in answer and "stream" not in answer
     return Response(int(answer["status"]) if problem else OK, {}, body)
 
@@ -74,31 +74,31 @@ class Frames:
 
     def __init__(self) -> None:
         protocol = imports()
-        # an answer to an image is larger than the image, so the service's limits hold, not one of ours
+        # no limit: an answer to an image is larger than the image, and the service limits both
         self._protocol = protocol.Protocol(protocol.CLIENT, state=protocol.OPEN, max_size=None, logger=LOG)
         self._open = protocol.OPEN
         self._data_opcodes = importlib.import_module("websockets.frames").DATA_OPCODES
         self._parts: list[bytes] = []
-        #: messages that came whole
+        #: complete messages
         self.messages: deque[bytes] = deque()
 
     def text(self, body: bytes) -> bytes:
-        """Return a message as bytes to send."""
+        """Encode a message."""
         self._protocol.send_text(body)
         return self.to_send()
 
     def to_send(self) -> bytes:
-        """Return what the protocol itself has to say: answers to pings, the end."""
+        """Return the protocol's own bytes to send: pongs, the closing handshake."""
         return b"".join(self._protocol.data_to_send())
 
     def close(self) -> bytes:
-        """Return the frame that ends the connection."""
+        """Return the closing frame."""
         if not self.is_closing:
             self._protocol.send_close(NORMAL_CLOSURE)
         return self.to_send()
 
     def receive(self, data: bytes) -> None:
-        """Read bytes that came; none at the end of the connection."""
+        """Process received bytes; b"" is the end of the connection."""
         if data:
             self._protocol.receive_data(data)
         else:
@@ -112,12 +112,12 @@ class Frames:
 
     @property
     def is_closing(self) -> bool:
-        """Whether either side has ended it."""
+        """Whether either side has started to close the connection."""
         return self._protocol.state is not self._open
 
     @property
     def reason(self) -> str:
-        """Why it ended."""
+        """The reason why the connection ended."""
         return str(self._protocol.close_exc)
 
 
@@ -125,7 +125,7 @@ def imports() -> Any:
     """Import websockets' protocol.
 
     Raises:
-        MissingDependency: saying how to install it.
+        MissingDependency: websockets is not installed.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""What pytest finds by itself where this package is installed: `streamnorm_service`, a service in memory for a test."""
+"""The pytest plugin of this package: the fixture `streamnorm_service`, an in-memory service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def streamnorm_service() -> Iterator[InMemoryService]:
     """Run a service in memory for one test; `streamnorm_service.client()` is connected to it."""
-    from streamnorm_client.testing import InMemoryService  # noqa: PLC0415 - most test runs never ask for it
+    from streamnorm_client.testing import InMemoryService  # noqa: PLC0415 - most test runs do not use it
 
     with InMemoryService() as service:
         yield service

@@ -1,7 +1,7 @@
-"""A service in memory, for the tests of programs that use this client: no network, no files, the real engine.
+"""An in-memory service to test programs that use this client: no network, no files, the real engine.
 
-It needs `streamnorm` beside this package (`pip install streamnorm`), which is imported when a service is started.
-pytest finds the fixture `streamnorm_service` by itself:
+It needs the package `streamnorm` (`pip install streamnorm`), which is imported when a service is created.
+The pytest fixture `streamnorm_service` needs no import:
 
 ```python
 def test_my_program(streamnorm_service):
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-URL = "http://streamnorm.test"  # a name that no network has (RFC 6761)
+URL = "http://streamnorm.test"  # a reserved name (RFC 6761)
 SERVICE = "streamnorm.testing"
 PATIENCE = 60.0  # seconds, for a start; kernels may compile
 
 
 class InMemoryService:
-    """A service of this process: `with InMemoryService() as service: service.client()`.
+    """A service in this process: `with InMemoryService() as service: service.client()`.
 
-    It runs in a thread of its own, and forgets everything at its end. Its clients have `transport` (for `Client`) and
-    `async_transport` (for `AsyncClient`), which any program that lets its tests choose a transport can be given too.
+    It runs in a separate thread, and keeps no state when it stops. Its clients use `transport` (for `Client`) and
+    `async_transport` (for `AsyncClient`), which can also be passed to a program that accepts a transport.
 
     Raises:
         MissingDependency: streamnorm is not installed.
@@ -47,7 +47,7 @@ class InMemoryService:
         try:
             self._app = importlib.import_module(SERVICE).application()
         except ModuleNotFoundError as error:
-            raise MissingDependency("a service in memory needs the service itself: pip install streamnorm") from error
+            raise MissingDependency("an in-memory service needs the service itself: pip install streamnorm") from error
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="streamnorm in memory", daemon=True)
         self._lifespan: Any = None
@@ -67,25 +67,25 @@ class InMemoryService:
         """Start the service.
 
         Raises:
-            StreamnormError: it does not start.
+            StreamnormError: the service failed to start.
 
         """
         self._thread.start()
-        self._tell("startup")
+        self._signal("startup")
         return self
 
     def stop(self) -> None:
-        """Stop the service; what it learned is forgotten."""
-        self._tell("shutdown")
+        """Stop the service and discard its state."""
+        self._signal("shutdown")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    def _tell(self, what: str) -> None:
-        """Begin or end the application's lifespan (ASGI), and wait until it has."""
+    def _signal(self, what: str) -> None:
+        """Start or end the application's lifespan (ASGI), and wait for its confirmation."""
         answer = asyncio.run_coroutine_threadsafe(self._exchange(f"lifespan.{what}"), self._loop).result(PATIENCE)
         if answer["type"].endswith(".failed"):
-            raise StreamnormError(f"the service in memory failed: {answer.get('message')}")
+            raise StreamnormError(f"the in-memory service failed: {answer.get('message')}")
 
     async def _exchange(self, kind: str) -> dict[str, Any]:
         self._answered: asyncio.Future[dict[str, Any]] = self._loop.create_future()
