@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers lint faults bench quality pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults fuzz bench quality pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -43,6 +43,9 @@ lint: $(VENV)/.test ## check style, types and import directions only
 
 faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
 	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
+
+fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--requests N --seed S --seconds S")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
 test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, its client, Node-RED, the CUDA compiler

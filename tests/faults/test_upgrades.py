@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,23 @@ BAD = {
     "another version": (UPGRADE.replace(b"Version: 13", b"Version: 8") + b"\r\n", 400),
     "a body, to nowhere": (UPGRADE.replace(b"/v1/live", b"/no/such") + b"Content-Length: 5\r\n\r\nhello", 400),
 }
+
+
+ELSEWHERE = {
+    "a path that is none": (UPGRADE.replace(b"/v1/live", b"/no/such") + b"\r\n", 404),
+    "no stream id": (UPGRADE.replace(b"/v1/live", b"/v1/streams/a%20b/live") + b"\r\n", 422),
+    "no key": BAD["no key"],
+    "another version": BAD["another version"],
+    "a key that is none": (UPGRADE.replace(b"dGhl", b"!") + b"\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_handshake_is_refused_by_a_problem(service: Service, name: str) -> None:
+    request, expected = ELSEWHERE[name]
+    head, _, body = told(service, request).partition(b"\r\n\r\n")
+    assert (status(head), json.loads(body)["status"]) == (expected, expected)
+    assert b"content-type: application/problem+json" in head.lower()
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -9,11 +9,24 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, cast
 
+import orjson
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from streamnorm.api.http import problems
 
 #: Bytes that are not gathered further: about what uvloop buffers before it asks to pause.
 MAX_COALESCED_BYTES = 64 * 1024
-UNREADABLE = "The handshake of the WebSocket cannot be read.\n"
+UNREADABLE = "the handshake of the WebSocket cannot be read"
+
+
+def refuse(status: HTTPStatus | int, text: str) -> Response:
+    """Refuse a handshake with a problem, where `websockets` would with plain text."""
+    kind = problems.of_status(HTTPStatus(status))
+    body = orjson.dumps(problems.problem(kind, text.strip()))
+    headers = Headers({"Connection": "close", "Content-Length": str(len(body)), "Content-Type": problems.MEDIA_TYPE})
+    return Response(kind.status, kind.title, headers, body)
 
 
 class CoalescingTransport:
@@ -56,6 +69,7 @@ class WebSockets(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
+        self.conn.reject = refuse  # type: ignore[method-assign] # uvicorn builds `conn` itself
         super().connection_made(
             cast("asyncio.Transport", CoalescingTransport(cast("asyncio.Transport", transport), self.loop))
         )

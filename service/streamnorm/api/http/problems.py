@@ -89,6 +89,11 @@ def problem(kind: ProblemType, detail: str, **members: Any) -> dict[str, Any]:
     return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
 
 
+def of_status(status: HTTPStatus) -> ProblemType:
+    """Return the kind of problem that a status of HTTP tells by itself."""
+    return ProblemType(status.phrase.lower().replace(" ", "-"), status, status.phrase.capitalize())
+
+
 FAILED = problem(INTERNAL, "The log of the service has the details.")
 
 
@@ -146,8 +151,7 @@ def install(app: FastAPI) -> None:
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        status = HTTPStatus(error.status_code)
-        kind = ProblemType(status.phrase.lower().replace(" ", "-"), status, status.phrase.capitalize())
+        kind = of_status(HTTPStatus(error.status_code))
         request.app.state.context.metrics.refused(kind.slug)
         detail = f"{request.method} {request.url.path}: {error.detail}"
         return problem_response(problem(kind, detail), dict(error.headers or {}))

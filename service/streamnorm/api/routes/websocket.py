@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -137,10 +138,10 @@ class WebSocketEndpoint:
         context = self._context
         stream_id: str | None = scope["path_params"].get("stream_id")
         await receive()  # websocket.connect
-        if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
-            await send({"type": "websocket.close", "code": 1008, "reason": "no stream id"})
-            return
         try:
+            if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
+                fault = Fault("/path/stream_id", f"must match {STREAM_ID}")
+                raise HTTPProblem.of("invalid-request", [fault])
             learn = learning(scope)
         except HTTPProblem as error:
             kind, problem = problems.to_problem(error)
@@ -175,8 +176,21 @@ def learning(scope: Scope) -> bool:
         raise HTTPProblem.of("invalid-request", [fault]) from None
 
 
+class NoEndpoint:
+    """What answers a handshake on any other path; the framework would say 403, and no reason."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse."""
+        await receive()  # websocket.connect
+        scope["app"].state.context.metrics.refused("not-found")
+        kind = problems.of_status(HTTPStatus.NOT_FOUND)
+        await problems.deny(problems.problem(kind, f"there is no WebSocket at {scope['path']}"), scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Add the calls to an application."""
     live: Any = WebSocketEndpoint(app.state.context)
+    nowhere: Any = NoEndpoint()
     for path in ("/v1/streams/{stream_id}/live", "/v1/live"):
         app.router.routes.append(WebSocketRoute(path, live))
+    app.router.routes.append(WebSocketRoute("/{path:path}", nowhere))
