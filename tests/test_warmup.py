@@ -117,7 +117,7 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
     (tmp_path / "data").mkdir()
     (tmp_path / "file").touch()
     with Service(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")) as service:
-        assert "compiled kernels cannot be kept" in service.log.read_text()
+        assert "compiled kernels cannot be cached" in service.log.read_text()
         url = f"{service.url}/v1/streams/a/readings"
         assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
 

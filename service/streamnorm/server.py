@@ -1,7 +1,7 @@
-"""uvicorn, with what it leaves to others: an end that open event streams do not hold up, and an eye on slow clients.
+"""The uvicorn server, with a graceful shutdown that open event streams do not delay, and with timeouts of slow clients.
 
-uvicorn waits without end for a request's head, and for a client that does not read its answer. Both are looked for
-every second, at no cost to a request.
+uvicorn waits indefinitely for a request's head, and for a client that does not read its response. Both are checked
+every second, without a cost per request.
 """
 
 from __future__ import annotations
@@ -35,38 +35,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
+#: Seconds that open requests have to finish on shutdown; the rest of five seconds is for the final commit.
 GRACE: Final = 3
-#: Objects made before garbage is looked for. A request makes dozens and no cycles; with Python's 700, and with all that
-#: was imported looked at again and again, a third of the time of streaming goes there.
+#: Thresholds of the garbage collector. A request allocates dozens of objects and no cycles; with Python's default of
+#: 700, and without freezing what was imported, a third of the time of streaming is spent in the collector.
 GARBAGE: Final = (20_000, 20, 20)
-#: Seconds that live connections have to say why they end; uvicorn ends them without a word.
+#: Seconds that live connections have to send the reason of their end before uvicorn closes them.
 GOODBYE: Final = 0.2
-#: Seconds that threads have to come to their end, after all is saved.
+#: Seconds that threads have to finish after everything is saved.
 THREADS_GRACE: Final = 0.5
-TICKS: Final = 10  # uvicorn's, a second
+TICKS: Final = 10  # uvicorn's ticks per second
 
 
 class Server(uvicorn.Server):
-    """Serves until told to stop; then calls `drain` before it waits for open requests."""
+    """Serves until it is stopped; then calls `drain` before it waits for open requests.
+
+    `warmup` compiles kernels in the background; stalled connections are closed after `idle_timeout` seconds. `config`
+    is uvicorn's.
+    """
 
     def __init__(self, config: uvicorn.Config, warmup: Warmup, drain: Callable[[], None], idle_timeout: float) -> None:
         super().__init__(config)
         self._warmup = warmup
         self._drain = drain
         self._idle_timeout = idle_timeout
-        #: connections that a client holds up, and since when
+        #: connections stalled by the client, and since when
         self._waiting: dict[Any, float] = {}
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Discard the signal to stop: uvicorn would die of it in the end, and supervisors take that for a failure."""
+        """Discard the stop signal: uvicorn would raise it again, and supervisors would take that for a failure."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve to the end, and then wait for no thread: what one does now is answered to nobody."""
+        """Serve until stopped, without waiting for worker threads afterwards: nothing awaits their results."""
         executor = ThreadPoolExecutor(thread_name_prefix="streamnorm")
         asyncio.get_running_loop().set_default_executor(executor)
         try:
@@ -75,7 +79,7 @@ class Server(uvicorn.Server):
             self._leave(executor)
 
     def _leave(self, executor: ThreadPoolExecutor) -> None:
-        """End the process where threads would hold it up: Python waits for them, without end."""
+        """Exit immediately if threads are still running: Python would wait for them indefinitely."""
         last = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
         last.start()
         last.join(THREADS_GRACE)
@@ -86,11 +90,11 @@ class Server(uvicorn.Server):
 
     @property
     def stopped_cleanly(self) -> bool:
-        """Whether it has served, and all that was to be kept is."""
+        """Whether the server has started, and has saved everything on shutdown."""
         return self.started and not self.force_exit and not self.lifespan.should_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer, and have the kernels ready meanwhile."""
+        """Start serving, while the kernels are compiled or loaded in the background."""
         self._warmup.start()
         await super().startup(sockets)
         gc.collect()
@@ -98,24 +102,24 @@ class Server(uvicorn.Server):
         gc.set_threshold(*GARBAGE)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, every second."""
+        """Check the connections every second."""
         if counter % TICKS == 0:
             self.close_stalled(time.monotonic())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End live connections first: uvicorn waits for them."""
+        """End live connections first, because uvicorn waits for them; then shut down."""
         log.info("stopping")
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
         for connection in list(self.server_state.connections):
             if isinstance(connection, WebSockets) and is_stalled(connection):
-                connection.transport.abort()  # nobody reads there why it ends
+                connection.transport.abort()  # the client would not read a close frame
         await super().shutdown(sockets)
 
     def close_stalled(self, now: float) -> None:
-        """Cut the connections that have been held up for too long."""
+        """Abort the connections that have been stalled for longer than the idle timeout; `now` is monotonic (s)."""
         before, self._waiting = self._waiting, {}
         for connection in self.server_state.connections:
             if is_stalled(connection):
@@ -126,7 +130,7 @@ class Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Let SIGTERM end the process with status 0 while there is nothing to be saved yet."""
+    """Let SIGTERM end the process with status 0 while there is nothing to save yet."""
 
     def end(*_: object) -> None:
         raise SystemExit(0)
@@ -139,7 +143,7 @@ def ending_at_once() -> Iterator[None]:
 
 
 def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:
-    """Return uvicorn's configuration, loaded.
+    """Return uvicorn's loaded configuration for an `app` with `settings`, and the fast path `at_once`.
 
     Raises:
         InvalidConfiguration: the TLS certificate cannot be used.
@@ -149,13 +153,13 @@ def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) ->
         app,
         host=settings.host,
         port=settings.port,
-        # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
+        # uvloop does not report a socket reset by its peer, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
         http=protocol_class(at_once, settings.max_head_bytes),
         ws=WebSockets,
-        ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
-        ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
-        proxy_headers=False,  # read by the application, behind the hot path
+        ws_max_size=2 * settings.max_reading_bytes,  # larger messages up to this get a problem instead of a close
+        ws_per_message_deflate=False,  # compressing a reading costs more than normalizing it
+        proxy_headers=False,  # handled by the application, behind the fast path
         log_config=None,
         access_log=False,
         server_header=False,
@@ -173,7 +177,7 @@ def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) ->
 
 
 def is_stalled(connection: asyncio.Protocol) -> bool:
-    """Return whether a connection waits for a head or a handshake, or for its answer to be read."""
+    """Return whether a connection waits for a head or a handshake, or for the client to read a response."""
     if isinstance(connection, WebSockets):
         return not (connection.handshake_complete and connection.writable.is_set())
     if not isinstance(connection, HttpToolsProtocol):

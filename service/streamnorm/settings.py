@@ -1,4 +1,4 @@
-"""Settings: environment variables `STREAMNORM_…`, and options of `streamnorm serve` by the same names."""
+"""Settings: environment variables `STREAMNORM_…`, and options of `streamnorm serve` with the same names."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from streamnorm.stores.local import write_behind
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
 DEFAULT_MAX_READING_BYTES = 1 * MIB
-#: JSON costs about eight times its size while it is parsed: half a gigabyte here.
+#: Parsing JSON takes about eight times its size in memory: half a gigabyte here.
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
-#: An array is not parsed: it takes its own size twice, once for the answer.
+#: An array is not parsed: it takes twice its size, half of it for the answer.
 DEFAULT_MAX_BINARY_BYTES = 1024 * MIB
-#: A few large blocks at once; many readings never come near.
+#: A few large blocks at a time; single readings stay far below it.
 DEFAULT_MAX_PENDING_BYTES = 256 * MIB
-#: Some seconds of work: who would wait longer had better come back.
+#: A few seconds of work; beyond that a client should retry later.
 DEFAULT_MAX_REQUESTS = 1000
-#: Half of all, so that the others are served too.
+#: Half of the total, so that one client cannot starve the others.
 DEFAULT_MAX_REQUESTS_PER_CLIENT = 500
-#: Connections are files to the system, and many systems give a process 1024 × 10 or more of them; each costs 50 kB.
+#: Each connection takes a file descriptor, of which many systems allow 10 240 or more, and 50 kB.
 DEFAULT_MAX_LIVE = 10_000
-#: A head of ours has 500 bytes; proxies add cookies and certificates.
+#: A typical head has 500 bytes; proxies add cookies and certificates.
 DEFAULT_MAX_HEAD_BYTES = 64 * 1024
-#: A reading is sent in one go, also over a radio link that loses some.
+#: Long enough for a reading over a lossy radio link.
 DEFAULT_BODY_TIMEOUT = 20.0
-#: A slow radio link (GPRS) sends a few thousand.
+#: A slow radio link (GPRS) carries a few thousand.
 DEFAULT_BODY_RATE = 1024.0
-#: Long enough for a packet to be sent again several times.
+#: Long enough for several retransmissions of a packet.
 DEFAULT_IDLE_TIMEOUT = 20.0
 
 
@@ -44,7 +44,7 @@ SHARED_STORES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://
 
 
 def is_shared(store: str) -> bool:
-    """Return whether a store is one that other replicas use too."""
+    """Return whether a store is shared between replicas."""
     return store.startswith(SHARED_STORES)
 
 
@@ -63,7 +63,7 @@ def _bridges(value: str) -> str:
 
 
 class Group(BaseSettings):
-    """Settings that belong together: the first line of a group's docstring is its title."""
+    """A group of related settings; the first line of its docstring is its title."""
 
     model_config = SettingsConfigDict(
         env_prefix="STREAMNORM_", extra="ignore", frozen=True, use_attribute_docstrings=True
@@ -213,7 +213,7 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
 
     @property
     def shared(self) -> bool:
-        """Whether the store is one that other replicas use too."""
+        """Whether the store is shared between replicas."""
         return is_shared(self.store)
 
     @property
@@ -231,7 +231,7 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
 
     @property
     def origins(self) -> list[str]:
-        """The origins whose pages may call."""
+        """The origins whose pages may call the service."""
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
@@ -241,5 +241,5 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
 
     @property
     def limits(self) -> limits.Limits:
-        """What the engine accepts."""
+        """The limits of the engine."""
         return limits.Limits(self.max_features, self.max_elements, self.max_rows, self.max_ahead)

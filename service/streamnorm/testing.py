@@ -1,4 +1,4 @@
-"""The service in memory, for the tests of programs that use it: `streamnorm_client.testing` runs what is built here."""
+"""An in-memory service for testing client programs; `streamnorm_client.testing` runs it."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Compiling ahead: where Numba is installed, no request ever waits for its compiler.
+"""Ahead-of-time compilation: if Numba is installed, no request ever waits for its compiler.
 
 Rules:
 
 1. The service answers from the start, and is ready when the default method is compiled, or loaded from the cache.
-2. Until a method is compiled its streams are worked on interpreted: slower, to the same bits.
-3. What was compiled is kept in the data folder (or in NUMBA_CACHE_DIR), in a folder of its own for every version of the
-   kernels; the next start only loads it. Where nothing can be kept, the default method is compiled at every start, and
-   the others not at all.
-4. What is not kept yet is compiled by another process, the default method first: in this one it would hold up the
-   event loop. It ends with the service, however that ends.
-5. Nothing here holds up the end of the service: a thread that compiles cannot be stopped, and is left behind.
+2. Until a method is compiled, its streams use the interpreted kernel: slower, with bit-identical results.
+3. Compiled code is cached in the data folder (or in NUMBA_CACHE_DIR), in a separate folder for every version of the
+   kernels; the next start only loads it. If the cache is not writable, the default method is compiled at every start,
+   and the others not at all.
+4. Code that is not cached yet is compiled by a child process, the default method first: in this process it would block
+   the event loop. The child ends with the service, however that ends.
+5. Compilation never delays the shutdown: a compiling thread cannot be stopped, and is abandoned.
 """
 
 from __future__ import annotations
@@ -36,12 +36,19 @@ from streamnorm.kernels import METHODS, kernel_for
 log = logging.getLogger(__name__)
 
 PREFIX = "kernels-"
-#: of the process that compiles, once nobody waits for it
+#: niceness of the compiling process once the default method is ready
 NICENESS = 10
 
 
 class Warmup:
-    """Compiles the kernels of a service; does nothing where Numba is not installed."""
+    """Compiles the kernels of a service; does nothing if Numba is not installed.
+
+    `data` is the data folder, `method` the default method, `device` the setting of that name.
+
+    Raises:
+        InvalidConfiguration: `device` is `cuda`, and no CUDA device is usable.
+
+    """
 
     def __init__(self, data: Path, method: str, device: str = "cpu") -> None:
         self._device = device
@@ -61,7 +68,7 @@ class Warmup:
                 kernel_for(name).fast = None
 
     def start(self) -> None:
-        """Begin, and let the service begin meanwhile."""
+        """Start compiling in the background."""
         if self.possible:
             self._task = asyncio.create_task(self._work(), name="streamnorm warmup")
 
@@ -69,7 +76,7 @@ class Warmup:
         """Check that the default method is compiled.
 
         Raises:
-            NotReady: it is not yet.
+            NotReady: it is not compiled yet.
 
         """
         if not self._ready:
@@ -77,11 +84,11 @@ class Warmup:
 
     @property
     def busy(self) -> bool:
-        """Whether a thread loads or compiles: it cannot be stopped."""
+        """Whether a thread is loading or compiling; it cannot be stopped."""
         return any(thread.is_alive() for thread in self._threads)
 
     async def stop(self) -> None:
-        """Leave off; a thread that compiles is not waited for."""
+        """Stop without waiting for a compiling thread."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -95,13 +102,13 @@ class Warmup:
                 await self._load(self._method, *METHODS)
             else:
                 await self._follow(folder)
-        except Exception:  # of a compiler, a full disk, a cache that is no cache
-            log.exception("kernels cannot be compiled, streams are worked on interpreted")
+        except Exception:  # from the compiler, a full disk, a damaged cache
+            log.exception("kernels cannot be compiled, streams use the interpreted ones")
         finally:
             self._ready = True
 
     async def _follow(self, folder: Path) -> None:
-        """Load the methods as another process has compiled them."""
+        """Load the methods as a child process reports them compiled."""
         command = [sys.executable, "-m", __name__, str(folder), self._method]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
@@ -115,11 +122,11 @@ class Warmup:
                 process.terminate()
         if is_cache_complete(folder):
             await self._load(*METHODS)
-        else:  # another service is at it, or it failed, which is told now
+        else:  # another service is compiling them, or it failed, which loading reports
             await self._load(self._method)
 
     async def _load(self, *names: str) -> None:
-        """Load methods, the default one with the device, unless they are."""
+        """Load methods that are not loaded yet, and enable the device with the default one."""
         for name in names:
             if name not in self._loaded:
                 self._loaded.add(name)
@@ -128,16 +135,16 @@ class Warmup:
                     await self._aside(devices.enable_device, self._device, name)
                     self._ready = True
 
-    async def _aside(self, work: Callable[..., None], *given: str) -> None:
-        """Do work in a thread that nobody waits for at the end."""
+    async def _aside(self, work: Callable[..., None], *args: str) -> None:
+        """Run `work` in a daemon thread, which a shutdown does not wait for."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
         def run() -> None:
             failure = None
             try:
-                work(*given)
-            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                work(*args)
+            except Exception as error:  # noqa: BLE001 - raised to the awaiting caller
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(finish, done, failure)
@@ -149,7 +156,7 @@ class Warmup:
 
 
 def finish(done: asyncio.Future[None], failure: Exception | None) -> None:
-    """Tell who waits, if anybody does, that work is done."""
+    """Resolve the future, unless its waiter was cancelled."""
     if done.cancelled():
         return
     if failure is None:
@@ -159,25 +166,25 @@ def finish(done: asyncio.Future[None], failure: Exception | None) -> None:
 
 
 def use_cache_dir(data: Path) -> Path | None:
-    """Tell Numba where to keep what it compiles, and give that folder; None where nothing can be kept."""
+    """Set Numba's cache folder and return it; None if it is not writable."""
     from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - triples the memory; only where asked for
 
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(given) if given else data / f"{PREFIX}{versions()}"
+    configured = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(configured) if configured else data / f"{PREFIX}{versions()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "writable").touch()
     except OSError as error:
-        log.warning("compiled kernels cannot be kept, only the default method is compiled: %s", error)
+        log.warning("compiled kernels cannot be cached, only the default method is compiled: %s", error)
         return None
-    for stale in set(folder.parent.glob(f"{PREFIX}*")) - {folder} if not given else ():
+    for stale in set(folder.parent.glob(f"{PREFIX}*")) - {folder} if not configured else ():
         shutil.rmtree(stale, ignore_errors=True)
     numba_loops.use_cache_dir(folder)
     return folder
 
 
 def load_kernel(*names: str) -> None:
-    """Compile methods, or load them from the cache, and let their streams use it."""
+    """Compile methods, or load them from the cache, and enable the compiled kernels."""
     from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - as above
 
     for name in names:
@@ -190,7 +197,7 @@ def load_kernel(*names: str) -> None:
 
 
 def versions() -> str:
-    """Name the versions of all that compiled code depends on; Numba itself sees to the processor."""
+    """Return the versions that compiled code depends on; Numba itself checks the processor."""
     from streamnorm.kernels.cpu.numba_loops import sources  # noqa: PLC0415 - as above
 
     return f"{sources()}-numba{importlib.metadata.version('numba')}-{sys.implementation.cache_tag}"
@@ -202,7 +209,10 @@ def is_cache_complete(folder: Path) -> bool:
 
 
 def compile_in_background(folder: Path, first: str, tell: Callable[[str], None]) -> None:
-    """Compile all methods into the cache, and tell of each, unless somebody else is at it."""
+    """Compile all methods into the cache `folder`, the method `first` first, unless another process does.
+
+    `tell` is called with the name of each compiled method.
+    """
     from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - as above
 
     with (folder / "lock").open("w") as lock:
@@ -220,7 +230,7 @@ def compile_in_background(folder: Path, first: str, tell: Callable[[str], None])
 
 
 def exit_with_parent() -> None:
-    """Wait for the end of the pipe that the service holds open, and end."""
+    """Exit when the parent closes the pipe to standard input."""
     sys.stdin.read()
     os._exit(1)
 

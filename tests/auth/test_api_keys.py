@@ -183,8 +183,10 @@ def test_that_keys_cannot_be_read_is_logged_once_and_its_end_too(
     (tmp_path / "keys.db").unlink()
     service.create("sensor", ["observe"])
     assert service.any()
-    told = f"nobody is let in, for the keys cannot be read: {tmp_path}/keys.db is empty: put a backup in its place"
-    assert caplog.messages == [told, "keys are read again"]
+    told = (
+        f"all calls are rejected, the API keys cannot be read: {tmp_path}/keys.db is empty: put a backup in its place"
+    )
+    assert caplog.messages == [told, "the API keys can be read again"]
 
 
 def test_a_newer_versions_file_is_refused(tmp_path: Path) -> None:

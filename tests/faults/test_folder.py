@@ -99,7 +99,7 @@ def test_a_folder_that_is_gone_or_replaced_is_told_and_nothing_is_taken(
         service.ask_to_stop()
         assert service.wait() == 1
     assert f"{tmp_path}/data/streamnorm.db" in service.log.read_text()
-    assert "readings are refused, for they cannot be kept" in service.log.read_text()
+    assert "readings are rejected, they cannot be persisted" in service.log.read_text()
 
 
 @pytest.mark.parametrize("durability", ["always", "everysec"])
@@ -117,7 +117,7 @@ def test_a_folder_that_comes_back_is_used_again(tmp_path: Path, durability: str)
         assert counted(client) == kept + 1
         service.restart()
         assert counted(client) == kept + 1
-    assert "readings are kept again" in service.log.read_text()
+    assert "readings are persisted again" in service.log.read_text()
 
 
 def test_a_backup_in_the_databases_place_is_used_after_a_restart(tmp_path: Path) -> None:
@@ -203,4 +203,4 @@ def test_a_disk_that_became_read_only_is_told_and_loses_nothing_that_was_kept(tm
             assert_told(refused(client), service)
             assert counted(client) >= taken
             until(client, 503)
-    assert "readings are refused, for they cannot be kept: " in service.log.read_text()
+    assert "readings are rejected, they cannot be persisted: " in service.log.read_text()

@@ -137,7 +137,7 @@ def test_nothing_that_comes_after_the_end_is_observed(service: Service, keys: SQ
 
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
-    [("scopes", "read", "the key 'gateway' has not the scope observe"), ("prefix", "pump-", NARROWED)],
+    [("scopes", "read", "the key 'gateway' lacks the scope observe"), ("prefix", "pump-", NARROWED)],
 )
 def test_a_key_that_is_good_for_less_ends_what_is_open(
     service: Service, keys: SQLiteApiKeys, column: str, value: str, reason: str

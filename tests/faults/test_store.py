@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, durability: str) 
         service.restart()
         assert (client.get(PATH).json()["count"], count) == (last + 9, last + 9)
     assert taken == [200] * 30
-    assert "readings are refused, for they cannot be kept: cannot use" in service.log.read_text()
+    assert "readings are rejected, they cannot be persisted: cannot use" in service.log.read_text()
 
 
 def test_a_stop_that_cannot_keep_everything_ends_as_a_failure(tmp_path: Path) -> None:

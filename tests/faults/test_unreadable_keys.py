@@ -76,5 +76,5 @@ def test_every_way_in_is_refused_until_they_can_be_read(
             assert time.monotonic() < deadline
             time.sleep(STEP)
         assert client.post(f"{PATH}/readings", json=READING).status_code == (200 if with_key else 401)
-    assert service.log.read_text().count("nobody is let in, for the keys cannot be read") == 1
+    assert service.log.read_text().count("all calls are rejected, the API keys cannot be read") == 1
     assert "Traceback" not in service.log.read_text()

@@ -88,7 +88,7 @@ def test_a_reading_key_may_not_change_a_stream_and_an_admin_key_may(page: Page, 
     page.get_by_text("Configuration").click()
     page.get_by_label("Horizon").fill("77")
     page.get_by_role("button", name="Apply").click()
-    expect(page.locator("#config-message")).to_contain_text("has not the scope")
+    expect(page.locator("#config-message")).to_contain_text("lacks the scope")
     page.get_by_role("button", name="Key", exact=True).click()
     enter(page, locked.admin)
     page.get_by_role("button", name="Apply").click()

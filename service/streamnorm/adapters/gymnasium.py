@@ -15,7 +15,7 @@ ONE_AXIS = 1
 
 
 class NormalizeObservation(gymnasium.ObservationWrapper[Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """Normalize what an environment lets its agent see, and learn from it while `learn` is true.
+    """Normalize the observations of an environment (`env`), and learn from them while `learn` is true.
 
     Of a flat Box every element is a feature; a Box of more axes, such as a picture, is one channel, whose elements
     share a mean and a variance. In a Dict every entry is a feature or a channel, one in a Dict within it
@@ -38,12 +38,12 @@ class NormalizeObservation(gymnasium.ObservationWrapper[Any, Any, Any], gymnasiu
         space = env.observation_space
         self.observation_space = _unbounded(space)
         self.normalizer: Any = handle.begin(stream, config or {})
-        #: set it to False to evaluate: the statistics stay as they are
+        #: set it to False for evaluation, with the statistics frozen
         self.learn = True
         self._flat = isinstance(space, Box) and len(space.shape) == ONE_AXIS
 
     def observation(self, observation: Any) -> Any:
-        """Normalize one observation; what was never seen, or has no spread yet, is 0."""
+        """Normalize one observation; unknown features, and those without variance yet, are 0."""
         call = self.normalizer.observe if self.learn else self.normalizer.normalize
         if isinstance(observation, Mapping):
             flat = dict(_flattened(observation))
@@ -86,5 +86,5 @@ def _plain(value: Any) -> Any:
 
 
 def _array(ys: Any, shape: tuple[int, ...]) -> Any:
-    found = np.zeros(shape) if ys is None else np.asarray(ys, dtype=np.float64).reshape(shape)
-    return np.asarray(np.nan_to_num(found, nan=0.0), dtype=np.float32)
+    array = np.zeros(shape) if ys is None else np.asarray(ys, dtype=np.float64).reshape(shape)
+    return np.asarray(np.nan_to_num(array, nan=0.0), dtype=np.float32)

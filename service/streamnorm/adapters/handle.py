@@ -1,4 +1,4 @@
-"""What the adapters work on: a `Normalizer`, or a stream of a service by its handle in the SDK, which says the same."""
+"""The adapters' backends: a `Normalizer`, or a stream of a service by its handle in the SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamnorm.normalizer import Normalizer
 
 
 class Remote(Protocol):
-    """What the SDK's `Stream` can; stated here, since the service does not import the SDK."""
+    """The interface of the SDK's `Stream`, which documents it; repeated because the service does not import the SDK."""
 
     def observe(self, values: Any) -> Any: ...  # noqa: D102
 
@@ -33,7 +33,7 @@ Handle = Normalizer | Remote
 
 
 def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
-    """Return what is configured so and has seen nothing yet."""
+    """Return a freshly configured backend without statistics."""
     if stream is None:
         return Normalizer(**config)
     stream.configure(**config)
@@ -42,14 +42,14 @@ def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
 
 
 def observe_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Learn from a block, and give it normalized."""
+    """Learn from a block of `rows` (rows × `features`) with the backend `handle`, and return it normalized."""
     if isinstance(handle, Normalizer):
         return np.asarray(handle.observe_block(rows, features=features).values)
     return np.asarray(handle.bulk(rows, features=features).values)
 
 
 def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Normalize a block, and learn nothing."""
+    """Normalize a block of `rows` (rows × `features`) with the backend `handle`, without learning."""
     if isinstance(handle, Normalizer):
         return np.asarray(handle.normalize_block(rows, features=features).values)
     return np.asarray(handle.bulk(rows, features=features, learn=False).values)

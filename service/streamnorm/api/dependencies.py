@@ -1,4 +1,4 @@
-"""What the routes work with; built by the composition root, found by FastAPI's dependencies."""
+"""The state and dependencies of the routes; built by the composition root, injected by FastAPI."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from streamnorm.ingest import IngestService
 
 
 class Bridges(Protocol):
-    """What HTTP asks of the bridges."""
+    """The part of the bridges that HTTP uses."""
 
     def check(self) -> None:
-        """Raise BridgeUnavailable where one does not work as it has to."""
+        """Raise BridgeUnavailable if a required bridge does not work."""
 
     def states(self) -> dict[str, str]:
-        """Return how each fares, in words, by name."""
+        """Return the state of each bridge, in words, by name."""
 
     def forget(self, stream_id: str, features: Sequence[str]) -> None:
         """Discard a stream that was deleted."""
@@ -34,7 +34,7 @@ class Bridges(Protocol):
 
 @dataclass
 class AppState:
-    """The service, and what HTTP adds to it."""
+    """The service, and the state that the HTTP layer adds."""
 
     service: IngestService
     metrics: Metrics
@@ -47,19 +47,19 @@ class AppState:
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining
     serving: bool = False
-    #: what else must be well for the service to be ready; each raises what is not
+    #: further readiness checks; each raises an error if it fails
     checks: list[Callable[[], None]] = field(default_factory=list)
-    #: set when the service is told to stop: who keeps a connection open ends it then, and says why
+    #: set on graceful shutdown: handlers of long-lived connections then close them with a reason
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     def drain(self) -> None:
-        """Have live connections end, and be ready no more."""
+        """Begin a graceful shutdown: end live connections, and report not ready."""
         self.serving = False
         self.events.end()
         self.draining.set()
 
 
-async def _app_state(request: Request) -> AppState:  # no plain function: FastAPI calls those in another thread
+async def _app_state(request: Request) -> AppState:  # async: FastAPI calls plain functions in another thread
     context: AppState = request.app.state.context
     return context
 
@@ -70,25 +70,25 @@ async def _caller(request: Request) -> ApiKey:
 
 
 def reject_unknown_query(request: Request) -> None:
-    """Refuse query parameters that a call does not have: a reading with a mistyped `learn` would be learned from."""
+    """Reject unknown query parameters: a reading with a mistyped `learn` would be learned from."""
     check_query(request.query_params, [field.alias for field in request.scope["route"].dependant.query_params])
 
 
 def check_query(names: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse query parameters that are none of those known.
+    """Reject query parameters that are not in `known`.
 
     Raises:
-        Refused: naming each of them.
+        HTTPProblem: some parameters are unknown; the problem names each of them.
 
     """
-    told = f"is unknown; known are {', '.join(known)}" if known else "is unknown; the call has none"
-    found = [Fault(f"/query/{escape_pointer(name)}", told) for name in names if name not in known]
-    if found:
-        raise HTTPProblem.of("invalid-request", found)
+    detail = f"is unknown; known are {', '.join(known)}" if known else "is unknown; the call has none"
+    faults = [Fault(f"/query/{escape_pointer(name)}", detail) for name in names if name not in known]
+    if faults:
+        raise HTTPProblem.of("invalid-request", faults)
 
 
 Ctx = Annotated[AppState, Depends(_app_state)]
-#: Who calls: for calls that do not name their streams in their paths.
+#: The authenticated caller, for routes without a stream id in the path.
 Caller = Annotated[ApiKey, Depends(_caller)]
 STREAM_ID = r"^[A-Za-z0-9._:~-]{1,128}$"
 StreamId = Annotated[

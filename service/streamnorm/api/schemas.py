@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, for checking what comes in and for the OpenAPI pages."""
+"""Models of request and response bodies, for validation and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CLOCK_SET_BACK = "seconds by which the device's clock was found set back: time g
 
 
 class Body(BaseModel):
-    """A body that refuses unknown fields."""
+    """A request body without unknown members."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,7 +97,7 @@ class BlockBody(Body):
 
 
 class ValuesBody(Body):
-    """Normalized values to turn back."""
+    """Normalized values to convert back."""
 
     values: Values
 
@@ -134,7 +134,7 @@ class BlockAnswerBody(BaseModel):
 
 
 class ReadingsAnswer(BaseModel):
-    """The readings of many streams, in the order they came."""
+    """The answers to readings of many streams, in request order."""
 
     readings: list[ReadingAnswer]
 
@@ -170,8 +170,8 @@ class StreamProfile(BaseModel):
 class ConfiguredStream(StreamInfo):
     """A stream after it was configured."""
 
-    restarted: bool = Field(description="the statistics had to begin anew")
-    reason: str | None = Field(None, description="why they had to")
+    restarted: bool = Field(description="whether the statistics were reset")
+    reason: str | None = Field(None, description="why they were reset")
 
 
 class StreamPage(BaseModel):
@@ -182,14 +182,14 @@ class StreamPage(BaseModel):
 
 
 class FaultBody(BaseModel):
-    """One wrong place."""
+    """One fault of the request, located by a JSON pointer."""
 
     pointer: str = Field(examples=["/values/temp"])
     detail: str
 
 
 class ProblemBody(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     type: str = Field(examples=["/problems/invalid-reading"])
     title: str
@@ -210,6 +210,4 @@ class Readiness(BaseModel):
     """Ready."""
 
     status: Literal["ok"]
-    bridges: dict[str, str] | None = Field(
-        None, description="how the other ways in and out fare, in words: mqtt, forward, relay"
-    )
+    bridges: dict[str, str] | None = Field(None, description="state of each bridge, in words: mqtt, forward, relay")

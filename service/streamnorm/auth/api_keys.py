@@ -1,11 +1,12 @@
-"""Keys: who may call, and for what.
+"""API keys: authentication and scopes.
 
-A key is `sn_<id>_<secret>`; the secret has 256 random bits, so its SHA-256 tells nothing of it, and no slow hash is
-needed. Only that hash is kept, in a database of its own in the data folder: `streamnorm keys` writes there while the
-service runs, and the service looks for changes every quarter of a second. A revoked key stays in the list, so that
-revoking the last one does not open the door again. For the same reason a file that is empty, damaged, or gone while the
-service runs is no file without keys: nobody is let in until it can be read. A file that was put in its place is read
-anew.
+A key is `sn_<id>_<secret>`. The secret has 256 random bits, so its SHA-256 reveals nothing about it and a slow hash is
+unnecessary.
+Only that hash is stored, in a separate database in the data folder: `streamnorm keys` writes to it while the
+service runs, and the service polls it for changes every quarter of a second. A revoked key stays in the list, so that
+revoking the last key does not disable authorization. For the same reason a file that is empty, damaged, or disappears
+while the service runs is not treated as a file without keys: all calls are rejected until it can be read (fail closed).
+A file that replaces it is read again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 KEYS_FILE = "keys.db"
 SCOPES: Final = ("observe", "read", "admin")
-#: Seconds between two looks for keys made or revoked by others.
+#: Seconds between checks for keys created or revoked by other processes.
 RELOAD_INTERVAL = 0.25
 BUSY_TIMEOUT = 5.0
 _NOBODY = bytes(32)
@@ -54,7 +55,7 @@ MIGRATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key: its scopes, and the prefix that the ids of its streams must have."""
+    """A key without its secret: its scopes, and the prefix that the ids of its streams must have."""
 
     id: str
     name: str
@@ -65,20 +66,20 @@ class ApiKey:
     hash: bytes = _NOBODY
 
     def may(self, scopes: Collection[str]) -> bool:
-        """Return whether it has one of the scopes; `admin` has all."""
+        """Return whether the key has one of the scopes; `admin` implies all."""
         return "admin" in self.scopes or not self.scopes.isdisjoint(scopes)
 
     def covers(self, stream_id: str) -> bool:
-        """Return whether a stream is one of the key's."""
+        """Return whether the key grants access to a stream."""
         return stream_id.startswith(self.prefix)
 
 
-#: Who calls where no key is asked for.
+#: The caller's identity where no keys are configured.
 ANYONE = ApiKey("", "anyone", frozenset({"admin"}))
 
 
 class SQLiteApiKeys:
-    """The keys of a data folder; the file is made with the first one."""
+    """The keys of a data folder; the file is created with the first key."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / KEYS_FILE
@@ -90,7 +91,10 @@ class SQLiteApiKeys:
         self._known: Mapping[str, ApiKey] = {}
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
-        """Build a key and give it; nobody can do so again."""
+        """Create a key called `name` with `scopes` for streams whose ids start with `prefix`.
+
+        Return the token, which cannot be recovered later.
+        """
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"sn_{key_id}_{secret}"
         row = (key_id, hash_secret(token), name, " ".join(sorted(scopes)), prefix, time.time())
@@ -103,7 +107,7 @@ class SQLiteApiKeys:
         return token
 
     def adopt(self, keys: Iterable[ApiKey]) -> int:
-        """Update with keys that were made elsewhere, where there are none of their ids; says how many were new."""
+        """Add keys from another store, except those whose ids exist already; return how many were added."""
         rows = [(k.id, k.hash, k.name, " ".join(sorted(k.scopes)), k.prefix, k.created, k.revoked) for k in keys]
         if not rows:
             return 0
@@ -114,7 +118,7 @@ class SQLiteApiKeys:
         return done.rowcount
 
     def revoke(self, key_id: str) -> bool:
-        """Build a key useless for good; returns whether there was such a one."""
+        """Revoke a key permanently; return whether there was such a key."""
         if not self._file.exists():
             return False
         with self._open() as connection, connection:
@@ -126,35 +130,35 @@ class SQLiteApiKeys:
         return done.rowcount > 0
 
     def all(self) -> list[ApiKey]:
-        """List every key there ever was, the oldest first.
+        """List all keys, revoked ones included, the oldest first.
 
         Raises:
-            StoreError: they cannot be read.
+            StoreError: the keys cannot be read.
 
         """
         self._reload_if_changed()
         return list(self._known.values())
 
     def any(self) -> bool:
-        """Return whether there ever was a key."""
+        """Return whether there is a key, revoked ones included."""
         self._reload_if_changed()
         return bool(self._known)
 
     def find(self, token: str) -> ApiKey | None:
-        """Find the key that somebody shows; the time it takes tells nothing of any secret."""
+        """Return the valid key that a token belongs to, or None, in time independent of the secret."""
         self._reload_if_changed()
         key_id = token[3:].partition("_")[0]
         if key_id not in self._known:
-            self._look_at = 0.0  # perhaps it was made this very moment
+            self._look_at = 0.0  # it may have been created since the last check
             self._reload_if_changed()
         key = self._known.get(key_id)
-        shown = hash_secret(token)
-        same = hmac.compare_digest(shown, key.hash if key else _NOBODY)
+        digest = hash_secret(token)
+        same = hmac.compare_digest(digest, key.hash if key else _NOBODY)
         return key if key and same and key.revoked is None else None
 
     @property
     def known(self) -> Mapping[str, ApiKey]:
-        """The keys by their ids; another object where they may have changed."""
+        """The keys by id; a new object whenever they may have changed."""
         self._reload_if_changed()
         return self._known
 
@@ -165,35 +169,35 @@ class SQLiteApiKeys:
             self._connection = None
 
     def _reload_if_changed(self) -> None:
-        """Read the keys anew where somebody has changed them."""
+        """Reload the keys if they have changed since the last check."""
         now = time.monotonic()
         if now >= self._look_at:
-            had, self._failure = self._failure, None
+            previous, self._failure = self._failure, None
             try:
                 with self._store_error():
                     self._reload()
             except StoreError as error:
                 self.close()
                 self._failure = error
-                if had is None:
-                    log.error("nobody is let in, for the keys cannot be read: %s", error)  # noqa: TRY400 - no defect
+                if previous is None:
+                    log.error("all calls are rejected, the API keys cannot be read: %s", error)  # noqa: TRY400 - no defect
             else:
-                if had is not None:
-                    log.info("keys are read again")
+                if previous is not None:
+                    log.info("the API keys can be read again")
             self._look_at = now + RELOAD_INTERVAL
         if self._failure is not None:
             raise self._failure
 
     def _reload(self) -> None:
-        found = identity(self._file)
-        if found is None:
+        current = identity(self._file)
+        if current is None:
             if self._opened_file is not None:
                 raise StoreUnavailable(f"{self._file} is gone", public="the file of the keys is gone")
             return
-        if self._connection is None or found != self._opened_file:
+        if self._connection is None or current != self._opened_file:
             self.close()
             self._connection = _connect(self._file)
-            self._opened_file = found
+            self._opened_file = current
             if not self._connection.execute("PRAGMA user_version").fetchone()[0]:
                 raise StoreCorrupt(f"{self._file} is empty: put a backup in its place", public=UNREADABLE)
             migrate(self._connection, self._file, MIGRATIONS)
@@ -208,7 +212,7 @@ class SQLiteApiKeys:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Open the file to write, with its table."""
+        """Open the file for writing, creating it if it is missing."""
         with self._store_error():
             if not self._file.exists():
                 self._make()
@@ -217,26 +221,26 @@ class SQLiteApiKeys:
                 yield connection
 
     def _make(self) -> None:
-        """Build the file with its table in one step: one that is there and empty lets nobody in."""
+        """Create the file with its table atomically: an empty file would reject all calls."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
-        beside.touch(mode=0o600)
+        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
+        temporary.touch(mode=0o600)
         try:
-            with closing(_connect(beside)) as connection:
-                migrate(connection, beside, MIGRATIONS)
-            with suppress(FileExistsError):  # somebody else was quicker
-                self._put_in_place(beside)
+            with closing(_connect(temporary)) as connection:
+                migrate(connection, temporary, MIGRATIONS)
+            with suppress(FileExistsError):  # another process has created it meanwhile
+                self._put_in_place(temporary)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
-    def _put_in_place(self, beside: Path) -> None:
+    def _put_in_place(self, temporary: Path) -> None:
         try:
-            os.link(beside, self._file)
+            os.link(temporary, self._file)
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links
             if not self._file.exists():
-                beside.rename(self._file)
+                temporary.rename(self._file)
 
     @contextmanager
     def _store_error(self) -> Iterator[None]:
@@ -249,10 +253,10 @@ class SQLiteApiKeys:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    address = f"{file.absolute().as_uri()}?mode=rw"  # makes no file
+    address = f"{file.absolute().as_uri()}?mode=rw"  # does not create the file
     return sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
 
 
 def hash_secret(token: str) -> bytes:
-    """Return what is kept of a key."""
+    """Return the SHA-256 digest under which a token is stored."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

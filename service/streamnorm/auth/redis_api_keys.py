@@ -1,4 +1,4 @@
-"""Keys that all replicas of the service share, kept hashed in their store, as `streamnorm.auth.api_keys` keeps them."""
+"""API keys that all replicas of the service share, stored as hashes in Valkey or Redis."""
 
 from __future__ import annotations
 
@@ -24,38 +24,41 @@ T = TypeVar("T")
 
 
 class RedisApiKeys(SQLiteApiKeys):
-    """The keys of a shared store; what is known of them is as old as the last `refresh`."""
+    """The keys of a shared store, cached since the last `refresh`."""
 
     def __init__(self, nodes: Topology, keys: Keyspace) -> None:
         self._nodes = nodes
-        # no stream's name: ids have no slash
+        # cannot collide with a stream's key: ids contain no slash
         self._place = f"{keys.prefix}:{tag(0)}/keys"
         self._known = {}
         self._read = False
 
     async def refresh(self) -> None:
-        """Read the keys anew.
+        """Reload the keys from the store.
 
         Raises:
-            StoreUnavailable: they cannot be read; what was known stays so.
+            StoreUnavailable: the keys cannot be read; the cached ones stay in use.
 
         """
-        (found,) = await self._nodes.ask([(0, ("HGETALL", self._place))])
-        keys = [_decoded(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+        (reply,) = await self._nodes.ask([(0, ("HGETALL", self._place))])
+        keys = [_decoded(*pair) for pair in zip(reply[::2], reply[1::2], strict=True)]
         fresh = {key.id: key for key in sorted(keys, key=lambda key: (key.created, key.id))}
-        if fresh != self._known:  # else what was decided by them would be decided anew
+        if fresh != self._known:  # a new object invalidates the authorization cache
             self._known = fresh
         self._read = True
 
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
-        """Build a key and give it; nobody can do so again."""
+        """Create a key called `name` with `scopes` for streams whose ids start with `prefix`.
+
+        Return the token, which cannot be recovered later.
+        """
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = f"sn_{key_id}_{secret}"
         self._alone(self._put(ApiKey(key_id, name, frozenset(scopes), prefix, time.time(), None, hash_secret(token))))
         return token
 
     def revoke(self, key_id: str) -> bool:
-        """Build a key useless for good; returns whether there was such a one."""
+        """Revoke a key permanently; return whether there was such a key."""
         key = {known.id: known for known in self.all()}.get(key_id)
         if key is None or key.revoked is not None:
             return False
@@ -63,29 +66,29 @@ class RedisApiKeys(SQLiteApiKeys):
         return True
 
     def all(self) -> list[ApiKey]:
-        """List every key there ever was, the oldest first."""
+        """List all keys, revoked ones included, the oldest first."""
         self._alone(self.refresh())
         return super().all()
 
     def close(self) -> None:
-        """Do nothing: the connections are the streams'."""
+        """Do nothing: the connections belong to the streams."""
 
     def _reload_if_changed(self) -> None:
-        if not self._read:  # and so nobody knows yet whether a key is needed
+        if not self._read:  # until then it is unknown whether a key is required
             raise StoreUnavailable(f"the keys in {self._nodes.address} could not be read yet")
 
     def adopt(self, keys: Iterable[ApiKey]) -> int:
-        """Update with keys that were made elsewhere, where there are none of their ids; says how many were new."""
-        asked = [(0, ("HSETNX", self._place, key.id, _encoded(key))) for key in keys]
-        return sum(self._alone(self._nodes.ask(asked)))
+        """Add keys from another store, except those whose ids exist already; return how many were added."""
+        commands = [(0, ("HSETNX", self._place, key.id, _encoded(key))) for key in keys]
+        return sum(self._alone(self._nodes.ask(commands)))
 
     async def _put(self, key: ApiKey) -> None:
         await self._nodes.ask([(0, ("HSET", self._place, key.id, _encoded(key)))])
 
     def _alone(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do work in an event loop of its own, for the command line."""
+        """Run a coroutine in an event loop of its own, for the command line."""
 
-        async def worked() -> T:
+        async def run() -> T:
             try:
                 await self._nodes.refresh()
                 return await work
@@ -93,7 +96,7 @@ class RedisApiKeys(SQLiteApiKeys):
                 work.close()
                 await self._nodes.close()
 
-        return asyncio.run(worked())
+        return asyncio.run(run())
 
 
 def _encoded(key: ApiKey) -> bytes:
@@ -103,6 +106,6 @@ def _encoded(key: ApiKey) -> bytes:
 
 
 def _decoded(key_id: bytes, fields: bytes) -> ApiKey:
-    known = orjson.loads(fields)
-    made = {**known, "scopes": frozenset(known["scopes"]), "hash": bytes.fromhex(known["hash"])}
-    return ApiKey(key_id.decode(), **made)
+    stored = orjson.loads(fields)
+    attributes = {**stored, "scopes": frozenset(stored["scopes"]), "hash": bytes.fromhex(stored["hash"])}
+    return ApiKey(key_id.decode(), **attributes)

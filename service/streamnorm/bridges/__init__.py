@@ -1,4 +1,4 @@
-"""Other ways in and out than HTTP: MQTT, line protocol forwarded, and the events of other replicas."""
+"""Protocol bridges besides HTTP: MQTT, forwarding of line protocol, and the relay of events between replicas."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ __all__ = ["Bridge", "Supervisor", "of"]
 
 
 def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitable[None]]) -> list[Bridge]:
-    """Build the bridges that the settings ask for; `settle` returns when every change made so far is safe.
+    """Build the bridges that the `settings` configure for a `service`.
+
+    `settle` returns when every change made so far is durable.
 
     Raises:
-        InvalidConfiguration: an address or a topic that is none, or a library that is not installed.
+        InvalidConfiguration: an address or a topic is invalid, or a library is not installed.
 
     """
-    found: list[Bridge] = []
+    bridges: list[Bridge] = []
     if settings.mqtt:
         if importlib.util.find_spec("aiomqtt") is None:
             raise InvalidConfiguration.at("/mqtt", "needs aiomqtt: pip install 'streamnorm[mqtt]'")
         from streamnorm.bridges.mqtt.bridge import MqttBridge  # noqa: PLC0415 - an extra
         from streamnorm.bridges.mqtt.options import options_of  # noqa: PLC0415
 
-        found.append(MqttBridge(service, options_of(settings), settle))
+        bridges.append(MqttBridge(service, options_of(settings), settle))
     if settings.forward:
         from streamnorm.bridges.influx_forwarder import InfluxForwarder  # noqa: PLC0415
         from streamnorm.bridges.receiver import receiver  # noqa: PLC0415
@@ -36,5 +38,5 @@ def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitabl
         target = receiver(
             settings.forward, settings.forward_token, settings.forward_username, settings.forward_password
         )
-        found.append(InfluxForwarder(service, target, settings.data_dir))
-    return found
+        bridges.append(InfluxForwarder(service, target, settings.data_dir))
+    return bridges

@@ -1,4 +1,4 @@
-"""Addresses of brokers and receivers, as settings have them: checked at the start, and never shown with a password."""
+"""Addresses of brokers and receivers in settings: validated at the start, and never shown with a password."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from urllib.parse import quote, unquote, urlsplit
 from streamnorm.errors import InvalidConfiguration
 
 _CREDENTIALS = re.compile(r"^(?P<scheme>[A-Za-z0-9+.-]+:/+)?.*@", re.DOTALL)
-#: what stands in the place of a port, and is none: a password whose host was forgotten looks like this
+#: an invalid port: it may be a password whose host was omitted
 _NO_PORT = re.compile(r":(?!\d{1,6}(?:[/?#]|$)).*$", re.DOTALL)
-#: what stays as it is in the path and the query of a URL; everything else is percent-encoded as UTF-8
+#: the characters that stay unchanged in the path and the query of a URL; all others are percent-encoded as UTF-8
 _PATH = "/%:@!$&'()*+,;=~"
 _QUERY = _PATH + "?"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the other side of a bridge is."""
+    """The address of a bridge's peer."""
 
     scheme: str
     host: str
     port: int
-    #: percent-encoded, with its query
+    #: the percent-encoded path and query
     target: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        """Return it without its credentials."""
+        """Return the address without its credentials."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
 def address(text: str, setting: str, ports: Mapping[str, int], target: str = "") -> Address:
-    """Parse an address whose scheme is one of `ports`, which gives each its default port.
+    """Parse the address `text` of a `setting`; `ports` maps the supported schemes to their default ports.
 
-    `target` is the path where the address has none.
+    `target` is the path of an address without one.
 
     Raises:
-        InvalidConfiguration: naming the setting, and showing neither user nor password.
+        InvalidConfiguration: the address is invalid; the error names the setting, and shows neither user nor password.
 
     """
     shown = redacted(text)
@@ -76,11 +76,11 @@ def address(text: str, setting: str, ports: Mapping[str, int], target: str = "")
 
 
 def redacted(text: str) -> str:
-    """Return an address, valid or not, without anything that could be a user, a password or a token.
+    """Return an address, valid or not, without any user, password or token.
 
     >>> redacted("mqtt//user:secret@host:1883"), redacted("mqtt://user:secret"), redacted("http://host/write?p=secret")
     ('***@host:1883', 'mqtt://user:***', 'http://host/write')
     """
-    shown = _CREDENTIALS.sub(lambda found: f"{found['scheme'] or ''}***@", text).partition("?")[0]
-    scheme, found, rest = shown.rpartition("://")
-    return scheme + found + _NO_PORT.sub(":***", rest) if not rest.startswith("[") else shown
+    shown = _CREDENTIALS.sub(lambda match: f"{match['scheme'] or ''}***@", text).partition("?")[0]
+    scheme, separator, rest = shown.rpartition("://")
+    return scheme + separator + _NO_PORT.sub(":***", rest) if not rest.startswith("[") else shown

@@ -1,4 +1,4 @@
-"""What a bridge is to whoever runs it."""
+"""The interface of protocol bridges."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ log = logging.getLogger(__name__)
 
 
 class State(NamedTuple):
-    """How a bridge fares."""
+    """The state of a bridge."""
 
-    #: whether the other side can be reached
+    #: whether the peer can be reached
     up: bool
     #: in words, for people
     detail: str
 
 
 class Bridge(Protocol):
-    """One other way in or out than HTTP."""
+    """A protocol bridge with a start/stop lifecycle."""
 
-    #: by which logs, metrics and settings know it
+    #: its name in logs, metrics and settings
     name: str
 
     def attach(self) -> None:
-        """Start to listen to the service; called before the first `run`, and again where it raised."""
+        """Register as a listener of the service; called before the first `run`, and again if it raised."""
 
     async def run(self) -> None:
-        """Work until `stop` is called; whatever it raises is logged, and it is run again later."""
+        """Run until `stop` is called; an exception is logged, and the bridge is restarted later."""
 
     async def stop(self) -> None:
-        """End `run` in good order, within a second or two, and keep what waits."""
+        """End `run` gracefully, within a second or two, and persist what is pending."""
 
     def state(self) -> State:
-        """Return how it fares."""
+        """Return the current state."""
 
     def metrics(self) -> Iterable[Metric]:
-        """Return its metrics as they are now."""
+        """Return the current metrics."""
 
     def forget(self, stream_id: str, features: Iterable[str]) -> None:
         """Discard a stream that was deleted, and its features."""
 
 
 def contained(method: Callable[..., None]) -> Callable[..., None]:
-    """Have a listener's method log what it raises: it is called while a reading is answered, and must not fail it."""
+    """Make a listener's method log its exceptions, since it is called while a reading is being answered."""
     failures = Refusals(log, f"{method.__qualname__} failed")
 
     @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""Small files in the data folder: replaced as a whole, or left as they were."""
+"""Atomic replacement of small files in the data folder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one.
+    """Replace a file atomically and durably: a crash leaves either the old or the new one.
 
     Raises:
-        OSError: it cannot be written; the old one is still there.
+        OSError: the file cannot be written; the old one is unchanged.
 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def replace_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o600)  # it may tell of what is private
+        partial.chmod(0o600)  # it may contain private data
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)

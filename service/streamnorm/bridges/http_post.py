@@ -1,4 +1,4 @@
-"""One POST over HTTP/1.1, cancelled at any moment without leaving a thread or a socket behind (h11 on asyncio)."""
+"""A single POST over HTTP/1.1, which can be cancelled without leaking a thread or a socket (h11 on asyncio)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streamnorm.bridges.addresses import Address
 
 #: Seconds for a whole exchange.
 TIMEOUT = 30.0
-#: What is read of an answer: enough for any error message.
+#: Bytes that are read of a response: enough for any error message.
 ANSWER_BYTES = 64 * 1024
 PIECE = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """What the receiver answered; header names are in lower case."""
+    """The receiver's response; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -28,11 +28,11 @@ class Answer(NamedTuple):
 
 
 async def post(address: Address, headers: Mapping[str, str], body: bytes, tls: ssl.SSLContext | None) -> Answer:
-    """Send a body to an address and return the answer.
+    """Post a `body` with `headers` to an `address` and return the response; `tls` is the context for HTTPS.
 
     Raises:
         OSError: the receiver cannot be reached, or does not answer in time (TimeoutError).
-        h11.RemoteProtocolError: what it answers is no HTTP.
+        h11.RemoteProtocolError: the response is not HTTP.
 
     """
     async with asyncio.timeout(TIMEOUT):

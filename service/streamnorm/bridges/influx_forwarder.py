@@ -1,14 +1,14 @@
-"""Forwards normalized readings to InfluxDB, or whoever takes line protocol over HTTP.
+"""Forwards normalized readings to InfluxDB, or any receiver of line protocol over HTTP.
 
-What came as line protocol keeps its measurement, tags, fields and exact time; other readings are points of the
+Readings received as line protocol keep their measurement, tags, fields and exact time; others become points of the
 measurement `streamnorm` with their stream as a tag.
 
 Rules:
 
-1. A point leaves the queue when the receiver has taken it, or has said that the point itself is wrong.
-2. Everything else (a wrong token, a missing bucket, a receiver that is away) is retried, with growing pauses.
-3. Where many points are refused as a whole, halves of them find out which are wrong.
-4. What waits at a stop rests on disk, and is sent by the next start.
+1. A point leaves the queue when the receiver has accepted it, or has rejected the point itself as invalid.
+2. Any other failure (a wrong token, a missing bucket, an unreachable receiver) is retried with exponential backoff.
+3. When a batch is rejected as a whole, it is bisected to find the invalid points.
+4. Points pending at a stop are spooled to disk, and sent after the next start.
 """
 
 from __future__ import annotations
@@ -36,22 +36,25 @@ log = logging.getLogger(__name__)
 
 MEASUREMENT = "streamnorm"
 SPOOL = "forward.lp"
-#: What InfluxDB recommends for a write, and far below what any of its versions takes.
+#: The batch size that InfluxDB recommends, and far below the limits of all its versions.
 MAX_LINES, MAX_WRITE_BYTES = 5_000, 4 * 1024 * 1024
-#: Writes that may go into finding the wrong points of one batch: enough for a handful.
+#: Limit of writes for bisecting one batch: enough for a handful of invalid points.
 MAX_PROBES = 64
-#: Seconds that writes are apart.
+#: Seconds between writes.
 LINGER = 1.0
 LONGEST_PAUSE = 60.0
-#: Seconds for the write that is away when the service stops, and for those of what waits; the rest stays on disk.
+#: Seconds at a stop for the write in flight, and for those of pending points; the rest is spooled.
 LAST_CHANCE = 0.7
-#: What InfluxDB says where it has taken all points but some.
+#: InfluxDB's message when it has accepted some of the points.
 PARTIAL = "partial write"
 _DROPPED = re.compile(r"dropped=(\d+)|(\d+) refused")
 
 
 class InfluxForwarder:
-    """A bridge, and a listener of the service."""
+    """A bridge that listens to the `service` and writes to the `receiver`.
+
+    At most `max_bytes` of pending points are queued; at a stop they are spooled in the `folder`.
+    """
 
     name = "forward"
     max_rows: int | None = None
@@ -61,18 +64,18 @@ class InfluxForwarder:
         self._receiver = receiver
         self._queue = PointQueue(max_bytes)
         self._spool = Spool(folder / SPOOL)
-        #: whether the spool holds points that have not arrived
+        #: whether the spool holds points that were not accepted yet
         self._spooled = False
         self._refusals = Refusals(log, f"forwarding to {receiver.address}")
         self._work: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._written = 0
         self._failures = 0
-        #: why the last write did not succeed
+        #: why the last write failed; empty after a success
         self._trouble = ""
 
     def attach(self) -> None:
-        """Take up what the last run has left, and listen."""
+        """Register with the service, and load the spool of the last run."""
         if self not in self._service.listeners:
             self._service.listeners.append(self)
         for line in self._spool.load():
@@ -90,7 +93,7 @@ class InfluxForwarder:
             self._work.result()
 
     async def stop(self) -> None:
-        """Write what waits, as far as that goes at once, and keep the rest on disk."""
+        """Write pending points within the time limit, and spool the rest to disk."""
         if self in self._service.listeners:
             self._service.listeners.remove(self)
         self._stopping.set()
@@ -112,7 +115,7 @@ class InfluxForwarder:
 
     @contained
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Queue a reading."""
+        """Queue a reading; see `streamnorm.ingest.Listener.on_reading`."""
         ys = {name: y for name, y in zip(reading.names, answer.values, strict=True) if isinstance(y, float)}
         moment = now if reading.timestamp is None else reading.timestamp
         point = reading.point if isinstance(reading, PointReading) else None
@@ -120,21 +123,21 @@ class InfluxForwarder:
 
     @contained
     def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Queue a block."""
+        """Queue a block; see `streamnorm.ingest.Listener.on_block`."""
         point = Point(MEASUREMENT, (("stream", stream_id),), {})
         for row, values in enumerate(answer.values.tolist()):
             ys = dict(zip(block.names, values, strict=True))
             self._put(point, ys, now if block.times is None else float(block.times[row]))
 
     def state(self) -> State:
-        """Return whether the receiver takes what is written."""
+        """Return whether the receiver accepts writes."""
         where = self._receiver.address
         if self._trouble:
             return State(up=False, detail=f"{len(self._queue)} points wait for {where}: {self._trouble}")
         return State(up=True, detail=f"writes to {where}")
 
     def metrics(self) -> Iterator[Metric]:
-        """Return what was written, what waits, and what was dropped."""
+        """Return the counts of written, pending and dropped points."""
         yield CounterMetricFamily("streamnorm_forward_written", "Points that the receiver has taken.", self._written)
         yield CounterMetricFamily(
             "streamnorm_forward_failures",
@@ -145,12 +148,12 @@ class InfluxForwarder:
         dropped = CounterMetricFamily(
             "streamnorm_forward_dropped", "Points that were not written, by the reason.", labels=["reason"]
         )
-        for reason in ("full", *(each.value for each in (Verdict.REFUSED, Verdict.TOO_LARGE))):
+        for reason in ("full", *(item.value for item in (Verdict.REFUSED, Verdict.TOO_LARGE))):
             dropped.add_metric([reason], self._refusals.counts["", reason])
         yield dropped
 
     def forget(self, stream_id: str, features: Iterable[str]) -> None:
-        """Do nothing: points of a deleted stream are still points."""
+        """Do nothing: points of a deleted stream are kept."""
 
     def _put(self, point: Point, ys: dict[str, float], moment: float) -> None:
         fields = {storable(name): y for name, y in ys.items() if math.isfinite(y)}
@@ -183,7 +186,7 @@ class InfluxForwarder:
         """Write the oldest points.
 
         Raises:
-            Unavailable: those that are not dealt with wait in their places.
+            Unavailable: the receiver cannot accept points now; the remaining ones stay queued.
 
         """
         parts = [self._queue.take(MAX_LINES, MAX_WRITE_BYTES)]
@@ -191,15 +194,15 @@ class InfluxForwarder:
         try:
             while parts:
                 part = parts.pop()
-                verdict, said = await self._receiver.write(part)
+                verdict, message = await self._receiver.write(part)
                 self._trouble = ""
-                whole = verdict is Verdict.REFUSED and (PARTIAL in said or probes >= MAX_PROBES)
+                whole = verdict is Verdict.REFUSED and (PARTIAL in message or probes >= MAX_PROBES)
                 if verdict is not Verdict.TAKEN and len(part) > 1 and not whole:
                     probes += 1
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
                     continue
-                self._settle(part, verdict, said)
+                self._settle(part, verdict, message)
         finally:
             self._queue.restore()
             self._note_dropped()
@@ -211,29 +214,29 @@ class InfluxForwarder:
         if dropped := self._queue.dropped - self._refusals.counts["", "full"]:
             self._refusals.add("full", f"the oldest of {len(self._queue)} that wait", count=dropped)
 
-    def _settle(self, part: list[bytes], verdict: Verdict, said: str) -> None:
-        """Let points go that are taken, or refused for good."""
+    def _settle(self, part: list[bytes], verdict: Verdict, message: str) -> None:
+        """Remove points that were accepted, or rejected permanently."""
         self._queue.confirm(len(part))
         refused = 0
         if verdict is not Verdict.TAKEN:
-            refused = partly(said, len(part)) if verdict is Verdict.REFUSED else len(part)
-            example = f"{part[0].decode()!r}: {said}" if len(part) == 1 else said
+            refused = partly(message, len(part)) if verdict is Verdict.REFUSED else len(part)
+            example = f"{part[0].decode()!r}: {message}" if len(part) == 1 else message
             self._refusals.add(verdict.value, example, count=refused)
         self._written += len(part) - refused
 
 
-def partly(said: str, count: int) -> int:
-    """Return how many of `count` points were refused, as far as the receiver tells.
+def partly(message: str, count: int) -> int:
+    """Return how many of `count` points were rejected, by the receiver's message.
 
     >>> partly("400 partial write: field type conflict dropped=2", 5), partly("400 unable to parse", 5)
     (2, 5)
     """
-    found = _DROPPED.search(said) if PARTIAL in said else None
-    return min(count, int(found[1] or found[2])) if found else count
+    match = _DROPPED.search(message) if PARTIAL in message else None
+    return min(count, int(match[1] or match[2])) if match else count
 
 
 def storable(name: str) -> str:
-    r"""Return a name as line protocol can hold it: without line breaks, and not ending in a backslash.
+    r"""Return a name in a form valid in line protocol: without line breaks, and not ending in a backslash.
 
     >>> storable("a\nb"), storable("c:\\")
     ('a b', 'c:')

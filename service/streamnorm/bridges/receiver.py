@@ -1,4 +1,4 @@
-"""A receiver of line protocol over HTTP, and what its answers mean for the points that were sent."""
+"""A receiver of line protocol over HTTP, and the interpretation of its responses."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ PORTS = {"http": 80, "https": 443}
 DEFAULT_TARGET = "/api/v2/write"
 REDIRECTS = frozenset({301, 302, 307, 308})
 MAX_REDIRECTS = 3
-#: The points themselves are wrong. InfluxDB 2 says 422 of a field that has another type than before.
+#: Statuses for invalid points. InfluxDB 2 answers 422 for a field whose type has changed.
 REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
-#: Seconds: no answer makes points wait for longer without another attempt.
+#: Limit in seconds of the delay that a response may request.
 MAX_RETRY_AFTER = 600.0
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 
 
 class Verdict(Enum):
-    """What became of the points."""
+    """The outcome of a write."""
 
     TAKEN = "taken"
-    #: some of them, or all, are wrong
+    #: some of the points, or all, are invalid
     REFUSED = "refused"
     TOO_LARGE = "too large"
 
 
 class Unavailable(Exception):
-    """The receiver cannot take points now; `retry_after` is when it wants to be asked again, in seconds."""
+    """The receiver cannot accept points now; `retry_after` is the delay that it requests, in seconds."""
 
     def __init__(self, detail: str, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -49,17 +49,17 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Receiver:
-    """Where points go, and what is shown there."""
+    """The address of a receiver, and the headers and TLS context for it."""
 
     address: Address
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     tls: ssl.SSLContext | None = None
 
     async def write(self, lines: list[bytes]) -> tuple[Verdict, str]:
-        """Write lines; returns what became of them, and what the receiver said.
+        """Write lines; return the outcome, and the receiver's message.
 
         Raises:
-            Unavailable: they are to be sent again.
+            Unavailable: the receiver cannot accept them now; they should be retried.
 
         """
         body = gzip.compress(b"\n".join(lines), 1)
@@ -78,19 +78,19 @@ class Receiver:
 
 
 def receiver(url: str, token: str, username: str, password: str) -> Receiver:
-    """Check the settings and return the receiver that they name.
+    """Build the receiver at `url`, with a `token`, or with a `username` and `password`; each may be empty.
 
     Raises:
-        InvalidConfiguration: naming the setting that is wrong.
+        InvalidConfiguration: a setting is invalid; the error names it.
 
     """
-    found = address(url, "forward", PORTS, DEFAULT_TARGET)
-    if found.username and username:
+    target = address(url, "forward", PORTS, DEFAULT_TARGET)
+    if target.username and username:
         raise InvalidConfiguration.at("/forward_username", "is in the address of --forward already")
     if password and not username:
         raise InvalidConfiguration.at("/forward_password", "needs --forward-username")
     if not username:
-        username, password = found.username or "", found.password or ""
+        username, password = target.username or "", target.password or ""
     if token and username:
         raise InvalidConfiguration.at("/forward_token", "there is a user too: one of the two is sent")
     if not _VISIBLE.fullmatch(token):
@@ -102,31 +102,31 @@ def receiver(url: str, token: str, username: str, password: str) -> Receiver:
         headers["Authorization"] = f"Token {token}"
     elif username:
         headers["Authorization"] = f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
-    return Receiver(replace(found, username=None, password=None), headers, ssl.create_default_context())
+    return Receiver(replace(target, username=None, password=None), headers, ssl.create_default_context())
 
 
 def verdict(answer: Answer) -> tuple[Verdict, str]:
-    """Judge an answer.
+    """Classify a response.
 
     Raises:
-        Unavailable: whatever is wrong may be mended: a token, a missing bucket, a receiver with too much to do.
+        Unavailable: the failure can be temporary: a wrong token, a missing bucket, an overloaded receiver.
 
     """
-    said = f"{answer.status} {answer.body.strip()}".strip()
+    message = f"{answer.status} {answer.body.strip()}".strip()
     if answer.status in range(200, 300) and "html" not in answer.headers.get("content-type", ""):
-        return Verdict.TAKEN, said
+        return Verdict.TAKEN, message
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return Verdict.TOO_LARGE, said
+        return Verdict.TOO_LARGE, message
     if answer.status in REFUSALS:
-        return Verdict.REFUSED, said
-    raise Unavailable(f"it answers {said[:300]}", retry_after(answer.headers.get("retry-after", ""), time()))
+        return Verdict.REFUSED, message
+    raise Unavailable(f"it answers {message[:300]}", retry_after(answer.headers.get("retry-after", ""), time()))
 
 
 def redirected(source: Address, answer: Answer) -> Address:
-    """Return where a redirect leads: to the same call at the same host, or the points would go astray.
+    """Return the target of a redirect, which must be the same call at the same host.
 
     Raises:
-        Unavailable: it leads elsewhere; neither points nor credentials are sent there.
+        Unavailable: the target differs; neither points nor credentials are sent there.
 
     """
     location = answer.headers.get("location", "")
@@ -134,7 +134,7 @@ def redirected(source: Address, answer: Answer) -> Address:
         target = address(urljoin(f"{source}{source.target}", location), "forward", PORTS)
     except (InvalidConfiguration, ValueError):
         raise Unavailable(f"it redirects ({answer.status}) to no address") from None
-    path, wanted = (each.target.partition("?")[0].rstrip("/") for each in (target, source))
+    path, wanted = (item.target.partition("?")[0].rstrip("/") for item in (target, source))
     safe = target.host == source.host and path.endswith(wanted)
     if not safe or (source.scheme == "https" and target.scheme == "http"):
         shown = f"{target}{target.target.partition('?')[0]}"
@@ -144,7 +144,7 @@ def redirected(source: Address, answer: Answer) -> Address:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Return the seconds of a Retry-After header, a number or a date; None where it has neither.
+    """Return the seconds of a Retry-After header, a number or a date; None if it is neither.
 
     >>> retry_after("120", 0), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 50), retry_after("soon", 0)
     (120.0, 10.0, None)

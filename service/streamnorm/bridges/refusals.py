@@ -1,4 +1,4 @@
-"""What a bridge could not take or hand on: counted by reason, and logged once a minute a reason, with an example."""
+"""Rejected and dropped messages of a bridge: counted, and logged once a minute per reason with an example."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
-#: Seconds between two log lines of one reason.
+#: Seconds between log lines of one reason.
 LOG_INTERVAL = 60.0
-#: Characters of an example that somebody reads.
+#: Limit of a logged example in characters.
 EXAMPLE_LENGTH = 300
 
 
 class Refusals:
-    """Counts by label (a topic filter, a receiver) and reason; both are to come from small sets."""
+    """Counters by label (a topic filter, a receiver) and reason, both from small sets.
+
+    `log` receives the messages, which begin with `title`; `clock` returns monotonic seconds.
+    """
 
     def __init__(self, log: logging.Logger, title: str, clock: Callable[[], float] = monotonic) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._log = log
         self._title = title
         self._clock = clock
-        #: by reason: when it was logged last, and how many have come since
+        #: by reason: when it was logged last, and the count since then
         self._logged: dict[str, tuple[float, int]] = {}
 
     def add(self, reason: str, example: str, *, label: str = "", count: int = 1) -> None:
-        """Count some, of which `example` is one."""
+        """Count `count` rejections for a `reason` under a `label`, and log the `example` if one is due."""
         self.counts[label, reason] += count
         now = self._clock()
         logged, since = self._logged.get(reason, (float("-inf"), 0))

@@ -1,12 +1,12 @@
-"""What is observed by other replicas, for those who watch here; and what is observed here, for those who watch there.
+"""Relays events between replicas, for subscribers that are connected to another replica than the one that observes.
 
 Rules:
 
-1. Nobody watches: nothing is sent. A replica somebody watches at says once a second what is wanted, to all others, on
-   one channel; those send what is wanted, and only that, to a channel of the watcher's own.
-2. Everything is bounded by the same queues that readers have; what is full drops its oldest.
-3. What was relayed is never relayed again.
-4. Readings do not wait for any of this, and nothing of it is needed for them to be right.
+1. Without subscribers nothing is sent. A replica with subscribers publishes a heartbeat with their interests once a
+   second on a shared channel; the others send matching events, and only those, to that replica's own channel.
+2. All queues are bounded like those of subscribers, and drop their oldest events.
+3. Relayed events are never relayed again.
+4. Observing readings never waits for the relay, and does not depend on it.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that rows are gathered for before they are sent.
+#: Seconds during which events are batched before they are sent.
 PAUSE = 0.05
-#: Seconds between two notes of what is wanted; after three, who is silent wants nothing more.
+#: Seconds between heartbeats; interests expire after `PATIENCE` seconds without one.
 NOTE = 1.0
 PATIENCE = 3.0
 _LENGTH = struct.Struct("<I")
 
 
 class Want(NamedTuple):
-    """What one reader wants: rows of streams, and the latest rows of streams now and then."""
+    """The interest of one subscriber: events of streams, and summaries of the streams with the prefix `glance`."""
 
     streams: list[str] | None
     prefix: str
     glance: str | None
 
     def wants(self, stream_id: str) -> bool:
-        """Return whether a stream's rows are wanted."""
+        """Return whether the interest covers a stream."""
         return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
 
 
 class Watcher(Subscription):
-    """Another replica that somebody watches at: what it wants, and what waits for it."""
+    """Another replica with subscribers: their interests, and the queue of events for it."""
 
     __slots__ = ("glanced", "seen", "until", "wanted")
 
@@ -73,11 +73,11 @@ class Watcher(Subscription):
         self.seen = hub.number
 
     def wants(self, stream_id: str) -> bool:
-        """Return whether any reader there wants a stream's rows."""
+        """Return whether any subscriber there is interested in a stream."""
         return any(want.wants(stream_id) for want in self.wanted)
 
     def due(self, hub: EventHub, now: float) -> list[ReadingEvent]:
-        """Return what is to be sent now."""
+        """Return the events to send at the time `now` (monotonic seconds)."""
         rows, _ = self.take()
         if now - self.glanced >= NOTE:
             sent = {row.stream for row in rows}
@@ -90,7 +90,10 @@ class Watcher(Subscription):
 
 
 class Relay:
-    """Exchanges events with the other replicas of a store; a `streamnorm.bridges.Bridge`."""
+    """Exchanges the events of the `hub` with the other replicas of a store; a `streamnorm.bridges.Bridge`.
+
+    `nodes` are the store's, and `prefix` begins the names of its channels.
+    """
 
     name = "relay"
 
@@ -108,7 +111,7 @@ class Relay:
         self._listener = Subscriber(nodes, partition(self._name), self._notes, own, self._heard)
 
     def attach(self) -> None:
-        """Do nothing: it reads from the hub."""
+        """Do nothing: the relay reads from the hub."""
 
     async def run(self) -> None:
         """Exchange events until stopped."""
@@ -119,13 +122,13 @@ class Relay:
             ]
 
     async def stop(self) -> None:
-        """End."""
+        """Stop exchanging events."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def state(self) -> State:
-        """Return that it runs; whether the store can be reached is told by the streams."""
+        """Return that the relay is up; the streams report whether the store can be reached."""
         return State(up=True, detail="exchanges events with other replicas")
 
     def metrics(self) -> Iterator[Metric]:
@@ -139,21 +142,21 @@ class Relay:
         return self._rows.format(tag(partition(name)), name)
 
     async def _send(self) -> None:
-        """Say what is wanted here, and send what is wanted there."""
+        """Publish heartbeats, and send events that other replicas are interested in."""
         while True:
             await asyncio.sleep(PAUSE)
             now = time.monotonic()
             try:
-                asked = [*self._note(now), *self._due(now)]
-                if asked:
-                    await self._nodes.ask(asked)
-            except StoreUnavailable as error:  # who watches will see the next ones
+                commands = [*self._note(now), *self._due(now)]
+                if commands:
+                    await self._nodes.ask(commands)
+            except StoreUnavailable as error:  # subscribers receive later events
                 log.debug("events are not relayed: %s", error)
             except Exception:  # a defect of ours must not end it
                 log.exception("events are not relayed")
 
     def _note(self, now: float) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        readers = [each for each in self._hub.subscriptions if each.everywhere]
+        readers = [item for item in self._hub.subscriptions if item.everywhere]
         wanted = [Want(None if r.streams is None else sorted(r.streams), r.prefix, r.glance) for r in readers]
         if wanted != self._wanted or (wanted and now - self._noted >= NOTE):
             self._wanted, self._noted = wanted, now
@@ -167,7 +170,7 @@ class Relay:
                 yield partition(name), ("SPUBLISH", self._channel(name), packed(rows))
 
     def _heard(self, channel: bytes, data: bytes) -> None:
-        """Update with what another replica has sent."""
+        """Handle a message of another replica."""
         if channel.decode() != self._notes:
             for row in unpacked(data):
                 self._hub.take(row)
@@ -193,15 +196,15 @@ class Relay:
 
 
 def packed(rows: Sequence[ReadingEvent]) -> bytes:
-    """Return rows as one message."""
+    """Encode events as one message."""
     names = list(dict.fromkeys(row.names for row in rows))
-    places = {each: place for place, each in enumerate(names)}
-    head = orjson.dumps([names, [(row.stream, places[row.names], len(row.packed)) for row in rows]])
+    indexes = {item: index for index, item in enumerate(names)}
+    head = orjson.dumps([names, [(row.stream, indexes[row.names], len(row.packed)) for row in rows]])
     return b"".join([_LENGTH.pack(len(head)), head, *(row.packed for row in rows)])
 
 
 def unpacked(message: bytes) -> Iterator[ReadingEvent]:
-    """Yield a message's rows.
+    """Yield a message's events.
 
     >>> rows = [ReadingEvent("boiler-7", ("temp",), bytes(40))]
     >>> list(unpacked(packed(rows))) == rows
@@ -210,6 +213,6 @@ def unpacked(message: bytes) -> Iterator[ReadingEvent]:
     (length,) = _LENGTH.unpack_from(message)
     at = _LENGTH.size + length
     names, rows = orjson.loads(message[_LENGTH.size : at])
-    for stream, place, size in rows:
-        yield ReadingEvent(stream, tuple(names[place]), message[at : at + size])
+    for stream, index, size in rows:
+        yield ReadingEvent(stream, tuple(names[index]), message[at : at + size])
         at += size

@@ -1,10 +1,10 @@
-"""Runs the bridges, and keeps what goes wrong in one of them from everything else.
+"""Supervises the bridges, and isolates their failures from the service.
 
 Rules:
 
-1. A bridge that raises is logged, counted, and run again after a pause that grows while it keeps failing.
-2. `start` and `stop` never raise: no failure of a bridge keeps the state from being saved.
-3. A bridge whose other side is away is no failure; only a required one makes the service unready.
+1. An exception of a bridge is logged and counted, and the bridge is restarted with exponential backoff.
+2. `start` and `stop` never raise: no failure of a bridge prevents the state from being saved.
+3. An unreachable peer is not a failure; only that of a required bridge makes the service unready.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from streamnorm.errors import BridgeUnavailable
 
 log = logging.getLogger(__name__)
 
-#: Seconds before a bridge that failed is run again: at first, and at most.
+#: Seconds before a failed bridge is restarted: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-#: Seconds that a bridge has to run before its next failure counts as a first one.
+#: Seconds that a bridge must run to reset the backoff.
 STABLE = 60.0
-#: Seconds that the bridges, side by side, have to end; the service has five in all.
+#: Seconds that the bridges, concurrently, have to stop; the service has five in all.
 STOP_TIMEOUT = 2.5
 
 
@@ -37,26 +37,26 @@ class Supervised:
     def __init__(self, bridge: Bridge) -> None:
         self.bridge = bridge
         self.failures = 0
-        #: what its last run died of, until it runs again
+        #: the error of its last run, until it is restarted
         self.failed: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._attached = False
 
     def start(self) -> None:
-        """Start to run it."""
-        with contextlib.suppress(Exception):  # it is tried again by the task, which tells
+        """Start running the bridge."""
+        with contextlib.suppress(Exception):  # the task retries, and logs the error
             self._attach()
         self._task = asyncio.create_task(self._run(), name=f"streamnorm {self.bridge.name}")
 
     async def stop(self) -> None:
-        """End it; what it raises is logged."""
+        """Stop the bridge; its exceptions are logged."""
         self._stopping.set()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await self.bridge.stop()
         except TimeoutError:
-            log.error("%s: did not end in time", self.bridge.name)  # noqa: TRY400 - where does not matter
+            log.error("%s: did not end in time", self.bridge.name)  # noqa: TRY400 - the traceback does not help
         except Exception:
             log.exception("%s: failed while it ended", self.bridge.name)
         if self._task is not None:
@@ -79,7 +79,7 @@ class Supervised:
                 await self.bridge.run()
                 if self._stopping.is_set():
                     return
-                raise RuntimeError("it ended by itself")  # noqa: TRY301 - as bad as what it raises
+                raise RuntimeError("it ended by itself")  # noqa: TRY301 - handled like an exception
             except Exception as error:
                 self.failures += 1
                 self.failed = f"{type(error).__name__}: {error}"
@@ -92,46 +92,46 @@ class Supervised:
 
 
 class Supervisor(Collector):
-    """All bridges of a service; `required` names those without which it is not ready."""
+    """All bridges of a service; `required` names those that must be connected for it to be ready."""
 
     def __init__(self, bridges: Sequence[Bridge], required: Iterable[str] = ()) -> None:
         self._supervised = [Supervised(bridge) for bridge in bridges]
         self._required = frozenset(required)
 
     async def start(self) -> None:
-        """Start all; returns at once, whether their other sides can be reached or not."""
-        for each in self._supervised:
-            each.start()
+        """Start all bridges, without waiting for their peers."""
+        for item in self._supervised:
+            item.start()
 
     async def stop(self) -> None:
-        """End all, side by side."""
-        await asyncio.gather(*(each.stop() for each in self._supervised), return_exceptions=True)
+        """Stop all bridges concurrently."""
+        await asyncio.gather(*(item.stop() for item in self._supervised), return_exceptions=True)
 
     def states(self) -> dict[str, str]:
-        """Return how each fares, in words, by name."""
-        return {each.bridge.name: each.failed or each.bridge.state().detail for each in self._supervised}
+        """Return the state of each bridge, in words, by name."""
+        return {item.bridge.name: item.failed or item.bridge.state().detail for item in self._supervised}
 
     def check(self) -> None:
-        """Check that every bridge runs, and that the required ones reach their other side.
+        """Check that every bridge runs, and that the required ones are connected.
 
         Raises:
-            BridgeUnavailable: one does not.
+            BridgeUnavailable: one is not.
 
         """
-        for each in self._supervised:
-            name, state = each.bridge.name, each.bridge.state()
-            if each.failed:
-                raise BridgeUnavailable(f"{name} failed and is started again: {each.failed}")
+        for item in self._supervised:
+            name, state = item.bridge.name, item.bridge.state()
+            if item.failed:
+                raise BridgeUnavailable(f"{name} failed and is started again: {item.failed}")
             if name in self._required and not state.up:
                 raise BridgeUnavailable(f"{name}: {state.detail}")
 
     def forget(self, stream_id: str, features: Sequence[str]) -> None:
-        """Tell every bridge that a stream was deleted."""
-        for each in self._supervised:
+        """Notify every bridge that a stream was deleted."""
+        for item in self._supervised:
             try:
-                each.bridge.forget(stream_id, features)
+                item.bridge.forget(stream_id, features)
             except Exception:
-                log.exception("%s: failed to forget a stream", each.bridge.name)
+                log.exception("%s: failed to forget a stream", item.bridge.name)
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics of all bridges, for Prometheus."""
@@ -141,10 +141,10 @@ class Supervisor(Collector):
         failures = CounterMetricFamily(
             "streamnorm_bridge_failures", "Times that a bridge died and was started again.", labels=["bridge"]
         )
-        for each in self._supervised:
-            up.add_metric([each.bridge.name], float(not each.failed and each.bridge.state().up))
-            failures.add_metric([each.bridge.name], each.failures)
+        for item in self._supervised:
+            up.add_metric([item.bridge.name], float(not item.failed and item.bridge.state().up))
+            failures.add_metric([item.bridge.name], item.failures)
         yield up
         yield failures
-        for each in self._supervised:
-            yield from each.bridge.metrics()
+        for item in self._supervised:
+            yield from item.bridge.metrics()

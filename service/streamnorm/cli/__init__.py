@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; a file a command."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; one file per command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ cli = typer.Typer(
 
 
 def print_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
-    """Print the version, where that is all that was asked for."""
+    """Print the version and exit, if requested."""
     if asked:
         typer.echo(f"streamnorm {streamnorm.__version__}")
         raise typer.Exit

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Rate(ProgressColumn):
-    """Rows a second."""
+    """A progress column with the rows per second."""
 
     def render(self, task: Task) -> Text:
         """Show the rate since the start."""
@@ -45,7 +45,9 @@ def backfill_file(
     ] = None,
     value_column: Annotated[str, typer.Option(help="long tables: column of the values")] = "value",
     format: Annotated[str, typer.Option(help="csv, ndjson or parquet; by the file's ending if not given")] = "",  # noqa: A002
-    out: Annotated[Path | None, typer.Option(help="file for the normalized rows; its ending tells its form")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="file for the normalized rows; its extension decides the format")
+    ] = None,
     url: Annotated[str, typer.Option(help="address of a running service; the data folder if not given")] = "",
     data_dir: Annotated[
         Path, typer.Option(envvar="STREAMNORM_DATA_DIR", help="folder of the streams, of a service that is stopped")
@@ -55,8 +57,8 @@ def backfill_file(
 ) -> None:
     """Normalize a recorded file, and leave its streams warmed up.
 
-    Run it again after it was stopped, and it goes on where it was. A service can take the streams over afterwards, or,
-    with --url, has them already; meanwhile nobody else should write to them.
+    An interrupted run is resumed by the same command. Afterwards a service can use the streams; with --url it has them
+    already. Meanwhile no other process should write to them.
     """
     console = Console(stderr=True)
     try:
@@ -78,7 +80,10 @@ def backfill_file(
 
 
 def carried_out(work: Work, console: Console, url: str, data_dir: Path, config: dict[str, Any]) -> Done:
-    """Do the work, with a progress bar."""
+    """Run the backfill `work` with a progress bar on the `console`.
+
+    The streams, new ones with `config`, are in the service at `url`, or if that is empty, in `data_dir`.
+    """
     from streamnorm.backfill.sinks import local, remote  # noqa: PLC0415 - the SDK, an extra, is needed only here
     from streamnorm_client import StreamnormError as ClientError  # noqa: PLC0415
 
@@ -95,9 +100,9 @@ def carried_out(work: Work, console: Console, url: str, data_dir: Path, config: 
 
 
 def tell(console: Console, work: Work, done: Done, where: str) -> None:
-    """Tell what came of it."""
-    again = f" (the first {done.resumed_at:,} of them in an earlier run)" if done.resumed_at else ""
-    console.print(f"{done.rows:,} rows{again} in {done.streams:,} streams, warmed up in {where}", highlight=False)
+    """Print a summary of the `work` and its result `done` on the `console`; `where` names the streams' store."""
+    resumed = f" (the first {done.resumed_at:,} of them in an earlier run)" if done.resumed_at else ""
+    console.print(f"{done.rows:,} rows{resumed} in {done.streams:,} streams, warmed up in {where}", highlight=False)
     if work.out is not None:
         console.print(f"normalized rows: {work.out}", highlight=False, soft_wrap=True)
     for columns, what in (done.touched, "normalized"), (done.untouched, "left as they are"):

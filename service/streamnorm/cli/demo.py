@@ -18,5 +18,5 @@ def demo(
     *,
     machine: Annotated[bool, typer.Option("--machine", help="read this machine's own sensors too")] = False,
 ) -> None:
-    """Show it at work: simulated sensors send to a service, and a table shows what it answers."""
+    """Run a demonstration: simulated sensors send readings to a service, and a table shows its answers."""
     raise typer.Exit(run_demo(url=url, rate=rate, seconds=seconds, readings=readings, seed=seed, machine=machine))

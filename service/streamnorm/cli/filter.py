@@ -31,11 +31,10 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     warmup: Annotated[int, typer.Option(help="readings a feature needs before it is ready")] = DEFAULT_WARMUP,
     config: Annotated[str, typer.Option(help="further parameters of a stream, as a JSON object")] = "{}",
 ) -> None:
-    """Normalize readings line by line, from standard input to standard output, as they come.
+    """Normalize readings line by line, from standard input to standard output, as they arrive.
 
-    Lines are NDJSON (a reading, or a flat object whose numbers are the features) or line protocol, as Telegraf's execd
-    processor speaks it. A line that cannot be read is told on standard error, and ends the command with status 1 when
-    the input has ended.
+    Lines are NDJSON (a reading, or a flat object whose numbers are the features) or line protocol, as in Telegraf's
+    execd processor. Invalid lines are reported on standard error; the exit status is then 1.
     """
     names = Names(stream_column, time_column, line_stream, suffix)
     try:
@@ -58,25 +57,31 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
 
 
 def run_and_save(format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter standard input, and keep what was learned however that ends; returns how many lines were refused."""
+    """Filter standard input and save the `streams` in any case; return how many lines were rejected.
+
+    `format` is `ndjson`, `line` or empty (detect), `names` are the names of members.
+    """
     try:
         return run(sys.stdin, sys.stdout, format, streams, names)
     except (KeyboardInterrupt, BrokenPipeError):
-        sys.stdout = None  # nobody reads it any more: nothing to flush at the end
+        sys.stdout = None  # the reader is gone: nothing to flush at exit
         return 0
     finally:
         streams.save()
 
 
 def configured(method: str, horizon: float, warmup: int, config: str) -> dict[str, Any]:
-    """Put a stream's configuration together from the options."""
+    """Build a stream's configuration of the options `method`, `horizon` and `warmup`, and the JSON object `config`."""
     more = parse_configuration(config)
     reach = {} if "time_constant" in more else {"horizon": horizon}
     return {"method": method, "warmup": warmup} | reach | more
 
 
 def run(lines: Iterable[str], out: TextIO, format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter lines until they end; returns how many were refused."""
+    """Filter `lines` to `out` until they end; return how many were rejected.
+
+    `format` is `ndjson`, `line` or empty (detect), `streams` holds the statistics, `names` are the names of members.
+    """
     refused = 0
     work: Filter | None = FORMATS[format](streams, names) if format else None
     for number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""The command line's `keys`: made, listed and revoked while the service runs, which notices within a second."""
+"""`streamnorm keys`: create, list and revoke API keys; a running service applies changes within a second."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from streamnorm.settings import Settings, is_shared
 
 T = TypeVar("T")
 
-keys = typer.Typer(help="Make, list and revoke the keys that requests carry.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 ScopeName = Enum("ScopeName", {scope: scope for scope in SCOPES}, type=str)  # type: ignore[misc]
 Folder = Annotated[Path, typer.Option("--data-dir", envvar="STREAMNORM_DATA_DIR", help="folder for the state")]
 Store = Annotated[str, typer.Option(envvar="STREAMNORM_STORE", help="the replicas' store, where they share one")]
 Prefix = Annotated[
-    str, typer.Option("--store-prefix", envvar="STREAMNORM_STORE_PREFIX", help="what its keys' names begin with")
+    str, typer.Option("--store-prefix", envvar="STREAMNORM_STORE_PREFIX", help="prefix of the names of its keys")
 ]
 DATA_DIR = Settings.model_fields["data_dir"].default
 STORE = Settings.model_fields["store"].default
@@ -45,8 +45,8 @@ def create(
     store: Store = STORE,
     store_prefix: Prefix = PREFIX,
 ) -> None:
-    """Build a key; it is printed once, and kept nowhere."""
-    scopes = [one.value for one in scope or [ScopeName("observe")]]
+    """Create a key; it is printed once, and only its hash is stored."""
+    scopes = [item.value for item in scope or [ScopeName("observe")]]
     token = _describe(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, prefix))
     which = f" on streams that begin with {prefix}" if prefix else ""
     where = _where(data_dir, store)
@@ -56,13 +56,13 @@ def create(
 
 @keys.command("list")
 def list_keys(data_dir: Folder = DATA_DIR, store: Store = STORE, store_prefix: Prefix = PREFIX) -> None:
-    """List the keys, revoked ones too; their secrets are known to nobody."""
-    found = _describe(lambda: _keys(data_dir, store, store_prefix).all())
-    if not found:
+    """List the keys, including revoked ones, without their secrets."""
+    listed = _describe(lambda: _keys(data_dir, store, store_prefix).all())
+    if not listed:
         typer.echo(f"there is no key for {_where(data_dir, store)}", err=True)
         return
     table = Table("id", "name", "scopes", "prefix", "made", "revoked", box=None, pad_edge=False)
-    for key in found:
+    for key in listed:
         scopes = ", ".join(scope for scope in SCOPES if scope in key.scopes)
         table.add_row(key.id, key.name, scopes, key.prefix, _day(key.created), _day(key.revoked))
     Console().print(table)
@@ -75,7 +75,7 @@ def revoke(
     store: Store = STORE,
     store_prefix: Prefix = PREFIX,
 ) -> None:
-    """Build a key useless, at once and for good."""
+    """Revoke a key, immediately and permanently."""
     if not _describe(lambda: _keys(data_dir, store, store_prefix).revoke(key_id)):
         typer.echo(f"there is no key {key_id!r} that is not revoked", err=True)
         raise typer.Exit(1)
@@ -83,7 +83,7 @@ def revoke(
 
 
 def _where(data_dir: Path, store: str) -> str:
-    """Name whose keys they are: a forgotten --data-dir is the usual reason for a key that is not known."""
+    """Name the store of the keys: an omitted --data-dir is the usual reason for an unknown key."""
     return "the replicas of the store" if is_shared(store) else f"the service of the data folder {data_dir.absolute()}"
 
 
@@ -92,7 +92,7 @@ def _keys(data_dir: Path, store: str, store_prefix: str) -> SQLiteApiKeys:
 
 
 def _describe(work: Callable[[], T]) -> T:
-    """Do work on the keys; where that fails, say why and end."""
+    """Run work on the keys; if it fails, print the error and exit."""
     try:
         return work()
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""`streamnorm migrate`: every stream, and every key, from one store to another."""
+"""`streamnorm migrate`: copies all streams and keys from one store to another."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ADDRESS = f"{SQLITE}/folder, or {', '.join(f'{scheme}…' for scheme in SHARED_S
 
 def migrate(
     source: Annotated[str, typer.Option("--from", metavar="STORE", help=f"where the streams are: {ADDRESS}")],
-    target: Annotated[str, typer.Option("--to", metavar="STORE", help="where they shall be, in the same form")],
+    target: Annotated[str, typer.Option("--to", metavar="STORE", help="where to copy them, in the same form")],
     *,
     store_prefix: Annotated[
-        str, typer.Option(envvar="STREAMNORM_STORE_PREFIX", help="what the names of a shared store's keys begin with")
+        str, typer.Option(envvar="STREAMNORM_STORE_PREFIX", help="prefix of the names of a shared store's keys")
     ] = PREFIX,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace streams that the target has with another state")
@@ -35,7 +35,7 @@ def migrate(
 ) -> None:
     """Copy all streams and keys from one store to another, while no service runs on either.
 
-    Every stream is read back and compared. A copy that was cut off goes on where it was when it is started again.
+    Every stream is read back and compared. An interrupted copy is resumed by the same command.
     """
     try:
         tally, total = asyncio.run(_copied(source, target, store_prefix, overwrite=overwrite))
@@ -55,10 +55,10 @@ def migrate(
 
 
 async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> tuple[Tally, int]:
-    """Copy, and show how far it has come; returns what has become of the streams, and how many the target has."""
-    origin = _depot(source, prefix, must_exist=True)
+    """Copy the streams with a progress bar; return the tally, and the number of streams in the target."""
+    origin = _endpoint(source, prefix, must_exist=True)
     try:
-        destination = _depot(target, prefix)
+        destination = _endpoint(target, prefix)
         try:
             tally = Tally()
             columns = (TextColumn("streams"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -75,7 +75,7 @@ async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> 
         await origin.close()
 
 
-def _depot(store: str, prefix: str, *, must_exist: bool = False) -> BlobEndpoint:
+def _endpoint(store: str, prefix: str, *, must_exist: bool = False) -> BlobEndpoint:
     if is_shared(store):
         return shared_store.blob_endpoint(store, prefix)
     folder = _folder(store)

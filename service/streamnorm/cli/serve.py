@@ -29,7 +29,7 @@ def settings_options() -> inspect.Signature:
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
-                # parsed as what the default is; the settings check the rest
+                # parsed as the type of the default; the settings validate the value
                 annotation=Annotated[type(field.default), option(name, field.description, str(group.__doc__))],
             )
             for group in GROUPS
@@ -39,7 +39,7 @@ def settings_options() -> inspect.Signature:
 
 
 def option(name: str, description: str | None, group: str) -> Any:
-    """Return the option of a setting."""
+    """Return the Typer option of the setting `name`, with its `description` as help, in the panel `group`."""
     return typer.Option(
         f"--{name.replace('_', '-')}",
         envvar=f"STREAMNORM_{name.upper()}",
@@ -55,10 +55,10 @@ def serve(**options: Any) -> None:
 
 
 def served(options: dict[str, Any]) -> int:
-    """Run the service to its end, and return the exit status.
+    """Run the service until it stops, and return the exit status.
 
     Raises:
-        typer.Exit: it cannot be started, which was told.
+        typer.Exit: the service cannot be started; the error was printed.
 
     """
     try:
@@ -74,8 +74,8 @@ def served(options: dict[str, Any]) -> int:
     except (StreamnormError, OSError) as error:
         print(f"streamnorm cannot start: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
-    taken = bind(settings.host, settings.port)
-    host, port = taken.getsockname()[:2]
+    listener = bind(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
     url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
     typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
     if settings.insecure and not settings.loopback:
@@ -84,19 +84,19 @@ def served(options: dict[str, Any]) -> int:
         typer.echo(f"Its first key, which may do everything, is shown only this once:\n\n    {first}\n")
     context.checks.append(warmup.check)
     running = server.Server(config, warmup, context.drain, settings.idle_timeout)
-    running.run(sockets=[taken])
+    running.run(sockets=[listener])
     return 0 if running.stopped_cleanly else 1
 
 
-def usage_error(found: Iterable[Fault]) -> typer.Exit:
-    """Tell which options are wrong."""
-    for pointer, detail in found:
+def usage_error(faults: Iterable[Fault]) -> typer.Exit:
+    """Print which options are invalid, and return the exit to raise."""
+    for pointer, detail in faults:
         print(f"--{pointer[1:].replace('_', '-')}: {detail}", file=sys.stderr)  # noqa: T201
     return typer.Exit(2)
 
 
 def create_first_key(settings: Settings) -> str | None:
-    """Build a first key where others can reach the service and there is none; replicas' keys are made by hand."""
+    """Create a first key if there is none and the service is reachable from other machines; not for shared stores."""
     known = SQLiteApiKeys(settings.data_dir)
     if settings.loopback or settings.insecure or settings.shared or known.any():
         return None
@@ -104,17 +104,22 @@ def create_first_key(settings: Settings) -> str | None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address to listen on; uvicorn's own way tells neither host nor port when it cannot."""
+    """Bind and listen on an address; unlike uvicorn's, the error names the host and the port.
+
+    Raises:
+        typer.Exit: the address is not available; the error was printed.
+
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(family, kind, protocol)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-        taken.listen()  # from here on callers wait instead of being refused
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()  # from here on clients wait instead of being refused
     except OSError as error:
         print(f"streamnorm cannot listen on {host}, port {port}: {error.strerror}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
-    return taken
+    return listener
 
 
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]  # Typer reads the options from it

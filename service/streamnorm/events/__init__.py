@@ -1,1 +1,1 @@
-"""Events of what was observed: kept for a while, and brought to subscribers."""
+"""Events of observed readings: recent history, and delivery to subscribers."""

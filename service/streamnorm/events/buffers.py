@@ -1,4 +1,4 @@
-"""Rows in order, bounded by number and by bytes: a stream's recent past, and a reader's queue."""
+"""Ring buffers of events, bounded by number and bytes: a stream's recent history, and a subscriber's queue."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Self
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
 from streamnorm.events.kinds import KindChange, Kinds
 
-#: What Python needs for a past that is still empty.
+#: Bytes of an empty history.
 EMPTY = 1200
-#: Of what waits for one reader: 170 readings of four features, 58 of twenty. Thousands may read, and any may be slow.
+#: Limit of one subscriber's queue: 170 readings of four features, 58 of twenty. There may be thousands of slow ones.
 MOST_QUEUED_BYTES = 32 * 1024
 
 
 class Ring:
-    """Rows in order; bounded, the oldest go first."""
+    """A bounded queue of events that drops the oldest."""
 
     __slots__ = ("bytes", "dropped", "rows")
 
-    #: what it weighs without rows
+    #: bytes of an empty buffer
     empty = 0
-    #: what it may weigh
+    #: limit in bytes
     most_bytes = MOST_BYTES
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Ring:
         self.dropped = 0
 
     def add(self, row: ReadingEvent) -> None:
-        """Take a row in."""
+        """Append an event."""
         rows = self.rows
         rows.append(row)
         self.bytes += len(row.packed) + OVERHEAD
@@ -47,7 +47,7 @@ class Ring:
 
 
 class StreamHistory(Ring):
-    """One stream's recent past, and when its mean and deviation were noted last."""
+    """One stream's recent events, and when its mean and deviation were recorded last."""
 
     __slots__ = ("count", "here", "kinds", "names", "noted", "number", "pack", "tail", "unnoted")
 
@@ -63,17 +63,17 @@ class StreamHistory(Ring):
         self.noted = -math.inf
         #: readings since then
         self.unnoted = 0
-        #: of the latest row among all streams' rows
+        #: the hub's sequence number of the latest event
         self.number = 0
-        #: the stream's, at the latest row
+        #: the stream's count of readings at the latest event
         self.count = 0
-        #: whether the latest row was observed by this process
+        #: whether the latest event was observed by this process
         self.here = True
-        #: the latest rows, where they came as a block that nobody looked at yet
+        #: the latest events, if they came as a block and were not unpacked yet
         self.tail: LazyBlockEvents | None = None
 
     def add_tail(self, tail: LazyBlockEvents, *, alone: bool) -> None:
-        """Take the rows of a block in; `alone` where they leave no room for others."""
+        """Append the events of a block; with `alone` they replace all others."""
         if alone:
             self.clear()
         else:
@@ -82,7 +82,7 @@ class StreamHistory(Ring):
         self.bytes += tail.weight
 
     def unpack(self) -> None:
-        """Build the rows of the last block."""
+        """Build the events of the last block."""
         tail, self.tail = self.tail, None
         if tail is not None:
             self.bytes -= tail.weight
@@ -91,7 +91,7 @@ class StreamHistory(Ring):
 
     @property
     def latest(self) -> ReadingEvent | None:
-        """The latest row."""
+        """The latest event."""
         if self.tail is not None:
             return self.tail.rows(1)[0]
         return self.rows[-1] if self.rows else None
@@ -103,16 +103,16 @@ class StreamHistory(Ring):
 
 
 class Subscription(Ring):
-    """A reader's queue: the rows of the named streams (None: of all) whose ids start with `prefix`.
+    """A subscriber's queue: the events of the named `streams` (None: of all) whose ids start with `prefix`.
 
-    It is one of `readers` while it hears; `glance` is the prefix of the streams whose latest rows the reader looks at
-    now and then.
+    It is one of `readers` while it receives events; `glance` is the prefix of the streams whose latest events the
+    subscriber requests as summaries.
     """
 
     __slots__ = ("_readers", "changes", "ended", "full", "glance", "prefix", "reason", "streams", "wake")
 
     most_bytes = MOST_QUEUED_BYTES
-    #: whether it wants rows that were observed elsewhere, too
+    #: whether it receives events of other replicas, too
     everywhere = True
 
     def __init__(
@@ -121,7 +121,7 @@ class Subscription(Ring):
         super().__init__()
         self._readers, self.streams, self.prefix, self.glance = readers, streams, prefix, glance
         self.wake = asyncio.Event()
-        #: set where it is better emptied soon
+        #: set when the queue is half full
         self.full = asyncio.Event()
         self.ended = False
         #: why it ended
@@ -134,7 +134,7 @@ class Subscription(Ring):
         return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
 
     def add(self, row: ReadingEvent) -> None:
-        """Queue a row."""
+        """Queue an event."""
         super().add(row)
         self.wake.set()
         if self.bytes > self.most_bytes // 2:
@@ -152,7 +152,7 @@ class Subscription(Ring):
         return taken
 
     def take(self) -> tuple[list[ReadingEvent], int]:
-        """Return what is queued, and how many rows before it were dropped."""
+        """Return and clear the queue, with the number of events dropped before it."""
         taken = list(self.rows), self.dropped
         self.clear()
         return taken
@@ -164,7 +164,7 @@ class Subscription(Ring):
         self.full.clear()
 
     def take_one(self) -> tuple[ReadingEvent | None, int]:
-        """Take the oldest row, if there is one, and tell how many before it were dropped."""
+        """Remove and return the oldest event, if there is one, with the number of events dropped before it."""
         dropped, self.dropped = self.dropped, 0
         if not self.rows:
             return None, dropped
@@ -175,16 +175,16 @@ class Subscription(Ring):
         return row, dropped
 
     def end(self, reason: str) -> None:
-        """Tell the reader that nothing more will come, and why."""
+        """End the subscription with a reason."""
         self.ended, self.reason = True, reason
         self.wake.set()
         self.full.set()
 
     def __enter__(self) -> Self:
-        """Start to hear."""
+        """Start receiving events."""
         self._readers.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop hearing."""
+        """Stop receiving events."""
         self._readers.remove(self)

@@ -1,4 +1,4 @@
-"""A reading as events have it: packed once, shared by whoever listens."""
+"""Events of readings: packed once, and shared by all subscribers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from streamnorm.engine.blocks.block import Block, BlockAnswer
 
 Names = tuple[str, ...]
-#: What a page opens with: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
+#: Events kept of a stream: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
 MOST_ROWS = 512
-#: Of one stream's past, and of one queue: a row of 64 features is about 1 kB, so only wider streams remember less.
+#: Limit of one stream's history, and of one queue: a row of 64 features is about 1 kB, so only wider streams keep less.
 MOST_BYTES = 1024 * 1024
-#: What Python needs for a row beside its numbers.
+#: Bytes of an event besides its numbers.
 OVERHEAD = 120
 
-#: makes a Row in half the time that its class takes
+#: builds an event in half the time that its class takes
 make_row = tuple.__new__
 
 
 class ReadingEvent(NamedTuple):
-    """One reading: (time, count, ready), values, normalized values and maybe means and deviations, packed."""
+    """One reading, packed: (time, count, ready), values, normalized values, optionally means and deviations."""
 
     stream: str
     names: Names
@@ -48,20 +48,20 @@ class ReadingEvent(NamedTuple):
         return event | dict(zip(("values", "normalized", "mean", "std"), parts, strict=False))
 
     def summary(self, most: int) -> dict[str, Any]:
-        """Return the counters, and the values of at most so many features."""
+        """Return the counters, and the values of at most `most` features."""
         time, count, ready, *rest = numbers(len(self.packed) // 8).unpack(self.packed)
         values = dict(islice(zip(self.names, rest, strict=False), most))
         return {"stream": self.stream, "time": time, "count": int(count), "ready": ready == 1.0, "values": values}
 
 
 class LazyBlockEvents(NamedTuple):
-    """The last rows of a block, not yet made: a block is heard of much more often than its rows are looked at."""
+    """The last rows of a block, unpacked lazily: most blocks are never read as events."""
 
     stream: str
     names: Names
-    #: seconds since 1970, one a row or one for all
+    #: seconds since 1970, one per row or one for all
     times: Array | float
-    #: of readings, at the last row
+    #: the stream's count of readings at the last row
     total: int
     ready: bool
     values: Array
@@ -73,7 +73,10 @@ class LazyBlockEvents(NamedTuple):
     def of(
         cls, stream: str, names: Names, block: Block, answer: BlockAnswer, *, now: float, most: int
     ) -> LazyBlockEvents:
-        """Copy the last rows, at most so many, so that the block itself can go."""
+        """Copy the last rows of a `block` and of its `answer`, at most `most`, so that the block itself can be freed.
+
+        `stream` and `names` are the stream's id and features; `now` (s since 1970) is the time of rows without one.
+        """
         last = slice(-most, None)
         times = now if block.times is None else np.minimum(block.times[last], now)
         rows = block.values[last].copy(), answer.values[last].copy()
@@ -81,11 +84,11 @@ class LazyBlockEvents(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """What the rows will weigh, in bytes."""
+        """Bytes of the unpacked events."""
         return len(self.values) * weight(len(self.names)) + 8 * len(self.spreads)
 
     def rows(self, most: int = MOST_ROWS) -> list[ReadingEvent]:
-        """Build the last rows."""
+        """Build the events of the last rows, at most `most`."""
         columns, rows = len(self.names), min(len(self.values), most)
         table = np.empty((rows, 3 + 2 * columns))
         table[:, 0] = self.times if isinstance(self.times, float) else self.times[-rows:]
@@ -99,12 +102,12 @@ class LazyBlockEvents(NamedTuple):
 
 
 def weight(columns: int) -> int:
-    """Tell what a row weighs, in bytes."""
+    """Return the bytes of an event with this many features."""
     return 8 * (3 + 2 * columns) + OVERHEAD
 
 
 def most_rows(columns: int, most_bytes: int = MOST_BYTES) -> int:
-    """Tell how many rows a stream's past, or a queue, may hold."""
+    """Return how many events a history or a queue may hold."""
     return max(1, min(MOST_ROWS, min(MOST_BYTES, most_bytes) // weight(columns)))
 
 
@@ -117,7 +120,7 @@ def plain(value: Any) -> float:
 
 @lru_cache(maxsize=1024)
 def numbers(count: int) -> Struct:
-    """Return what packs and unpacks so many numbers."""
+    """Return the struct of this many float64 numbers."""
     return Struct(f"{count}d")
 
 

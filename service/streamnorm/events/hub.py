@@ -1,10 +1,10 @@
-"""What was observed, for whoever wants to see it: the recent past of every stream, and queues for subscribers.
+"""The event hub: the recent history of every stream, and queues for subscribers.
 
 Rules:
 
-1. Hearing of a reading costs the same few steps whoever listens: it is packed once, and shared by all.
-2. Everything is bounded by rows and by bytes, and what is full drops its oldest; a queue counts what it dropped.
-3. All of this happens on the event loop's thread.
+1. A reading is packed once, and the event is shared by all subscribers.
+2. All buffers are bounded by rows and bytes, and drop their oldest events; a queue counts what it dropped.
+3. All work happens on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from streamnorm.engine.reading import Answer, Reading
     from streamnorm.engine.stream import Stream
 
-#: Of all streams' pasts together: 500 streams of 8 features remember 200 readings each.
+#: Limit of all histories together: 200 readings each for 500 streams of 8 features.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
 STOPPING = "the service is stopping"
-#: Seconds, or readings, between two notes of mean and deviation: they cost more than the rest, and move slowly.
+#: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
 SECONDS_BETWEEN_SPREADS = 0.25
 READINGS_BETWEEN_SPREADS = 32
 
 
 class EventHub:
-    """Remembers the recent past of every stream, and hands on what is observed; a `streamnorm.ingest.Listener`.
+    """Keeps the recent history of every stream, and publishes events; a `streamnorm.ingest.Listener`.
 
-    `peek` gives a stream that is in memory, for its mean and deviation.
+    `peek` returns a resident stream, for its mean and deviation.
     """
 
     max_rows: int | None = MOST_ROWS
@@ -55,7 +55,7 @@ class EventHub:
         self._bytes = 0
         self.subscriptions: list[Subscription] = []
         self.ended = False
-        #: rows heard of, which numbers them
+        #: sequence number of the latest event
         self.number = 0
         #: the features of the streams whose past is remembered, by the kind of sensor that they look like
         self.kinds: Counter[str] = Counter()
@@ -63,7 +63,7 @@ class EventHub:
         self.kind_listeners: list[Callable[[KindChange], object]] = []
 
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Be notified of one reading."""
+        """Record the event of one reading; see `streamnorm.ingest.Listener.on_reading`."""
         values, ys = reading.values, answer.values
         if not reading.plain:
             values, ys = [plain(value) for value in values], [plain(y) for y in ys]
@@ -78,11 +78,11 @@ class EventHub:
         self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
 
     def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Be notified of a block; its last rows are kept."""
+        """Record the events of a block's last rows; see `streamnorm.ingest.Listener.on_block`."""
         rows = len(block.values)
         past = self._past(stream_id, block.names, answer.count - rows + 1)
         past.count = answer.count
-        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # of many streams, some rows of each
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
         most = most_rows(len(past.names), share)
         tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
         tail = tail._replace(spreads=self._spreads(past, stream_id, now))
@@ -99,11 +99,11 @@ class EventHub:
                     subscription.add(row)
 
     def take(self, row: ReadingEvent) -> None:
-        """Take in a row that was observed elsewhere; one that comes late, after rows that follow it, is left out."""
+        """Record an event of another replica, unless it arrives out of order."""
         time, count = numbers(2).unpack_from(row.packed)
-        had = self._pasts.get(row.stream)
-        latest = None if had is None else had.latest
-        if had is not None and latest is not None and count <= had.count and time <= latest.time:
+        known = self._pasts.get(row.stream)
+        latest = None if known is None else known.latest
+        if known is not None and latest is not None and count <= known.count and time <= latest.time:
             return
         past = self._past(row.stream, row.names, int(count))
         self._add(past, row, here=False)
@@ -111,14 +111,18 @@ class EventHub:
     def subscribe(
         self, streams: frozenset[str] | None = None, prefix: str = "", glance: str | None = None
     ) -> Subscription:
-        """Build a reader's queue; it hears while its `with` block runs."""
+        """Build a subscription, which receives events while its `with` block runs.
+
+        It covers the named `streams` (None: all) whose ids start with `prefix`; `glance` is the prefix of the streams
+        to summarize, if any.
+        """
         subscription = Subscription(self.subscriptions, streams, prefix, glance)
         if self.ended:
             subscription.end(STOPPING)
         return subscription
 
     def past(self, stream_id: str) -> list[ReadingEvent]:
-        """Return what is remembered of a stream, the oldest first."""
+        """Return the recent events of a stream, the oldest first."""
         past = self._pasts.get(stream_id)
         if past is None:
             return []
@@ -128,12 +132,15 @@ class EventHub:
         return list(past.rows)
 
     def newest(self, stream_id: str) -> ReadingEvent | None:
-        """Return the latest row of a stream, if it is remembered."""
+        """Return the latest event of a stream, if there is one."""
         past = self._pasts.get(stream_id)
         return None if past is None else past.latest
 
     def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[ReadingEvent]:
-        """Yield the latest row of each stream that has had one beyond the number `since`, the newest first."""
+        """Yield the latest event of each stream with `prefix` that has had one after the number `since`, newest first.
+
+        Without `everywhere`, events of other replicas are left out.
+        """
         for past in reversed(self._pasts.values()):
             if past.number <= since:
                 return
@@ -142,14 +149,14 @@ class EventHub:
                 yield row
 
     def discard(self, stream_id: str) -> None:
-        """Discard the past of a stream that was deleted."""
+        """Discard the history of a deleted stream."""
         past = self._pasts.pop(stream_id, None)
         if past is not None:
             self._bytes -= past.bytes
             past.kinds.forget(self.kinds)
 
     def end(self) -> None:
-        """End every subscription, so that open event streams do not hold up a shutdown."""
+        """End every subscription, so that open event streams do not delay a shutdown."""
         self.ended = True
         for subscription in self.subscriptions:
             subscription.end(STOPPING)
@@ -161,7 +168,7 @@ class EventHub:
             self._bytes += past.bytes
         else:
             self._pasts.move_to_end(stream_id)
-        if count <= past.count:  # reset, restored or made anew
+        if count <= past.count:  # reset, restored or recreated
             self._bytes += past.empty - past.bytes
             past.clear()
         past.count = count
@@ -186,7 +193,7 @@ class EventHub:
                 subscription.add(row)
 
     def _make_room(self) -> None:
-        """Discard the pasts of the streams that were heard of longest ago, where all together weigh too much."""
+        """Discard the histories of the least recently active streams until the total limit holds."""
         while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
             _, oldest = self._pasts.popitem(last=False)
             self._bytes -= oldest.bytes

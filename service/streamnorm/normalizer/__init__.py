@@ -64,15 +64,15 @@ class NormalizedBlock:
 
 
 class Normalizer:
-    """One stream in process: the arithmetic, the bits and the words of the service, without its server.
+    """One stream in process, with results and errors identical to those of the service.
 
     The parameters are those of a stream's configuration: `method`, `horizon` or `time_constant`, `warmup`, `clamp`,
     `robust`, `missing`, `affine` and the method's own. `clock` gives the time of readings that come without one.
 
     Values are a dict of features, a sequence, a NumPy array or a pandas Series; a feature is a number or an array (a
-    channel); None and NaN are missing values. What comes back has the same form. A feature needs about 100 bytes.
+    channel); None and NaN are missing values. Results have the same form. A feature takes about 100 bytes.
 
-    Nothing is locked: threads that share a normalizer must take turns. It can be pickled and deep-copied.
+    A normalizer is not thread-safe: threads that share one must use a lock. It can be pickled and deep-copied.
 
     >>> boiler = Normalizer()
     >>> [round(boiler.observe({"temp": x}).values["temp"], 3) for x in (20.0, 22.0, 20.0)]
@@ -91,22 +91,22 @@ class Normalizer:
 
     @classmethod
     def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
-        """Build a normalizer of a snapshot, of another one's or of a service's stream; it goes on to the same bits.
+        """Build a normalizer from a snapshot of another one, or of a service's stream; it continues bit-identically.
 
         Raises:
-            InvalidSnapshot: of another version, or damaged.
+            InvalidSnapshot: the snapshot is of another version, or damaged.
 
         """
-        made = cls.__new__(cls)
-        made._clock, made._stream = clock, snapshot.restore_stream(dict(data), UNLIMITED)  # noqa: SLF001 - our own
-        return made
+        restored = cls.__new__(cls)
+        restored._clock, restored._stream = clock, snapshot.restore_stream(dict(data), UNLIMITED)  # noqa: SLF001 - our own
+        return restored
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a snapshot: versioned plain data."""
         return _restored, (type(self), self.snapshot(), self._clock)
 
     def __repr__(self) -> str:
-        """Tell the method, and how much was seen."""
+        """Show the method and the counts of readings and features."""
         return f"<Normalizer {self.config['method']}: {self.count} readings of {len(self.features)} features>"
 
     @property
@@ -121,17 +121,17 @@ class Normalizer:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The names of the features, in the order they first came."""
+        """The names of the features, in order of first appearance."""
         return self._stream.layout.names
 
     def observe(self, values: Any, *, timestamp: Any = None, seq: int | None = None, stats: bool = False) -> Normalized:
-        """Normalize a reading and learn from it.
+        """Normalize a reading (`values` in any of the forms above) and learn from it.
 
         `timestamp` is epoch seconds, RFC 3339 or a datetime with a zone; `seq` makes retries safe, as in the service;
         `stats` adds each feature's mean and standard deviation.
 
         Raises:
-            InvalidReading, ShapeMismatch, StaleSequence: nothing has changed then.
+            InvalidReading, ShapeMismatch, StaleSequence: the reading is rejected, and the state is unchanged.
 
         """
         given = inputs.parse_single(values)
@@ -152,14 +152,14 @@ class Normalizer:
         return Normalized(given.shaped(answer.values), answer.count, answer.ready, means, stds)
 
     def denormalize(self, values: Any) -> Any:
-        """Turn normalized values back into the sensors' units, by today's statistics.
+        """Convert normalized values back to the sensors' units, by the current statistics.
 
         Raises:
             CannotInvert: a feature is unknown, or its gamma is 0.
 
         """
-        given = inputs.parse_single(values)
-        return given.shaped(self._stream.denormalize(self._reading(given)))
+        parsed = inputs.parse_single(values)
+        return parsed.shaped(self._stream.denormalize(self._reading(parsed)))
 
     def observe_block(
         self,
@@ -169,7 +169,7 @@ class Normalizer:
         timestamps: Iterable[Any] | None = None,
         first_seq: int | None = None,
     ) -> NormalizedBlock:
-        """Observe many readings in order, to the same bits as one by one; as a whole or not at all.
+        """Observe many readings in order and atomically, bit-identically to observing them one by one.
 
         `rows` is a 2-D array, a data frame, a list of lists, dicts or Series, or one Series, a feature over time.
         `features` names the columns, `timestamps` has one a row, `first_seq` numbers the rows. An array on a CUDA
@@ -178,7 +178,7 @@ class Normalizer:
         the bit.
 
         Raises:
-            InvalidReading, StaleSequence: nothing has changed then, nor after an error of the device.
+            InvalidReading, StaleSequence: the block is rejected; the state is unchanged, also after a device error.
 
         """
         many = inputs.parse_table(rows, features)
@@ -195,7 +195,12 @@ class Normalizer:
         )
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
-        """Normalize many readings by today's statistics, and learn nothing; arrays on a device are not taken."""
+        """Normalize many readings by the current statistics without learning.
+
+        Raises:
+            InvalidReading: the rows are invalid, or lie on a CUDA device.
+
+        """
         many = inputs.parse_table(rows, features)
         if is_on_device(many.values):
             raise InvalidReading.at("/values", "lies on a CUDA device; only observe_block takes that")
@@ -207,10 +212,10 @@ class Normalizer:
         return snapshot.export(self._stream)
 
     def merge(self, other: Normalizer | Mapping[str, Any]) -> None:
-        """Merge another normalizer or a snapshot in, as if its readings had been observed here too.
+        """Merge another normalizer or a snapshot, as if its readings had been observed here, too.
 
         Raises:
-            CannotMerge: another method or other parameters, or a method that cannot merge.
+            CannotMerge: its method or parameters differ, or the method cannot merge.
 
         """
         data = other.snapshot() if isinstance(other, Normalizer) else dict(other)
@@ -219,18 +224,18 @@ class Normalizer:
         self._stream = draft
 
     def reset(self) -> None:
-        """Discard the statistics; the configuration stays."""
+        """Discard the statistics; the configuration is kept."""
         draft = self._stream.draft()
         lifecycle.reset(draft, self._clock())
         self._stream = draft
 
-    def _reading(self, given: inputs.SingleInput, timestamp: Any = None, seq: int | None = None) -> Reading:
-        moment = None if timestamp is None else _seconds(timestamp, "/timestamp")
-        return parse_reading(given.values, UNLIMITED, timestamp=moment, seq=seq)
+    def _reading(self, parsed: inputs.SingleInput, timestamp: Any = None, seq: int | None = None) -> Reading:
+        instant = None if timestamp is None else _seconds(timestamp, "/timestamp")
+        return parse_reading(parsed.values, UNLIMITED, timestamp=instant, seq=seq)
 
-    def _spreads(self, one: Reading, given: inputs.SingleInput) -> tuple[Any, Any]:
-        spreads = [self._stream.mean_std(name) for name in one.names]
-        return given.shaped([mean for mean, _ in spreads]), given.shaped([std for _, std in spreads])
+    def _spreads(self, reading: Reading, parsed: inputs.SingleInput) -> tuple[Any, Any]:
+        spreads = [self._stream.mean_std(name) for name in reading.names]
+        return parsed.shaped([mean for mean, _ in spreads]), parsed.shaped([std for _, std in spreads])
 
 
 def _seconds(moment: Any, pointer: str) -> float:

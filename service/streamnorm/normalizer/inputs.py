@@ -1,6 +1,6 @@
-"""Readings and blocks in whatever form they come (dicts, sequences, NumPy, pandas), and back in the same form.
+"""Converts readings and blocks from dicts, sequences, NumPy and pandas, and results back to the same form.
 
-pandas is never imported here: whoever passes its objects has imported it already.
+pandas is never imported here: a caller that passes its objects has imported it already.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TABLE = 2  # dimensions: readings by features
 
 
 class SingleInput(NamedTuple):
-    """A reading as the engine takes it, and how to give an answer the form that the reading had."""
+    """A reading in the engine's form, and a function that converts an answer to the caller's form."""
 
     values: object
     shaped: Callable[[Sequence[Any]], Any]
 
 
 class TableInput(NamedTuple):
-    """A block as the engine takes it, and how to give an answer the form that the block had."""
+    """A block in the engine's form, and a function that converts an answer to the caller's form."""
 
     names: tuple[str, ...]
     values: Array
@@ -42,7 +42,12 @@ class TableInput(NamedTuple):
 
 
 def parse_single(values: Any) -> SingleInput:
-    """Understand one reading."""
+    """Convert one reading from any supported form.
+
+    Raises:
+        InvalidReading: it is an array without dimensions.
+
+    """
     if isinstance(values, np.ndarray):
         if not values.ndim:
             raise InvalidReading.at("/values", "must be an array of at least one dimension: a feature an element")
@@ -51,13 +56,18 @@ def parse_single(values: Any) -> SingleInput:
         return _of_series(values)
     if isinstance(values, Mapping):
         names = list(values)
-        given = {str(name): value for name, value in values.items()}
-        return SingleInput(given, lambda ys: dict(zip(names, map(_plain, ys), strict=True)))
+        members = {str(name): value for name, value in values.items()}
+        return SingleInput(members, lambda ys: dict(zip(names, map(_plain, ys), strict=True)))
     return SingleInput(values, lambda ys: list(map(_plain, ys)))
 
 
 def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
-    """Understand a block: a 2-D array, a data frame, lists, or dicts; `features` names the columns."""
+    """Convert a block from a 2-D array, a data frame, lists or dicts; `features` names the columns.
+
+    Raises:
+        InvalidReading: it is not a table of numbers.
+
+    """
     if _is(rows, "DataFrame"):
         return _of_frame(rows, features)
     if is_on_device(rows):
@@ -85,14 +95,14 @@ def _of_list(listed: list[Any], features: Sequence[str] | None) -> TableInput:
 
 def _on_device(rows: Any, features: Sequence[str] | None) -> TableInput:
     try:
-        found = on_device().as_device(rows)
+        array = on_device().as_device(rows)
     except TypeError as error:
         raise InvalidReading.at("/values", str(error)) from None
-    if len(found.shape) != TABLE:
+    if len(array.shape) != TABLE:
         raise InvalidReading.at(
-            "/values", f"an array of shape {found.shape} is no block: it takes (readings, features)"
+            "/values", f"an array of shape {array.shape} is no block: it takes (readings, features)"
         )
-    return TableInput(_named(features, found.shape[1]), found, lambda ys: ys)
+    return TableInput(_named(features, array.shape[1]), array, lambda ys: ys)
 
 
 def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
@@ -100,7 +110,7 @@ def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
 
 
 def _plain(y: Any) -> Any:
-    """Return None for NaN: what a dict or list is answered with where a value is missing."""
+    """Return None for NaN: dicts and lists have None for missing values."""
     return None if isinstance(y, float) and math.isnan(y) else y
 
 

@@ -1,4 +1,4 @@
-"""A stream as bytes: what every store keeps.
+"""Binary encoding of a stream's state, shared by all stores.
 
 Layout: one byte of version, four of the header's length (little-endian), the header as JSON, then float64 values
 (little-endian): the state, the last numbered reading's answer, the state before the last numbered block.
@@ -48,7 +48,7 @@ def decode(stream_id: str, blob: bytes) -> Stream:
     """Restore the stream that was encoded, bit for bit.
 
     Raises:
-        StoreCorrupt: the bytes are no stream, or one of a later version.
+        StoreCorrupt: the blob is not a valid stream, or was written in an unknown version of the format.
 
     """
     try:

@@ -1,10 +1,10 @@
-"""Copying streams from one store to another, blob by blob.
+"""Copies streams from one store to another, blob by blob.
 
 Rules:
 
-1. A blob is copied as it is, and read back; a stream that differs in the target stays so, unless told otherwise.
-2. What the target already has is not written again, so a copy that was cut off goes on where it was.
-3. Nobody else may change either store meanwhile; where that shows, the copy ends.
+1. Blobs are copied verbatim and read back; a stream that differs in the target is kept unless `overwrite` is set.
+2. Blobs that the target already has are not written again, so an interrupted copy can be resumed.
+3. No other process may write to either store during a copy; the copy fails when it detects such a write.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
     from streamnorm.stores.local.sqlite import SQLiteStore
 
-#: Streams between two looks at the progress: of 8 features each, 0.6 MB.
+#: Streams per batch, and so per progress report: 0.6 MB at 8 features each.
 BATCH = 500
 
 
 class BlobEndpoint(Protocol):
-    """A store seen as ids and blobs, many at a time."""
+    """A store's bulk access by id and blob."""
 
     async def count(self) -> int:
         """Count the streams."""
 
     async def ids(self, after: str, limit: int) -> list[str]:
-        """List ids in byte order, beyond one."""
+        """List at most `limit` ids greater than `after`, in byte order."""
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the streams' blobs."""
+        """Return the streams' blobs in the order of `ids`; None for a missing stream."""
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
-        """Keep blobs."""
+        """Store blobs by stream id."""
 
     async def close(self) -> None:
         """Close the store."""
@@ -44,23 +44,25 @@ class BlobEndpoint(Protocol):
 
 @dataclass
 class Tally:
-    """What has become of the streams so far."""
+    """Progress counters of a copy."""
 
-    #: streams looked at
+    #: streams processed
     seen: int = 0
-    #: copied now
+    #: streams written to the target
     copied: int = 0
-    #: those that were there before, to the bit
+    #: streams whose blob in the target was already identical
     same: int = 0
-    #: those that are there with another state, and were left so
+    #: streams whose state in the target differs and was not overwritten
     different: int = 0
 
 
 async def copy_blobs(source: BlobEndpoint, target: BlobEndpoint, *, overwrite: bool = False) -> AsyncIterator[Tally]:
-    """Copy every stream; returns how far it has come, again and again.
+    """Copy every stream from `source` to `target`, yielding the running tally after each batch.
+
+    A stream whose state in the target differs is replaced only with `overwrite`.
 
     Raises:
-        StoreError: a store failed, or does not give back what was written.
+        StoreError: a store failed, or the target does not return what was written.
 
     """
     tally = Tally()
@@ -68,12 +70,12 @@ async def copy_blobs(source: BlobEndpoint, target: BlobEndpoint, *, overwrite: b
     while ids := await source.ids(after, BATCH):
         ours, theirs = await source.load(ids), await target.load(ids)
         due: dict[str, bytes] = {}
-        for stream_id, blob, had in zip(ids, ours, theirs, strict=True):
+        for stream_id, blob, existing in zip(ids, ours, theirs, strict=True):
             if blob is None:
-                raise StoreError(f"stream {stream_id!r} went away while it was copied: is a service running on it?")
-            if had == blob:
+                raise StoreError(f"stream {stream_id!r} disappeared during the copy: is a service running on it?")
+            if existing == blob:
                 tally.same += 1
-            elif had is None or overwrite:
+            elif existing is None or overwrite:
                 due[stream_id] = blob
             else:
                 tally.different += 1
@@ -97,15 +99,15 @@ class SQLiteEndpoint:
         return self._store.count()
 
     async def ids(self, after: str, limit: int) -> list[str]:
-        """List ids in byte order, beyond one."""
+        """List at most `limit` ids greater than `after`, in byte order."""
         return self._store.page("", after, limit)
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the streams' blobs."""
+        """Return the streams' blobs in the order of `ids`; None for a missing stream."""
         return [self._store.load(stream_id) for stream_id in ids]
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
-        """Keep blobs."""
+        """Store blobs by stream id."""
         self._store.save(blobs)
 
     async def close(self) -> None:

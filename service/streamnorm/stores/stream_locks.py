@@ -1,4 +1,4 @@
-"""Whose turn it is to work on a stream."""
+"""One lock per stream, created on demand."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ class _Lock:
 
 
 class StreamLocks(dict[str, _Lock]):
-    """The streams that somebody works on alone, by their ids; one that nobody works on, or waits for, is not in it."""
+    """The locks that are held or awaited, by stream id; other streams are not in it."""
 
     @contextlib.asynccontextmanager
     async def acquire(self, stream_ids: Iterable[str]) -> AsyncIterator[None]:
-        """Hold the turn of streams, given in byte order so that no two holders wait for each other."""
-        turns: list[tuple[str, _Lock]] = []
+        """Hold the locks of streams; the ids must be in byte order, which prevents deadlocks."""
+        locks: list[tuple[str, _Lock]] = []
         held = 0
         try:
             for stream_id in stream_ids:
-                turn = self.setdefault(stream_id, _Lock())
-                turn.holders += 1
-                turns.append((stream_id, turn))
-                await turn.lock.acquire()
+                entry = self.setdefault(stream_id, _Lock())
+                entry.holders += 1
+                locks.append((stream_id, entry))
+                await entry.lock.acquire()
                 held += 1
             yield
         finally:
-            for place, (stream_id, turn) in enumerate(turns):
-                if place < held:
-                    turn.lock.release()
-                self._release(stream_id, turn)
+            for index, (stream_id, entry) in enumerate(locks):
+                if index < held:
+                    entry.lock.release()
+                self._release(stream_id, entry)
 
-    def _release(self, stream_id: str, turn: _Lock) -> None:
-        turn.holders -= 1
-        if not turn.holders:
+    def _release(self, stream_id: str, entry: _Lock) -> None:
+        entry.holders -= 1
+        if not entry.holders:
             del self[stream_id]

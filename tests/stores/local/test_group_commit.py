@@ -154,8 +154,8 @@ async def test_a_failure_is_logged_once_and_its_end_too(store: GatedStore, caplo
         store.failing = False
         await until(lambda: bool(store.saves))
     assert caplog.messages == [
-        "readings are refused, for they cannot be kept: the disk is full",
-        "readings are kept again",
+        "readings are rejected, they cannot be persisted: the disk is full",
+        "readings are persisted again",
     ]
 
 

@@ -1,1 +1,1 @@
-"""The bodies that readings come and go in, one media type a file."""
+"""Codecs of request and response bodies, one media type per file."""

@@ -1,4 +1,4 @@
-"""The kinds of many readings, whatever form they came in: one by one, a table of one stream, tables of many."""
+"""Decoded batches, independent of the media type: single readings, a table of one stream, tables of many streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streamnorm.engine.columns import AnswerColumns, ReadingColumns
 from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.ingest import IngestService
 
-#: of an answer in JSON, about
+#: approximate bytes of an answer in JSON
 LINE = 100
 
 
@@ -30,7 +30,7 @@ class ReadingBatch:
 
     @property
     def is_table(self) -> bool:
-        """Whether the answers make a table."""
+        """Whether the answers form a table."""
         return self.columns.alike()
 
     async def observe(self, service: IngestService, *, learn: bool) -> AnsweredReadings:
@@ -51,7 +51,7 @@ class AnsweredReadings:
 
     @property
     def bytes(self) -> int:
-        """Of the answers as text, about."""
+        """Approximate size of the answers as text."""
         return len(self.batch.columns) * LINE
 
     def bodies(self) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ class AnsweredBlock:
 
     @property
     def bytes(self) -> int:
-        """Of the answers as text, about."""
+        """Approximate size of the answers as text."""
         return max(self.answer.values.nbytes, len(self.answer.values) * LINE)
 
     def bodies(self) -> Iterator[dict[str, Any]]:
@@ -113,7 +113,7 @@ class AnsweredBlock:
 
 @dataclass
 class BlocksBatch:
-    """A table of each of many streams; their answers are written to `out`."""
+    """One table for each of several streams; the answers are written to `out`."""
 
     blocks: Mapping[str, Block]
     out: Array
@@ -136,20 +136,20 @@ class AnsweredBlocks:
 
     @property
     def bytes(self) -> int:
-        """Of the answers."""
+        """Size of the answers."""
         return self.batch.out.nbytes
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the answer."""
-        each = self.answers.values()
-        found: dict[str, np.ndarray[Any, Any]] = {
+        answers = self.answers.values()
+        arrays: dict[str, np.ndarray[Any, Any]] = {
             "streams": np.array(list(self.answers)),
             "values": self.batch.out,
-            "count": np.array([one.count for one in each]),
-            "ready": np.array([one.ready for one in each]),
+            "count": np.array([answer.count for answer in answers]),
+            "ready": np.array([answer.ready for answer in answers]),
         }
-        if any(one.gap for one in each):
-            found["gap"] = np.array([one.gap for one in each])
-        if any(one.replayed for one in each):
-            found["replayed"] = np.array([one.replayed for one in each])
-        return found
+        if any(answer.gap for answer in answers):
+            arrays["gap"] = np.array([answer.gap for answer in answers])
+        if any(answer.replayed for answer in answers):
+            arrays["replayed"] = np.array([answer.replayed for answer in answers])
+        return arrays

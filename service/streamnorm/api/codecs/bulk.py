@@ -1,7 +1,7 @@
-"""Many readings in, whatever their form, and their answers out: the one way that all calls of them take.
+"""Bulk requests: content negotiation, decoding, observing and encoding, shared by all routes that take many readings.
 
-What was sent decides how the readings are observed; what was asked for, only how the answer is written. All that takes
-long happens in other threads, in steps that let others have their turn.
+The request's media type decides how readings are observed; the requested media type only how answers are written. Long
+work runs in other threads, in slices that release the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from streamnorm.api.http.negotiation import NDJSON, accepted, media_type
 
 
 class Forms(NamedTuple):
-    """What a body has come in, and what its answer is to be given in."""
+    """The codecs of a request body and of its response."""
 
     sent: ReadingCodec
     wanted: ReadingCodec
 
 
 def negotiate(request: Request, codecs: Codecs, *only: str) -> Forms:
-    """Find the form that was sent, and the one to answer in: the one asked for, by default the one sent.
+    """Choose the codec of the request body, and that of the response: the accepted one, by default the same.
 
-    `only` are the forms that count, if not all do.
+    `codecs` are those of the route, by media type; `only` restricts them to some media types.
 
     Raises:
-        Refused: the call does not take what was sent, or does not give what was asked for.
+        HTTPProblem: the `request` has an unsupported media type (415), or accepts none that is offered (406).
 
     """
     sent = codecs[media_type(request, *(only or codecs))]
@@ -44,18 +44,20 @@ def negotiate(request: Request, codecs: Codecs, *only: str) -> Forms:
     return Forms(sent, codecs[accepted(request, sent.media_type, *offered, to=sent.media_type)])
 
 
-def context_of(ctx: AppState, **told: Any) -> DecodeContext:
-    """Return what the service, and a call, tell the codec of a body."""
-    return DecodeContext(ctx.service.limits, ctx.service.clock(), ctx.max_reading_bytes, **told)
+def context_of(ctx: AppState, **options: Any) -> DecodeContext:
+    """Build the decoding context from the service's limits and a request's options."""
+    return DecodeContext(ctx.service.limits, ctx.service.clock(), ctx.max_reading_bytes, **options)
 
 
 async def decode_body(
     ctx: AppState, request: Request, codec: ReadingCodec, context: DecodeContext, limit: int
 ) -> Batch:
-    """Read a body of at most `limit` bytes and decode it, in another thread where it is large.
+    """Read the body of a `request`, at most `limit` bytes, and decode it with `codec`, in a thread if it is large.
+
+    `ctx` gives the limit of binary bodies, and the time that replaces that of `context`.
 
     Raises:
-        StreamnormError, Refused: what is wrong, and where.
+        StreamnormError, HTTPProblem: the body is invalid; the error names the place.
 
     """
     binary = codec.binary
@@ -73,7 +75,11 @@ async def observe_body(
     learn: bool = True,
     limit: int | None = None,
 ) -> Response:
-    """Answer a body of many readings: read, observe and answer it, as a whole or not at all."""
+    """Handle a bulk `request` atomically: negotiate one of `codecs`, decode, observe, encode.
+
+    `context` configures the codec. Without `learn` the readings are only normalized. The body has at most `limit`
+    bytes, by default those of the settings in `ctx`.
+    """
     forms = negotiate(request, codecs)
     most = ctx.max_block_bytes if limit is None else limit
     batch = await decode_body(ctx, request, forms.sent, context, most)
@@ -84,6 +90,6 @@ async def observe_body(
 
 
 async def answer_batch(ctx: AppState, batch: Batch, wanted: ReadingCodec, *, learn: bool = True) -> Response:
-    """Observe readings, and write their answers."""
+    """Observe a `batch` with the service of `ctx` (without `learn`: normalize it); encode the answers as `wanted`."""
     answered = await batch.observe(ctx.service, learn=learn)
     return await in_thread_if_large(answered.bytes, lambda: wanted.encode(answered))

@@ -1,4 +1,4 @@
-"""What a codec is: how many readings come in one form, and how their answers go out in it."""
+"""The codec protocol: decodes request bodies of one media type to batches, and encodes their answers."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from streamnorm.ingest import IngestService
 
 @dataclass(frozen=True)
 class DecodeContext:
-    """What a call tells the codec of its body."""
+    """What a request tells the codec of its body."""
 
     limits: Limits
     #: seconds since 1970
     now: float
-    #: of one reading, in bytes
+    #: limit of one reading, in bytes
     max_reading_bytes: int
     caller: ApiKey = ANYONE
     #: None where the readings name their streams
     stream_id: str | None = None
-    #: of an array: the names of its columns, and the number of its first row
+    #: for arrays: the names of the columns, and the sequence number of the first row
     features: str | None = None
     first_seq: int | None = None
-    #: of line protocol: how points name their streams, and nanoseconds of its ticks; None: by the size of each time
+    #: for line protocol: how points name their streams, and nanoseconds per tick (None: by the magnitude of each time)
     template: str = DEFAULT_TEMPLATE
     tick: int | None = 1
 
@@ -46,18 +46,18 @@ class Table(NamedTuple):
 
 
 class Outcome(Protocol):
-    """What became of readings, for their codec to write."""
+    """The result of a batch, for its codec to encode."""
 
     @property
     def bytes(self) -> int:
-        """Of the answers as text, about."""
+        """Approximate size of the answers as text."""
 
 
 class Answered(Outcome, Protocol):
-    """Readings that were observed, for any codec of general use to write."""
+    """Observed readings, which any general codec can encode."""
 
     def bodies(self) -> Iterator[dict[str, Any]]:
-        """Return the answer to each reading, in the order they came."""
+        """Return the answer to each reading, in request order."""
 
     def table(self) -> Table:
         """Return the answers to one stream's readings as a table."""
@@ -68,25 +68,25 @@ class Batch(Protocol):
 
     @property
     def is_table(self) -> bool:
-        """Whether the answers make a table."""
+        """Whether the answers form a table."""
 
     async def observe(self, service: IngestService, *, learn: bool) -> Outcome:
-        """Observe the readings as a whole or not at all, or only normalize them.
+        """Observe the readings atomically; without `learn`, only normalize them.
 
         Raises:
-            StreamnormError: one is refused, and nothing was observed.
+            StreamnormError: a reading is invalid; nothing was observed.
 
         """
 
 
 class Lines(NamedTuple):
-    """NDJSON in the OpenAPI document: a model a line."""
+    """NDJSON in the OpenAPI document: each line is described by the model."""
 
     model: type[BaseModel]
 
 
 class Literal(NamedTuple):
-    """A form that the OpenAPI document describes by a schema of its own."""
+    """A body that the OpenAPI document describes by an inline schema."""
 
     schema: dict[str, Any]
     example: Any = None
@@ -94,29 +94,29 @@ class Literal(NamedTuple):
 
 BINARY = Literal({"type": "string", "format": "binary"})
 
-#: What a body or an answer is, for the OpenAPI document.
+#: The description of a body or an answer in the OpenAPI document.
 Described = type[BaseModel] | Lines | Literal
 
 
 class ReadingCodec(Protocol):
-    """One form of many readings; adding one is a file, and a line in `streamnorm.api.codecs.registry`."""
+    """A bulk codec; to add one, write a file and register it in `streamnorm.api.codecs.registry`."""
 
     media_type: str
-    #: whether its bodies are numbers as they are in memory: these have a limit of their own, and are not copied
+    #: whether bodies are arrays in memory layout: these have a separate limit, and are not copied
     binary: bool
-    #: whether its answers can be asked for whatever was sent; else they are given to those who send it, and only those
+    #: whether any request can accept its answers; otherwise only requests of the same media type get them
     general: bool
-    #: what bodies and answers are; None: the document does not tell
+    #: descriptions of bodies and answers; None: not in the OpenAPI document
     body: Described | None
     answer: Described | None
 
     def decode(self, data: Any, context: DecodeContext) -> Batch:
-        """Read a body, within the context's limits, in memory proportional to its numbers.
+        """Decode a body, within the context's limits, in memory proportional to its numbers.
 
         Raises:
-            StreamnormError, Refused: what is wrong, and where.
+            StreamnormError, HTTPProblem: the body is invalid; the error names the place.
 
         """
 
     def encode(self, answered: Any) -> Response:
-        """Write answers."""
+        """Encode answers as a response."""

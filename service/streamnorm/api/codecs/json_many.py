@@ -14,7 +14,7 @@ from streamnorm.api.http.negotiation import JSON
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.schemas import ReadingsAnswer, ReadingsBody
 
-#: stands for the readings where the rest of the body is checked
+#: placeholder for the readings while the rest of the body is validated
 _READING = {"stream": "-", "values": []}
 
 
@@ -28,13 +28,13 @@ class ManyJSONCodec:
     answer: Described | None = ReadingsAnswer
 
     def decode(self, data: bytes, context: DecodeContext) -> ReadingBatch:
-        """Read the readings."""
+        """Decode the readings."""
         document = loads_sliced(data, context.max_reading_bytes)
         members = document.outline if isinstance(document.outline, dict) else {}
         slices = document.elements(members.get("readings"))
         readings = JSONReadings(context.limits, context.caller)
-        for some in slices or ():
-            for body in some:
+        for items in slices or ():
+            for body in items:
                 readings.append(body)
         outline = document.finish()
         if slices is not None:

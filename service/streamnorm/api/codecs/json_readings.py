@@ -1,4 +1,4 @@
-"""Readings from JSON texts: a body, a line, a message; what devices usually send takes a short way to the same end."""
+"""Parses readings from JSON (bodies, lines, messages), with a fast path for flat objects of numbers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from streamnorm.errors import Fault, Forbidden, InvalidReading, LimitExceeded, S
 from streamnorm.formats.instants import seconds
 
 _STREAM_ID = re.compile(STREAM_ID)
-#: Faults that are kept of many readings; a problem tells of fewer.
+#: Faults collected from many readings; problem details report fewer.
 MOST_FAULTS = 200
-#: stands for a reading whose values are wrong, for its stream is still to be checked
+#: placeholder for a reading with invalid values, whose stream is still to be authorized
 _NOTHING = Reading((), [])
 
 
 def parse_simple_reading(body: Any) -> Reading | None:
-    """Build a reading of an object of numbers and nulls; None for all else, be it wrong or only unusual.
+    """Parse an object of numbers and nulls; return None for anything else, whether invalid or only unusual.
 
-    What it makes is what `to_reading` makes of the checked body, at a fifth of the cost.
+    The result equals that of `to_reading` for the validated body, at a fifth of the cost.
     """
     if body.__class__ is not dict:
         return None
@@ -47,21 +47,24 @@ def parse_simple_reading(body: Any) -> Reading | None:
 
 
 def _floats(numbers: list[Any]) -> bool:
-    """Turn whole numbers and nulls into floats, in place; returns whether there is nothing else."""
-    for place, number in enumerate(numbers):
+    """Convert integers and nulls to floats in place; return False if there is anything else."""
+    for index, number in enumerate(numbers):
         kind = number.__class__
         if (kind is float or kind is int) and -LARGEST_VALUE <= number <= LARGEST_VALUE:
             if kind is int:
-                numbers[place] = float(number)
+                numbers[index] = float(number)
         elif number is None:
-            numbers[place] = math.nan
+            numbers[index] = math.nan
         else:
             return False
     return True
 
 
 class ReadingParser:
-    """Builds readings of texts: those of one stream, or where that is None, those that name their stream."""
+    """Parses readings of the stream `stream_id`, or, if that is None, readings that name their stream.
+
+    Streams must be within the scope of `caller`, and readings within `limits`.
+    """
 
     def __init__(self, limits: Limits, stream_id: str | None = None, caller: ApiKey = ANYONE) -> None:
         self._limits = limits
@@ -69,12 +72,12 @@ class ReadingParser:
         self._caller = caller
 
     def __call__(self, text: bytes | str, line: int = 0, row: int | None = None) -> tuple[str, Reading]:
-        """Build a reading of a text; `line` and `row` tell its place in errors.
+        """Parse a text to a stream id and a reading; `line` and `row` locate it in errors.
 
         Raises:
-            Refused: it is no JSON.
-            InvalidReading: naming every wrong place.
-            Forbidden: it names a stream that is not the caller's.
+            HTTPProblem: the text is not JSON.
+            InvalidReading: the reading is invalid; the error names every invalid member.
+            Forbidden: the caller has no access to the stream.
 
         """
         body = json(text, line)
@@ -85,7 +88,7 @@ class ReadingParser:
             check_streams(self._caller, (stream_id,))
             return stream_id, parse_simple_reading(body) or self._checked(body, row)
         validate(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, _pointer(row))
-        raise AssertionError("a stream's id was taken for wrong")
+        raise AssertionError("validation accepted an invalid stream id")
 
     def _checked(self, body: Any, row: int | None) -> Reading:
         pointer = _pointer(row)
@@ -93,11 +96,11 @@ class ReadingParser:
 
 
 def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
-    """Build a reading of its checked body.
+    """Convert a validated body to a reading within `limits`.
 
     Raises:
-        InvalidReading: naming every wrong value below `pointer`.
-        LimitExceeded: it has more features than any stream may have.
+        InvalidReading: values are invalid; the error names each of them below `pointer`.
+        LimitExceeded: the reading has more features than a stream may have.
 
     """
     if isinstance(body.values, (dict, list)) and len(body.values) > limits.max_features:
@@ -111,9 +114,9 @@ def _pointer(row: int | None) -> str:
 
 
 class JSONReadings:
-    """Readings of many streams, as bodies that come one after the other; wrong ones are told when all have come.
+    """Collects readings of many streams; errors are reported after the last one.
 
-    Faults in what a body is come first, of all bodies; then streams that are not the caller's; then values.
+    Schema faults of all bodies take precedence over streams without access, and those over invalid values.
     """
 
     def __init__(self, limits: Limits, caller: ApiKey) -> None:
@@ -125,37 +128,37 @@ class JSONReadings:
         self._wrong: StreamnormError | None = None
 
     def append(self, body: Any) -> None:
-        """Add a body.
+        """Add a reading's body.
 
         Raises:
-            LimitExceeded: there are too many rows, or features.
+            LimitExceeded: there are too many rows or features.
 
         """
         pointer = f"/readings/{self.seen}"
         self.seen += 1
         stream_id: Any = body.get("stream") if body.__class__ is dict else None
-        one: Reading | None = None
+        reading: Reading | None = None
         if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
             del body["stream"]
-            one = parse_simple_reading(body)
+            reading = parse_simple_reading(body)
             body["stream"] = stream_id
-        if one is None:
-            one = self._checked(body, pointer)
-        if self._faults or one is None:
+        if reading is None:
+            reading = self._checked(body, pointer)
+        if self._faults or reading is None:
             return
         try:
             check_streams(self._caller, (stream_id,))
         except Forbidden as error:
             self._wrong = error if not isinstance(self._wrong, Forbidden) else self._wrong
         if self._wrong is None:
-            self.columns.append(stream_id, one)
+            self.columns.append(stream_id, reading)
 
     def check(self, rest: Callable[[], object]) -> None:
-        """Raise what is wrong, if anything is; `rest` checks what is beside the readings, and comes first.
+        """Raise the collected errors, if any; `rest` validates the body's other members first.
 
         Raises:
-            InvalidReading: naming every wrong place.
-            Forbidden: a stream is not the caller's.
+            InvalidReading: the body is invalid; the error names every invalid member.
+            Forbidden: the caller has no access to a stream.
 
         """
         try:
@@ -168,7 +171,7 @@ class JSONReadings:
             raise self._wrong
 
     def _checked(self, body: Any, pointer: str) -> Reading | None:
-        """Check an unusual body; None where it is wrong, or its values are."""
+        """Validate an unusual body and record its errors; None if the body itself is invalid."""
         try:
             model = validate(StreamReadingBody, body, pointer)
         except InvalidReading as error:

@@ -1,11 +1,10 @@
-"""Large JSON documents, parsed a slice at a time: no call keeps others waiting, and only a slice is objects at once.
+"""Parses large JSON documents in slices, which bounds both the time that the GIL is held and the number of objects.
 
-A parser in C holds Python's lock for its whole run, a hundred milliseconds for a few megabytes. So the elements of the
-arrays that are the document, or members of it, are found by vectorized steps, which let go of the lock, and parsed
-some at a time.
+A parser in C holds the GIL for its whole run, a hundred milliseconds for a few megabytes. So the large arrays that are
+the document, or members of it, are located by vectorized steps, which release the GIL, and parsed slice by slice.
 
-Where an array is cut need not be trusted: slices that parse as arrays, and a document that parses with something in
-their place, are one sound document.
+The positions of the cuts need not be trusted: if all slices parse as arrays, and the outline parses with placeholders
+for them, the whole document is valid.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from streamnorm.errors import InvalidReading
 
 Data: TypeAlias = bytes | bytearray
 
-#: what the parser says of bytes that are no UTF-8
+#: the parser's message for bytes that are not UTF-8
 NO_TEXT = "str is not valid UTF-8: surrogates not allowed"
 
-#: Bytes of JSON that are parsed in some two milliseconds.
+#: Bytes of JSON that are parsed in about two milliseconds.
 SLICE = 64 * 1024
 
-#: Bytes at the end of a window in which a comma is looked for first.
+#: Bytes at the end of a window that are searched for a comma first.
 TAIL = 2048
 
 _DEPTH = np.zeros(256, np.int8)
@@ -43,7 +42,7 @@ _QUOTE, _COMMA, _OPEN = b'",['
 
 
 class Array(NamedTuple):
-    """An array in a document: where it begins and ends, and some of the commas between its elements."""
+    """An array in a document: the offsets of its start and end, and of some commas between its elements."""
 
     start: int
     end: int
@@ -51,24 +50,24 @@ class Array(NamedTuple):
 
 
 class Sliced(NamedTuple):
-    """A document whose large arrays are yet to be parsed: `outline` has an array of a name in the place of each."""
+    """A document whose large arrays are not parsed yet: `outline` has a placeholder, `[name]`, for each."""
 
     data: Data
     outline: Any
     arrays: dict[str, Array]
     longest: int
-    #: names of the arrays that somebody parses
+    #: names of the arrays that a caller parses
     asked: set[str]
 
     def is_large(self, value: Any) -> bool:
-        """Whether a value of the outline stands for a large array."""
+        """Whether a value of the outline is the placeholder of a large array."""
         return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and value[0] in self.arrays
 
     def elements(self, value: Any) -> Iterator[list[Any]] | None:
-        """Return the elements of an array of the document, some at a time; None where it is none.
+        """Yield the elements of an array of the document in slices; None if the value is not an array.
 
         Raises:
-            Refused: the array is no JSON, or one element is larger than allowed.
+            HTTPProblem: the array is not JSON, or an element is too large.
 
         """
         if not self.is_large(value):
@@ -77,10 +76,10 @@ class Sliced(NamedTuple):
         return _parsed(self.data, self.arrays[value[0]], self.longest)
 
     def finish(self) -> Any:
-        """Parse what nobody asked for; returns the outline, with an empty array in the place of each large one.
+        """Parse the arrays that were not requested; return the outline, with an empty array for each large one.
 
         Raises:
-            Refused: it is no JSON.
+            HTTPProblem: an array is not JSON.
 
         """
         for name in self.arrays.keys() - self.asked:
@@ -96,18 +95,21 @@ class Sliced(NamedTuple):
 
 
 def loads_sliced(data: Data, longest: int, size: int = SLICE) -> Sliced:
-    """Parse a document but for its large arrays; `longest` bytes are allowed for an element, and for the outline.
+    """Parse a document except its large arrays.
+
+    `data` is the document, `longest` the limit in bytes of an element and of the outline, `size` that of a slice.
 
     Raises:
-        Refused: it is no JSON.
+        HTTPProblem: the outline is not JSON.
+        InvalidReading: the outline is too large.
 
     """
-    found = _SPACE.match(data)
-    first = found.end() if found else 0
+    space = _SPACE.match(data)
+    first = space.end() if space else 0
     if len(data) <= size or bytes(data[first : first + 1]) not in {b"[", b"{"}:
         return Sliced(data, _loads(data, 0, data), {}, longest, set())
     arrays = [array for array in _arrays(data, first, size) if array.end - array.start > size]
-    named = {f"{secrets.token_hex(8)}-{place}": array for place, array in enumerate(arrays)}
+    named = {f"{secrets.token_hex(8)}-{index}": array for index, array in enumerate(arrays)}
     outline, at = bytearray(), 0
     for name, array in named.items():
         outline += data[at : array.start] + b'["%b"]' % name.encode()
@@ -129,16 +131,16 @@ def loads_sliced(data: Data, longest: int, size: int = SLICE) -> Sliced:
 
 
 def _arrays(data: Data, first: int, size: int) -> Iterator[Array]:
-    """Find the array that a document is, or those that are members of it."""
+    """Locate the array that is the document, or those that are its members."""
     depth_of_elements = 1 if data[first] == _OPEN else 2
     begun: int | None = None
     cuts: list[int] = []
     for at, window, depth in _windows(data, size):
-        if begun is not None and depth.min() >= depth_of_elements:  # all of it is within one array
-            for some in (TAIL, len(window)):
-                commas = np.flatnonzero((window[-some:] == _COMMA) & (depth[-some:] == depth_of_elements))
+        if begun is not None and depth.min() >= depth_of_elements:  # the whole window is within one array
+            for tail in (TAIL, len(window)):
+                commas = np.flatnonzero((window[-tail:] == _COMMA) & (depth[-tail:] == depth_of_elements))
                 if len(commas):
-                    cuts.append(at + max(0, len(window) - some) + int(commas[-1]))
+                    cuts.append(at + max(0, len(window) - tail) + int(commas[-1]))
                     break
             continue
         here = depth == depth_of_elements
@@ -165,9 +167,10 @@ def _last(cuts: list[int], commas: Any, at: int, start: int, end: int) -> list[i
 
 
 def _windows(data: Data, size: int) -> Iterator[tuple[int, Any, Any]]:
-    """Yield the document in windows: where each begins, its bytes, and how deep each byte lies.
+    """Yield the document in windows: the offset of each, its bytes, and the nesting depth of each byte.
 
-    What is in a text counts as a space does; a bracket that opens lies within what it opens, one that closes outside.
+    The contents of strings are replaced by spaces; an opening bracket counts as inside what it opens, a closing one as
+    outside.
     """
     depth, quoted, escaping = 0, 0, False
     for at in range(0, len(data), size):
@@ -190,7 +193,7 @@ def _windows(data: Data, size: int) -> Iterator[tuple[int, Any, Any]]:
 
 
 def _parsed(data: Data, array: Array, longest: int) -> Iterator[list[Any]]:
-    """Parse an array, some elements at a time."""
+    """Parse an array in slices."""
     start = array.start
     for end in [*array.cuts, array.end]:
         if end - start > longest + 2 * SLICE:
@@ -200,19 +203,19 @@ def _parsed(data: Data, array: Array, longest: int) -> Iterator[list[Any]]:
             if not first and end < array.end:  # a comma with nothing before it
                 _loads(data[start : end + 1], start, data)
             yield first
-        else:  # begins by the comma behind the slice before
+        else:  # begins with the comma after the previous slice
             text = b"[0" + data[start:end] + (b"]" if end < array.end else b"")
             yield _loads(text, start - 2, data)[1:]
         start = end
 
 
 def _loads(text: Data, at: int, data: Data) -> Any:
-    """Parse JSON that begins there in a document."""
+    """Parse JSON that begins at the offset `at` of a document."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         msg, place = error.msg, _byte(text, error)
-    if text is not data:  # what follows the slice tells what is wrong at its end
+    if text is not data:  # the continuation determines the message for an error at the end of the slice
         more = text[:-1] + data[at + len(text) - 1 : at + len(text) + SLICE]
         try:
             orjson.loads(more)
@@ -222,12 +225,12 @@ def _loads(text: Data, at: int, data: Data) -> Any:
 
 
 def _byte(text: Data, error: orjson.JSONDecodeError) -> int:
-    """Tell at which byte of a text an error is."""
+    """Return the byte offset of an error in a text."""
     return len(text.decode("utf-8", "surrogatepass")[: error.pos].encode("utf-8", "surrogatepass")) if error.pos else 0
 
 
 def _malformed(data: Data, msg: str, place: int) -> HTTPProblem:
-    """Build the refusal that parsing the whole document would have led to: what is no text comes before all else."""
+    """Build the problem that parsing the whole document would have raised: invalid UTF-8 takes precedence."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for at in range(0, len(data), SLICE):

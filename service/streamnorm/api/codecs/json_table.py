@@ -25,7 +25,7 @@ from streamnorm.engine.validation import to_faults
 from streamnorm.errors import Fault, InvalidReading, LimitExceeded
 
 _TIMES: TypeAdapter[list[float]] = TypeAdapter(list[Timestamp])
-#: Wrong times that are told of.
+#: Invalid times that are reported.
 MOST_FAULTS = 100
 
 
@@ -39,7 +39,12 @@ class TableJSONCodec:
     answer: Described | None = BlockAnswerBody
 
     def decode(self, data: bytes, context: DecodeContext) -> BlockBatch:
-        """Read the table."""
+        """Decode the table.
+
+        Raises:
+            InvalidReading: the body or its values are invalid; the error names every invalid member.
+
+        """
         document = loads_sliced(data, context.max_reading_bytes)
         members = document.outline if isinstance(document.outline, dict) else {}
         table, times = TableReader(limits=context.limits), _Times()
@@ -58,12 +63,12 @@ class TableJSONCodec:
             raise wrong
         values = table.table()
         columns = ordinal_names(values.shape[1]) if body.features is None else tuple(body.features)
-        found = times.found() if late else body.timestamps
-        moments = None if found is None else np.array(found, dtype=np.float64)
-        return BlockBatch(context.stream_id or "", Block(columns, values, moments, body.first_seq))
+        timestamps = times.seconds() if late else body.timestamps
+        instants = None if timestamps is None else np.array(timestamps, dtype=np.float64)
+        return BlockBatch(context.stream_id or "", Block(columns, values, instants, body.first_seq))
 
     def encode(self, answered: Answered) -> Response:
-        """Write an object with the table."""
+        """Encode an object with the table."""
         stream_id, names, answer, last_seq = answered.table()
         body = of_block(stream_id, names, answer, last_seq)
         values = body["values"]
@@ -74,29 +79,29 @@ class TableJSONCodec:
 
 
 class _Times:
-    """Times that come some at a time."""
+    """Collects timestamps slice by slice."""
 
     def __init__(self) -> None:
-        self._found = array("d")
+        self._seconds = array("d")
         self._faults: list[Fault] = []
         self._seen = 0
 
-    def extend(self, some: list[Any]) -> None:
+    def extend(self, items: list[Any]) -> None:
         try:
-            self._found.extend(_TIMES.validate_python(some))
+            self._seconds.extend(_TIMES.validate_python(items))
         except ValidationError as error:
             if len(self._faults) < MOST_FAULTS:
-                items = [
+                details = [
                     item | {"loc": (self._seen + int(item["loc"][0]),)} for item in error.errors(include_url=False)
                 ]
-                self._faults += to_faults(items, "/timestamps")
-        self._seen += len(some)
+                self._faults += to_faults(details, "/timestamps")
+        self._seen += len(items)
 
-    def found(self) -> array[float]:
-        return self._found
+    def seconds(self) -> array[float]:
+        return self._seconds
 
     def checked(self, outline: object) -> BlockBody:
-        """Check the rest of the body; what is wrong with the times is told too."""
+        """Validate the rest of the body; raise its faults together with those of the timestamps."""
         try:
             body = validate(BlockBody, outline)
         except InvalidReading as error:
@@ -107,12 +112,12 @@ class _Times:
 
 
 def _read(slices: Iterator[list[Any]] | None, reader: TableReader | _Times) -> InvalidReading | None:
-    """Read slices to their end, for they may be no JSON; returns what was wrong first."""
+    """Read all slices, since any may be malformed JSON; return the first invalid reading's error."""
     wrong: InvalidReading | None = None
-    for some in slices or ():
+    for items in slices or ():
         if wrong is None:
             try:
-                reader.extend(some)
+                reader.extend(items)
             except InvalidReading as error:
                 wrong = error
     return wrong
@@ -120,8 +125,8 @@ def _read(slices: Iterator[list[Any]] | None, reader: TableReader | _Times) -> I
 
 def _names(slices: Iterator[list[Any]] | None, most: int) -> list[Any]:
     names: list[Any] = []
-    for some in slices or ():
-        names += some
+    for items in slices or ():
+        names += items
         if len(names) > most:
             raise LimitExceeded("max_features", f"there are more than {most} features, the limit (max_features)")
     return names

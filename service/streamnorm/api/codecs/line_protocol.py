@@ -1,4 +1,4 @@
-"""Line protocol: those points are observed that can be; the answer tells of the others, in InfluxDB's words."""
+"""InfluxDB line protocol: valid points are observed; the response reports the others in InfluxDB's format."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from streamnorm.formats import line_protocol
 from streamnorm.formats.point_columns import PointColumns
 from streamnorm.ingest import IngestService
 
-#: Refused points that are told of: as many as somebody reads.
+#: Rejected points that are listed in the response.
 TOLD = 10
-#: Points of many streams that are observed before others have their turn: some ten milliseconds.
+#: Points of many streams that are observed before control returns to the event loop: about ten milliseconds.
 AT_ONCE = 2000
 
 
 @dataclass
 class PointBatch:
-    """Points, and why lines are none."""
+    """Points, and the faults of invalid lines."""
 
     columns: PointColumns
     faults: Faults
     is_table = False
 
     async def observe(self, service: IngestService, *, learn: bool) -> Faults:
-        """Observe the points that can be, in order within each stream; returns why the others cannot be."""
+        """Observe the valid points, in order within each stream; return the faults of the others."""
         assert learn  # noqa: S101 - a write only learns
         answers = AnswerColumns(self.columns)
         waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
@@ -57,21 +57,21 @@ class PointBatch:
 
 @dataclass
 class Faults:
-    """What is wrong with lines: the first few, and how many there are."""
+    """The faults of lines: the first few, and the total count."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
     bytes = 0
 
     def add(self, line: int, detail: object) -> None:
-        """Note what is wrong with a line."""
+        """Record the fault of a line."""
         self.count += 1
         if self.count <= TOLD:
             self.first.append(f"line {line}: {detail}")
 
 
 class LineProtocolCodec:
-    """Points of line protocol, whatever media type they are said to have."""
+    """Points of line protocol, whatever media type the request declares."""
 
     media_type = "text/plain"
     binary = False
@@ -80,12 +80,12 @@ class LineProtocolCodec:
     answer: Described | None = None
 
     def decode(self, data: bytes, context: DecodeContext) -> PointBatch:
-        """Read points; lines that are none are noted.
+        """Decode points; invalid lines are recorded as faults.
 
         Raises:
-            Malformed: it is no text.
-            Forbidden: a stream is not the caller's.
-            Refused: there are too many points.
+            Malformed: the body is not UTF-8.
+            Forbidden: the caller has no access to a stream.
+            HTTPProblem: there are too many points.
 
         """
         columns, faults = PointColumns(context.limits), Faults()
@@ -110,7 +110,7 @@ class LineProtocolCodec:
         return PointBatch(columns, faults)
 
     def encode(self, answered: Faults) -> Response:
-        """Say that all were taken, or which were not."""
+        """Respond 204 if all points were accepted; otherwise list those that were not."""
         if not answered.count:
             return Response(status_code=204)
         more = f"; and {answered.count - TOLD} more" if answered.count > TOLD else ""
@@ -118,18 +118,18 @@ class LineProtocolCodec:
 
 
 def refused(message: str) -> Response:
-    """Refuse in the words that InfluxDB's clients know."""
+    """Build an error response in InfluxDB's format."""
     return encoded({"code": "invalid", "message": message}, 400)
 
 
 def _texts(data: bytes) -> Iterator[str]:
-    """Yield the lines of UTF-8; what is none is told before anything is observed."""
+    """Yield the lines of the body; fail on invalid UTF-8 before anything is observed."""
     at = 0
     for line in split_lines(data):
         try:
             yield line.decode()
         except UnicodeDecodeError as error:
             start, end = error.start + at, error.end + at
-            told = UnicodeDecodeError(error.encoding, bytes(data), start, end, error.reason)
-            raise line_protocol.Malformed(f"the body is not UTF-8: {told}") from None
+            located = UnicodeDecodeError(error.encoding, bytes(data), start, end, error.reason)
+            raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
         at += len(line) + 1

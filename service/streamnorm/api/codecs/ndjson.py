@@ -1,4 +1,4 @@
-"""NDJSON: a reading a line."""
+"""NDJSON: one reading per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streamnorm.api.schemas import ReadingAnswer, ReadingBody, StreamReadingBody
 from streamnorm.engine.columns import ReadingColumns
 from streamnorm.errors import InvalidReading
 
-#: Bytes of lines that are objects at once.
+#: Bytes of text that are split into lines at a time.
 SLICE = 64 * 1024
 
 
@@ -31,7 +31,7 @@ class NDJSONCodec:
     answer: Described | None = Lines(ReadingAnswer)
 
     def decode(self, data: bytes, context: DecodeContext) -> ReadingBatch:
-        """Read a reading of each line; empty lines are passed over."""
+        """Decode one reading per line, skipping empty lines."""
         parse = ReadingParser(context.limits, context.stream_id, context.caller)
         columns, longest = ReadingColumns(context.limits), context.max_reading_bytes
         for at, line in enumerate(split_lines(data), 1):
@@ -45,18 +45,18 @@ class NDJSONCodec:
         return ReadingBatch(columns.freeze(), "/{}".format)
 
     def encode(self, answered: Answered) -> Response:
-        """Write an answer a line."""
+        """Encode one answer per line."""
         return Pieces(lines(answered.bodies()), NDJSON)
 
 
 class ManyNDJSONCodec(NDJSONCodec):
-    """The same, where every reading names its stream."""
+    """NDJSON whose readings name their streams."""
 
     body = Lines(StreamReadingBody)
 
 
 def split_lines(data: bytes) -> Iterator[bytes]:
-    """Split a text at its newlines, some lines at a time."""
+    """Split a text at its newlines, slice by slice."""
     start = 0
     while start <= len(data):
         end = data.find(b"\n", start + SLICE)

@@ -1,4 +1,4 @@
-"""NumPy's npy file: a short header, and the numbers as they are in memory; read where they lie, never unpickled."""
+"""NumPy's npy format: a short header, then the numbers in memory layout; read without a copy, never unpickled."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from streamnorm.errors import InvalidReading
 
 NPY = "application/x-npy"
 
-#: Headers are a line of a hundred bytes; more is no array of numbers.
+#: Headers of arrays of numbers have about a hundred bytes.
 LONGEST_HEADER = 4096
 LARGEST_AXIS = 2**40
-#: what every NumPy can have; tables have three at most
+#: the limit of all NumPy versions; tables have three at most
 MOST_AXES = 32
 _MAGIC = b"\x93NUMPY"
 _SIZES = {1: struct.Struct("<H"), 2: struct.Struct("<I")}
@@ -34,10 +34,10 @@ _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
-    """Return the array in an npy file, without copying it.
+    """Return the array in an npy file without copying it; errors refer to the file as `what`.
 
     Raises:
-        InvalidReading: it is no npy file, is cut short, or holds Python objects.
+        InvalidReading: the data are not an npy file, are truncated, or hold Python objects.
 
     """
     try:
@@ -51,19 +51,19 @@ def from_npy(data: memoryview, what: str = "the body") -> npt.NDArray[Any]:
     if len(numbers) != count * kind.itemsize:
         detail = f"{what} has {len(numbers)} bytes of numbers; an array of {shape} {kind} has {count * kind.itemsize}"
         raise InvalidReading.at("", detail)
-    found = np.frombuffer(numbers, dtype=kind, count=count)
-    if not found.flags.aligned or not kind.isnative:
-        found = found.astype(kind.newbyteorder("="))
-    return found.reshape(shape, order="F" if by_columns else "C")
+    array = np.frombuffer(numbers, dtype=kind, count=count)
+    if not array.flags.aligned or not kind.isnative:
+        array = array.astype(kind.newbyteorder("="))
+    return array.reshape(shape, order="F" if by_columns else "C")
 
 
 def _header(data: memoryview) -> tuple[int, np.dtype[Any], bool, tuple[int, ...]]:
-    """Read an npy file's header: where its data begin, their type, whether column by column, their shape.
+    """Parse an npy header: the offset of the data, their type, whether in Fortran order, and their shape.
 
-    NumPy's own reader raises whatever Python's tokenizer does, and warns of what Python 2 wrote.
+    NumPy's own reader can raise any error of Python's tokenizer, and warns about files written by Python 2.
 
     Raises:
-        ValueError: it is none; tells why.
+        ValueError: the header is invalid; the message says why.
 
     """
     if not data:
@@ -87,10 +87,10 @@ def _header(data: memoryview) -> tuple[int, np.dtype[Any], bool, tuple[int, ...]
 
 
 def _described(header: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
-    """Read the text of a header: a Python dict."""
+    """Parse the text of a header, a Python dict."""
     try:
-        found = ast.literal_eval(header)
-        kind, by_columns, shape = found["descr"], bool(found["fortran_order"]), found["shape"]
+        fields = ast.literal_eval(header)
+        kind, by_columns, shape = fields["descr"], bool(fields["fortran_order"]), fields["shape"]
         dtype = np.dtype(kind) if isinstance(kind, str) else None
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
         raise ValueError("its header cannot be read") from None
@@ -101,22 +101,27 @@ def _described(header: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
         or len(shape) > MOST_AXES
         or not all(type(axis) is int and 0 <= axis < LARGEST_AXIS for axis in shape)
     ):
-        raise ValueError("its shape is none")
+        raise ValueError("the shape in its header is invalid")
     return dtype, by_columns, shape
 
 
-def table_of(found: npt.NDArray[Any], what: str, *axes: str) -> Array:
-    """Check that an array is float64 or float32 with these axes."""
-    if found.dtype not in _FLOATS:
-        raise InvalidReading.at("/values", f"{what} is {found.dtype}; it must be float64 or float32")
-    if found.ndim != len(axes):
-        detail = f"{what} has the shape {list(found.shape)}; it must have {len(axes)} axes: {', '.join(axes)}"
+def table_of(array: npt.NDArray[Any], what: str, *axes: str) -> Array:
+    """Check that an `array`, called `what` in errors, is float64 or float32 and has the named `axes`.
+
+    Raises:
+        InvalidReading: it has another type or number of axes.
+
+    """
+    if array.dtype not in _FLOATS:
+        raise InvalidReading.at("/values", f"{what} is {array.dtype}; it must be float64 or float32")
+    if array.ndim != len(axes):
+        detail = f"{what} has the shape {list(array.shape)}; it must have {len(axes)} axes: {', '.join(axes)}"
         raise InvalidReading.at("/values", detail)
-    return found
+    return array
 
 
 def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
-    """Build an npy file: its header, and the array where it is."""
+    """Build an npy file: its header, and a view of the array."""
     array = np.ascontiguousarray(array)
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
@@ -124,7 +129,7 @@ def to_npy(array: npt.NDArray[Any]) -> list[Piece]:
 
 
 class NpyCodec:
-    """A table of one stream; what an answer says beside its values are headers."""
+    """A table of one stream; an answer's other members are sent as headers."""
 
     media_type = NPY
     binary = True
@@ -133,12 +138,12 @@ class NpyCodec:
     answer: Described | None = BINARY
 
     def decode(self, data: memoryview, context: DecodeContext) -> BlockBatch:
-        """Read the array where it lies."""
+        """Decode the array without a copy."""
         values = table_of(from_npy(data), "the body", "rows", "features")
         names = ordinal_names(values.shape[1]) if context.features is None else tuple(context.features.split(","))
         return BlockBatch(context.stream_id or "", Block(names, values, None, context.first_seq))
 
     def encode(self, answered: Answered) -> Response:
-        """Return the array as it is."""
+        """Encode the array without a copy."""
         body = of_block(*answered.table())
         return Pieces(to_npy(body.pop("values")), NPY, as_headers(body))

@@ -1,7 +1,7 @@
-"""Blocks as NumPy's own files, taken and given without a copy: `npy` for one stream, `npz` for many.
+"""NumPy's npz format: blocks of many streams, read and written without a copy.
 
-What comes is an array already, and an answer is sent from where the arithmetic left it. An npz file is a zip archive of
-npy files; its members must be stored, not compressed, which is how `numpy.savez` makes them.
+An npz file is a zip archive of npy files; its members must be stored, not compressed, as `numpy.savez` does. The answer
+is sent from the memory that holds the results.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from streamnorm.errors import InvalidReading
 
 NPZ = "application/x-npz"
 
-#: The directory of five arrays has a few hundred bytes, and every entry that is listed becomes an object.
+#: The directory of five arrays has a few hundred bytes; the limit bounds the number of entry objects.
 LONGEST_DIRECTORY = 128 * 1024
 _LOCAL_HEADER = struct.Struct("<26xHH")
-#: the same with the member's size, which is found in the extra field where it may be large
+#: the local header with the member's size, which is in the extra field if the member may be large
 _LOCAL_SIZES, _EXTRA_SIZE, _IN_EXTRA = struct.Struct("<18xI4xHH"), struct.Struct("<12xQ"), 2**32 - 1
 #: of numbers, in bytes
 ALIGNMENT = 16
 
 
 async def received(request: Request, limit: int) -> memoryview:
-    """Read a whole body of at most `limit` bytes into one piece of memory, its size known beforehand or not.
+    """Read a whole body of at most `limit` bytes into one buffer.
 
-    It is put where the numbers in it are aligned, for an array that is not must be copied.
+    The body is placed so that its numbers are aligned: an unaligned array would have to be copied.
     """
     size = request.headers.get("content-length", "")
     if not size.isdigit() or int(size) > limit or "content-encoding" in request.headers:
@@ -54,46 +54,45 @@ async def received(request: Request, limit: int) -> memoryview:
 
 
 def payload_offset(head: bytes) -> int:
-    """Tell where the numbers of `values` begin in an npz file that begins so, as far as alignment goes; else 0."""
+    """Return the offset of the member `values` in an npz file that begins with `head`; 0 if it is not found."""
     at = 0
     with contextlib.suppress(struct.error):
         while head[at : at + 4] == b"PK\x03\x04":
             size, letters, extra = _LOCAL_SIZES.unpack_from(head, at)
             start = at + _LOCAL_HEADER.size + letters
-            found = head[start - letters : start] == b"values.npy"
+            is_values = head[start - letters : start] == b"values.npy"
             if size == _IN_EXTRA:
                 (size,) = _EXTRA_SIZE.unpack_from(head, start)
             at = start + extra
-            if found:
+            if is_values:
                 return int(at)  # an npy file's own header is a multiple of ALIGNMENT long
             at += size
     return 0
 
 
 def from_npz(data: memoryview, known: Collection[str]) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays in an npz file by their names, without copying them.
+    """Return the arrays in an npz file by name, without copying them.
 
     Raises:
-        InvalidReading: it is no npz file, has a member that is not known or is there twice, or one is compressed or
-            damaged.
+        InvalidReading: the data are not an npz file, or a member is not in `known`, duplicate, compressed or damaged.
 
     """
-    found: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     if not data:
         raise InvalidReading.at("", "the body is no npz file: it is empty")
     try:
         with zipfile.ZipFile(_View(data)) as archive:
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
-                if name not in known or name in found:  # before it is looked into: an archive may list much
+                if name not in known or name in arrays:  # before reading it: an archive may list many members
                     raise InvalidReading.at(
                         f"/{escape_pointer(name)}", "is there twice" if name in known else "unknown array"
                     )
-                found[name] = from_npy(_member(data, info), info.filename)
+                arrays[name] = from_npy(_member(data, info), info.filename)
     except (zipfile.BadZipFile, OSError, struct.error, NotImplementedError, UnicodeError):
         detail = "the body is no npz file, or is cut short: it has no sound directory at its end"
         raise InvalidReading.at("", detail) from None
-    return found
+    return arrays
 
 
 def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Piece]:
@@ -111,7 +110,7 @@ def to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Piece]:
 
 
 def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:
-    """Find a member's bytes; its own header is of another length than the directory says."""
+    """Return a view of a member's data; the lengths in its local header may differ from those in the directory."""
     encrypted = info.flag_bits & 1
     if info.compress_type != zipfile.ZIP_STORED or encrypted:
         detail = f"{info.filename} is compressed or encrypted; arrays must be stored, as numpy.savez does"
@@ -129,7 +128,7 @@ def _member(data: memoryview, info: zipfile.ZipInfo) -> memoryview:
 
 
 class _View(io.RawIOBase):
-    """A piece of memory as a file, without a copy."""
+    """A file interface to a buffer, without a copy."""
 
     def __init__(self, data: memoryview) -> None:
         super().__init__()
@@ -152,26 +151,26 @@ class _View(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        found = self._data[self._at :] if size < 0 else self._data[self._at : self._at + size]
-        if len(found) > LONGEST_DIRECTORY:
+        data = self._data[self._at :] if size < 0 else self._data[self._at : self._at + size]
+        if len(data) > LONGEST_DIRECTORY:
             raise InvalidReading.at("", f"the body's directory is longer than {LONGEST_DIRECTORY} bytes")
-        self._at += len(found)
-        return bytes(found)
+        self._at += len(data)
+        return bytes(data)
 
 
 class _Pieces:
-    """A file that keeps what is written to it in pieces, without a copy."""
+    """A writable file that collects the written buffers without a copy."""
 
     def __init__(self) -> None:
         self.written: list[Piece] = []
 
     def write(self, piece: Any) -> int:
-        """Keep a piece."""
+        """Append a buffer."""
         self.written.append(piece)
         return len(piece)
 
     def flush(self) -> None:
-        """Do nothing, for there is nothing behind it."""
+        """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
         """Do nothing."""

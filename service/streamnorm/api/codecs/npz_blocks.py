@@ -31,10 +31,10 @@ _STREAM_ID = re.compile(STREAM_ID)
 
 
 def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
-    """Build a block of each stream's part; returns them, and the array that their answers will be written to.
+    """Build a block for each stream; return the array for their answers, and the blocks by stream id.
 
     Raises:
-        InvalidReading: naming the wrong array.
+        InvalidReading: an array is missing or invalid; the error names it.
 
     """
     for name in ("streams", "values"):
@@ -45,9 +45,9 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
     many, rows, columns = values.shape
     if len(streams) != many:
         raise InvalidReading.at("/streams", f"names {len(streams)} streams, values have {many}")
-    for place, stream in enumerate(streams):
+    for index, stream in enumerate(streams):
         if not _STREAM_ID.fullmatch(stream):
-            raise InvalidReading.at(f"/streams/{place}", f"{stream!r:.140} is no stream id")
+            raise InvalidReading.at(f"/streams/{index}", f"{stream!r:.140} is no stream id")
     if len(set(streams)) != many or not many:
         raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
     names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)
@@ -57,12 +57,12 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
     return out, {
         stream: Block(
             names,
-            values[place],
-            None if times is None else (times if times.ndim == 1 else times[place]).astype(np.float64, copy=False),
-            None if numbers is None or numbers[place] < 0 else int(numbers[place]),
-            out[place],
+            values[index],
+            None if times is None else (times if times.ndim == 1 else times[index]).astype(np.float64, copy=False),
+            None if numbers is None or numbers[index] < 0 else int(numbers[index]),
+            out[index],
         )
-        for place, stream in enumerate(streams)
+        for index, stream in enumerate(streams)
     }
 
 
@@ -76,33 +76,33 @@ class NpzCodec:
     answer: Described | None = BINARY
 
     def decode(self, data: memoryview, context: DecodeContext) -> BlocksBatch:
-        """Read the arrays where they lie."""
+        """Decode the arrays without a copy."""
         out, blocks = blocks_of(from_npz(data, MEMBERS))
         check_streams(context.caller, blocks)
         return BlocksBatch(blocks, out)
 
     def encode(self, answered: AnsweredBlocks) -> Response:
-        """Return the arrays as they are."""
+        """Encode the arrays without a copy."""
         return Pieces(to_npz(answered.arrays()), NPZ)
 
 
 def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
-    found = arrays[name]
-    if found.ndim != 1 or found.dtype.kind not in "US":
+    array = arrays[name]
+    if array.ndim != 1 or array.dtype.kind not in "US":
         raise InvalidReading.at(
-            f"/{name}", f"is {found.dtype} of shape {list(found.shape)}; it must be a list of names"
+            f"/{name}", f"is {array.dtype} of shape {list(array.shape)}; it must be a list of names"
         )
-    letters = np.ascontiguousarray(found).view(np.uint8 if found.dtype.kind == "S" else np.uint32)
-    if found.size and letters.max() > (LAST_ASCII if found.dtype.kind == "S" else sys.maxunicode):
-        raise InvalidReading.at(f"/{name}", "holds what is no text")
-    return tuple(found.astype(np.str_).tolist())
+    letters = np.ascontiguousarray(array).view(np.uint8 if array.dtype.kind == "S" else np.uint32)
+    if array.size and letters.max() > (LAST_ASCII if array.dtype.kind == "S" else sys.maxunicode):
+        raise InvalidReading.at(f"/{name}", "contains invalid Unicode")
+    return tuple(array.astype(np.str_).tolist())
 
 
 def _array(arrays: Arrays, name: str, kinds: str, *shapes: tuple[int, ...]) -> npt.NDArray[Any] | None:
     if name not in arrays:
         return None
-    found = arrays[name]
-    if found.dtype.kind not in kinds or found.shape not in shapes:
-        detail = f"is {found.dtype} of shape {list(found.shape)}; the shape must be {' or '.join(map(str, shapes))}"
+    array = arrays[name]
+    if array.dtype.kind not in kinds or array.shape not in shapes:
+        detail = f"is {array.dtype} of shape {list(array.shape)}; the shape must be {' or '.join(map(str, shapes))}"
         raise InvalidReading.at(f"/{name}", detail)
-    return found
+    return array

@@ -1,4 +1,4 @@
-"""All forms of many readings, by the calls that take them; the first one is taken where a body says nothing."""
+"""The codecs of each kind of route; the first one is the default for bodies without a media type."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _by_media_type(codecs: Sequence[Any]) -> Codecs:
     return {codec.media_type: codec for codec in codecs}
 
 
-#: of one stream
+#: for bulk readings of one stream
 OF_STREAM: Codecs = _by_media_type([TableJSONCodec(), NDJSONCodec(), NpyCodec(), SenMLCodec(), SenMLCBORCodec()])
-#: of readings that name their streams
+#: for readings that name their streams
 OF_MANY: Codecs = _by_media_type([ManyJSONCodec(), ManyNDJSONCodec(), NpzCodec()])
-#: of one reading, beside its JSON
+#: for one reading, besides JSON
 OF_READING: Codecs = _by_media_type([SenMLCodec(), SenMLCBORCodec()])
-#: of InfluxDB's writes
+#: for InfluxDB's write calls
 LINE_PROTOCOL: ReadingCodec = LineProtocolCodec()

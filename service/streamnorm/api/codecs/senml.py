@@ -88,8 +88,8 @@ def _read(slices: Iterator[list[Any]] | None, context: DecodeContext) -> PackBat
     if slices is None:
         raise InvalidReading.at("", "a SenML pack must be an array of at least one record")
     pack = Pack(context.limits, context.now)
-    for some in slices:
-        pack.extend(some)
+    for records in slices:
+        pack.extend(records)
     columns = pack.readings(context.stream_id or "")
     return PackBatch(columns, pack.pointer, pack)
 

@@ -1,4 +1,4 @@
-"""Answers as plain data, and as JSON some at a time: no call of the encoder keeps other threads waiting."""
+"""Serializes answers to plain data and to JSON, in slices that bound how long the encoder holds the GIL."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from streamnorm.formats.instants import rfc3339
 
 T = TypeVar("T")
 
-#: Answers that are written at once: some two milliseconds.
+#: Answers encoded in one call: about two milliseconds.
 ROWS = 1000
-#: Numbers of a table that are written at once, the same.
+#: Numbers of a table encoded in one call, with the same duration.
 VALUES = 10_000
 
 
 def reshape_like(reading: Reading, values: list[Any]) -> Any:
-    """Return values the form that the reading had: an object, or an array."""
+    """Return values in the form of the reading: an object or an array."""
     return values if reading.listed else dict(zip(reading.names, values))  # noqa: B905 - strict, it takes longer
 
 
 def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[str, Any]:
-    """Answer one reading."""
+    """Return the JSON members of the `answer` to a `reading` of the stream `stream_id`."""
     values = reshape_like(reading, answer.values)
     body: dict[str, Any]
     if reading.seq is None:
@@ -59,7 +59,10 @@ def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[st
 def of_block(
     stream_id: str, names: tuple[str, ...], answer: BlockAnswer, last_seq: int | None = None
 ) -> dict[str, Any]:
-    """Answer a block."""
+    """Return the JSON members of the `answer` to a block of `stream_id` with the features `names`.
+
+    `last_seq` is the sequence number of the last row, if rows are numbered.
+    """
     body: dict[str, Any] = {
         "stream": stream_id,
         "count": answer.count,
@@ -81,20 +84,20 @@ def of_block(
 
 
 def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[dict[str, Any]]:
-    """Answer readings that came as columns, each as if it had come alone."""
-    reading, answer = Reading((), []), Answer([], 0, ready=False)  # one of each, filled anew: they cost as much as JSON
+    """Yield the answer to each reading of a batch, equal to that of a single reading."""
+    reading, answer = Reading((), []), Answer([], 0, ready=False)  # reused: creating them costs as much as encoding
     for start in range(0, len(columns), ROWS):
-        some = slice(start, start + ROWS)
+        rows = slice(start, start + ROWS)
         counters = zip(
-            answers.counts[some].tolist(),
-            answers.ready[some].tolist(),
-            answers.gaps[some].tolist(),
-            answers.replayed[some].tolist(),
-            answers.skews[some].tolist(),
+            answers.counts[rows].tolist(),
+            answers.ready[rows].tolist(),
+            answers.gaps[rows].tolist(),
+            answers.replayed[rows].tolist(),
+            answers.skews[rows].tolist(),
             strict=True,
         )
         own = zip(
-            columns.stream_of[some].tolist(), columns.head_of[some].tolist(), columns.seqs[some].tolist(), strict=True
+            columns.stream_of[rows].tolist(), columns.head_of[rows].tolist(), columns.seqs[rows].tolist(), strict=True
         )
         for row, ((stream, head, seq), counted) in enumerate(zip(own, counters, strict=True), start):
             reading.names, _, reading.listed = columns.heads[head]
@@ -105,12 +108,12 @@ def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[di
 
 
 def lines(items: Iterator[Any]) -> list[Piece]:
-    """Write items as NDJSON, some at a time."""
+    """Encode items as NDJSON, slice by slice."""
     return [b"".join(map(dumps_line, some)) for some in batched(items, ROWS)]
 
 
 def elements(items: Iterator[Any]) -> list[Piece]:
-    """Write items as the elements of a JSON array, without its brackets, some at a time."""
+    """Encode items as the elements of a JSON array, without its brackets, slice by slice."""
     pieces: list[Piece] = []
     for some in batched(items, ROWS):
         pieces += [b",", dumps(some)[1:-1]]
@@ -118,7 +121,7 @@ def elements(items: Iterator[Any]) -> list[Piece]:
 
 
 def table_rows(values: Array) -> list[Piece]:
-    """Write a table's rows as the elements of a JSON array, without its brackets, some at a time."""
+    """Encode a table's rows as the elements of a JSON array, without its brackets, slice by slice."""
     values = np.ascontiguousarray(values)
     height = max(1, VALUES // values.shape[1])
     pieces: list[Piece] = []
@@ -128,13 +131,13 @@ def table_rows(values: Array) -> list[Piece]:
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Yield items some at a time."""
+    """Yield items in lists of at most `size`."""
     while some := list(islice(items, size)):
         yield some
 
 
 def as_headers(body: dict[str, Any]) -> dict[str, str]:
-    """Return what an answer says beside its values as headers, for where the body has no room for it.
+    """Return an answer's members other than its values as headers, for bodies that cannot hold them.
 
     >>> as_headers({"stream": "boiler-7", "count": 3, "ready": True, "features": ["a", "b"]})
     {'streamnorm-stream': 'boiler-7', 'streamnorm-count': '3', 'streamnorm-ready': 'true'}
@@ -147,7 +150,7 @@ def as_headers(body: dict[str, Any]) -> dict[str, str]:
 
 
 def of_stream(stream_id: str, stream: Stream) -> dict[str, Any]:
-    """Describe a stream."""
+    """Return the JSON description of a stream."""
     return {
         "stream": stream_id,
         "count": stream.count,

@@ -1,1 +1,1 @@
-"""The fast path: usual readings, answered before they become requests."""
+"""The HTTP fast path: simple readings are answered before they become ASGI requests."""

@@ -1,9 +1,9 @@
-"""The fast path as ASGI middleware: one usual reading a POST, answered before the router.
+"""The fast path as ASGI middleware: a POST of one simple reading is answered before routing.
 
-A route costs more in the framework than the arithmetic does. This middleware answers what is usual (a JSON object of
-numbers, no query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It gets
-what `streamnorm.api.fastpath.inline` could not answer: the body arrived apart from its head, or the answer has to wait
-for a lock or a commit.
+The framework's routing costs more than the arithmetic. This middleware answers simple requests (a JSON object of
+numbers, no query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It
+receives the requests that `streamnorm.api.fastpath.inline` cannot answer: the body arrived separately from its head, or
+the answer must wait for a lock or a commit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ Scope = MutableMapping[str, Any]
 
 
 class FastPathMiddleware:
-    """An ASGI application in front of another."""
+    """ASGI middleware in front of `app`.
+
+    Readings of at most `max_reading_bytes` are observed by `service`; `refused` is called with the type of each problem
+    that is returned, for the metrics.
+    """
 
     def __init__(
         self, app: Any, service: IngestService, max_reading_bytes: int, refused: Callable[[str], None] = lambda _: None
@@ -44,11 +48,11 @@ class FastPathMiddleware:
         self._refused = refused
         self._service = service
         self._max_reading_bytes = min(max_reading_bytes, LARGE)
-        #: of the digits of a length that may be within the limit
+        #: the most digits of a Content-Length that may be within the limit
         self._longest = len(str(max_reading_bytes))
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Answer a usual reading; hand on what is not."""
+        """Answer a simple reading; pass any other request on."""
         path = scope["path"] if scope["type"] == "http" else ""
         if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not self._is_simple_request(scope):
             await self.app(scope, receive, send)
@@ -75,7 +79,7 @@ class FastPathMiddleware:
         return media == b"application/json"
 
     def _reading(self, body: bytes) -> Reading | None:
-        """Understand a usual reading; where there is None, the route tells more."""
+        """Parse a simple reading; None if the route has to handle the body."""
         if len(body) > self._max_reading_bytes:
             return None
         try:
@@ -84,18 +88,18 @@ class FastPathMiddleware:
             return None
 
     async def _answer(self, stream_id: str, reading: Reading) -> Response:
-        """Observe a reading."""
+        """Observe a reading and build the response."""
         try:
             answer = await self._service.observe(stream_id, reading)
         except StreamnormError as error:
-            kind, told = problems.to_problem(error)
+            kind, problem = problems.to_problem(error)
             self._refused(kind.slug)
-            return problems.problem_response(told)
+            return problems.problem_response(problem)
         return Response(dumps(serialize.reading_to_json(stream_id, reading, answer)), media_type=JSON)
 
 
 def replay_receive(message: MutableMapping[str, Any], receive: Any) -> Any:
-    """Return a `receive` that begins with a message received before."""
+    """Return a `receive` that first returns a message received earlier."""
     first = [message]
 
     async def receive_again() -> Any:

@@ -1,17 +1,17 @@
-"""uvicorn's HTTP protocol with bounds on all that is no body, and with the inline fast path.
+"""uvicorn's HTTP protocol with bounds on everything but bodies, and with the inline fast path.
 
-uvicorn creates a task, a scope and messages for every request, and sends an answer in two writes. For one reading a
-request that is most of the work: what `streamnorm.api.fastpath.inline` answers needs none of it, and leaves in one
-write. Where it does not answer, the buffered callbacks are replayed to uvicorn's own protocol class.
+uvicorn creates a task, a scope and messages for every request, and sends a response in two writes. For requests of one
+reading that is most of the work: a response from `streamnorm.api.fastpath.inline` needs none of it, and is sent in one
+write. If the fast path declines, the buffered callbacks are replayed to uvicorn's own protocol class.
 
 Rules:
 
-1. What is no body (heads, trailers, the extensions of chunks) is bounded by `max_head_bytes`, and the lines of a head
-   by `MAX_HEADERS`; past a bound the connection is refused and closed.
-2. A head is complete before its body: a trailer is never a header. Trailers are read, and thrown away.
-3. A request of HTTP/1.1 names one host (RFC 9112, section 3.2); a body is sent as it is, or in chunks.
-4. A request that asks for another protocol has no body: whose bytes they would be, two parsers may see differently.
-5. Nothing behind a request that was refused is looked at.
+1. Heads, trailers and chunk extensions are bounded by `max_head_bytes`, and the lines of a head by `MAX_HEADERS`; on
+   excess the request is rejected and the connection closed.
+2. A head is complete before its body: a trailer is never a header. Trailers are read and discarded.
+3. An HTTP/1.1 request has exactly one Host header (RFC 9112, section 3.2); a body is sent as it is, or chunked.
+4. An upgrade request has no body: two parsers might disagree about where it ends.
+5. Nothing after a rejected request is parsed.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from streamnorm.api.fastpath.inline import END, InlineResponder
 from streamnorm.api.http.problems import HTTPProblem
 
-#: Lines of a head: proxies add a dozen. What takes over a WebSocket's handshake reads no more.
+#: Lines of a head: proxies add a dozen. The WebSocket library's handshake parser has the same limit.
 MAX_HEADERS: Final = 128
-#: Bytes of a line in a WebSocket's handshake; what takes it over reads no more.
+#: Bytes of a line in a WebSocket handshake, the limit of the library that parses it.
 MAX_UPGRADE_LINE: Final = 8190
-#: Bytes of a chunk's frame that cost nothing: its size, and the ends of its lines.
+#: Bytes of a chunk's framing that are not counted as overhead: its size and line ends.
 CHUNK_FRAME: Final = 16
-#: A byte of a body makes up for so many others, so that small chunks are no offence.
+#: Bytes of overhead that each byte of a body compensates, so that small chunks are accepted.
 CREDIT: Final = 2
 EVENTS: Final = b"/v1/events"
-#: Bytes that the system, and then the event loop, hold for one who follows events: some seconds of a busy stream.
+#: Bytes that the socket, and then the event loop, buffer for a subscriber to events: some seconds of a busy stream.
 EVENT_SEND_BUFFER: Final = 32 * 1024
 EVENT_WRITE_BUFFER: Final = 8 * 1024
 OLD_VERSIONS: Final = frozenset({"0.9", "1.0"})
-#: Bytes of a header line beside its name and its value.
+#: Bytes of a header line besides its name and its value.
 PUNCTUATION: Final = 4
 
 
 class DiscardedTrailers(list[tuple[bytes, bytes]]):
-    """Where trailers go."""
+    """A list that discards trailers."""
 
     def append(self, _: tuple[bytes, bytes], /) -> None:
         """Discard a trailer."""
@@ -52,27 +52,27 @@ DISCARDED: Final = DiscardedTrailers()
 
 
 class FastPathProtocol(HttpToolsProtocol):
-    """A connection."""
+    """A connection that answers simple readings inline."""
 
     at_once: InlineResponder
     max_head_bytes: int
-    #: bytes of the piece that is being looked at
+    #: bytes of the data being parsed
     _piece = 0
-    #: bytes before it that no body and no end of a message has made up for
+    #: bytes of earlier data that no body and no end of a message has compensated
     _overhead = 0
-    #: what the bodies of this piece make up for
+    #: bytes of overhead that the bodies in this data compensate
     _credit = 0
-    #: whether a message came to its end in this piece
+    #: whether a message ended in this data
     _complete = False
-    #: the head of the request at work
+    #: the head of the current request
     _head: list[tuple[bytes, bytes]]
-    #: the body of a request that may be answered at once, as far as it came; None where there is no such request
+    #: the body received so far of a request that the fast path may answer; None if there is no such request
     _held: bytes | None = None
-    #: the headers that uvicorn gives every answer, made anew every second, and what they are on the wire
+    #: uvicorn's default headers, which it rebuilds every second, and their wire format
     _given: tuple[Any, bytes] = ([], b"")
 
     def data_received(self, data: bytes) -> None:
-        """Take data in."""
+        """Parse received data."""
         self._piece = len(data)
         super().data_received(data)
         if self._held is not None:
@@ -81,7 +81,7 @@ class FastPathProtocol(HttpToolsProtocol):
                 return
             try:
                 self._replay_to_uvicorn(held)
-            except HTTPProblem:  # told
+            except HTTPProblem:  # already sent to the client
                 return
         if self._complete:
             self._overhead, self._complete = 0, False
@@ -92,23 +92,23 @@ class FastPathProtocol(HttpToolsProtocol):
         self._credit = 0
 
     def on_message_begin(self) -> None:
-        """Begin with a head; uvicorn begins where it is told of one."""
+        """Start parsing a head; uvicorn's own callback is deferred until the head is complete."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self.scope = None  # type: ignore[assignment]
 
     def on_headers_complete(self) -> None:
-        """Start to work on a request, or wait for the body of one that may be answered at once."""
+        """Start processing a request, or buffer its body if the fast path may answer it."""
         self._head = self.headers
         if self.url.endswith(END) and self._is_simple_request():
             self._held = b""
         else:
             self._begin()
             if self.parser.should_upgrade():
-                return  # uvicorn looks at the headers again; there are no trailers
+                return  # uvicorn reads the headers again; there are no trailers
         self.headers = DISCARDED
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body in."""
+        """Receive a part of a body."""
         if self._held is None:
             self._credit += (1 + CREDIT) * len(body) + CHUNK_FRAME
             super().on_body(body)
@@ -116,7 +116,7 @@ class FastPathProtocol(HttpToolsProtocol):
             self._held += body
 
     def on_message_complete(self) -> None:
-        """Answer a request at once, where that is possible."""
+        """Answer a request inline if possible, otherwise pass it on."""
         self._complete = True
         if self._held is None:
             super().on_message_complete()
@@ -133,12 +133,12 @@ class FastPathProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser does not understand, or what was refused while it did."""
+        """Reject a request that the parser cannot parse."""
         del msg
         self._tell(HTTPProblem("malformed-request", "the request is not HTTP/1.1 as RFC 9112 has it"))
 
     def _is_simple_request(self) -> bool:
-        """Return whether a request is a plain POST, nothing before it is unanswered, and the client reads answers."""
+        """Return whether a request is a plain POST, none before it is pending, and the client reads responses."""
         parser = self.parser
         return (
             parser.get_method() == b"POST"
@@ -151,10 +151,10 @@ class FastPathProtocol(HttpToolsProtocol):
         )
 
     def _begin(self) -> None:
-        """Tell uvicorn of a head.
+        """Replay a head to uvicorn.
 
         Raises:
-            Refused: the request cannot be taken; the client was told.
+            HTTPProblem: the request is rejected; the response was sent.
 
         """
         refusal = self._refusal()
@@ -167,15 +167,15 @@ class FastPathProtocol(HttpToolsProtocol):
         self.scope["headers"] = self._head
         super().on_headers_complete()
         if self.parser.should_upgrade() and not self._should_upgrade():
-            self.cycle.keep_alive = False  # the parser has lost what follows
+            self.cycle.keep_alive = False  # the parser has discarded what follows
         if self.url.startswith(EVENTS):
             self._bound_buffers()
 
     def _replay_to_uvicorn(self, held: bytes) -> None:
-        """Tell uvicorn of a request that was held back.
+        """Replay a buffered request to uvicorn.
 
         Raises:
-            Refused: the request cannot be taken; the client was told.
+            HTTPProblem: the request is rejected; the response was sent.
 
         """
         self._begin()
@@ -184,7 +184,7 @@ class FastPathProtocol(HttpToolsProtocol):
             self.on_body(held)
 
     def _refusal(self) -> HTTPProblem | None:
-        """Return why a head cannot be taken, if so."""
+        """Return the problem of an unacceptable head, if there is one."""
         if len(self.url) > self.max_head_bytes:
             return HTTPProblem(
                 "uri-too-long", f"the address is larger than {self.max_head_bytes} bytes (max_head_bytes)"
@@ -202,7 +202,7 @@ class FastPathProtocol(HttpToolsProtocol):
         return self._upgrade_refusal(named) if self.parser.should_upgrade() else None
 
     def _upgrade_refusal(self, named: dict[bytes, bytes]) -> HTTPProblem | None:
-        """Return why a request for another protocol cannot be taken, if so."""
+        """Return the problem of an unacceptable upgrade request, if there is one."""
         if b"transfer-encoding" in named or named.get(b"content-length", b"0").strip(b"0"):
             return HTTPProblem("malformed-request", "a request for another protocol (Upgrade) has no body")
         if not self._should_upgrade():
@@ -223,7 +223,7 @@ class FastPathProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + PUNCTUATION for name, value in self._head)
 
     def _tell(self, refusal: HTTPProblem) -> None:
-        """Refuse what came, and close the connection; an answer under way is cut short."""
+        """Send a problem and close the connection; a response in progress is truncated."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
@@ -233,21 +233,21 @@ class FastPathProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _bound_buffers(self) -> None:
-        """Bound what waits for one who follows events: the system would hold megabytes of the past."""
-        taken = self.transport.get_extra_info("socket")
-        if taken is not None:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, EVENT_SEND_BUFFER)
+        """Bound the buffers of an event subscriber: the system would buffer megabytes of old events."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, EVENT_SEND_BUFFER)
         self.transport.set_write_buffer_limits(EVENT_WRITE_BUFFER)
 
     def _headers_given(self) -> bytes:
-        made, wire = self._given
+        encoded, wire = self._given
         headers = self.server_state.default_headers
-        if made is not headers:
+        if encoded is not headers:
             wire = b"".join(b"%b: %b\r\n" % header for header in headers)
             type(self)._given = headers, wire  # noqa: SLF001 - all connections share them
         return wire
 
 
 def protocol_class(at_once: InlineResponder, max_head_bytes: int) -> type[FastPathProtocol]:
-    """Return the protocol of a service."""
+    """Build the protocol class of a service."""
     return type("Protocol", (FastPathProtocol,), {"at_once": at_once, "max_head_bytes": max_head_bytes})

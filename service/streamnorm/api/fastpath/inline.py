@@ -1,9 +1,9 @@
-"""The inline fast path: a usual reading, answered before there is an ASGI request.
+"""The inline fast path: a simple reading is answered before there is an ASGI request.
 
-A task, a scope and messages cost more than all that a reading needs, and so does the admission middleware. What is
-usual (a resident stream, a JSON object of numbers that arrived in one piece, no query, a key that was authorized
-before) is answered here; everything else, errors included, is passed on. All paths ask the same `Authorizer`, call the
-same `IngestService` and count in the same `Metrics`, so they answer alike; a test sends the same requests down each.
+A task, a scope and messages cost more than observing a reading, and so does the admission middleware. Simple requests
+(a resident stream, a JSON object of numbers that arrived in one piece, no query, a preauthorized key) are answered
+here; anything else, errors included, is passed on. All paths use the same `Authorizer`, `IngestService` and `Metrics`,
+so they answer alike; a test sends the same requests through each of them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 START, END = PREFIX.encode(), SUFFIX.encode()
 JSON = negotiation.JSON.encode()
-#: The status, the headers that the server gives every answer, and this one's.
+#: The status line, the server's default headers, and those of the response.
 ANSWER = (
     b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
 )
-#: What was refused before there was a request: the connection is of no more use.
+#: The response to a request that cannot be parsed; the connection is closed.
 REFUSAL = (
     b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
@@ -45,7 +45,11 @@ _FIRST, _LAST = len(START), -len(END)
 
 
 class InlineResponder:
-    """Answers usual readings."""
+    """Answers simple readings of at most `max_reading_bytes`.
+
+    `access` decides which calls are authorized, `names` assigns request ids, `service` observes the readings, and
+    `metrics` records latencies and rejections.
+    """
 
     def __init__(
         self, access: Authorizer, names: RequestIds, service: IngestService, metrics: Metrics, max_reading_bytes: int
@@ -58,28 +62,31 @@ class InlineResponder:
         self._refused = metrics.refused
 
     def refusal(self, error: problems.HTTPProblem, given: bytes) -> bytes:
-        """Return all that goes over the wire where a request is refused before there is one, and count it."""
+        """Return the complete response to a request that was rejected before parsing, and count it.
+
+        `given` are the server's default headers.
+        """
         kind, problem = problems.to_problem(error)
         self._refused(kind.slug)
-        told, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
-        return REFUSAL % (kind.status, phrase, given, len(told), FAILED[1], self._names.of({}), told)
+        payload, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
+        return REFUSAL % (kind.status, phrase, given, len(payload), FAILED[1], self._names.of({}), payload)
 
     def answer(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes, given: bytes) -> bytes | None:
-        """Answer a POST with all that goes over the wire; where there is None, nothing has happened.
+        """Return the complete response to a POST, or None, without side effects, if the fast path cannot answer it.
 
-        `given` are the headers that the server gives every answer.
+        `url` is the request target, `headers` and `body` are the request's, `given` are the server's default headers.
         """
         began = perf_counter()
         if not url.startswith(START) or len(body) > self._max_reading_bytes or log.isEnabledFor(logging.DEBUG):
-            return None  # the guard notes every request in the log
+            return None  # the admission middleware logs every request
         named = dict(headers)
         if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
-            return None  # the protocol looks closer
-        stream_id = url[_FIRST:_LAST].decode("latin-1")  # an id that is not fit is of no stream in memory
+            return None  # the protocol class checks these
+        stream_id = url[_FIRST:_LAST].decode("latin-1")  # no resident stream has an invalid id
         if (
             named.get(b"content-type") != JSON
             or b"content-encoding" in named
-            or b"origin" in named  # other sites' pages get headers of their own
+            or b"origin" in named  # cross-origin requests need CORS headers
             or not self._access.is_preauthorized(named, stream_id, began)
         ):
             return None
@@ -88,12 +95,12 @@ class InlineResponder:
             answer = None if reading is None else self._service.try_observe_inline(stream_id, reading)
             if reading is None or answer is None:
                 return None
-            (status, media), told = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
+            (status, media), payload = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
-            return None  # the route tells what is wrong
-        except Exception:  # a defect of ours; nobody may try again what may have happened
+            return None  # the route reports the error
+        except Exception:  # a defect of ours; a retry on the route might observe the reading twice
             log.exception("POST %s failed", url.decode("latin-1"))
-            (status, media), told = FAILED, orjson.dumps(problems.FAILED)
-        whole = ANSWER % (status, given, len(told), media, self._names.of(named), told)
+            (status, media), payload = FAILED, orjson.dumps(problems.FAILED)
+        response = ANSWER % (status, given, len(payload), media, self._names.of(named), payload)
         self._latency.add(perf_counter() - began)
-        return whole
+        return response

@@ -1,6 +1,6 @@
-"""WebSockets whose messages leave together: what is said in one turn of the event loop is written at its end, at once.
+"""Write coalescing for WebSockets: the messages of one iteration of the event loop are sent by one system call.
 
-A write is a call to the operating system, which takes a short message longer than all else that becomes of it.
+For a short message the system call takes longer than all other work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from websockets.http11 import Response
 
 from streamnorm.api.http import problems
 
-#: Bytes that are not gathered further: about what uvloop buffers before it asks to pause.
+#: Bytes after which the buffer is written immediately: about uvloop's high-water mark.
 MAX_COALESCED_BYTES = 64 * 1024
 UNREADABLE = "the handshake of the WebSocket cannot be read"
 
@@ -30,7 +30,7 @@ def refuse(status: HTTPStatus | int, text: str) -> Response:
 
 
 class CoalescingTransport:
-    """A transport that gathers what is written, and is `transport` in all else."""
+    """A transport that coalesces writes, and delegates everything else to `transport`."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -39,11 +39,11 @@ class CoalescingTransport:
         self._size = 0
 
     def __getattr__(self, name: str) -> Any:
-        """Be the transport."""
+        """Delegate to the transport."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Write at the end of this turn."""
+        """Buffer data until the end of this iteration of the event loop."""
         if not self._gathered:
             self._loop.call_soon(self.flush)
         self._gathered.append(data)
@@ -52,20 +52,20 @@ class CoalescingTransport:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the buffered data."""
         if self._gathered and not self._transport.is_closing():
             self._transport.write(b"".join(self._gathered))
         self._gathered.clear()
         self._size = 0
 
     def close(self) -> None:
-        """Write what was gathered, and close."""
+        """Write the buffered data, and close."""
         self.flush()
         self._transport.close()
 
 
 class WebSockets(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, on such a transport."""
+    """uvicorn's WebSocket protocol on a coalescing transport."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -75,7 +75,7 @@ class WebSockets(WebSocketsSansIOProtocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Take data in; uvicorn waits for ever where what parses the handshake has given it up."""
+        """Parse received data; reject a handshake that the parser cannot parse, on which uvicorn would wait forever."""
         super().data_received(data)
         if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
             return
@@ -84,7 +84,7 @@ class WebSockets(WebSocketsSansIOProtocol):
         self.transport.close()
 
     def shutdown(self) -> None:
-        """Close; without a handshake there is nobody to say anything to."""
+        """Close the connection; before a handshake without a close frame."""
         if self.handshake_initiated:
             super().shutdown()
         else:

@@ -1,1 +1,1 @@
-"""What HTTP asks of every call: bodies, media types, problems, responses; knows nothing of readings."""
+"""HTTP machinery that is independent of readings: bodies, media types, problems, responses, metrics."""

@@ -1,4 +1,4 @@
-"""Bodies of requests: read within limits, unpacked, and told what is wrong with them and where."""
+"""Request bodies: size limits, decompression, validation with JSON-pointer errors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ CODINGS = ("identity", "gzip", "x-gzip")
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
-#: Bytes that the costliest form, line protocol, takes some thirty milliseconds for; a thread costs a tenth of one.
+#: Larger bodies are parsed in a thread. The slowest codec, line protocol, takes about thirty milliseconds for as many
+#: bytes; a thread costs a tenth of a millisecond.
 LARGE = 64 * 1024
 
 
 async def read_body(request: Request, limit: int) -> bytearray:
-    """Read a whole body of at most `limit` bytes, which may come packed by gzip.
+    """Read a whole body of at most `limit` bytes, decompressing gzip.
 
     Raises:
-        Refused: it is larger, or is not packed as it says.
+        HTTPProblem: the body is too large, or is not encoded as declared.
 
     """
     body = bytearray()
@@ -40,7 +41,12 @@ async def read_body(request: Request, limit: int) -> bytearray:
 
 
 async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Read a body of at most `limit` bytes in the parts it comes in, unpacked."""
+    """Yield the parts of a body of at most `limit` bytes, decompressed.
+
+    Raises:
+        HTTPProblem: the body is too large, or is not encoded as declared.
+
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise too_large(limit)
@@ -56,7 +62,12 @@ async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 
 async def iter_decoded(request: Request) -> AsyncIterator[bytes]:
-    """Read a body in the parts it comes in, unpacked, without end; others have their turn between two of them."""
+    """Yield the parts of a body of any size, decompressed, returning control to the event loop between them.
+
+    Raises:
+        HTTPProblem: the body is not encoded as declared.
+
+    """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
         raise HTTPProblem("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
@@ -77,7 +88,12 @@ async def iter_decoded(request: Request) -> AsyncIterator[bytes]:
 
 
 def json(data: bytes | bytearray | str, line: int = 0) -> Any:
-    """Parse JSON, perhaps of one line of many; NaN, infinities and numbers beyond float64 are no JSON."""
+    """Parse JSON, optionally a given line of several; NaN, infinities and numbers beyond float64 are invalid.
+
+    Raises:
+        HTTPProblem: the data are not JSON.
+
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -85,34 +101,34 @@ def json(data: bytes | bytearray | str, line: int = 0) -> Any:
 
 
 def malformed_json(message: str, line: int, column: int) -> HTTPProblem:
-    """Build the refusal of a body that is no JSON."""
+    """Build the problem of a malformed JSON body from the parser's `message`, `line` and `column`, both from 1."""
     return HTTPProblem("malformed-json", f"the body is not JSON: {message}: line {line}, column {column}")
 
 
 async def json_object(
     request: Request, limit: int, use: Callable[[dict[str, Any]], T], *, wrong: type[InvalidInput] = InvalidReading
 ) -> T:
-    """Read a JSON object and give what `use` makes of it, in another thread where it is large.
+    """Read a JSON object of at most `limit` bytes from the `request` and return what `use` makes of it.
 
-    `wrong` is what anything else than an object is.
+    Large bodies are handled in another thread. `wrong` is the error raised for JSON that is not an object.
     """
     media_type(request, JSON)
     data = await read_body(request, limit)
 
     def work() -> T:
-        found = json(data)
-        if not isinstance(found, dict):
+        document = json(data)
+        if not isinstance(document, dict):
             raise wrong.at("", "the body must be an object")
-        return use(found)
+        return use(document)
 
     return await in_thread_if_large(len(data), work)
 
 
 def validate(model: type[Model], data: object, pointer: str = "") -> Model:
-    """Check plain data against a model.
+    """Validate plain `data` against a pydantic `model`.
 
     Raises:
-        InvalidReading: naming every wrong place below `pointer`.
+        InvalidReading: the data are invalid; the error names every invalid member below `pointer`.
 
     """
     try:
@@ -122,10 +138,10 @@ def validate(model: type[Model], data: object, pointer: str = "") -> Model:
 
 
 async def in_thread_if_large(size: int, work: Callable[[], T]) -> T:
-    """Do work on so many bytes: in another thread where they are many, so that others are answered meanwhile."""
+    """Run `work` on a body of `size` bytes, in another thread if it is large, to keep the event loop responsive."""
     return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 def too_large(limit: int, what: str = "the body") -> HTTPProblem:
-    """Build the refusal of something that is larger than a limit."""
+    """Build the problem of a body, or a part of it, that exceeds a limit in bytes."""
     return HTTPProblem("body-too-large", f"{what} is larger than {limit} bytes")

@@ -1,4 +1,4 @@
-"""Unpacking gzip bodies, a bounded piece at a time: a bomb is noticed before it goes off."""
+"""Incremental gzip decompression in bounded pieces, so that a decompression bomb is detected early."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import zlib
 from collections.abc import Iterator
 
 GZIP = 16 + zlib.MAX_WBITS
-#: Bytes unpacked between two looks at what they have become.
+#: Bytes decompressed per yielded piece.
 PIECE = 256 * 1024
-#: Bytes that a member is given at once; what it leaves over is copied, so that there must not be much of it.
+#: Bytes passed to the decompressor at a time; it copies the unconsumed remainder, which this bounds.
 WINDOW = 4096
-#: Members, which may be twenty bytes of nothing each, between two looks: some three milliseconds.
+#: Members per yielded piece, since each may be empty and only twenty bytes long: about three milliseconds.
 MOST_MEMBERS = 256
 
 
 class BoundedGzipDecoder:
-    """Unpacks a body that comes in parts; it may hold several members, as gzip files may.
+    """Decompresses a body that arrives in parts; it may contain several gzip members.
 
     >>> import gzip
     >>> decoder = BoundedGzipDecoder()
@@ -29,27 +29,27 @@ class BoundedGzipDecoder:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing at the end."""
+        """Whether the last member is complete."""
         return not self._begun
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Unpack the next part, in pieces of at most `PIECE` bytes, after each of which others may have their turn.
+        """Decompress the next part, in pieces of at most `PIECE` bytes; the caller may pause after each.
 
         Raises:
-            zlib.error: it is not gzip.
+            zlib.error: the data are not gzip.
 
         """
         at, full = 0, False
         parts: list[bytes] = []
         size = members = 0
-        while at < len(data) or full:  # full: more of what was put in may be still to come out
+        while at < len(data) or full:  # full: the decompressor may hold more output
             window = data[at : at + WINDOW]
             self._begun = True
             part = self._member.decompress(window, PIECE - size)
             parts.append(part)
             size += len(part)
             full = size == PIECE
-            member = self._member  # at its end both may have what is left over
+            member = self._member
             at += len(window) - len(member.unused_data if member.eof else member.unconsumed_tail)
             if member.eof:
                 self._member = zlib.decompressobj(GZIP)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, in a registry of their own: no stream ids as labels."""
+"""Prometheus metrics, in a separate registry; stream ids are never labels."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from streamnorm.engine.feature_profile import Kind
 from streamnorm.events.kinds import INVALID
 from streamnorm.ingest import IngestService
 
-#: Upper bounds in seconds: a reading takes a fraction of the first, a large block one of the last.
+#: Upper bounds of the latency buckets in seconds: from a single reading to a large block.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-#: The calls that are told apart, by the last part of their paths.
+#: The calls that are distinguished, by the last segment of their paths.
 CALLS = frozenset({"readings", "bulk", "denormalize", "snapshot", "profile", "write", "write_lp"})
 
 
 class Latency:
-    """How long the requests of one call took."""
+    """The latency histogram of one call."""
 
     __slots__ = ("counts", "sum")
 
@@ -38,28 +38,28 @@ class Latency:
         self.sum = 0.0
 
     def add(self, seconds: float) -> None:
-        """Count a request."""
+        """Record a request's duration in seconds."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.sum += seconds
 
 
 class Latencies:
-    """How long requests took. Counting by hand costs a request a tenth of what the library's histogram does."""
+    """The latency histograms of all calls; recording costs a tenth of what the library's histogram does."""
 
     def __init__(self) -> None:
         self._calls: dict[str, Latency] = {}
 
     def of(self, call: str) -> Latency:
-        """Return those of a call."""
+        """Return the histogram of a call."""
         return self._calls.get(call) or self._calls.setdefault(call, Latency())
 
     def add(self, path: str, seconds: float) -> None:
-        """Count a request."""
+        """Record the duration in seconds of a request to a path."""
         last = path[path.rfind("/") + 1 :]
         self.of(last if last in CALLS else "other").add(seconds)
 
     def family(self) -> Metric:
-        """Return the histogram as it is now."""
+        """Return the histograms as a Prometheus metric."""
         family = HistogramMetricFamily(
             "streamnorm_request_seconds", "Seconds from a request's head to its answer's end.", labels=["call"]
         )
@@ -71,23 +71,23 @@ class Latencies:
 
 
 class MetricsCollector(Collector):
-    """What is counted elsewhere, read when asked for: counting then costs the hot path an addition."""
+    """Collects counters kept elsewhere when scraped, so that the hot path only pays for an addition."""
 
     def __init__(self, service: IngestService, metrics: Metrics) -> None:
         self._service = service
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the figures as they are now."""
-        vitals = self._service.streams.stats()
+        """Yield the current metrics."""
+        stats = self._service.streams.stats()
         yield CounterMetricFamily("streamnorm_readings", "Readings observed.", self._service.observed)
-        yield GaugeMetricFamily("streamnorm_streams_resident", "Streams in memory.", vitals.resident)
-        yield GaugeMetricFamily("streamnorm_streams_resting", "Streams in the store only.", vitals.evicted)
+        yield GaugeMetricFamily("streamnorm_streams_resident", "Streams in memory.", stats.resident)
+        yield GaugeMetricFamily("streamnorm_streams_resting", "Streams in the store only.", stats.evicted)
         yield GaugeMetricFamily(
-            "streamnorm_store_lag_seconds", "Age of the oldest change that may not be kept yet.", vitals.lag
+            "streamnorm_store_lag_seconds", "Age of the oldest change that may not be kept yet.", stats.lag
         )
         yield SummaryMetricFamily(
-            "streamnorm_commit_seconds", "Seconds that commits took.", vitals.commits, vitals.commit_seconds
+            "streamnorm_commit_seconds", "Seconds that commits took.", stats.commits, stats.commit_seconds
         )
         kinds = GaugeMetricFamily(
             "streamnorm_features", "Features of the streams heard of lately, by kind of sensor.", labels=["kind"]
@@ -100,7 +100,7 @@ class MetricsCollector(Collector):
 
 
 class Metrics:
-    """What the service counts."""
+    """The metrics of the service."""
 
     def __init__(self, service: IngestService) -> None:
         self.registry = CollectorRegistry()
@@ -117,9 +117,9 @@ class Metrics:
         self.registry.register(MetricsCollector(service, self))
 
     def refused(self, reason: str) -> None:
-        """Count a request refused."""
+        """Count a rejected request by the type of its problem."""
         self.refusals.labels(reason).inc()
 
     def text(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one table from what went wrong to status and title."""
+"""Errors as RFC 9457 problem details: one table from error classes to types, statuses and titles."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from streamnorm.engine.validation import to_faults
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-#: Who sends a million wrong values is told of so many, in an answer that is not larger than the question.
+#: Cap on reported errors, so that the response cannot exceed the request.
 MAX_REPORTED_ERRORS = 50
 LONGEST = 2000
 
 
 class HTTPProblem(Exception):
-    """A request that cannot be taken for reasons of HTTP: its body, its media type, its parameters."""
+    """A request that is rejected at the HTTP level, for its body, media type or parameters."""
 
     def __init__(self, slug: str, detail: str, faults: tuple[errors.Fault, ...] = ()) -> None:
         super().__init__(detail)
@@ -35,12 +35,12 @@ class HTTPProblem(Exception):
 
     @classmethod
     def of(cls, slug: str, faults: Sequence[errors.Fault]) -> Self:
-        """Build the refusal of several wrong places."""
+        """Build a problem with several faults."""
         return cls(slug, "; ".join(f"{pointer}: {what}" for pointer, what in faults), tuple(faults))
 
 
 class ProblemType(NamedTuple):
-    """One type of problem."""
+    """A problem type: its slug, HTTP status and title."""
 
     slug: str
     status: int
@@ -85,7 +85,7 @@ TABLE: dict[type[errors.StreamnormError], ProblemType] = {
 
 
 def problem(kind: ProblemType, detail: str, **members: Any) -> dict[str, Any]:
-    """Return a problem as plain data."""
+    """Return problem details of a `kind` with a `detail` and extension `members` as plain data."""
     return {"type": f"/problems/{kind.slug}", "title": kind.title, "status": kind.status, "detail": detail, **members}
 
 
@@ -98,7 +98,7 @@ FAILED = problem(INTERNAL, "The log of the service has the details.")
 
 
 def to_problem(error: errors.StreamnormError | HTTPProblem) -> tuple[ProblemType, dict[str, Any]]:
-    """Find what kind of problem an error is, and tell it."""
+    """Return the problem type of an error and its problem details."""
     if isinstance(error, HTTPProblem):
         kind = KINDS[error.slug]
     else:
@@ -114,7 +114,7 @@ def to_problem(error: errors.StreamnormError | HTTPProblem) -> tuple[ProblemType
     return kind, problem(kind, detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}…", **members)
 
 
-#: what an answer of a status says besides
+#: additional headers of responses, by status
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="streamnorm"'},
     408: {"Connection": "close"},
@@ -124,12 +124,15 @@ HEADERS: dict[int, dict[str, str]] = {
 
 
 def problem_response(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """Answer with a problem."""
+    """Build the response with a problem."""
     return Response(orjson.dumps(body), body["status"], headers or HEADERS.get(body["status"]), MEDIA_TYPE)
 
 
 async def deny(body: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or the handshake of a WebSocket, with a problem."""
+    """Send the problem `body` as the response to a request or a WebSocket handshake.
+
+    `scope`, `receive` and `send` are those of the ASGI connection.
+    """
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008, "reason": body["title"]})
     else:
@@ -137,10 +140,10 @@ async def deny(body: dict[str, Any], scope: Scope, receive: Receive, send: Send)
 
 
 def install(app: FastAPI) -> None:
-    """Build every error an answer of this form."""
+    """Register the exception handlers, so that every error becomes a problem response."""
 
     async def known(request: Request, error: Exception) -> Response:
-        assert isinstance(error, (errors.StreamnormError, HTTPProblem))  # noqa: S101 - what it is registered for
+        assert isinstance(error, (errors.StreamnormError, HTTPProblem))  # noqa: S101 - registered for these
         kind, body = to_problem(error)
         request.app.state.context.metrics.refused(kind.slug)
         return problem_response(body)
@@ -158,7 +161,7 @@ def install(app: FastAPI) -> None:
 
     async def gone(request: Request, _: Exception) -> Response:
         request.app.state.context.metrics.refused("client-gone")
-        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

@@ -1,4 +1,4 @@
-"""One request on its way through: what the guard needs to know of it."""
+"""The state of a request in progress, as the admission middleware tracks it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTENT_POLICY: Final = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-#: of everything that may be a page
+#: headers of all responses that may be pages
 PAGE_HEADERS: Final = [
     NOSNIFF,
     (b"content-security-policy", CONTENT_POLICY),
@@ -29,7 +29,7 @@ PAGE_HEADERS: Final = [
 
 
 class BodyMemoryBudget:
-    """The bytes of bodies being received or worked on, of all requests together."""
+    """The bytes of request bodies held in memory, over all requests in progress."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -37,7 +37,11 @@ class BodyMemoryBudget:
 
 
 class RequestState:
-    """Counts what comes in, notes what goes out, and adds headers to it."""
+    """Wraps the ASGI channels of a request: tracks the body and the status, and adds response headers.
+
+    `receive` and `send` are the server's channels, `pending` is the shared memory budget, `began` the time of arrival
+    in seconds of `perf_counter`.
+    """
 
     __slots__ = (
         "_end",
@@ -65,34 +69,34 @@ class RequestState:
         self._pending = pending
         self.began = began
         self.task = cast("asyncio.Task[Any]", asyncio.current_task())
-        #: whom it is counted for, where it is
+        #: the client that it is counted for; empty if it is not counted
         self.client = ""
         self.live = False
-        #: may be answered by a page
+        #: whether the response may be a page
         self.page = False
         self.caller: ApiKey | None = None
         self.headers: list[tuple[bytes, bytes]] = []
-        #: bytes of the body that came
+        #: bytes of the body received so far; -1 once it is complete
         self.arrived = 0
-        #: bytes held in memory for it
+        #: bytes reserved in the memory budget
         self.held = 0
-        #: waiting for more of the body
+        #: whether the handler is waiting for more of the body
         self.receiving = False
-        #: told off for being too slow
+        #: timed out (408)
         self.late = False
         self.status = 0
-        #: why the caller may not go on, where that is so
+        #: why the caller's authorization was revoked; None while it is valid
         self.revoked: StreamnormError | None = None
         self._end: Callable[[StreamnormError], None] | None = None
 
     def on_revoked(self, end: Callable[[StreamnormError], None]) -> None:
-        """Have `end` called once the caller may not go on, which may be now; it ends what is open, with the reason."""
+        """Call `end` with the reason when the caller's authorization is revoked, immediately if it already is."""
         self._end = end
         if self.revoked is not None:
             end(self.revoked)
 
     def revoke(self, reason: StreamnormError) -> None:
-        """Have what is open end: its caller may not go on."""
+        """End the request's open connection, because its caller's authorization was revoked."""
         if self.revoked is None:
             self.revoked = reason
             if self._end is not None:
@@ -100,7 +104,7 @@ class RequestState:
 
     @property
     def raw_channel(self) -> tuple[Receive, Send]:
-        """The server's own ends, for a connection that lives on: nothing more of it is counted or added."""
+        """The server's own channels, for long-lived connections that need no further tracking."""
         return self._receive, self._send
 
     async def receive(self) -> Message:
@@ -113,7 +117,7 @@ class RequestState:
         if message["type"] == "http.request" and message.get("more_body"):
             self.arrived += len(message["body"])
         else:
-            self.arrived = -1  # the whole body came; what follows is only the end of the connection
+            self.arrived = -1  # the body is complete; only the end of the connection can follow
         return message
 
     async def send(self, message: Message) -> None:
@@ -121,35 +125,35 @@ class RequestState:
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            given = message.get("headers", ())
-            message["headers"] = [*given, *self.headers]
-            if self.page:  # what a page says itself goes before
-                names = {name for name, _ in given}
+            own = message.get("headers", ())
+            message["headers"] = [*own, *self.headers]
+            if self.page:  # headers set by the handler take precedence
+                names = {name for name, _ in own}
                 message["headers"] += [header for header in PAGE_HEADERS if header[0] not in names]
         elif kind in {"websocket.accept", "websocket.http.response.start"}:
             message["headers"] = [*message.get("headers", ()), *self.headers[:1]]
         await self._send(message)
 
     def reserve(self, size: int) -> None:
-        """Take memory for bytes of a body, which it gives back at its end.
+        """Reserve memory for `size` bytes of the body until the request ends.
 
         Raises:
-            Overloaded: with the others' it would be too much; one alone is bounded by its own limit.
+            Overloaded: the budget is exhausted; a request alone is only bounded by its own limit.
 
         """
         pending = self._pending
         if pending.taken + size > pending.limit and pending.taken > self.held:
-            raise Overloaded(f"bodies being worked on would pass {pending.limit} bytes, the limit (max_pending_bytes)")
+            raise Overloaded(f"the bodies in memory would exceed {pending.limit} bytes, the limit (max_pending_bytes)")
         pending.taken += size
         self.held += size
 
     def time_out(self) -> None:
-        """End it for being too slow, unless it is being answered: then it may take its time."""
+        """Cancel the request for sending its body too slowly, unless its response has started."""
         if not self.late and not self.status:
             self.late = True
             self.task.cancel()
 
     def end(self) -> None:
-        """Restore what it holds."""
+        """Release the reserved memory."""
         self._pending.taken -= self.held
         self.held = 0

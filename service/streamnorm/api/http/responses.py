@@ -1,4 +1,4 @@
-"""Responses as they are sent: JSON, lines of it, and bodies in several pieces of memory."""
+"""Responses: JSON, NDJSON, and bodies that consist of several buffers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Piece = bytes | memoryview
 
 
 class Pieces(Response):
-    """An answer in several pieces of memory, sent as they are."""
+    """A response in several buffers (`pieces`) of a `media` type, sent without copying; `headers` are added."""
 
     def __init__(self, pieces: Sequence[Piece], media: str, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = HTTPStatus.OK
@@ -33,15 +33,15 @@ class Pieces(Response):
 
 
 def encoded(data: object, status: int = 200, media: str = JSON) -> Response:
-    """Answer with JSON; NaN is null."""
+    """Build a response with `data` as JSON (NaN becomes null), a `status` and a `media` type."""
     return Response(dumps(data), status, media_type=media)
 
 
 def dumps_line(data: object) -> bytes:
-    """Write JSON on a line of its own."""
+    """Encode JSON with a newline at its end; NaN becomes null."""
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 
 
 def dumps(data: object) -> bytes:
-    """Write JSON; NaN is null."""
+    """Encode JSON; NaN becomes null."""
     return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)

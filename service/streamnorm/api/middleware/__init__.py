@@ -1,1 +1,1 @@
-"""What every request passes before its route: authorization, admission."""
+"""ASGI middleware that every request passes before routing: authorization and admission."""

@@ -1,8 +1,8 @@
 """ASGI middleware that every request and WebSocket passes: authorization, limits, timeouts, request ids, metrics.
 
-It authorizes the caller (`streamnorm.api.middleware.authorization`), bounds the requests that are worked on and the
-memory of their bodies, times out slow senders, and gives every answer its request id and its security headers. It is
-in front of the fast path too, so it does little, and nothing twice.
+It authorizes the caller (`streamnorm.api.middleware.authorization`), limits the requests in progress and the memory of
+their bodies, times out slow senders, and adds the request id and the security headers to every response. The fast path
+passes through it, too, so it must be cheap.
 """
 
 from __future__ import annotations
@@ -28,32 +28,33 @@ from streamnorm.logs import request_id
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks for slow requests.
+#: Seconds between checks for slow requests.
 TIMEOUT_CHECK_INTERVAL = 0.5
-#: Seconds between two looks whether open connections' keys are good: with what `Keys` waits, less than half of one.
+#: Seconds between checks that open connections are still authorized; with the keys' own interval, less than half a
+#: second in all.
 REVISE_EVERY = 0.1
 EVENTS: Final = "/v1/events"
 _ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
 class RequestIds:
-    """Names requests: as the caller does where that name is fit, else by a number."""
+    """Assigns request ids: the caller's X-Request-ID if it is valid, otherwise a sequential one."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
         self._process = secrets.token_hex(4).encode()
 
     def of(self, headers: Headers) -> bytes:
-        """Name a request."""
-        given = headers.get(b"x-request-id")
-        if given is not None and _ID.fullmatch(given):
-            return given
+        """Return the id of a request with these headers."""
+        supplied = headers.get(b"x-request-id")
+        if supplied is not None and _ID.fullmatch(supplied):
+            return supplied
         return b"%s-%x" % (self._process, next(self._numbers))
 
 
 @dataclass(frozen=True)
 class AdmissionLimits:
-    """How much may be worked on at once; see the settings of the same names."""
+    """The admission limits; see the settings of the same names."""
 
     max_requests: int
     max_requests_per_client: int
@@ -64,7 +65,10 @@ class AdmissionLimits:
 
 
 class AdmissionMiddleware:
-    """Stands in front of `app`."""
+    """ASGI middleware in front of `app`: authorization, concurrency limits, request ids, metrics.
+
+    `access` authorizes calls, `names` assigns request ids, `capacity` holds the limits, `metrics` counts.
+    """
 
     def __init__(
         self, app: ASGIApp, access: Authorizer, names: RequestIds, capacity: AdmissionLimits, metrics: Metrics
@@ -73,7 +77,7 @@ class AdmissionMiddleware:
         self._access = access
         self._capacity = capacity
         self._metrics = metrics
-        #: what is being worked on, and what is open to its end, each with what was decided upon
+        #: requests in progress, and live connections, each with what its authorization was based on
         self._open: dict[RequestState, tuple[Scope, Headers]] = {}
         self._live: dict[RequestState, tuple[Scope, Headers]] = {}
         self._clients: dict[str, int] = {}
@@ -82,9 +86,9 @@ class AdmissionMiddleware:
         metrics.open = lambda: len(self._open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
+        """Admit a request, or reject it."""
         if scope["type"] == "lifespan":
-            await self._handle_websocket(scope, receive, send)
+            await self._run_lifespan(scope, receive, send)
             return
         exchange = RequestState(receive, send, self._pending, perf_counter())
         headers: Headers = dict(scope["headers"])
@@ -97,7 +101,7 @@ class AdmissionMiddleware:
             exchange.headers.append(NOSNIFF)
         scope["exchange"] = exchange
         try:
-            await self._handle_http(exchange, scope, headers)
+            await self._handle(exchange, scope, headers)
         finally:
             seconds = perf_counter() - exchange.began
             self._release(exchange)
@@ -107,7 +111,7 @@ class AdmissionMiddleware:
                 self._log_request(scope, exchange, seconds)
             request_id.reset(token)
 
-    async def _handle_http(self, exchange: RequestState, scope: Scope, headers: Headers) -> None:
+    async def _handle(self, exchange: RequestState, scope: Scope, headers: Headers) -> None:
         path: str = scope["path"]
         try:
             scope["caller"] = exchange.caller = self._access.authorize(scope, headers)
@@ -120,9 +124,11 @@ class AdmissionMiddleware:
             if not exchange.late:
                 raise
             exchange.task.uncancel()
-            late = problems.HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout, body_rate)")
-            await self._refuse(late, scope, exchange)
-        except Exception:  # a defect of ours; one that was met in the application has its answer
+            timeout = problems.HTTPProblem(
+                "request-timeout", "the body did not arrive in time (body_timeout, body_rate)"
+            )
+            await self._refuse(timeout, scope, exchange)
+        except Exception:  # a defect of ours; the application has already answered its own
             if exchange.status or scope["type"] != "http":
                 raise
             log.exception("%s %s failed", scope["method"], path)
@@ -137,13 +143,13 @@ class AdmissionMiddleware:
             exchange.live = True
             return
         if len(self._open) >= capacity.max_requests:
-            raise Overloaded(f"{len(self._open)} requests are being worked on, the limit (max_requests)")
+            raise Overloaded(f"{len(self._open)} requests are in progress, the limit (max_requests)")
         key = exchange.caller.id if exchange.caller else ""
         client = key or (scope["client"][0] if scope.get("client") else "-")
         count = self._clients.get(client, 0)
         if count >= capacity.max_requests_per_client:
             raise TooManyRequests(
-                f"{count} requests of this caller are being worked on, the limit (max_requests_per_client)"
+                f"{count} requests of this caller are in progress, the limit (max_requests_per_client)"
             )
         self._clients[client] = count + 1
         exchange.client = client
@@ -168,7 +174,7 @@ class AdmissionMiddleware:
         self._metrics.refused(kind.slug)
         await problems.deny(body, scope, exchange.receive, exchange.send)
 
-    async def _handle_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         watches = [
             asyncio.create_task(watch(), name="streamnorm guard") for watch in (self._enforce_timeouts, self._revise)
         ]
@@ -180,7 +186,7 @@ class AdmissionMiddleware:
             await asyncio.gather(*watches, return_exceptions=True)
 
     async def _enforce_timeouts(self) -> None:
-        """End requests whose bodies come too slowly."""
+        """Time out requests whose bodies arrive too slowly."""
         capacity = self._capacity
         while True:
             await asyncio.sleep(TIMEOUT_CHECK_INTERVAL)
@@ -191,14 +197,14 @@ class AdmissionMiddleware:
                     exchange.time_out()
 
     async def _revise(self) -> None:
-        """End what is open for callers who may not go on."""
+        """End the open requests of callers who are no longer authorized."""
         decided = None
         while True:
             await asyncio.sleep(REVISE_EVERY)
-            with contextlib.suppress(StoreError):  # while keys cannot be read, what was decided holds
+            with contextlib.suppress(StoreError):  # while keys cannot be read, earlier decisions stay valid
                 if (version := self._access.version) is not decided:
-                    for exchange, made in [*self._live.items(), *self._open.items()]:
-                        self._revise_one(exchange, *made)
+                    for exchange, basis in [*self._live.items(), *self._open.items()]:
+                        self._revise_one(exchange, *basis)
                     decided = version
 
     def _revise_one(self, exchange: RequestState, scope: Scope, headers: Headers) -> None:
@@ -209,12 +215,12 @@ class AdmissionMiddleware:
             exchange.revoke(error)
 
     def _log_request(self, scope: Scope, exchange: RequestState, seconds: float) -> None:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "method": scope.get("method", "WEBSOCKET"),
             "path": scope["path"],
             "status": exchange.status,
             "milliseconds": round(seconds * 1e3, 3),
         }
         if exchange.caller is not None and exchange.caller.id:
-            told["key"] = exchange.caller.id
-        log.debug("%(method)s %(path)s: %(status)s, %(milliseconds)s ms", told, extra=told)
+            fields["key"] = exchange.caller.id
+        log.debug("%(method)s %(path)s: %(status)s, %(milliseconds)s ms", fields, extra=fields)

@@ -1,13 +1,13 @@
-"""Who may make which call.
+"""Authorization of calls by API key and scope.
 
 Rules:
 
-1. Alive, ready and the pages are open to all; a page has no data in it.
-2. Everything below /v1 needs a key with a scope; what is not in the table below needs `admin`.
-3. A key with a prefix is only good for streams whose ids begin with it; a call that names none in its path sees to that
-   itself, by the `caller` in its scope.
-4. Where no key was ever made, the service listens on loopback, and pages of other sites are kept out: they are known
-   by `Origin` (a form, a script) or by a foreign name in `Host` (a name made to lead to this machine).
+1. The health probes and the pages are public; pages contain no data.
+2. All paths below /v1 require a key with a scope; those that are not in the tables below require `admin`.
+3. A key with a prefix only grants access to streams whose ids begin with it; a call without a stream in its path checks
+   that itself, by the `caller` in its scope.
+4. Without any keys, the service listens on loopback and rejects cross-site requests, which it detects by `Origin` (a
+   form, a script) or by a foreign name in `Host` (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ READ: Final = ("read",)
 EITHER: Final = ("observe", "read")
 ADMIN: Final = ("admin",)
 
-#: (method, what follows the stream's id) -> scopes, any of which is enough
+#: (method, path after the stream's id) -> scopes, any of which suffices
 OF_STREAM: Final = {
     ("POST", "readings"): OBSERVE,
     ("POST", "bulk"): OBSERVE,
     ("GET", "live"): OBSERVE,
     ("POST", "denormalize"): EITHER,
-    ("GET", ""): EITHER,  # a device asks for the last number that was applied
+    ("GET", ""): EITHER,  # devices query the last applied sequence number
     ("GET", "profile"): READ,
     ("GET", "snapshot"): READ,
 }
-#: (method, path) -> the same, for calls that name no stream in their path
+#: (method, path) -> scopes, for calls without a stream in their path
 OF_SERVICE: Final = {
     ("POST", "/v1/bulk"): OBSERVE,
     ("GET", "/v1/live"): OBSERVE,
@@ -53,18 +53,22 @@ OF_SERVICE: Final = {
     ("GET", "/v1/streams"): READ,
     ("GET", "/v1/events"): READ,
 }
-#: Calls for many streams that may be told not to learn.
+#: Calls for many streams that accept `learn=false`.
 LEARN_OR_NOT: Final = frozenset({"/v1/bulk", "/v1/live"})
-#: More keys than most have; those beyond take the longer way.
+#: Capacity of the authorization cache; further keys are authorized by the full check.
 MAX_CACHED_DECISIONS: Final = 10_000
-#: Seconds between two looks whether keys have changed, beside those that the keys themselves take.
+#: Seconds between checks for changed keys, in addition to the keys' own interval.
 KEY_CHECK_INTERVAL: Final = 0.1
 _STREAM = re.compile(r"/v1/streams/([^/]+)(?:/([a-z]+))?")
 SCHEMES: Final = frozenset({"bearer", "token"})  # `Token` is what InfluxDB's clients send
 
 
 class Authorizer:
-    """Decides about calls; `open_to_all` asks for no key at all, `loopback` only where there is one."""
+    """Authorizes calls by the API `keys`.
+
+    With `open_to_all` no call needs a key; with `loopback` calls need one only if any exists. `origins` are the sites
+    whose pages may call a service without keys.
+    """
 
     def __init__(
         self, keys: SQLiteApiKeys, *, loopback: bool = True, open_to_all: bool = False, origins: Collection[str] = ()
@@ -73,32 +77,32 @@ class Authorizer:
         self._loopback = loopback
         self._open = open_to_all
         self._origins = origins
-        #: prefixes of the keys that may observe, by the header that showed them, since the keys were changed last
+        #: the authorization cache: prefixes of keys that may observe, by Authorization header, since the last change
         self._seen: dict[bytes, str] = {}
         self._seen_of: Mapping[str, ApiKey] = {}
         self._look_at = 0.0
         self._keyless = False
 
     def authorize(self, scope: Scope, headers: Headers) -> ApiKey:
-        """Tell who calls.
+        """Authenticate and authorize a call; return its key.
 
         Raises:
-            Unauthorized: a key is needed.
-            Forbidden: the key is not good for this call, or the call comes from another site's page.
+            Unauthorized: the call has no valid key.
+            Forbidden: the key does not permit this call, or the request is cross-site.
 
         """
-        if self._open or scope["path"] in PROBES:  # those are answered even where no key can be read
+        if self._open or scope["path"] in PROBES:  # probes are answered even while keys cannot be read
             return ANYONE
         if self._loopback and not self._keys.any():
             self._refuse_cross_site(headers)
             return ANYONE
-        method = scope.get("method", "GET")  # a WebSocket's has none
+        method = scope.get("method", "GET")  # WebSocket scopes have none
         needed, stream_id = required_scopes(method, scope["path"], scope["query_string"])
         if needed is None:
             return ANYONE
         key = self._presented_key(headers)
         if not key.may(needed):
-            raise Forbidden(f"the key {key.name!r} has not the scope {' or '.join(needed)}")
+            raise Forbidden(f"the key {key.name!r} lacks the scope {' or '.join(needed)}")
         check_streams(key, () if stream_id is None else (stream_id,))
         if needed is OBSERVE and len(self._seen) < MAX_CACHED_DECISIONS and self._keys.known is self._seen_of:
             self._seen[headers[b"authorization"]] = key.prefix
@@ -107,11 +111,11 @@ class Authorizer:
         return key
 
     def revised(self, scope: Scope, headers: Headers) -> None:
-        """Decide about a call again, while it goes on.
+        """Authorize a call in progress again.
 
         Raises:
-            Unauthorized: the key was revoked, or is needed by now.
-            Forbidden: the key is not good for this call any more, or for other streams than it was.
+            Unauthorized: the key was revoked, or a key is required now.
+            Forbidden: the key no longer permits this call, or its prefix has changed.
 
         """
         if self.authorize(scope, headers).prefix != scope["caller"].prefix:
@@ -119,19 +123,19 @@ class Authorizer:
 
     @property
     def version(self) -> object:
-        """Another object where keys may have changed.
+        """A new object whenever the keys may have changed.
 
         Raises:
-            StoreError: they cannot be read.
+            StoreError: the keys cannot be read.
 
         """
         return None if self._open else self._keys.known
 
     def is_preauthorized(self, headers: Headers, stream_id: str, now: float) -> bool:
-        """Return whether the caller may observe a stream, as far as that can be told from what was decided before.
+        """Check the authorization cache for an `observe` decision on this credential and stream.
 
-        A header that is known as good is found by its whole hash: how long that takes tells nothing of its letters.
-        `now` is in seconds, whatever they count from.
+        The Authorization header in `headers` is looked up by its hash, so the lookup time reveals nothing about valid
+        keys. `stream_id` is the stream to observe; `now` is the time in seconds of any monotonic clock.
         """
         if self._open:
             return True
@@ -143,16 +147,16 @@ class Authorizer:
         return prefix is not None and stream_id.startswith(prefix)
 
     def check(self) -> None:
-        """Raise the StoreError that keeps callers from being told apart, if there is one."""
+        """Raise the StoreError that prevents authentication, if there is one."""
         if not self._open:
             self._keys.any()
 
     def _invalidate_if_changed(self, now: float) -> None:
-        """Discard what was decided where keys have changed since."""
+        """Invalidate the authorization cache when the key set changes."""
         self._look_at = now + KEY_CHECK_INTERVAL
         try:
             known = self._keys.known
-        except StoreError:  # `caller` tells; until then nobody was seen
+        except StoreError:  # `authorize` reports it
             self._seen.clear()
             self._seen_of = {}
             self._keyless = False
@@ -181,10 +185,10 @@ class Authorizer:
 
 
 def check_streams(caller: ApiKey, stream_ids: Iterable[str]) -> None:
-    """Refuse streams that are not the caller's.
+    """Check that the caller's key grants access to streams.
 
     Raises:
-        Forbidden: one is not.
+        Forbidden: it does not cover one of them.
 
     """
     for stream_id in stream_ids if caller.prefix else ():
@@ -193,7 +197,7 @@ def check_streams(caller: ApiKey, stream_ids: Iterable[str]) -> None:
 
 
 def restrict_prefix(caller: ApiKey, prefix: str) -> str | None:
-    """Narrow a prefix asked for down to the caller's streams; None where there are none.
+    """Restrict a requested prefix to the caller's streams; None if they do not overlap.
 
     >>> restrict_prefix(ApiKey("", "gauge", frozenset(), "boiler-"), "boil")
     'boiler-'
@@ -204,13 +208,16 @@ def restrict_prefix(caller: ApiKey, prefix: str) -> str | None:
 
 
 def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[str] | None, str | None]:
-    """Tell which scopes a call needs, any of them, and the stream it names; no scopes where it is open to all."""
-    found = _STREAM.fullmatch(path)
-    if found:
-        needed: Collection[str] = OF_STREAM.get((method, found[2] or ""), ADMIN)
+    """Return the scopes, any of which a call requires, and the stream in its `path`; None for public calls.
+
+    `method` is the HTTP method, `query` the raw query string.
+    """
+    match = _STREAM.fullmatch(path)
+    if match:
+        needed: Collection[str] = OF_STREAM.get((method, match[2] or ""), ADMIN)
         if needed is OBSERVE and not learns(query):
             needed = EITHER
-        return needed, found[1]
+        return needed, match[1]
     if path == "/metrics":
         return READ, None
     known: Collection[str] | None = OF_SERVICE.get((method, path))
@@ -222,9 +229,9 @@ def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[st
 
 
 def learns(query: bytes) -> bool:
-    """Return whether a call may learn from its readings: unless its query says `learn=false`, and nothing else of it.
+    """Return whether a call may learn from its readings: unless its query has exactly `learn=false`.
 
-    What a call does by other spellings is its own affair: who may not observe has this one.
+    Callers without the scope `observe` must use this spelling, whatever others the call itself accepts.
 
     >>> learns(b"learn=false"), learns(b"learn=false&learn=true"), learns(b"learn=0"), learns(b"stats=true")
     (False, True, True, True)

@@ -1,4 +1,4 @@
-"""What the OpenAPI pages say of bodies that the routes read themselves, and of problems; with examples."""
+"""Builds the OpenAPI document: bodies that the routes parse themselves, problems, and examples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BODY_PROBLEMS: Final = (
     "unsupported-media-type",
     "overloaded",
 )
-#: what the guard in front of the routes may answer
+#: problems that the admission middleware may return
 GUARD_PROBLEMS: Final = ("unauthorized", "forbidden", "too-many-requests", "overloaded")
 
 
@@ -42,16 +42,17 @@ def describe_route(
     codecs: Codecs = MappingProxyType({}),
     guarded: bool = True,
 ) -> dict[str, Any]:
-    """Describe a route: what it takes, what it answers, and its problems by their slugs.
+    """Return FastAPI's route arguments that describe its `body`, its `answer` and its `problems` (slugs).
 
-    `codecs` are those of the forms that it takes, and answers in, too; `guarded` calls may need a key.
+    `created` adds the status 201. `codecs` are further media types of its bodies and answers; `guarded` calls may
+    require a key.
     """
     responses: dict[int | str, dict[str, Any]] = {}
     for slug in (*(BODY_PROBLEMS if body or codecs else ()), *problems, *(GUARD_PROBLEMS if guarded else ())):
         example = examples.PROBLEMS[slug]
-        found = responses.setdefault(example["status"], {"description": HTTPStatus(example["status"]).phrase})
-        told = found.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
-        told[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
+        response = responses.setdefault(example["status"], {"description": HTTPStatus(example["status"]).phrase})
+        media = response.setdefault("content", {MEDIA_TYPE: {"schema": _ref(ProblemBody.__name__), "examples": {}}})
+        media[MEDIA_TYPE]["examples"][slug] = {"summary": example["title"], "value": example}
     content = _content(answer, {media: codec.answer for media, codec in codecs.items()})
     if content:
         responses[200] = {"description": "Done", "content": content}
@@ -81,21 +82,22 @@ def schema(app: FastAPI) -> dict[str, Any]:
                 "type": "string",
                 "description": f"NDJSON: a {name} a line",
             }
-        for call in _calls(document["paths"]):  # a list of calls tells what each does, not what its function is called
+        for call in _calls(document["paths"]):  # summaries are taken from docstrings, not from the functions' names
             call["summary"], _, more = call.pop("description").partition("\n\n")
             call.update({"description": more} if more else {})
         for media in _media(document["paths"]):
-            names = [found["$ref"].rpartition("/")[2] for found in media["schema"].get("anyOf", [media["schema"]])]
+            refs = media["schema"].get("anyOf", [media["schema"]])
+            names = [ref["$ref"].rpartition("/")[2] for ref in refs]
             media.setdefault("examples", {name: {"value": values[name]} for name in names if name in values})
         app.openapi_schema = document
     return app.openapi_schema
 
 
 def _media(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Find what is said of every body, answer and problem, where it refers to a model."""
+    """Yield the media type objects of all bodies, answers and problems that refer to a model."""
     for call in _calls(paths):
-        for said in (call.get("requestBody", {}), *call["responses"].values()):
-            yield from (media for media in said.get("content", {}).values() if REFERRED & media["schema"].keys())
+        for part in (call.get("requestBody", {}), *call["responses"].values()):
+            yield from (media for media in part.get("content", {}).values() if REFERRED & media["schema"].keys())
 
 
 def _calls(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -103,7 +105,7 @@ def _calls(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _content(models: Models | None, others: Mapping[str, Described | None]) -> dict[str, Any]:
-    """Describe a body or an answer: JSON of one of the models, and other forms by their media types."""
+    """Describe a body or an answer: JSON of one of the models, and other media types."""
     content: dict[str, Any] = {}
     if models:
         refs = [_ref(model.__name__) for model in (models if isinstance(models, tuple) else (models,))]

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI pages; the engine works the answers out, so they are what the service would answer."""
+"""The examples of the OpenAPI document; the engine computes the answers, so they match those of the service."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),
     errors.Unauthorized("a key is needed: Authorization: Bearer …"),
     errors.Forbidden(f"the key 'gauge' may not admin, or not stream {ID!r}"),
-    errors.TooManyRequests("256 requests of this caller are being worked on, the limit (max_requests_per_client)"),
-    errors.Overloaded("1000 requests are being worked on, the limit (max_requests)"),
+    errors.TooManyRequests("256 requests of this caller are in progress, the limit (max_requests_per_client)"),
+    errors.Overloaded("1000 requests are in progress, the limit (max_requests)"),
     HTTPProblem("request-timeout", "the body did not arrive in time (body_timeout)"),
     errors.BridgeUnavailable("mqtt: mqtt://broker:1883 is not connected: Connection refused"),
     errors.NotReady("compiling: until the kernel of online is ready, readings are normalized slowly"),
@@ -67,12 +67,12 @@ def worked_example() -> dict[type[BaseModel], Any]:
     limits, now = Limits(), seconds(TIME)
     stream = Stream(plan(configuration({}, {})))
     sent = {"values": {"temp": 21.4, "door": 0}, "timestamp": TIME, "seq": 17}
-    one = parse_reading(sent["values"], limits, timestamp=now, seq=17)
-    answer = serialize.reading_to_json(ID, one, stream.observe(one, now, limits))
+    reading = parse_reading(sent["values"], limits, timestamp=now, seq=17)
+    answer = serialize.reading_to_json(ID, reading, stream.observe(reading, now, limits))
     block = Block(("temp", "door"), np.array(ROWS, dtype=np.float64), None, 18)
     table = serialize.of_block(ID, block.names, observe_block(stream, block, now, limits), block.last_seq)
     info = serialize.of_stream(ID, stream)
-    found: dict[type[BaseModel], Any] = {
+    worked: dict[type[BaseModel], Any] = {
         schemas.ReadingBody: sent,
         schemas.StreamReadingBody: {"stream": ID, **sent},
         schemas.ReadingsBody: {"readings": [{"stream": ID, **sent}, {"stream": "line-3", "values": [0.27]}]},
@@ -93,4 +93,4 @@ def worked_example() -> dict[type[BaseModel], Any]:
         Snapshot: export(stream),
         **{model: {"method": name, "warmup": 16} for name, model in CONFIGURATIONS.items()},
     }
-    return {model: json(dumps(example)) for model, example in found.items()}
+    return {model: json(dumps(example)) for model, example in worked.items()}

@@ -1,1 +1,1 @@
-"""The calls: each reads its request, calls the service and answers."""
+"""The routes: each parses its request, calls the service and builds the response."""

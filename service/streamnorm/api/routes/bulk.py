@@ -1,4 +1,4 @@
-"""The calls that take many readings at once: as JSON, as NDJSON, as NumPy's arrays, as SenML."""
+"""Bulk routes: many readings as JSON, NDJSON, NumPy arrays or SenML."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ async def observe_bulk(
     features: Annotated[str | None, Query(description="with npy: names of the columns, separated by commas")] = None,
     first_seq: Annotated[int | None, Query(ge=0, le=LARGEST_SEQ, description="with npy: numbers the rows")] = None,
 ) -> Response:
-    """Observe a block of one stream's readings, in order; a bad row refuses the whole block.
+    """Observe a block of one stream's readings, in order; an invalid row rejects the whole block.
 
-    The answer comes in the form that `Accept` asks for, by default in the form sent: NDJSON has a reading a line; JSON
-    and npy are a table, npy with the counters as headers. Readings that differ in their features, or have channels,
-    make no table, and are answered as NDJSON only.
+    The response has the media type that `Accept` asks for, by default that of the request: NDJSON has one reading per
+    line; JSON and npy are tables, npy with the counters as headers. Readings that differ in their features, or have
+    channels, do not form a table, and are answered as NDJSON only.
     """
     if streaming:
         return _streamed(ctx, request, OF_STREAM, ReadingParser(ctx.service.limits, stream_id), learn=learn)
@@ -55,10 +55,10 @@ async def observe_bulk(
 async def observe_many(
     ctx: Ctx, caller: Caller, request: Request, *, learn: Learn = True, streaming: Streaming = False
 ) -> Response:
-    """Observe readings of many streams, in order within each stream; a bad one refuses them all.
+    """Observe readings of many streams, in order within each stream; an invalid one rejects them all.
 
-    The answer comes in the form that `Accept` asks for, by default in the form sent: JSON and NDJSON stand for each
-    other, npz is answered as npz.
+    The response has the media type that `Accept` asks for, by default that of the request: JSON and NDJSON are
+    interchangeable, npz is answered as npz.
     """
     if streaming:
         return _streamed(ctx, request, OF_MANY, ReadingParser(ctx.service.limits, caller=caller), learn=learn)
@@ -66,7 +66,7 @@ async def observe_many(
 
 
 def _streamed(ctx: AppState, request: Request, codecs: Codecs, parse: ReadingParser, *, learn: bool = True) -> Response:
-    """Answer NDJSON line by line, while it is still being sent."""
+    """Answer NDJSON line by line, while the request is still being sent."""
     negotiate(request, codecs, NDJSON)
     limit = ctx.max_reading_bytes
     session = LineSession(ctx.service, parse, limit, ctx.metrics.refused, learn=learn)

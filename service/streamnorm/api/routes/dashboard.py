@@ -1,4 +1,4 @@
-"""The pages: the dashboard, and the description of the calls; everything they load comes from this service."""
+"""The pages: the dashboard and the API documentation; everything they load comes from this service."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 FOLDER = Path(streamnorm.__file__).with_name("pages")
-#: Asked for again each time, and answered 304 until the service is updated; `guard` adds what every page has.
+#: Browsers revalidate on each load, and get 304 until the service is updated; the middleware adds the other headers.
 HEADERS = {"Cache-Control": "no-cache"}
 
 
 class Files(StaticFiles):
-    """Files of the pages, with the pages' headers."""
+    """The static files of the pages, with the pages' headers."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file."""

@@ -1,7 +1,7 @@
-"""What InfluxDB's clients and Telegraf send: line protocol on the paths of InfluxDB's versions 1 and 2.
+"""The write calls of InfluxDB 1 and 2: line protocol from InfluxDB's clients and Telegraf.
 
-As there, the points of a write that can be taken are taken, and a 400 tells of the others: those who send it throw away
-what is answered so, and send again what is answered 429 or 503.
+As in InfluxDB, the valid points of a write are accepted, and a 400 reports the others: clients drop what is answered
+400, and retry what is answered 429 or 503.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from streamnorm.api.codecs.registry import LINE_PROTOCOL
 from streamnorm.api.dependencies import Caller, Ctx
 from streamnorm.formats.line_protocol import PRECISIONS, Malformed
 
-#: described by InfluxDB: the calls, their bodies and the form of their errors are its own
+#: not in the OpenAPI document: InfluxDB defines the calls, their bodies and the format of their errors
 router = APIRouter(include_in_schema=False)
 
 
@@ -25,7 +25,7 @@ async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns
     tick = PRECISIONS.get(precision)
     if tick is None and precision != "auto":
         return refused(f"precision {precision!r} is none of auto, {', '.join(PRECISIONS)}")
-    if "learn" in request.query_params:  # answered by nothing, a write that does not learn would be no write
+    if "learn" in request.query_params:  # a write returns no values, so one that does not learn would have no effect
         return refused("a write learns from its points: learn is no parameter of it")
     context = context_of(ctx, caller=caller, template=ctx.line_stream, tick=tick)
     try:

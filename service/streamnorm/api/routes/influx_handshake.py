@@ -1,6 +1,6 @@
-"""What clients of InfluxDB ask before they send the first point, and the write of version 3.
+"""The calls that InfluxDB's clients make before their first write, and the write call of InfluxDB 3.
 
-The answers are those of a server that is there, takes points, and holds none that could be queried.
+The responses are those of a server that is up, accepts points, and holds none to query.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from streamnorm.api.http.responses import encoded
 from streamnorm.api.routes import influx
 from streamnorm.errors import StreamnormError
 
-#: described by InfluxDB, like the calls that write
+#: not in the OpenAPI document, like the write calls
 router = APIRouter(include_in_schema=False)
 
 HEADERS: Final = {"X-Influxdb-Version": f"streamnorm-{streamnorm.__version__}", "X-Influxdb-Build": "OSS"}
@@ -33,7 +33,7 @@ _STARTED: Final = time.monotonic()
 @router.head("/ping", response_class=Response)
 @router.get("/ping", response_class=Response)
 async def ping(verbose: str = "") -> Response:
-    """Tell clients of InfluxDB 1 that somebody is here: 204, or 200 where they want words."""
+    """Answer the ping of InfluxDB 1 clients: 204, or 200 with the version if `verbose`."""
     if verbose in NOT_QUIET:
         return Response(status_code=204, headers=HEADERS)
     return with_version({"version": HEADERS["X-Influxdb-Version"]})
@@ -42,9 +42,9 @@ async def ping(verbose: str = "") -> Response:
 @router.head("/health", response_class=Response)
 @router.get("/health", response_class=Response)
 async def health(ctx: Ctx) -> Response:
-    """Tell clients of InfluxDB 2 and 3 whether points can be written."""
+    """Report to InfluxDB 2 and 3 clients whether points can be written."""
     trouble = trouble_of(ctx)
-    told: dict[str, object] = {
+    body: dict[str, object] = {
         "name": "streamnorm",
         "message": trouble or "ready for writes",
         "status": "fail" if trouble else "pass",
@@ -52,13 +52,13 @@ async def health(ctx: Ctx) -> Response:
         "version": streamnorm.__version__,
         "commit": "",
     }
-    return with_version(told, 503 if trouble else 200)
+    return with_version(body, 503 if trouble else 200)
 
 
 @router.head("/ready", response_class=Response)
 @router.get("/ready", response_class=Response)
 async def ready(ctx: Ctx) -> Response:
-    """Tell since when points can be written."""
+    """Report since when points can be written."""
     if trouble := trouble_of(ctx):
         return with_version({"status": "starting", "message": trouble}, 503)
     up = time.monotonic() - _STARTED
@@ -69,32 +69,32 @@ async def ready(ctx: Ctx) -> Response:
 @router.get("/query", response_class=Response)
 @router.post("/query", response_class=Response)
 async def query(request: Request, q: str = "") -> Response:
-    """Answer InfluxQL: databases may be created and shown, and there are no points to select."""
+    """Answer InfluxQL: databases can be created and listed, and there are no points to select."""
     if not q and request.method == "POST":
         body = await read_body(request, MAX_QUERY_BYTES)
         q = parse_qs(body.decode("utf-8", "replace")).get("q", [""])[0]
-    statements = [each.strip() for each in q.split(";") if each.strip()]
+    statements = [statement.strip() for statement in q.split(";") if statement.strip()]
     if not statements:
         return with_version({"error": 'missing required parameter "q"'}, 400)
-    return with_version({"results": [result(place, each) for place, each in enumerate(statements)]})
+    return with_version({"results": [result(number, statement) for number, statement in enumerate(statements)]})
 
 
 @router.post("/api/v3/write_lp", status_code=204, response_class=Response)
 async def write_lp(ctx: Ctx, caller: Caller, request: Request, precision: str = "auto") -> Response:
-    """Observe points as InfluxDB 3 takes them: what a time is in is told by its size, where nothing else is said."""
+    """Observe points of an InfluxDB 3 write; by default the precision of each time is inferred from its magnitude."""
     return await influx.write(ctx, caller, request, precision)
 
 
-def result(place: int, statement: str) -> dict[str, object]:
-    """Return the result of one statement."""
-    found: dict[str, object] = {"statement_id": place}
+def result(number: int, statement: str) -> dict[str, object]:
+    """Return the result of the statement with a number."""
+    body: dict[str, object] = {"statement_id": number}
     if statement[:6].upper() == "SELECT":
-        found["error"] = "no points are kept here: they are normalized, and can be forwarded (--forward)"
-    return found
+        body["error"] = "no points are kept here: they are normalized, and can be forwarded (--forward)"
+    return body
 
 
 def trouble_of(ctx: AppState) -> str:
-    """Return what keeps points from being taken, in words."""
+    """Return why points cannot be accepted, in words; empty if they can."""
     try:
         ctx.service.streams.check()
     except StreamnormError as error:
@@ -102,8 +102,8 @@ def trouble_of(ctx: AppState) -> str:
     return "" if ctx.serving else "the service is starting or stopping"
 
 
-def with_version(told: Mapping[str, object], status: int = 200) -> Response:
-    """Answer as InfluxDB does."""
-    response = encoded(told, status)
+def with_version(body: Mapping[str, object], status: int = 200) -> Response:
+    """Build a JSON response with InfluxDB's version headers."""
+    response = encoded(body, status)
     response.headers.update(HEADERS)
     return response

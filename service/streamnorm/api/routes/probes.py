@@ -1,4 +1,4 @@
-"""The calls about the service itself: alive, ready, metrics."""
+"""The routes about the service itself: liveness, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from streamnorm.errors import StoreUnavailable
 router = APIRouter(tags=["service"])
 
 
-# Some that watch ask by HEAD.
+# Some monitoring tools probe with HEAD.
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", **describe_route(None, Health, guarded=False))
 async def healthz() -> Response:
-    """Tell that the process is alive."""
+    """Report that the process is alive."""
     return encoded({"status": "ok"})
 
 
@@ -27,7 +27,7 @@ async def healthz() -> Response:
     "/readyz", **describe_route(None, Readiness, "store-unavailable", "not-ready", "bridge-unavailable", guarded=False)
 )
 async def readyz(ctx: Ctx) -> Response:
-    """Return whether readings can be taken and kept, and how the bridges fare."""
+    """Report whether readings can be accepted and persisted, and the state of the bridges."""
     if not ctx.serving:
         raise StoreUnavailable("the service is starting or stopping")
     for check in (ctx.service.streams.check, *ctx.checks):

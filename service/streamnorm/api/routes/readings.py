@@ -1,4 +1,4 @@
-"""The calls that take one reading: observe, normalize, denormalize."""
+"""The routes that take one reading: observe, normalize, denormalize."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streamnorm.engine.reading import parse_reading
 
 router = APIRouter(prefix="/v1", tags=["readings"])
 
-#: what can be wrong with readings, wherever they come in
+#: the problems of all calls that take readings
 PROBLEMS = ("invalid-reading", "invalid-request", "limit-exceeded", "stale-sequence", "store-unavailable")
 
 Learn = Annotated[bool, Query(description="false: normalize only, and leave the statistics as they are")]
@@ -40,9 +40,9 @@ async def observe(
         return await observe_body(
             ctx, request, OF_READING, context_of(ctx, stream_id=stream_id), learn=learn, limit=most
         )
-    one = await json_object(request, most, lambda data: to_reading(validate(ReadingBody, data), limits))
+    reading = await json_object(request, most, lambda data: to_reading(validate(ReadingBody, data), limits))
     call = ctx.service.observe if learn else ctx.service.normalize
-    return encoded(serialize.reading_to_json(stream_id, one, await call(stream_id, one, stats=stats)))
+    return encoded(serialize.reading_to_json(stream_id, reading, await call(stream_id, reading, stats=stats)))
 
 
 @router.post(
@@ -52,10 +52,10 @@ async def observe(
     ),
 )
 async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
-    """Turn normalized values back into the sensor's units, by today's statistics."""
+    """Convert normalized values back to the sensor's units, by the current statistics."""
     limits = ctx.service.limits
-    one = await json_object(
+    reading = await json_object(
         request, ctx.max_reading_bytes, lambda data: parse_reading(validate(ValuesBody, data).values, limits)
     )
-    values = await ctx.service.denormalize(stream_id, one)
-    return encoded({"stream": stream_id, "values": serialize.reshape_like(one, values)})
+    values = await ctx.service.denormalize(stream_id, reading)
+    return encoded({"stream": stream_id, "values": serialize.reshape_like(reading, values)})

@@ -1,4 +1,4 @@
-"""Server-sent events: what is observed, as it is observed."""
+"""Server-sent events: readings, as they are observed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from streamnorm.events.hub import EventHub
 router = APIRouter(prefix="/v1", tags=["events"])
 
 MEDIA_TYPE = "text/event-stream"
-#: Seconds that what comes is gathered for before it is sent: more often than an eye can follow.
+#: Seconds during which events are batched before they are sent.
 PAUSE = 0.05
-#: Seconds between two looks at all streams.
+#: Seconds between summaries of all streams.
 SUMMARY = 1.0
-#: Seconds after which silence is broken, so that proxies keep the line and readers know that it stands.
+#: Seconds without events after which a comment is sent, so that proxies and clients keep the connection open.
 SILENCE = 15.0
-#: Bytes that are written at once: the next ones are made when these are on their way, and until then need no memory.
+#: Bytes per write: later events are encoded only when earlier ones were sent, which bounds the memory.
 PIECE = 8 * 1024
-#: Features of a stream that a glance shows.
+#: Features of a stream in a summary.
 SUMMARY_FEATURES = 4
 
 EXAMPLE = (
@@ -47,7 +47,7 @@ DESCRIBED["responses"][200] = {
     "description": "Events, as they come",
     "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
 }
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not gather what is sent
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not buffer
 StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
 
 
@@ -60,12 +60,12 @@ async def events(
     prefix: Annotated[str, Query(description="only streams whose ids start with it")] = "",
     *,
     history: Annotated[bool, Query(description="begin with the recent past of the named streams")] = False,
-    latest: Annotated[bool, Query(description="once a second, tell the latest reading of every stream")] = False,
+    latest: Annotated[bool, Query(description="once a second, send the latest reading of every stream")] = False,
 ) -> Response:
-    """Follow readings, with their normalized values, as server-sent events, until either side ends it.
+    """Follow readings, with their normalized values, as server-sent events, until either side closes the connection.
 
-    - `history`: `{"stream", "readings": […]}`, at first, where `history=true`: the recent past of each named stream.
-    - `reading`: `{"stream", "time", "count", "ready", "values", "normalized"}`, and now and then `"mean"` and `"std"`;
+    - `history`: `{"stream", "readings": […]}`, first, with `history=true`: the recent readings of each named stream.
+    - `reading`: `{"stream", "time", "count", "ready", "values", "normalized"}`, occasionally with `"mean"` and `"std"`;
       time is in seconds since 1970, a channel is represented by the mean of its elements.
     - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
       stream that has had a reading since; then the other events are of named streams only.
@@ -90,13 +90,16 @@ async def events(
 
 
 async def event_stream(hub: EventHub, subscription: Subscription, past: list[str]) -> AsyncIterator[bytes]:
-    """Write events until the subscription ends, in pieces that are written when they are wanted."""
+    """Yield encoded events from the `hub` until the `subscription` ends, lazily, in pieces of about `PIECE` bytes.
+
+    `past` names the streams whose recent readings come first.
+    """
     with subscription:
         yield b": streamnorm\n\n"
         for name in past:
             for piece in gathered(listed("history", "readings", map(ReadingEvent.event, hub.past(name)), stream=name)):
                 yield piece
-        said = time.monotonic()
+        last_sent = time.monotonic()
         glanced, seen = -math.inf, 0
         while not subscription.ended:
             changes = (encode_event("kind", **change._asdict()) for change in subscription.take_changes())
@@ -108,16 +111,16 @@ async def event_stream(hub: EventHub, subscription: Subscription, past: list[str
                 glanced, seen = now, hub.number
             for piece in gathered(parts):
                 yield piece
-                said = now
-            if now - said >= SILENCE:
+                last_sent = now
+            if now - last_sent >= SILENCE:
                 yield b":\n\n"
-                said = now
+                last_sent = now
             await pause(subscription)
         yield encode_event("end", reason=subscription.reason)
 
 
 async def pause(subscription: Subscription) -> None:
-    """Wait until there is something to write: a while, so that what comes meanwhile is written together."""
+    """Wait for events, then a little longer, so that further ones are sent together with them."""
     for event, seconds in ((subscription.full, PAUSE), (subscription.wake, SUMMARY - PAUSE)):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -125,7 +128,7 @@ async def pause(subscription: Subscription) -> None:
 
 
 def queued(subscription: Subscription) -> Iterator[bytes]:
-    """Write what waits now for a reader."""
+    """Yield the encoded events that are queued for a subscriber."""
     for _ in range(len(subscription.rows)):
         row, dropped = subscription.take_one()
         if dropped:
@@ -135,13 +138,13 @@ def queued(subscription: Subscription) -> Iterator[bytes]:
 
 
 def glance(hub: EventHub, names: list[str]) -> Iterator[bytes]:
-    """Write the latest rows of streams, as they are when their turn comes."""
+    """Yield the encoded summary of the latest readings of streams."""
     rows = filter(None, map(hub.newest, names))
     return listed("latest", "streams", (row.summary(SUMMARY_FEATURES) for row in rows))
 
 
 def listed(event: str, member: str, items: Iterable[Any], **data: Any) -> Iterator[bytes]:
-    """Write one event whose last member is a list, item by item."""
+    """Encode an `event` incrementally: the object `data` and, as its last member, the list of `items`."""
     head = b"event: " + event.encode() + b"\ndata: " + dumps({**data, member: []})[:-2]
     for item in items:
         yield head + dumps(item)
@@ -150,7 +153,7 @@ def listed(event: str, member: str, items: Iterable[Any], **data: Any) -> Iterat
 
 
 def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Gather what is written into pieces of about `PIECE` bytes."""
+    """Join parts to pieces of about `PIECE` bytes."""
     piece = bytearray()
     for part in parts:
         piece += part
@@ -162,5 +165,5 @@ def gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def encode_event(event: str, **data: Any) -> bytes:
-    """Write one event."""
+    """Encode one event."""
     return b"event: " + event.encode() + b"\ndata: " + dumps(data) + b"\n\n"

@@ -1,4 +1,4 @@
-"""The calls about streams: list, describe, configure, snapshot, merge, reset, delete."""
+"""The routes that manage streams: list, describe, configure, snapshot, merge, reset, delete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFo
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
-#: what can go wrong where a stream must be there
+#: the problems of calls that require an existing stream
 FOUND = ("stream-not-found", "invalid-request", "store-unavailable")
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
@@ -36,9 +36,9 @@ async def list_streams(
 ) -> Response:
     """List streams in the order of their ids, in pages."""
     allowed = restrict_prefix(caller, prefix)
-    found = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
-    page = [serialize.of_stream(stream_id, stream) for stream_id, stream in found[:limit]]
-    return encoded({"streams": page, "next": page[-1]["stream"] if len(found) > limit else None})
+    streams = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
+    page = [serialize.of_stream(stream_id, stream) for stream_id, stream in streams[:limit]]
+    return encoded({"streams": page, "next": page[-1]["stream"] if len(streams) > limit else None})
 
 
 @router.get("/{stream_id}", **describe_route(None, StreamInfo, *FOUND))
@@ -59,7 +59,7 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     ),
 )
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
-    """Create or reconfigure a stream; what is not named takes the service's default."""
+    """Create or reconfigure a stream; omitted members take the service's defaults."""
     config = await json_object(request, ctx.max_reading_bytes, dict, wrong=InvalidConfiguration)
     ctx.service.configuration(config)
     try:
@@ -74,7 +74,7 @@ async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response
 
 @router.delete("/{stream_id}", status_code=204, **describe_route(None, None, *FOUND))
 async def delete(ctx: Ctx, stream_id: StreamId) -> Response:
-    """Discard a stream."""
+    """Delete a stream."""
     features = await ctx.service.streams.read(stream_id, lambda stream: tuple(stream.layout.names))
     await ctx.service.streams.delete(stream_id)
     ctx.events.discard(stream_id)
@@ -93,7 +93,7 @@ async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
 
 @router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))
 async def reset(ctx: Ctx, stream_id: StreamId) -> Response:
-    """Discard the statistics; the configuration and the numbering stay."""
+    """Discard the statistics; the configuration and the sequence numbers are kept."""
     return encoded(serialize.of_stream(stream_id, await ctx.service.reset(stream_id)))
 
 
@@ -116,10 +116,10 @@ async def export(ctx: Ctx, stream_id: StreamId) -> Response:
     ),
 )
 async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
-    """Put an exported state in place of the stream's, or make a stream of it."""
+    """Restore an exported state, replacing that of the stream or creating it."""
     data = await json_object(request, ctx.max_block_bytes, dict, wrong=InvalidSnapshot)
-    stream, made = await ctx.service.restore(stream_id, data)
-    return encoded(serialize.of_stream(stream_id, stream), 201 if made else 200)
+    stream, created = await ctx.service.restore(stream_id, data)
+    return encoded(serialize.of_stream(stream_id, stream), 201 if created else 200)
 
 
 @router.post(
@@ -127,6 +127,6 @@ async def restore(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     **describe_route(Snapshot, StreamInfo, "invalid-snapshot", "cannot-merge", "limit-exceeded", *FOUND),
 )
 async def merge(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
-    """Merge an exported state in, as if its readings had been observed here too."""
+    """Merge an exported state, as if its readings had been observed here, too."""
     data = await json_object(request, ctx.max_block_bytes, dict, wrong=InvalidSnapshot)
     return encoded(serialize.of_stream(stream_id, await ctx.service.merge(stream_id, data)))

@@ -1,18 +1,17 @@
-"""WebSockets: a reading a message in, an answer a message out, in the order they came.
+"""WebSockets: each message is a reading, and each reply its answer, in the same order.
 
 Rules:
 
-1. Messages that came together are worked on together, those that come meanwhile wait: so one commit keeps many of them
-   where every reading is to be kept before it is answered, and a run of readings of one stream costs little more than
-   its arithmetic.
-2. A message that is refused is answered by its problem, and the connection stays.
-3. When the service stops, what was heard is answered; then the connection is closed, with the reason.
-4. What was heard is observed, even where the other side is gone before its answer.
-5. Where the caller's key is good no more, what was heard and not begun with is dropped, and the connection is closed
-   with the reason.
-6. No more is heard than is answered: what waits is bounded, and who does not read its answers is not listened to.
+1. Messages that arrive together are processed as a batch, and those that arrive meanwhile form the next one: so one
+   commit covers many of them when every reading must be durable before it is answered, and a run of readings of one
+   stream costs little more than its arithmetic.
+2. An invalid message is answered with problem details, and the connection stays open.
+3. On shutdown, drain the receive queue, then close with 1001 and the reason.
+4. Received messages are observed even if the client disconnects before their answers.
+5. When the caller's key is revoked, drop the receive queue, then close with 1008 and the reason.
+6. Backpressure: the receive queue is bounded (1024 messages or 1 MiB); reading stops until the client reads replies.
 
-These are ASGI applications of their own: a framework's layers cost a message as much as its answer does.
+These are plain ASGI applications: a framework's layers would double the cost of a message.
 """
 
 from __future__ import annotations
@@ -39,29 +38,32 @@ from streamnorm.api.streaming.sessions import MessageSession
 from streamnorm.auth.api_keys import ANYONE
 from streamnorm.errors import Fault, StreamnormError
 
-#: Messages that wait: enough that a commit of ten milliseconds keeps a hundred thousand readings a second.
+#: Messages in the receive queue: enough for a hundred thousand readings a second with commits of ten milliseconds.
 MAX_QUEUED_MESSAGES = 1024
-#: Of their bytes, and one message more.
+#: Bytes in the receive queue, exceeded by at most one message.
 MAX_QUEUED_BYTES = 1024 * 1024
 GOING_AWAY = 1001
 STOPPING = "the service is stopping"
 POLICY_VIOLATION = 1008
-#: Bytes that the reason of a close may have (RFC 6455, section 5.5).
+#: Limit of a close reason in bytes (RFC 6455, section 5.5).
 LONGEST_REASON = 123
-#: What uvicorn raises where the other side is gone, or is being told to go; `receive` tells it too.
+#: What uvicorn raises when the client has disconnected, or is being disconnected; `receive` reports it, too.
 GONE = (OSError, RuntimeError)
 _STREAM_ID = re.compile(STREAM_ID)
 _BOOLEAN = TypeAdapter(bool)
 
 
 class WebSocketConnection:
-    """One connection: somebody listens, and somebody answers what was heard meanwhile."""
+    """One connection: a reader fills the receive queue, and a writer answers its messages with the `session`.
 
-    def __init__(self, talk: MessageSession, receive: Receive, send: Send) -> None:
-        self._talk = talk
+    `receive` and `send` are the ASGI channels.
+    """
+
+    def __init__(self, session: MessageSession, receive: Receive, send: Send) -> None:
+        self._session = session
         self._receive = receive
         self._send = send
-        self._heard: list[str | bytes] = []
+        self._queue: list[str | bytes] = []
         self._bytes = 0
         self._some = asyncio.Event()
         self._room = asyncio.Event()
@@ -71,7 +73,7 @@ class WebSocketConnection:
         self._group = asyncio.TaskGroup()
 
     async def run(self, draining: asyncio.Event) -> None:
-        """Talk until either side ends it."""
+        """Serve the connection until the client disconnects, or `draining` is set and the queue is drained."""
         async with self._group as group:
             others = [group.create_task(self._answer()), group.create_task(self._close_on_drain(draining))]
             await self._listen()
@@ -80,11 +82,11 @@ class WebSocketConnection:
                 task.cancel()
 
     def revoke(self, reason: StreamnormError) -> None:
-        """Observe nothing more, and close."""
+        """Drop the receive queue, and close with the reason."""
         self._over = True
-        self._heard.clear()
-        told = str(reason).encode()[:LONGEST_REASON].decode(errors="ignore")
-        self._group.create_task(self._close(POLICY_VIOLATION, told))
+        self._queue.clear()
+        text = str(reason).encode()[:LONGEST_REASON].decode(errors="ignore")
+        self._group.create_task(self._close(POLICY_VIOLATION, text))
 
     async def _listen(self) -> None:
         receive = self._receive
@@ -94,29 +96,29 @@ class WebSocketConnection:
             text = message.get("text")
             if text is None:
                 text = message["bytes"]
-            self._heard.append(text)
+            self._queue.append(text)
             self._bytes += len(text)
             self._some.set()
             self._quiet.clear()
-            if len(self._heard) >= MAX_QUEUED_MESSAGES or self._bytes >= MAX_QUEUED_BYTES:
+            if len(self._queue) >= MAX_QUEUED_MESSAGES or self._bytes >= MAX_QUEUED_BYTES:
                 self._room.clear()
                 await self._room.wait()
 
     async def _answer(self) -> None:
         while True:
             await self._some.wait()
-            texts, self._heard, self._bytes = self._heard, [], 0
+            texts, self._queue, self._bytes = self._queue, [], 0
             self._room.set()
-            said = await self._talk.answer(texts)
+            replies = await self._session.answer(texts)
             with contextlib.suppress(*GONE):
-                for one in said:
-                    await self._send({"type": "websocket.send", "text": dumps(one).decode()})
-            if not self._heard:
+                for reply in replies:
+                    await self._send({"type": "websocket.send", "text": dumps(reply).decode()})
+            if not self._queue:
                 self._some.clear()
                 self._quiet.set()
 
     async def _close_on_drain(self, draining: asyncio.Event) -> None:
-        """Take leave when the service stops, once what was heard is answered."""
+        """Close when the service stops, once the receive queue is drained."""
         await draining.wait()
         await self._close(GOING_AWAY, STOPPING)
 
@@ -128,13 +130,13 @@ class WebSocketConnection:
 
 
 class WebSocketEndpoint:
-    """The calls, for one stream or for readings that name theirs."""
+    """The WebSocket calls, for one stream or for readings that name their streams."""
 
     def __init__(self, context: AppState) -> None:
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Accept a connection and talk."""
+        """Accept and serve a connection."""
         context = self._context
         stream_id: str | None = scope["path_params"].get("stream_id")
         await receive()  # websocket.connect
@@ -153,18 +155,19 @@ class WebSocketEndpoint:
         if exchange is not None:
             receive, send = exchange.raw_channel
         parse = ReadingParser(context.service.limits, stream_id, scope.get("caller", ANYONE))
-        talk = MessageSession(context.service, parse, context.max_reading_bytes, context.metrics.refused, learn=learn)
-        line = WebSocketConnection(talk, receive, send)
+        refused = context.metrics.refused
+        session = MessageSession(context.service, parse, context.max_reading_bytes, refused, learn=learn)
+        connection = WebSocketConnection(session, receive, send)
         if exchange is not None:
-            exchange.on_revoked(line.revoke)
-        await line.run(context.draining)
+            exchange.on_revoked(connection.revoke)
+        await connection.run(context.draining)
 
 
 def learning(scope: Scope) -> bool:
-    """Return whether a connection learns from its readings, as its query says.
+    """Return whether a connection learns from its readings, by its query.
 
     Raises:
-        Refused: the query has something else, or no boolean.
+        HTTPProblem: the query has other parameters, or `learn` is not a boolean.
 
     """
     query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
@@ -188,7 +191,7 @@ class NoEndpoint:
 
 
 def install(app: FastAPI) -> None:
-    """Add the calls to an application."""
+    """Add the WebSocket routes to an application."""
     live: Any = WebSocketEndpoint(app.state.context)
     nowhere: Any = NoEndpoint()
     for path in ("/v1/streams/{stream_id}/live", "/v1/live"):

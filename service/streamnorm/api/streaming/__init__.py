@@ -1,1 +1,1 @@
-"""Readings that are answered one by one, over connections that stay open."""
+"""Streaming: readings that are answered one by one over long-lived connections."""

@@ -1,7 +1,7 @@
-"""NDJSON both ways at once: each line is answered as it is applied, while the request is still being sent.
+"""Full-duplex NDJSON: each line is answered as it is applied, while the request is still being sent.
 
-A bad line is answered by a problem line, which ends the answer: what was before it is applied, what is behind it not.
-So does a key that was revoked meanwhile.
+An invalid line is answered with a problem line, which ends the response: the lines before it are applied, those after
+it are not. A key that is revoked meanwhile ends it, too.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from streamnorm.api.http.responses import dumps_line
 from streamnorm.api.streaming.sessions import LineSession
 from streamnorm.errors import StreamnormError
 
-#: Lines that are answered before others have their turn: some ten milliseconds.
+#: Lines answered before control returns to the event loop: about ten milliseconds.
 AT_ONCE = 1000
 
 
 class NDJSONStreamingResponse(Response):
-    """The answer to a request that goes on while it is answered."""
+    """The response to a request that is still being sent.
+
+    `session` answers the lines, `parts` yields the decoded body, `longest` is the limit of a line in bytes; `exchange`
+    reports when the caller's authorization is revoked.
+    """
 
     media_type = NDJSON
 
@@ -47,9 +51,9 @@ class NDJSONStreamingResponse(Response):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002
         """Answer line by line."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async for said in self._answers():
-            if said:
-                body = b"".join(map(dumps_line, said))
+        async for answers in self._answers():
+            if answers:
+                body = b"".join(map(dumps_line, answers))
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -57,9 +61,9 @@ class NDJSONStreamingResponse(Response):
         try:
             async for lines in self._lines():
                 for start in range(0, len(lines), AT_ONCE):
-                    said = await self._session.answer(lines[start : start + AT_ONCE])
-                    yield said.answers
-                    if not said.well:
+                    reply = await self._session.answer(lines[start : start + AT_ONCE])
+                    yield reply.answers
+                    if not reply.well:
                         return
                     await asyncio.sleep(0)
         except ClientDisconnect:
@@ -68,9 +72,9 @@ class NDJSONStreamingResponse(Response):
             yield [self._session.problem(error)]
 
     async def _lines(self) -> AsyncIterator[list[bytes]]:
-        """Yield the lines that are whole, as they come; one that is too long already counts as whole.
+        """Yield complete lines as they arrive, and an incomplete one as soon as it is too long.
 
-        What is not yet whole is kept in the parts it came in: joined with every part, it would cost its square.
+        The parts of an incomplete line are joined only once: joining them on each arrival would take quadratic time.
         """
         rest: list[bytes] = []
         size = 0
@@ -89,10 +93,10 @@ class NDJSONStreamingResponse(Response):
         yield [b"".join(rest)]
 
     async def _received(self) -> AsyncIterator[bytes]:
-        """Yield the parts of the body as they come, until the caller may not go on.
+        """Yield the parts of the body as they arrive, until the caller's authorization is revoked.
 
         Raises:
-            StreamnormError: why the caller may not go on.
+            StreamnormError: the authorization was revoked.
 
         """
         while True:

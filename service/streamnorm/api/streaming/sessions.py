@@ -1,7 +1,7 @@
-"""Talking in readings: texts in, answers out in the same order, over whatever carries them.
+"""Transport-independent sessions: ordered request/response over WebSocket messages or NDJSON lines.
 
-Texts that came together are worked on together: readings of one stream are observed at once, and where every reading
-is to be kept before it is answered, one commit keeps many.
+Messages that arrive together are processed as a batch: readings of one stream are observed as one run, and when every
+reading must be durable before it is answered, one commit covers many.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ Error = StreamnormError | HTTPProblem
 
 
 class ReadingSession:
-    """One conversation; texts have at most `longest` letters, and `refused` counts the problems."""
+    """The state of one session.
+
+    `parse` builds readings from messages of at most `longest` bytes, which `service` observes (without `learn`: only
+    normalizes); `refused` is called with the type of each problem, for the metrics.
+    """
 
     def __init__(
         self,
@@ -44,22 +48,22 @@ class ReadingSession:
         self._refused = refused
 
     def problem(self, error: Error) -> dict[str, Any]:
-        """Count a refusal, and return its problem."""
+        """Count an error, and return its problem details."""
         kind, problem = problems.to_problem(error)
         self._refused(kind.slug)
         return problem
 
     def _at_once(self, stream_id: str, reading: Reading) -> Answer | None:
-        """Observe a reading that needs no waiting; None, and nothing has happened, where it does or is refused."""
+        """Observe a reading inline if possible; otherwise, and on an error, return None without side effects."""
         if not self._learn:
             return None
         try:
             return self._service.try_observe_inline(stream_id, reading)
         except StreamnormError:
-            return None  # told by the run, which meets it too
+            return None  # the run raises it again
 
     async def _run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
-        """Observe one stream's readings, or only normalize them, up to the first one that is refused."""
+        """Observe one stream's readings, or only normalize them, up to the first one that fails."""
         if self._learn:
             return await self._service.observe_run(stream_id, readings)
         run = RunResult()
@@ -72,56 +76,56 @@ class ReadingSession:
 
 
 class MessageSession(ReadingSession):
-    """Each text on its own: one that is refused is answered by its problem, and the others are observed."""
+    """Messages fail independently; an invalid one is answered with problem details."""
 
     async def answer(self, texts: Sequence[str | bytes]) -> list[Any]:
-        """Answer texts; what is of several streams waits for one commit."""
-        said: list[Any] = [None] * len(texts)
+        """Answer messages in order; those of several streams await one commit."""
+        replies: list[Any] = [None] * len(texts)
         of_streams: dict[str, list[tuple[int, Reading]]] = {}
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             try:
                 if len(text) > self._longest:
                     raise too_large(self._longest, "the message")
                 stream_id, reading = self._parse(text)
             except (StreamnormError, HTTPProblem) as error:
-                said[place] = self.problem(error)
+                replies[index] = self.problem(error)
             else:
-                of_streams.setdefault(stream_id, []).append((place, reading))
+                of_streams.setdefault(stream_id, []).append((index, reading))
         waiting = []
         for stream_id, members in of_streams.items():
-            place, reading = members[0]
+            index, reading = members[0]
             answer = self._at_once(stream_id, reading) if len(members) == 1 else None
             if answer is None:
-                waiting.append(self._observe(stream_id, members, said))
+                waiting.append(self._observe(stream_id, members, replies))
             else:
-                said[place] = serialize.reading_to_json(stream_id, reading, answer)
+                replies[index] = serialize.reading_to_json(stream_id, reading, answer)
         if len(waiting) > 1:
             await asyncio.gather(*waiting)
         elif waiting:
-            await waiting[0]  # a task of its own costs as much as a reading
-        return said
+            await waiting[0]  # a separate task costs as much as a reading
+        return replies
 
-    async def _observe(self, stream_id: str, members: Sequence[tuple[int, Reading]], said: list[Any]) -> None:
-        """Observe one stream's readings, each with its place among the answers."""
+    async def _observe(self, stream_id: str, members: Sequence[tuple[int, Reading]], replies: list[Any]) -> None:
+        """Observe one stream's readings, each given with the index of its reply."""
         while members:
             run = await self._run(stream_id, [reading for _, reading in members])
-            for (place, reading), answer in zip(members, run.answers, strict=False):
-                said[place] = serialize.reading_to_json(stream_id, reading, answer)
+            for (index, reading), answer in zip(members, run.answers, strict=False):
+                replies[index] = serialize.reading_to_json(stream_id, reading, answer)
             members = members[len(run.answers) :]
             if run.error is not None:
-                said[members[0][0]] = self.problem(run.error)
+                replies[members[0][0]] = self.problem(run.error)
                 members = members[1:]
 
 
 class SessionReply(NamedTuple):
-    """Answers to lines, and whether none was refused."""
+    """Answers to lines, and whether all succeeded."""
 
     answers: list[Any]
     well: bool
 
 
 class LineSession(ReadingSession):
-    """One text after the other: the first one that is refused is the end; errors tell the line and the row."""
+    """Lines are processed in order; the first invalid one ends the session. Errors name the line and the row."""
 
     def __init__(
         self,
@@ -137,43 +141,43 @@ class LineSession(ReadingSession):
         self._row = 0
 
     async def answer(self, lines: Sequence[bytes]) -> SessionReply:
-        """Answer lines up to the first one that is refused, which is answered by its problem."""
+        """Answer lines up to the first invalid one, which is answered with problem details."""
         first = self._row
-        found, error = self._parsed(lines)
-        said: list[Any] = []
-        for stream_id, group in groupby(found, itemgetter(0)):
+        parsed, error = self._parsed(lines)
+        replies: list[Any] = []
+        for stream_id, group in groupby(parsed, itemgetter(0)):
             readings = [reading for _, reading in group]
             answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
             run = await self._run(stream_id, readings) if answer is None else RunResult([answer])
-            said += [
+            replies += [
                 serialize.reading_to_json(stream_id, reading, answer)
                 for reading, answer in zip(readings, run.answers, strict=False)
             ]
             if run.error is not None:
-                error = _placed(run.error, stream_id, first + len(said))
+                error = _placed(run.error, stream_id, first + len(replies))
                 break
         if error is not None:
-            said.append(self.problem(error))
-        return SessionReply(said, error is None)
+            replies.append(self.problem(error))
+        return SessionReply(replies, error is None)
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
-        """Build readings of lines up to the first one that is none; empty ones are passed over."""
-        found: list[tuple[str, Reading]] = []
+        """Parse lines up to the first invalid one, skipping empty ones."""
+        parsed: list[tuple[str, Reading]] = []
         for text in lines:
             self._line += 1
             try:
                 if len(text) > self._longest:
                     raise too_large(self._longest, f"line {self._line}")
                 if text and not text.isspace():
-                    found.append(self._parse(text, self._line, self._row))
+                    parsed.append(self._parse(text, self._line, self._row))
                     self._row += 1
             except (StreamnormError, HTTPProblem) as error:
-                return found, error
-        return found, None
+                return parsed, error
+        return parsed, None
 
 
 def _placed(error: StreamnormError, stream_id: str, row: int) -> StreamnormError:
-    """Return an error with the row, or the stream, that it is of."""
+    """Return an error located by its row or its stream."""
     if isinstance(error, StaleSequence):
         return StaleSequence(error.seq, error.last_seq, stream_id)
     return error.within(f"/{row}") if isinstance(error, InvalidInput) else error

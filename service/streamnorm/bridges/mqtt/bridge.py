@@ -2,9 +2,9 @@
 
 Rules:
 
-1. The session is persistent: the broker keeps what is published while the service is away.
-2. Readings that came in other ways are published too, as far as there is room.
-3. A broker that is away, refuses, or throws the service out is told of, and asked again after growing pauses.
+1. The session is persistent: the broker queues messages while the service is down.
+2. Readings received by other protocols are published, too, as far as the outbox has room.
+3. A failed, refused or lost connection is logged, and retried with exponential backoff.
 """
 
 from __future__ import annotations
@@ -36,22 +36,25 @@ log = logging.getLogger(__name__)
 
 #: Seconds between attempts to reach the broker: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-#: The same where another client has taken the session over: either would throw the other out without end.
+#: The same after another client has taken the session over: otherwise both would disconnect each other endlessly.
 TAKEN_OVER_PAUSE, LONGEST_TAKEN_OVER_PAUSE = 5.0, 300.0
-#: Seconds that a connection has to last for the next attempt to be a first one.
+#: Seconds that a connection must last to reset the backoff.
 STABLE = 10.0
-#: Connections in a row that do not last, after which another client is the likeliest reason.
+#: Consecutive short-lived connections after which another client is the likeliest reason.
 SHORT_LIVED = 4
-#: Connections that are dropped before they are answered, after which the other version of MQTT is tried.
+#: Connections dropped before CONNACK after which the other version of MQTT is tried.
 EARLY_DROPS = 3
-#: Seconds for what was begun, when the service stops.
+#: Seconds to drain at a graceful shutdown.
 DRAIN = 1.0
-#: Seconds between two looks for streams that expired.
+#: Seconds between checks for expired streams.
 EXPIRY_INTERVAL = 60.0
 
 
 class MqttBridge:
-    """The bridge; a listener of the service for what comes in elsewhere."""
+    """A bridge that listens to the `service` for readings received by other protocols.
+
+    `options` are the checked settings; `settle` returns when every change made so far is durable.
+    """
 
     name = "mqtt"
     max_rows: int | None = None
@@ -71,19 +74,19 @@ class MqttBridge:
         self._session = Session(options.folder)
         self._client_id = options.client_id
         self._discovery: Discovery | None = None
-        #: when a stream was heard of last, where streams are forgotten after a while
-        self._heard: dict[str, float] = {}
+        #: when each stream was last active, if streams expire
+        self._active: dict[str, float] = {}
         self._state = State(up=False, detail=f"connecting to {options.address}")
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
-        #: whether MQTT 5 is spoken, and not 3.1.1
+        #: whether to use MQTT 5 instead of 3.1.1
         self._modern = True
         self._early_drops = 0
-        #: connections in a row that the broker took, and that did not last
+        #: consecutive connections that the broker accepted and that were short-lived
         self._short_lived = 0
 
     def attach(self) -> None:
-        """Find out who this is, and listen."""
+        """Load the session, and register with the service."""
         self._session.load()
         self._client_id = self._options.client_id or self._session.client_id
         if self._options.discovery:
@@ -91,7 +94,7 @@ class MqttBridge:
         self._service.listeners.append(self)
 
     async def run(self) -> None:
-        """Connect, and connect again."""
+        """Stay connected, reconnecting as needed."""
         self._ended.clear()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -102,7 +105,7 @@ class MqttBridge:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Finish what was begun, tell the broker that nobody is here any more, and disconnect."""
+        """Drain pending messages, publish the offline status, and disconnect."""
         if self in self._service.listeners:
             self._service.listeners.remove(self)
         self._stopping.set()
@@ -112,24 +115,24 @@ class MqttBridge:
 
     @contained
     def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Publish what came in another way."""
+        """Publish a reading received by another protocol; see `streamnorm.ingest.Listener.on_reading`."""
         if id(reading) not in self._intake.own:
             self._publish(stream_id, reading, answer, now)
 
     @contained
     def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Publish the readings of a block."""
+        """Publish the readings of a block; see `streamnorm.ingest.Listener.on_block`."""
         self._announce(stream_id, Reading(block.names, []), now)
         topic = filled(self._options.publish, stream_id)
         for payload in payloads.of_block(stream_id, block, answer, now):
             self._outbox.put(topic, payload)
 
     def state(self) -> State:
-        """Return whether the broker is there, and listens."""
+        """Return whether the broker is connected, and all subscriptions were granted."""
         return self._state
 
     def metrics(self) -> Iterator[Metric]:
-        """Return what came, what was published, and what was neither."""
+        """Return the counts of received, published, pending and dropped messages."""
         intake, outbox = self._intake, self._outbox
         yield GaugeMetricFamily("streamnorm_mqtt_connected", "1 while there is a broker.", float(self._state.up))
         yield CounterMetricFamily("streamnorm_mqtt_taken", "Messages whose readings were observed.", intake.taken)
@@ -155,8 +158,8 @@ class MqttBridge:
         yield dropped
 
     def forget(self, stream_id: str, features: Iterable[str]) -> None:
-        """Have Home Assistant forget the sensors of a stream that was deleted."""
-        self._heard.pop(stream_id, None)
+        """Remove the sensors of a deleted stream from Home Assistant."""
+        self._active.pop(stream_id, None)
         if self._discovery is not None:
             for topic, payload in self._discovery.removed(stream_id, tuple(features)):
                 self._outbox.put(topic, payload, retain=True)
@@ -175,18 +178,18 @@ class MqttBridge:
                 continue
             if monotonic() - began > STABLE:
                 pause, self._short_lived = FIRST_PAUSE, 0
-            pause = self._told(error, pause)
+            pause = self._on_error(error, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(max(LONGEST_PAUSE, pause), 2 * pause)
 
-    def _told(self, error: BaseException, pause: float) -> float:
-        """Note why there is no connection; returns the seconds until the next attempt."""
+    def _on_error(self, error: BaseException, pause: float) -> float:
+        """Record why the connection failed; return the seconds until the next attempt."""
         detail = str(error)
         taken_over = reason_of(error) == TAKEN_OVER
         if taken_over or self._short_lived >= SHORT_LIVED:
             detail = f"session taken over: another client uses the client id {self._client_id!r} (--mqtt-client-id)"
-            if not taken_over:  # many brokers end the connection and do not say why
+            if not taken_over:  # many brokers close the connection without a reason code
                 detail = f"{self._short_lived} connections in a row did not last; perhaps a {detail}"
             pause = min(max(TAKEN_OVER_PAUSE, pause), LONGEST_TAKEN_OVER_PAUSE)
         else:
@@ -205,12 +208,12 @@ class MqttBridge:
     def _count(self, reason: str, detail: str) -> None:
         if reason == "denied":
             self._outbox.dropped.add(reason, detail)
-            self._outbox.published -= 1  # which the confirmation counts
+            self._outbox.published -= 1  # the confirmation counts it as published
         else:
             self._intake.refuse(detail, b"", reason, "too many messages wait")
 
     async def _serve(self, connection: Client) -> None:
-        """Work over a connection until it breaks, or this is stopped."""
+        """Exchange messages over a connection until it breaks or the bridge stops."""
         status = payloads.status(self._client_id)
         refused = await self._subscribe(connection)
         await connection.publish(status, payloads.ONLINE, qos=1, retain=True)
@@ -219,7 +222,7 @@ class MqttBridge:
         version = "5" if self._modern else "3.1.1"
         detail = f"connected to {self._options.address} as {self._client_id}, MQTT {version}"
         log.info("MQTT: %s", detail)
-        self._state = State(up=not refused, detail=detail + "".join(f"; {each}" for each in refused))
+        self._state = State(up=not refused, detail=detail + "".join(f"; {item}" for item in refused))
         if self._discovery is not None:
             self._discovery.renew()
         acknowledging: set[asyncio.Task[None]] = set()
@@ -235,13 +238,13 @@ class MqttBridge:
         await connection.publish(status, payloads.OFFLINE, qos=1, retain=True)
 
     async def _subscribe(self, connection: Client) -> list[str]:
-        """Bring the session's subscriptions in line with the settings; returns what the broker refuses.
+        """Update the session's subscriptions to the settings; return what the broker refuses.
 
         Raises:
-            MqttError: it refuses all.
+            MqttError: the broker refuses all subscriptions.
 
         """
-        wanted = {each.filter for each in self._intake.subscriptions}
+        wanted = {item.filter for item in self._intake.subscriptions}
         for outdated in self._session.outdated(self._client_id, wanted):
             await connection.unsubscribe(outdated)
         self._session.keep(self._client_id, wanted)
@@ -255,12 +258,12 @@ class MqttBridge:
         return refused
 
     async def _remove_expired(self) -> None:
-        """Have Home Assistant forget the sensors of streams that were forgotten after `stream_ttl`."""
+        """Remove the sensors of streams that expired after `stream_ttl` from Home Assistant."""
         ttl = self._options.stream_ttl
         while ttl and self._discovery is not None:
             await asyncio.sleep(EXPIRY_INTERVAL)
             due = self._service.clock() - ttl
-            for stream_id in [each for each, heard in self._heard.items() if heard < due]:
+            for stream_id in [name for name, active in self._active.items() if active < due]:
                 try:
                     await self._service.streams.read(stream_id, lambda _: None)
                 except StreamNotFound:
@@ -279,14 +282,14 @@ class MqttBridge:
             self._outbox.put(self._options.dead_letter, letter)
 
     def _announce(self, stream_id: str, reading: Reading, now: float) -> None:
-        """Tell Home Assistant of sensors that it has not been told of over this connection."""
+        """Announce sensors to Home Assistant that were not announced over this connection yet."""
         if self._discovery is None:
             return
         if self._options.stream_ttl:
-            self._heard[stream_id] = now
+            self._active[stream_id] = now
         topic = filled(self._options.publish, stream_id)
-        for place, payload in self._discovery.fresh(stream_id, topic, reading):
-            self._outbox.put(place, payload, retain=True)
+        for announcement, payload in self._discovery.fresh(stream_id, topic, reading):
+            self._outbox.put(announcement, payload, retain=True)
 
 
 def _first(group: BaseException) -> BaseException:

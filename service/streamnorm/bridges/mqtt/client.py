@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker: aiomqtt's client, with what the bridge needs of the client of paho below it."""
+"""A connection to an MQTT broker: aiomqtt's client, extended by features of the underlying paho client."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from streamnorm.bridges.mqtt.options import WEBSOCKETS, Options
 from streamnorm.bridges.mqtt.payloads import OFFLINE, status
 from streamnorm.bridges.mqtt.topics import TopicTemplate
 
-#: Messages the broker may send before the first of them is acknowledged; mosquitto's own limit of 20 would mean 20 a
-#: commit.
+#: The in-flight window: messages sent before the first is acknowledged. Mosquitto's default of 20 would allow only 20
+#: per commit.
 RECEIVE_MAXIMUM = 1_000
-#: Messages without acknowledgement (QoS 0) that may wait to be worked on; nothing else bounds them.
+#: Limit of queued messages without acknowledgement (QoS 0), which the in-flight window does not bound.
 MAX_UNACKNOWLEDGED = 10_000
-#: Never: a device's readings of a week's holiday are worth more than the broker's memory, which has limits of its own.
+#: The session never expires, so that readings survive a long outage; the broker's memory has its own limits.
 SESSION_EXPIRY = 0xFFFFFFFF
-#: Bytes that a packet may have beside its payload: a topic, and properties.
+#: Bytes that a packet may have besides its payload: a topic, and properties.
 PACKET_HEADROOM = 128 * 1024
-#: Seconds to reach the broker; a stop waits for it.
+#: Seconds to connect to the broker; a stop waits for it.
 CONNECT_TIMEOUT = 3.0
 KEEPALIVE = 30
 #: Reason codes of MQTT 5.0, 2.4
@@ -34,19 +34,20 @@ SUCCESS, UNSUPPORTED_VERSION, TAKEN_OVER, FAILURE = 0, 0x84, 0x8E, 0x80
 
 
 class DroppedEarly(aiomqtt.MqttError):
-    """The broker dropped the connection before it answered: it is just starting, or knows no MQTT 5."""
+    """The broker dropped the connection before CONNACK: it is starting, or does not support MQTT 5."""
 
 
 class Client(aiomqtt.Client):
-    """aiomqtt's client, where the one who takes a message acknowledges it.
+    """aiomqtt's client with manual acknowledgement.
 
-    aiomqtt 2 acknowledges a message before it hands it over, and hides whether it is sent again; the client of paho
-    below it can do both. And where a broker that is just starting takes a connection and drops it before it has
-    answered, aiomqtt waits for ten seconds; this one tells at once.
+    aiomqtt 2 acknowledges a message before passing it on, and hides the DUP flag; the underlying paho client supports
+    both. When a starting broker accepts a connection and drops it before CONNACK, aiomqtt waits for ten seconds; this
+    client fails immediately. `refused` is called with the reason and detail of each rejected message; `modern` selects
+    MQTT 5 instead of 3.1.1.
     """
 
     def __init__(self, options: Options, client_id: str, *, modern: bool, refused: Callable[[str, str], None]) -> None:
-        where = options.address
+        address = options.address
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
@@ -54,13 +55,13 @@ class Client(aiomqtt.Client):
         version: dict[str, Any] = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": False}
         if modern:
             version = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": False, "properties": properties}
-        if where.scheme in WEBSOCKETS:
-            version |= {"transport": "websockets", "websocket_path": where.target}
+        if address.scheme in WEBSOCKETS:
+            version |= {"transport": "websockets", "websocket_path": address.target}
         super().__init__(
-            where.host,
-            where.port,
-            username=where.username,
-            password=where.password,
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
             identifier=client_id,
             will=aiomqtt.Will(status(client_id), OFFLINE, qos=1, retain=True),
             tls_context=options.tls,
@@ -72,22 +73,22 @@ class Client(aiomqtt.Client):
         self.pending_calls_threshold = RECEIVE_MAXIMUM
         self._modern = modern
         self._refused = refused
-        #: ids of messages that are sent again
+        #: ids of redelivered messages
         self.again: set[int] = set()
-        #: whether the broker tells which subscriptions a message is of
+        #: whether the broker supports subscription identifiers
         self.identifies = modern
-        #: bytes of the largest packet that the broker takes; None: as many as MQTT can say
+        #: bytes of the largest packet that the broker accepts; None: no limit
         self.max_packet: int | None = None
 
     async def listen(self, template: TopicTemplate) -> str | None:
-        """Subscribe to a template's filter; returns why the broker refuses to, or None."""
+        """Subscribe to a template's filter; return the reason if the broker refuses, otherwise None."""
         properties = None
         if self.identifies:
             properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
             properties.SubscriptionIdentifier = template.identifier
         if self._modern:
-            kept = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            answers: Iterable[Any] = await self.subscribe(template.filter, options=kept, properties=properties)
+            how = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            answers: Iterable[Any] = await self.subscribe(template.filter, options=how, properties=properties)
         else:
             answers = await self.subscribe(template.filter, qos=1)
         for answer in answers:
@@ -97,7 +98,7 @@ class Client(aiomqtt.Client):
         return None
 
     def acknowledge(self, message: aiomqtt.Message) -> None:
-        """Acknowledge a message; one of a connection that is gone is sent again."""
+        """Acknowledge a message; the broker redelivers unacknowledged ones after a reconnect."""
         self._client.ack(message.mid, message.qos)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
@@ -127,7 +128,7 @@ class Client(aiomqtt.Client):
 
 
 def reason_of(error: BaseException) -> int | None:
-    """Return the reason code of MQTT 5 by which a broker ended or refused a connection, if it gave one."""
+    """Return the MQTT 5 reason code with which a broker closed or refused a connection, if there is one."""
     code = error.rc if isinstance(error, MqttCodeError) else None
     if isinstance(code, ReasonCode):
         return code.value

@@ -1,4 +1,4 @@
-"""Home Assistant's discovery: every normalized feature is a sensor there."""
+"""Home Assistant discovery: every normalized feature is announced as a sensor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 from streamnorm.bridges.mqtt.payloads import OFFLINE, ONLINE, status
 from streamnorm.engine.reading import Channel, Reading
 
-#: Characters of an id that people can still read; a hash of the whole name follows.
+#: Characters of the readable part of an id; a hash of the whole name follows.
 READABLE = 100
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -25,35 +25,38 @@ def nothing(stream: str, feature: str) -> Mapping[str, Any]:  # noqa: ARG001
 
 @dataclass
 class Discovery:
-    """Makes the messages that announce sensors, and those that remove them."""
+    """Builds the messages that announce and remove sensors."""
 
     prefix: str
     client: str
-    #: seconds after which a sensor that is silent is unavailable; 0 for never
+    #: seconds without a reading after which a sensor becomes unavailable; 0 for never
     expire_after: float = 0.0
-    #: members that a sensor has besides, such as a unit or a device class, by its stream and feature
+    #: returns additional members of a sensor, such as a unit or a device class, by its stream and feature
     describe: Callable[[str, str], Mapping[str, Any]] = nothing
     #: by stream: features announced over this connection, and over any
     _announced: dict[str, set[str]] = field(default_factory=dict)
     _known: dict[str, set[str]] = field(default_factory=dict)
 
     def renew(self) -> None:
-        """Announce everything again: the connection is another one."""
+        """Announce all sensors again, over a new connection."""
         self._announced.clear()
 
     def fresh(self, stream: str, topic: str, reading: Reading) -> Iterator[tuple[str, bytes]]:
-        """Return what is to be retained by the broker for the features not yet announced: topics and messages."""
+        """Yield topics and payloads of the retained announcements for features that were not announced yet.
+
+        `stream` is the stream's id, `topic` the topic of its normalized readings, `reading` one of its readings.
+        """
         announced = self._announced.setdefault(stream, set())
-        for place, name in enumerate(reading.names):
+        for index, name in enumerate(reading.names):
             if name not in announced:
                 announced.add(name)
                 self._known.setdefault(stream, set()).add(name)
-                value = reading.values[place] if reading.values else 0.0
+                value = reading.values[index] if reading.values else 0.0
                 dimensions = value.elements.ndim if isinstance(value, Channel) else 0
                 yield self.topic(stream, name), self._sensor(stream, name, topic, dimensions)
 
     def removed(self, stream: str, features: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
-        """Return what removes the sensors of a stream: empty messages, which have the broker forget the others."""
+        """Yield topics and empty payloads, which remove the retained announcements of a stream's sensors."""
         self._announced.pop(stream, None)
         for name in {*features, *self._known.pop(stream, ())}:
             yield self.topic(stream, name), b""
@@ -86,10 +89,10 @@ class Discovery:
 
 
 def template(feature: str, dimensions: int = 0) -> str:
-    """Return the template by which Home Assistant finds a feature in a normalized reading.
+    """Return the template with which Home Assistant extracts a feature from a normalized reading.
 
-    A reading without the feature renders as nothing, which leaves the sensor as it is; one that misses its value as
-    None, which is unknown. A channel is shown by its mean. The value of `values` may be an object or an array.
+    A reading without the feature renders as an empty string, which leaves the sensor unchanged; a missing value renders
+    as None, which is unknown. A channel is represented by its mean. `values` may be an object or an array.
     """
     name = orjson.dumps(feature).decode()
     parts = ["{% set v = value_json['values'] %}", "{% if v is mapping %}", f"{{% set x = v.get({name}, '') %}}"]
@@ -106,7 +109,7 @@ def template(feature: str, dimensions: int = 0) -> str:
 
 
 def unique(*names: str) -> str:
-    """Return an id of names that no other names have; Home Assistant's ids know letters, digits, - and _ only.
+    """Return a unique id for a tuple of names, of letters, digits, - and _ only, as Home Assistant requires.
 
     >>> unique("plant", "attic:1", "temp") == unique("plant", "attic", "1_temp")
     False

@@ -1,12 +1,12 @@
-"""Messages that came: each is observed once, its answer is published, and then it is acknowledged.
+"""Received messages: each is observed once, its answer is published, and then it is acknowledged.
 
 Rules:
 
-1. A message is acknowledged when its reading is safe and its answer is published: what a crash leaves unacknowledged,
-   the broker sends again. Readings with a `seq` are then applied once; others may be applied twice after a crash.
-2. What is sent again because the connection broke, while this process knows that it was applied, is not applied again.
-3. Of the copies that overlapping subscriptions bring, one counts.
-4. Nothing is refused unseen: what is refused is counted, logged, and sent to the dead letter topic where there is one.
+1. A message is acknowledged when its reading is durable and its answer is published: the broker redelivers what a crash
+   leaves unacknowledged. Readings with a `seq` are then applied once; others may be applied twice after a crash.
+2. A message redelivered after a reconnect is not applied again if this process knows that it was applied.
+3. Of several copies due to overlapping subscriptions, one is processed.
+4. No rejection is silent: rejected messages are counted, logged, and sent to the dead letter topic, if there is one.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that commits are apart, so that a trickle of messages does not become a commit each.
+#: Seconds between commits, so that sparse messages share a commit.
 LINGER = 0.1
-#: Messages that may be sent again after the connection broke: those not acknowledged, and as many whose
-#: acknowledgements did not arrive.
+#: Messages that may be redelivered after a reconnect: the unacknowledged ones, and as many whose acknowledgements were
+#: lost.
 REMEMBERED = 2 * RECEIVE_MAXIMUM
-#: Bytes from which on a message is decoded in another thread: it takes some milliseconds.
+#: Larger messages (bytes) are decoded in another thread, since that takes several milliseconds.
 IN_THREAD = 64 * 1024
-#: by the kind of error, the nearest first
+#: reasons by error class, the most specific first
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (TooManyStreams, "too-many-streams"),
     (LimitExceeded, "limit-exceeded"),
@@ -58,14 +58,14 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (InvalidInput, "invalid-reading"),
 )
 
-#: Publishes an answer; what it returns is done when the broker has it.
+#: Publishes an answer; the future completes when the broker has confirmed it.
 Publish = Callable[[str, Reading, Answer, float], asyncio.Future[None]]
-#: Hears of a refusal: topic, payload, reason, detail.
+#: Receives a rejected message: topic, payload, reason, detail.
 DeadLetters = Callable[[str, bytes, str, str], None]
 
 
 class Refused(Exception):
-    """A message that is no reading, and why."""
+    """A message that is not a valid reading, with the reason."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -73,7 +73,11 @@ class Refused(Exception):
 
 
 class Intake:
-    """Takes the messages of one connection after the other; `settle` returns when every change so far is safe."""
+    """Processes the messages of consecutive connections.
+
+    Messages of `templates`, of at most `max_bytes`, are observed by `service`. `settle` returns when every change so
+    far is durable; `publish` publishes answers, `dead_letters` rejected messages.
+    """
 
     def __init__(
         self,
@@ -91,44 +95,44 @@ class Intake:
         self._settle = settle
         self._publish = publish
         self._dead_letters = dead_letters
-        #: what is subscribed to
+        #: the templates to subscribe to
         self.subscriptions = subscriptions(templates)
-        #: by the filter of the topic
+        #: rejected messages, by topic filter and reason
         self.refusals = Refusals(log, "MQTT: messages refused")
-        for template in templates:  # there before the first one: what watches sees it rise
+        for template in templates:  # exported before the first one, so that its increase is visible
             self.refusals.counts[template.filter, "invalid-reading"] = 0
         self.taken = 0
-        #: messages that were left alone, by reason
+        #: ignored messages, by reason
         self.ignored: Counter[str] = Counter()
-        #: readings of messages that are being observed
+        #: ids of the reading objects that are being observed
         self.own: set[int] = set()
-        #: the last messages by their ids: what each was, and the work on it until it is done
+        #: recent messages by message id: the digest of each, and its task until that is done
         self._known: dict[int, tuple[bytes, asyncio.Task[bool] | None]] = {}
-        #: by stream: done when the last message that waits or is decoded elsewhere has been observed
+        #: by stream: completes when the last message that is queued or decoded in a thread has been observed
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._commit: asyncio.Task[None] | None = None
 
     async def read(self, connection: Client, tasks: asyncio.TaskGroup, acknowledging: set[asyncio.Task[None]]) -> None:
-        """Take messages until the connection breaks."""
+        """Process the messages of a `connection` until it breaks, in `tasks` that are in `acknowledging` until done."""
         async for message in connection.messages:
             task = tasks.create_task(self._acknowledge(connection, message, self._work(connection, message)))
             acknowledging.add(task)
             task.add_done_callback(acknowledging.discard)
 
     def cancel(self) -> None:
-        """End the work on messages, which are then sent again to the next run."""
+        """Cancel the processing of messages, which the broker then redelivers to the next run."""
         for _, work in self._known.values():
             if work is not None:
                 work.cancel()
 
     def refuse(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
-        """Count, log and hand on a message that is refused."""
-        label = next((each.filter for each in self._templates if each.matches(topic)), "")
+        """Reject a message: count and log its `topic`, `reason` and `detail`; publish its `payload` as dead letter."""
+        label = next((item.filter for item in self._templates if item.matches(topic)), "")
         self.refusals.add(reason, f"{topic}: {detail}", label=label)
         self._dead_letters(topic, payload, reason, detail)
 
     def _work(self, connection: Client, message: aiomqtt.Message) -> asyncio.Task[bool] | None:
-        """Start to work on a message, which outlives the connection; None where there is nothing to do."""
+        """Start processing a message in a task that outlives the connection; None if there is nothing to do."""
         topic = message.topic.value
         payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
         if ignored := "retained" if message.retain else "duplicate" if self._is_copy(topic, message) else "":
@@ -155,16 +159,16 @@ class Intake:
         connection.acknowledge(message)
 
     def _is_copy(self, topic: str, message: aiomqtt.Message) -> bool:
-        """Return whether a message comes by another subscription than the first one that its topic is of."""
-        found = getattr(message.properties, "SubscriptionIdentifier", None) or ()
-        ours = {each.identifier for each in self.subscriptions} & {*found}
-        first = next((each for each in self.subscriptions if each.matches(topic)), None)
+        """Return whether a message was delivered for another subscription than the first that matches its topic."""
+        identifiers = getattr(message.properties, "SubscriptionIdentifier", None) or ()
+        ours = {item.identifier for item in self.subscriptions} & {*identifiers}
+        first = next((item for item in self.subscriptions if item.matches(topic)), None)
         return bool(ours) and first is not None and first.identifier not in ours
 
     async def _worked(self, topic: str, payload: bytes) -> bool:
-        """Observe a message's readings, publish the answers, and wait until both are safe; False: it did not work.
+        """Observe a message's readings, publish the answers, and wait until both are durable; False if that failed.
 
-        Tasks begin in the order of their messages, and change the streams before they first wait.
+        Tasks start in the order of their messages, and change the streams before they first await.
         """
         try:
             answers = await self._observe(topic, payload)
@@ -192,13 +196,13 @@ class Intake:
             return await self._observed(stream, readings, now)
 
     async def _observed(self, stream: str, readings: list[Reading], now: float) -> list[asyncio.Future[None]]:
-        own = {id(each) for each in readings}
+        own = {id(reading) for reading in readings}
         self.own |= own
         try:
             if len(readings) == 1:
                 answers = [await self._service.observe(stream, readings[0])]
             else:
-                pairs = [(stream, each) for each in readings]
+                pairs = [(stream, reading) for reading in readings]
                 answers = await self._service.observe_readings(pairs, [""] * len(readings))
         finally:
             self.own -= own
@@ -206,7 +210,7 @@ class Intake:
 
     @asynccontextmanager
     async def _turn(self, stream: str) -> AsyncIterator[None]:
-        """Wait for the messages of a stream that came before, and have those that come later wait."""
+        """Serialize the messages of a stream: wait for earlier ones, and make later ones wait."""
         before = self._turns.get(stream)
         turn = self._turns[stream] = asyncio.get_running_loop().create_future()
         try:
@@ -220,15 +224,15 @@ class Intake:
 
     def _match(self, topic: str) -> tuple[str, str]:
         try:
-            found = next(filter(None, (each.match(topic) for each in self._templates)), None)
+            match = next(filter(None, (template.match(topic) for template in self._templates)), None)
         except ValueError as error:
             raise Refused("invalid-stream-id", str(error)) from None
-        if found is None:
-            raise Refused("unsubscribed-topic", f"the topic {topic!r} is none that is subscribed to")
-        return found
+        if match is None:
+            raise Refused("unsubscribed-topic", f"the topic {topic!r} matches no subscription")
+        return match
 
     async def _safe(self) -> None:
-        """Wait for a commit that begins after now, together with whoever waits too."""
+        """Wait for a commit that has not begun yet, shared with all other waiting messages."""
         if self._commit is None:
             self._commit = asyncio.create_task(self._committed())
         await asyncio.shield(self._commit)
@@ -239,12 +243,12 @@ class Intake:
         while True:
             try:
                 return await self._settle()
-            except StoreError:  # told by the store
+            except StoreError:  # logged by the store
                 await asyncio.sleep(1.0)
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason by which a refusal is counted."""
+    """Return the reason under which a rejected message is counted."""
     if isinstance(error, Refused):
         return error.reason
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), "other")

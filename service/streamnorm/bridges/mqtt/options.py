@@ -1,4 +1,4 @@
-"""What the settings say of MQTT, checked before anything is started."""
+"""The MQTT settings, validated before anything is started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamnorm.settings import Settings
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 ENCRYPTED = frozenset({"mqtts", "wss"})
 WEBSOCKETS = frozenset({"ws", "wss"})
-#: the path of a WebSocket where the address has none; most brokers' own
+#: the default path of WebSocket addresses, as in most brokers
 WEBSOCKET_PATH = "/mqtt"
 #: MQTT's longest client id
 MAX_CLIENT_ID = 65_535
@@ -22,34 +22,34 @@ MAX_CLIENT_ID = 65_535
 
 @dataclass(frozen=True)
 class Options:
-    """Where the broker is, and what is said there."""
+    """The validated MQTT settings."""
 
     address: Address
     tls: ssl.SSLContext | None
     topics: tuple[TopicTemplate, ...]
     publish: str
     dead_letter: str
-    #: empty for one of the installation's own
+    #: empty for the installation's own client id
     client_id: str
     #: prefix of Home Assistant's discovery; empty for none
     discovery: str
-    #: seconds after which a sensor is unavailable; 0 for never
+    #: seconds after which a sensor becomes unavailable; 0 for never
     expire_after: float
-    #: seconds after which a stream is forgotten; 0 for never
+    #: seconds after which a stream expires; 0 for never
     stream_ttl: float
     folder: Path
     max_bytes: int
 
 
 def options_of(settings: Settings) -> Options:
-    """Check the settings.
+    """Validate the MQTT settings.
 
     Raises:
-        InvalidConfiguration: naming the setting that is wrong.
+        InvalidConfiguration: a setting is invalid; the error names it.
 
     """
-    found = address(settings.mqtt, "mqtt", PORTS, WEBSOCKET_PATH)
-    templates = tuple(TopicTemplate(each) for each in settings.mqtt_topics.replace(",", " ").split())
+    broker = address(settings.mqtt, "mqtt", PORTS, WEBSOCKET_PATH)
+    templates = tuple(TopicTemplate(topic) for topic in settings.mqtt_topics.replace(",", " ").split())
     if not templates:
         raise InvalidConfiguration.at("/mqtt_topics", "must name at least one topic")
     if sum(name in settings.mqtt_publish.split("/") for name in (STREAM, REST)) != 1:
@@ -63,8 +63,8 @@ def options_of(settings: Settings) -> Options:
     if len(settings.mqtt_client_id.encode()) > MAX_CLIENT_ID or {*"+#/\0"} & {*settings.mqtt_client_id}:
         raise InvalidConfiguration.at("/mqtt_client_id", "cannot have + # / in it: it is a level of a topic, too")
     return Options(
-        found,
-        tls_context(settings, encrypted=found.scheme in ENCRYPTED),
+        broker,
+        tls_context(settings, encrypted=broker.scheme in ENCRYPTED),
         templates,
         settings.mqtt_publish,
         settings.mqtt_dead_letter,
@@ -78,10 +78,10 @@ def options_of(settings: Settings) -> Options:
 
 
 def tls_context(settings: Settings, *, encrypted: bool) -> ssl.SSLContext | None:
-    """Load the certificates that the settings name.
+    """Load the certificates of the settings; None for an unencrypted address.
 
     Raises:
-        InvalidConfiguration: a file cannot be used, or there is no TLS to use it for.
+        InvalidConfiguration: a file cannot be used, or the address does not use TLS.
 
     """
     for name in ("mqtt_ca", "mqtt_cert", "mqtt_key"):
@@ -97,7 +97,7 @@ def tls_context(settings: Settings, *, encrypted: bool) -> ssl.SSLContext | None
         raise InvalidConfiguration.at("/mqtt_key", "needs --mqtt-cert")
     if settings.mqtt_cert:
         try:
-            # a key with a password would otherwise have OpenSSL ask the terminal for it
+            # without a password OpenSSL would prompt on the terminal for an encrypted key
             context.load_cert_chain(settings.mqtt_cert, settings.mqtt_key or None, password="")
         except (OSError, ValueError) as error:
             files = " and ".join(filter(None, (settings.mqtt_cert, settings.mqtt_key)))
@@ -106,7 +106,7 @@ def tls_context(settings: Settings, *, encrypted: bool) -> ssl.SSLContext | None
 
 
 def _topic(setting: str, topic: str, templates: tuple[TopicTemplate, ...]) -> None:
-    """Refuse a topic to publish to that is none, or that would come back as a reading."""
+    """Reject a topic to publish to that is invalid, or whose messages would be received as readings."""
     if {*"+#\0"} & {*topic}:
         raise InvalidConfiguration.at(f"/{setting}", f"{topic!r} is no topic to publish to: it has a wildcard")
     for template in templates:

@@ -1,4 +1,4 @@
-"""What is to be published and not yet confirmed by the broker; it outlives a connection, not the process."""
+"""The outbox: messages that the broker has not confirmed yet. It outlives a connection, not the process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from streamnorm.bridges.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
-#: A minute of a thousand readings a second, some 10 MB; beyond it the oldest go.
+#: A minute of a thousand readings a second, about 10 MB; beyond it the oldest are dropped.
 MOST_WAITING = 60_000
-#: On their way at once: enough for a broker that writes to disk, few enough for its own limits.
+#: The in-flight window: enough for a broker that writes to disk, few enough for its limits.
 WINDOW = 100
-#: Bytes that a packet has beside its topic and payload, at most.
+#: Bytes that a packet has besides its topic and payload, at most.
 PACKET_OVERHEAD = 16
 
 
 @dataclass
 class Publication:
-    """One message, and when it was confirmed, or dropped."""
+    """One message, with a future that completes when it is confirmed or dropped."""
 
     topic: str
     payload: bytes
@@ -30,23 +30,23 @@ class Publication:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def settle(self) -> None:
-        """Note that it is dealt with."""
+        """Complete the future."""
         if not self.done.done():
             self.done.set_result(None)
 
 
 class Publisher(Protocol):
-    """What a connection can."""
+    """The connection that publishes messages."""
 
-    #: bytes of the largest packet that the broker takes; None: of any
+    #: bytes of the largest packet that the broker accepts; None: no limit
     max_packet: int | None
 
     async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
-        """Publish, and wait for the confirmation."""
+        """Publish a `payload` to a `topic` with `qos` and the `retain` flag, and wait for the confirmation."""
 
 
 class Outbox:
-    """Publications in their order."""
+    """A bounded queue of messages in order of publication."""
 
     def __init__(self, most: int = MOST_WAITING) -> None:
         self._most = most
@@ -59,11 +59,14 @@ class Outbox:
         self.published = 0
 
     def __len__(self) -> int:
-        """Return how many wait or are on their way."""
+        """Return how many messages are queued or in flight."""
         return len(self._waiting) + len(self._sent)
 
     def put(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]:
-        """Add a message; returns what is done when it is confirmed, or dropped for want of room."""
+        """Queue a message of `topic`, `payload` and `retain` flag, dropping the oldest if the queue is full.
+
+        The future completes when the message is confirmed or dropped.
+        """
         if len(self._waiting) >= self._most:
             oldest = self._waiting.popleft()
             oldest.settle()
@@ -74,7 +77,7 @@ class Outbox:
         return publication.done
 
     async def send(self, connection: Publisher) -> None:
-        """Publish over a connection until it breaks: first what the last one left unconfirmed, all in order."""
+        """Publish over a connection until it breaks, in order, beginning with what the last one left unconfirmed."""
         self._waiting.extendleft(reversed(self._sent.values()))
         self._sent.clear()
         window = asyncio.Semaphore(WINDOW)
@@ -97,7 +100,7 @@ class Outbox:
             else:
                 await connection.publish(topic, payload, qos=1, retain=publication.retain)
                 self.published += 1
-        except ValueError as error:  # it would be so over every connection
+        except ValueError as error:  # a retry cannot succeed
             self.dropped.add("invalid-topic", f"{topic!r}: {error}")
         self._sent.pop(id(publication), None)
         window.release()

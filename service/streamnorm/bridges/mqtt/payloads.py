@@ -1,4 +1,4 @@
-"""What the bridge to MQTT publishes: normalized readings, and messages that were refused."""
+"""The payloads that the MQTT bridge publishes: normalized readings, and dead letters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_DEAD_LETTER = 64 * 1024
 
 
 def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> bytes:
-    """Return a normalized reading as JSON, with the time that it is of.
+    """Return the `answer` to a `reading` of a `stream` as JSON; `now` (s since 1970) is its time if it has none.
 
     >>> of_reading("s", Reading(("temp",), [21.5]), Answer([0.25], 7, True), 0)
     b'{"stream":"s","timestamp":"1970-01-01T00:00:00Z","count":7,"ready":true,"values":{"temp":0.25}}'
@@ -32,12 +32,14 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
 
 
 def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iterator[bytes]:
-    """Return the readings of a block, one by one."""
+    """Yield the payload of each reading of a `block` of a `stream`; see `of_reading` for `answer` and `now`."""
     return (of_reading(stream, *row, now) for row in table_rows(block, answer))
 
 
 def dead_letter(topic: str, payload: bytes, reason: str, detail: str, now: float) -> bytes:
-    """Return a message that was refused as JSON; its payload as text, or as base64 where it is none.
+    """Return a rejected message as JSON, its `payload` as text, or as base64 if it is not UTF-8.
+
+    `topic` is the message's, `reason` and `detail` say why it was rejected, `now` is the time (s since 1970).
 
     >>> dead_letter("a/raw", b"hot", "invalid-reading", "no number", 0)
     b'{"topic":"a/raw","time":"1970-01-01T00:00:00Z","reason":"invalid-reading","detail":"no number","bytes":3,"payload":"hot"}'

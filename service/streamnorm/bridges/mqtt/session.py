@@ -1,4 +1,4 @@
-"""What the service remembers of its session at the broker: its own client id, and the filters that it subscribed to."""
+"""The persistent state of the MQTT session: the client id, and the filters that are subscribed to."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._own = ""
-        #: by client id: the filters that the broker's session may have
+        #: by client id: the filters that the broker's session may contain
         self._filters: dict[str, list[str]] = {}
 
     def load(self) -> None:
-        """Read the file; where there is none, or none that can be read, the installation gets a new name."""
+        """Read the file; if it is missing or unreadable, the installation gets a new client id."""
         try:
             data = json.loads(self._path.read_bytes())
             self._own = str(data["client_id"])
-            self._filters = {str(name): [str(each) for each in found] for name, found in data["filters"].items()}
+            self._filters = {str(name): [str(item) for item in items] for name, items in data["filters"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("MQTT: %s cannot be read (%s): the service gets a new client id", self._path.name, error)
         if not self._own:
             self._own = f"streamnorm-{secrets.token_hex(4)}"
-            if not self._save():  # at least the same every time on this machine and folder
+            if not self._save():  # then derive a stable one from the machine and the folder
                 seed = f"{socket.gethostname()}\0{self._path.absolute()}"
                 self._own = f"streamnorm-{hashlib.blake2b(seed.encode(), digest_size=4).hexdigest()}"
 
@@ -48,11 +48,11 @@ class Session:
         return self._own
 
     def outdated(self, client_id: str, filters: Iterable[str]) -> list[str]:
-        """Return the filters that the broker's session may have and should not."""
+        """Return the filters that the broker's session may contain and should not."""
         return sorted(set(self._filters.get(client_id, ())) - set(filters))
 
     def keep(self, client_id: str, filters: Iterable[str]) -> None:
-        """Remember the filters that the broker's session may have from now on."""
+        """Store the filters that the broker's session may contain from now on."""
         wanted = sorted(set(filters))
         if self._filters.get(client_id) != wanted:
             self._filters[client_id] = wanted

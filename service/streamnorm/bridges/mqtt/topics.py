@@ -1,4 +1,4 @@
-"""Topics of MQTT by templates: `sensors/{stream}/raw`, or `sensors/{stream}/{feature}`, a topic a feature."""
+"""MQTT topic templates: `sensors/{stream}/raw`, or `sensors/{stream}/{feature}` with one topic per feature."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATTERNS = {STREAM: "(?P<stream>[^/]+)", FEATURE: "(?P<feature>[^/]+)", "+": "[
 
 
 class Match(NamedTuple):
-    """What a topic tells."""
+    """The stream and feature that a topic names."""
 
     stream: str
     feature: str
@@ -38,7 +38,7 @@ class TopicTemplate:
     Match(stream='attic~1lamp', feature='value')
 
     Raises:
-        InvalidConfiguration: it names no stream, or MQTT has no such filter.
+        InvalidConfiguration: the template names no stream, or is not a valid MQTT filter.
 
     """
 
@@ -48,43 +48,43 @@ class TopicTemplate:
         self.template = template
         self._check(levels, shared=shared is not None)
         prefix = f"$share/{shared['group']}/" if shared else ""
-        #: what is subscribed to
-        self.filter = prefix + "/".join("#" if each == REST else "+" if "{" in each else each for each in levels)
+        #: the topic filter to subscribe to
+        self.filter = prefix + "/".join("#" if level == REST else "+" if "{" in level else level for level in levels)
         #: the levels that are matched; `#` is the last one
         self.levels = tuple(self.filter.removeprefix(prefix).split("/"))
-        #: by which the broker tells which subscription a message is of; the same in every run of the service
+        #: the subscription identifier, the same in every run of the service
         self.identifier = zlib.crc32(self.filter.encode()) % MAX_IDENTIFIER + 1
         self._pattern = re.compile(self._expression(levels), re.DOTALL)
 
     def match(self, topic: str) -> Match | None:
-        """Return the stream, and the feature, of a topic; None if it is none of the template's.
+        """Return the stream and the feature of a topic; None if it does not match the template.
 
         Raises:
-            ValueError: it is, but its stream can have no id.
+            ValueError: it matches, but its stream is not a valid id.
 
         """
-        found = self._pattern.fullmatch(topic)
-        if found is None:
+        match = self._pattern.fullmatch(topic)
+        if match is None:
             return None
-        stream = "~1".join(fitting(level) for level in found["stream"].split("/"))
+        stream = "~1".join(fitting(level) for level in match["stream"].split("/"))
         if len(stream) > LONGEST:
             raise ValueError(f"{stream!r:.160} is no id of a stream: it must have 1 to {LONGEST} characters")
-        return Match(stream, found.groupdict().get("feature") or DEFAULT_FEATURE)
+        return Match(stream, match.groupdict().get("feature") or DEFAULT_FEATURE)
 
     def matches(self, topic: str) -> bool:
-        """Return whether a topic is one of the template's."""
+        """Return whether a topic matches the template."""
         return self._pattern.fullmatch(topic) is not None
 
     def covers(self, other: TopicTemplate) -> bool:
-        """Return whether every topic of another template's filter is one of this one's filter."""
+        """Return whether this template's filter matches every topic that another one's matches."""
         if self.filter.startswith("$share/") or other.filter.startswith("$share/"):
             return self.filter == other.filter
-        for place, own in enumerate(self.levels):
+        for index, own in enumerate(self.levels):
             if own == "#":
                 return True
-            if place >= len(other.levels):
+            if index >= len(other.levels):
                 return False
-            theirs = other.levels[place]
+            theirs = other.levels[index]
             if theirs == "#" or own not in {"+", theirs}:
                 return False
         return len(self.levels) == len(other.levels)
@@ -117,24 +117,24 @@ class TopicTemplate:
 
 
 def subscriptions(templates: Iterable[TopicTemplate]) -> list[TopicTemplate]:
-    """Return the templates that are subscribed to: those whose filters no other one covers.
+    """Return the templates to subscribe to: those whose filters no other one covers.
 
     >>> [each.filter for each in subscriptions(map(TopicTemplate, ["a/{stream}/raw", "a/{stream}/{feature}"]))]
     ['a/+/+']
     """
-    found: list[TopicTemplate] = []
+    chosen: list[TopicTemplate] = []
     for template in templates:
-        if not any(each.covers(template) for each in found):
-            found = [each for each in found if not template.covers(each)] + [template]
-    return found
+        if not any(other.covers(template) for other in chosen):
+            chosen = [other for other in chosen if not template.covers(other)] + [template]
+    return chosen
 
 
 def filled(template: str, stream: str) -> str:
-    """Return the topic of a stream; {stream...} makes levels again of what was levels.
+    """Return the topic of a stream; {stream...} restores its original levels.
 
     >>> filled("sensors/{stream}/normalized", "attic~1lamp"), filled("normalized/{stream...}", "attic~1lamp")
     ('sensors/attic~1lamp/normalized', 'normalized/attic/lamp')
     """
-    fit = stream.replace("+", "%2B").replace("#", "%23")  # which no topic can have
+    fit = stream.replace("+", "%2B").replace("#", "%23")  # wildcards are invalid in topics
     levels = fit.replace("~1", "/").replace("~0", "~")
     return template.replace(REST, levels).replace(STREAM, fit)

@@ -53,7 +53,12 @@ def observe_blocks(
 
 @contextmanager
 def replayed_answers(stream_id: str) -> Iterator[None]:
-    """Have errors tell the stream."""
+    """Add the stream's id to errors.
+
+    Raises:
+        StaleSequence, InvalidInput: as raised by the block, naming the stream.
+
+    """
     try:
         yield
     except StaleSequence as error:

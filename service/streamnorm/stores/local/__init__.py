@@ -1,1 +1,1 @@
-"""One machine: streams in memory, written behind to SQLite."""
+"""Single-machine backend: streams in memory, persisted to SQLite by write-behind."""

@@ -1,7 +1,7 @@
-"""Whether a path still leads to the file that was opened by it.
+"""Detects that an open file was deleted or replaced.
 
-Who has a file open goes on writing to it after it was deleted, or after another (a backup) was put in its place: every
-write succeeds, and none is there after a restart. Device and inode tell; looking at them costs a microsecond.
+A process can keep writing to a file after it was deleted, or after another file (a backup) took its path: every write
+succeeds, and all are lost at the next restart. Comparing device and inode detects this in about a microsecond.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ if TYPE_CHECKING:
 
 
 class Identity(NamedTuple):
-    """What makes a file the same one."""
+    """The device and inode that identify a file."""
 
     device: int
     inode: int
 
 
 def identity(file: Path) -> Identity | None:
-    """Return the identity of the file that a path leads to, None where there is none.
+    """Return the identity of the file at a path, or None if there is no such file.
 
     Raises:
-        StoreUnavailable: that cannot be told.
+        StoreUnavailable: the path cannot be inspected.
 
     """
     try:
-        found = file.stat()
+        status = file.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreUnavailable(
             f"cannot look at {file}: {error.strerror}", public="the data folder cannot be reached"
         ) from error
-    return Identity(found.st_dev, found.st_ino)
+    return Identity(status.st_dev, status.st_ino)
 
 
 def check_identity(file: Path, opened: Identity | None) -> None:
-    """Refuse a file that is not the one that was opened.
+    """Check that a path still leads to the file that was opened.
 
     Raises:
-        StoreUnavailable: it is gone, or another is in its place.
+        StoreUnavailable: the file is gone, or another one is in its place.
 
     """
-    found = identity(file)
-    if found == opened:
+    current = identity(file)
+    if current == opened:
         return
-    if found is None:
+    if current is None:
         raise StoreUnavailable(
             f"{file} is gone: it was removed or moved, or its disk was unmounted; nothing is kept until it is back",
             public="the data folder, or a file in it, is gone",

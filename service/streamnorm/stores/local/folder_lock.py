@@ -1,8 +1,8 @@
-"""One process a data folder.
+"""Exclusive lock of a data folder: one process per folder.
 
-The lock is the kernel's (flock), not the file's existence: it goes with the process that holds it, however that
-process ends, so there is never a stale lock to clean up. The file stays behind on purpose; removing it would let two
-processes hold locks on two files of the same name. The pid inside only tells people whom to look for.
+The lock is held by the kernel (flock), not by the file's existence: it is released when the process ends for whatever
+reason, so there are no stale locks. The file is left in place on purpose; removing it would let two processes lock two
+files of the same name. The pid inside is only informational.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ LOCK_FILE = "streamnorm.lock"
 
 @contextmanager
 def acquire_folder(folder: Path) -> Iterator[None]:
-    """Build the folder where it is missing, and keep every other process out of it meanwhile.
+    """Create the folder if it is missing, and hold its lock while the context is open.
 
-    Raises StoreInUse when another process holds it, StoreUnavailable when it cannot be made or written.
+    Raises:
+        StoreInUse: another process holds the lock.
+        StoreUnavailable: the folder cannot be created or written.
+
     """
     with _lock_file(folder) as file:
         _lock(file, folder)

@@ -1,4 +1,4 @@
-"""Brings changed streams to the store, in commits that follow each other.
+"""Group commit: writes changed streams to the store in consecutive commits.
 
 Rules:
 
@@ -33,19 +33,20 @@ Durability = Literal["always", "everysec", "no"]
 
 log = logging.getLogger(__name__)
 
-#: Streams encoded between two looks at the event loop: about 5 ms of it.
+#: Streams encoded before control returns to the event loop: about 5 ms.
 BATCH = 1024
-#: Seconds from the beginning of a commit to the next one's, with `everysec`. A crash loses these and what the commit
-#: itself takes.
+#: Seconds from the start of one commit to the start of the next, with `everysec`. A crash loses at most this interval
+#: plus the duration of a commit.
 FLUSH_INTERVAL = 0.75
-#: Seconds that a commit may take beside all else; the rest of the second and a half is for its end, alone.
+#: Seconds that a commit may take before backpressure applies; the remainder of 1.5 s is reserved for finishing it.
 SLOW_COMMIT = 0.25
 
 
 class GroupCommitter:
-    """Saves what changed among `streams`, which it keeps in the order of their last commits.
+    """Saves the changed ones of `streams`, and keeps that dictionary in the order of their last commits.
 
-    `roll_back` takes streams, by their ids, that are to be put in place again; None where there was none.
+    `store` receives the commits; `durability` decides when changes are committed and whether they are awaited; `clock`
+    returns seconds since 1970. `roll_back` receives the streams to restore, by id; None where there was no stream.
     """
 
     def __init__(
@@ -63,13 +64,13 @@ class GroupCommitter:
         self._roll_back = roll_back
         self.dirty: set[str] = set()
         self.in_flight: set[str] = set()
-        #: the streams with changes that are not answered yet
+        #: the streams with changes that are not acknowledged yet
         self.undo = UndoLog()
         self.failure: StoreError | None = None
         self.backpressure = False
-        #: whether every change is to be answered after its commit
+        #: whether every change is acknowledged only after its commit
         self.waits = durability == "always"
-        #: every change before this time is kept
+        #: every change before this time is durable
         self.durable_until = clock()
         self.commits = 0
         self.commit_seconds = 0.0
@@ -79,14 +80,14 @@ class GroupCommitter:
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start to commit as configured."""
+        """Start the commit loop."""
         self._writer = asyncio.create_task(self._run(), name="streamnorm writer")
 
     async def stop(self) -> None:
-        """Commit a last time.
+        """Stop the commit loop after a final commit.
 
         Raises:
-            StoreError: what is not saved is lost.
+            StoreError: the final commit failed; unsaved changes are lost.
 
         """
         if self._writer is not None:
@@ -97,44 +98,44 @@ class GroupCommitter:
         await self._flush()
 
     def must_copy(self, stream_id: str) -> bool:
-        """Return whether the next change of a stream must work on a copy, so that it can be rolled back."""
+        """Return whether the next change of a stream must be made on a copy, so that it can be rolled back."""
         return (self.waits or stream_id in self.undo) and self.undo.must_copy(stream_id)
 
     def changed(self, stream_id: str, before: Stream | None) -> None:
-        """Note that a stream is being changed from what it was before."""
+        """Record that a stream changes from the state `before`; None where there was no stream."""
         if self.waits or stream_id in self.undo:
             self.undo.record(stream_id, before)
         self.dirty.add(stream_id)
 
     def is_persisted(self, stream_id: str) -> bool:
-        """Return whether the store has a stream as it is, or has none where there is none."""
+        """Return whether the persisted state of a stream is current."""
         return stream_id not in self.dirty and stream_id not in self.in_flight
 
     async def wait_durable(self, stream_ids: Collection[str]) -> None:
-        """Wait until the changes made so far of these streams are as safe as configured.
+        """Wait until the changes made so far to these streams are as durable as configured.
 
         Raises:
-            StoreError: they cannot be kept, and are rolled back.
+            StoreError: the commit failed; the changes are rolled back.
 
         """
         if self.waits or (self.undo and not self.undo.keys().isdisjoint(stream_ids)):
             await self.wait_next_commit()
 
     async def founded(self, stream_ids: Collection[str]) -> None:
-        """Wait until nothing that was seen of these streams can be rolled back any more.
+        """Wait until the observed state of these streams can no longer be rolled back.
 
         Raises:
-            StoreError: it was rolled back.
+            StoreError: the state was rolled back.
 
         """
         if self.undo and not self.undo.keys().isdisjoint(stream_ids):
             await self.wait_next_commit()
 
     async def wait_next_commit(self) -> None:
-        """Wait for a commit that begins after now.
+        """Wait for a commit that has not begun yet.
 
         Raises:
-            StoreError: it failed.
+            StoreError: the commit failed.
 
         """
         if self._commit is None:
@@ -145,10 +146,10 @@ class GroupCommitter:
         await asyncio.shield(self._commit)
 
     async def flush(self) -> None:
-        """Save every change made so far; who is cancelled here does not cut the commit off.
+        """Save every change made so far; cancelling the caller does not cancel the commit.
 
         Raises:
-            StoreError: the changes stay to be saved by a later flush.
+            StoreError: the commit failed; a later flush retries it.
 
         """
         if self._writer is None or self._writer.done():
@@ -161,7 +162,7 @@ class GroupCommitter:
             commit, self._commit = self._commit, None
             began = self._clock()
             due = list(self.dirty)
-            found = self.undo.begin(self._streams)
+            at_start = self.undo.begin(self._streams)
             try:
                 await self._save_all(due)
             except StoreError as error:
@@ -169,13 +170,13 @@ class GroupCommitter:
                 raise
             except Exception as error:
                 log.exception("the store failed")
-                told = StoreError("the store failed, the log of the service has the details")
-                self._record_failure(told, commit)
-                raise told from error
+                failure = StoreError("the store failed, the log of the service has the details")
+                self._record_failure(failure, commit)
+                raise failure from error
             if self.failure is not None:
-                log.info("readings are kept again")
+                log.info("readings are persisted again")
             self.failure = None
-            self.undo.succeed(found)
+            self.undo.succeed(at_start)
             self.durable_until = began
             if due:
                 self.commits += 1
@@ -185,7 +186,7 @@ class GroupCommitter:
 
     @contextlib.asynccontextmanager
     async def _backpressure_when_slow(self) -> AsyncIterator[None]:
-        """Be behind once a commit takes too long, until it is done."""
+        """Apply backpressure from the moment a commit takes too long until it ends."""
         late = None
         if self._durability == "everysec":
             late = asyncio.get_running_loop().call_later(SLOW_COMMIT, self._fall_behind)
@@ -202,24 +203,24 @@ class GroupCommitter:
 
     def _record_failure(self, error: StoreError, commit: asyncio.Future[None] | None) -> None:
         if self.failure is None:
-            log.error("readings are refused, for they cannot be kept: %s", error)
+            log.error("readings are rejected, they cannot be persisted: %s", error)
         self.failure = error
         self.waits = True
         before = self.undo.fail()
         self._roll_back(before)
         self.dirty.update(before)
         failed = [commit]
-        if before:  # those who wait for the next commit may have changed what is rolled back
+        if before:  # changes that await the next commit may be based on what is rolled back
             failed.append(self._commit)
             self._commit = None
         for waited_for in failed:
             if waited_for is not None:
                 waited_for.set_exception(error)
-                waited_for.exception()  # who waited may have gone away
+                waited_for.exception()  # mark as retrieved: the waiter may have been cancelled
 
     async def _save_all(self, due: Sequence[str]) -> None:
         if not due and self.failure is not None:
-            await asyncio.to_thread(self._store.check)  # nothing to try the store by
+            await asyncio.to_thread(self._store.check)  # there is no change to probe the store with
         size = max(len(due), 1) if self._durability == "always" else BATCH
         for start in range(0, len(due), size):
             await self._save(due[start : start + size])
@@ -242,7 +243,7 @@ class GroupCommitter:
                 self._streams[stream_id] = stream
 
     async def _run(self) -> None:
-        """Commit when woken; with `everysec` soon in any case; after a failure too."""
+        """Commit when woken; with `everysec`, and after a failure, also at regular intervals."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
@@ -252,12 +253,12 @@ class GroupCommitter:
                     await self._wake.wait()
             self._wake.clear()
             began = loop.time()
-            with contextlib.suppress(StoreError):  # told by _failed
+            with contextlib.suppress(StoreError):  # recorded by _record_failure
                 await self._flush()
 
 
 async def _encoded(streams: Mapping[str, Stream | None]) -> dict[str, bytes | None]:
-    """Encode streams; more than a batch, which copy-on-write keeps as they are, with looks at the event loop."""
+    """Encode streams, yielding to the event loop after each batch; copy-on-write keeps them unchanged meanwhile."""
     changes: dict[str, bytes | None] = {}
     for number, (stream_id, stream) in enumerate(streams.items()):
         if number and not number % BATCH:

@@ -1,4 +1,4 @@
-"""A store that forgets everything with its process."""
+"""A store without persistence."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._blobs: dict[str, bytes] = {}
-        #: when each was saved, in the order of that
+        #: the time at which each blob was saved, in chronological order
         self._saved: dict[str, float] = {}
         self._lock = Lock()
 
     def load(self, stream_id: str) -> bytes | None:
-        """Return the blob kept under the id, or None."""
+        """Return the blob stored under the id, or None."""
         with self._lock:
             return self._blobs.get(stream_id)
 
     def save(self, changes: Mapping[str, bytes | None]) -> None:
-        """Keep all changes at once; None deletes."""
+        """Store all changes atomically; None deletes."""
         with self._lock:
             now = self._clock()
             for stream_id, blob in changes.items():
@@ -46,13 +46,13 @@ class MemoryStore:
             return sorted(key for key in self._blobs if key.startswith(prefix) and key > after)[:limit]
 
     def idle(self, before: float, limit: int) -> list[str]:
-        """List at most `limit` ids that were saved last before a time, the idlest first."""
+        """List at most `limit` ids last saved before the time `before` (s since 1970), the oldest first."""
         with self._lock:
             past = takewhile(lambda key: self._saved[key] < before, self._saved)
             return list(islice(past, limit))
 
     def count(self) -> int:
-        """Count the streams kept."""
+        """Count the stored streams."""
         with self._lock:
             return len(self._blobs)
 
@@ -60,4 +60,4 @@ class MemoryStore:
         """Do nothing: memory can always be written."""
 
     def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""

@@ -1,10 +1,10 @@
 """The default store: one SQLite file.
 
-Rule 1: one process a folder, one writing connection; transactions follow each other.
-Rule 2: loads go through a connection of their own, which only reads. In WAL mode it never waits for a commit, so a load
-is fit for the event loop's thread.
-Rule 3: a file that cannot be read is told about, and never replaced, repaired or deleted.
-Rule 4: a save has only succeeded where the path still leads to the file, and to its log, that it was written to.
+Rule 1: one process per folder, one writing connection, one transaction at a time.
+Rule 2: loads use a read-only connection of their own. In WAL mode it never waits for a commit, so a load may run on the
+event loop's thread.
+Rule 3: an unreadable file is reported, and never replaced, repaired or deleted.
+Rule 4: a save succeeds only if the paths still lead to the database and the write-ahead log that were opened.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 DATABASE_FILE = "streamnorm.db"
 
-# Seconds to wait for others' locks: a backup tool holds one for moments, a person in a shell for ever.
+# Seconds to wait for locks of other processes: a backup tool holds one briefly, an open shell indefinitely.
 BUSY_TIMEOUT = 5.0
 
-# Bytes of the write-ahead log that are kept for reuse. SQLite copies the log into the database after every 1000 pages
-# (4 MB) and starts it over; after one enormous save this limit gives the disk space back, too.
+# Bytes of the write-ahead log that are kept for reuse. SQLite checkpoints the log after every 1000 pages (4 MB) and
+# starts it over; this limit also returns the disk space after an exceptionally large save.
 WAL_KEPT = 64 * 2**20
 
 BY_TIME = "CREATE INDEX IF NOT EXISTS streams_by_time ON streams (saved)"
@@ -40,19 +40,25 @@ NOT_BY_TIME = "DROP INDEX IF EXISTS streams_by_time"
 
 DETAILS = "the log of the service has the details"
 
-# What SQLite calls a file that is not a database, is damaged, or has other tables than ours.
+# SQLite's codes for a file that is not a database, is damaged, or has other tables than ours.
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
 
 class SQLiteStore:
-    """Keep streams in `<folder>/streamnorm.db`, alone in that folder until closed.
+    """Stores streams in `<folder>/streamnorm.db`, with exclusive use of that folder until closed.
 
-    `synchronous` says when a save is on disk: "full" when it returns; "normal" by the next checkpoint, so a process
-    that dies loses nothing, but a machine that loses power may lose the last saves (whole ones, never parts).
+    `synchronous` decides when a save is on disk: "full" when it returns; "normal" by the next checkpoint, so a crash of
+    the process loses nothing, but a power failure may lose the last saves (entire saves, never parts of one).
 
-    `expiring` keeps an index of when streams were saved, without which `idle` reads the whole file.
+    `expiring` maintains an index on the time of saving, without which `idle` reads the whole file. `clock` returns
+    seconds since 1970.
 
-    Raises StoreInUse, StoreCorrupt, StoreUnavailable, or StoreError for a file of a newer version.
+    Raises:
+        StoreInUse: another process uses the folder.
+        StoreCorrupt: the file is damaged, or is not a database of streamnorm.
+        StoreUnavailable: the file cannot be opened.
+        StoreError: a newer version has written the file.
+
     """
 
     def __init__(
@@ -78,13 +84,13 @@ class SQLiteStore:
                 self._writer.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
                 self._writer.execute(BY_TIME if expiring else NOT_BY_TIME)
                 self._reader = opened.enter_context(closing(_connect(self._file, mode="ro")))
-                self._reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # from now on there is a log
+                self._reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # creates the write-ahead log
             real = self._file.resolve()
             self._files = [(file, identity(file)) for file in (self._file, real.with_name(f"{real.name}-wal"))]
             self._opened = opened.pop_all()
 
     def load(self, stream_id: str) -> bytes | None:
-        """Return the blob kept under the id, or None."""
+        """Return the blob stored under the id, or None."""
         with self._store_error(logged=True), self._reading:
             row: tuple[bytes] | None = self._reader.execute(
                 "SELECT state FROM streams WHERE id = ?", (stream_id,)
@@ -92,7 +98,7 @@ class SQLiteStore:
         return row[0] if row else None
 
     def save(self, changes: Mapping[str, bytes | None]) -> None:
-        """Keep all changes in one transaction; None deletes."""
+        """Store all changes in one transaction; None deletes."""
         now = self._clock()
         kept = [(stream_id, blob, now) for stream_id, blob in changes.items() if blob is not None]
         gone = [(stream_id,) for stream_id, blob in changes.items() if blob is None]
@@ -119,7 +125,7 @@ class SQLiteStore:
         return [stream_id for (stream_id,) in rows]
 
     def idle(self, before: float, limit: int) -> list[str]:
-        """List at most `limit` ids that were saved last before a time, the idlest first."""
+        """List at most `limit` ids last saved before the time `before` (s since 1970), the oldest first."""
         with self._store_error(logged=True), self._reading:
             rows = self._reader.execute(
                 "SELECT id FROM streams WHERE saved < ? ORDER BY saved LIMIT ?", (before, limit)
@@ -127,7 +133,7 @@ class SQLiteStore:
         return [stream_id for (stream_id,) in rows]
 
     def count(self) -> int:
-        """Count the streams kept."""
+        """Count the stored streams."""
         with self._store_error(logged=True), self._reading:
             row: tuple[int] = self._reader.execute("SELECT count(*) FROM streams").fetchone()
         return row[0]
@@ -136,35 +142,35 @@ class SQLiteStore:
         """Raise StoreError when the store cannot be written now."""
         with self._store_error(), self._writing:
             self._check_files()
-            # A commit of one page, to see it succeed: a transaction that is only begun does so on a full disk, too.
+            # Commits one page: beginning a transaction alone would succeed on a full disk, too.
             self._writer.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def close(self) -> None:
         """Close the file and the folder; a second call does nothing."""
-        # The reader goes first: the last connection to close moves the log into the database.
+        # The reader is closed first: the last connection to close checkpoints the log into the database.
         with self._writing, self._reading:
             self._opened.close()
 
     def _check_files(self) -> None:
-        """Refuse where a path does not lead to the file that is open."""
+        """Check that the paths still lead to the open files."""
         for file, opened in self._files:
             check_identity(file, opened)
 
     @contextmanager
     def _store_error(self, *, logged: bool = False) -> Iterator[None]:
-        """Tell SQLite's errors in the service's own terms; those that nobody else logs are logged once."""
+        """Translate SQLite's errors to domain errors; with `logged`, log each distinct error once."""
         try:
             yield
         except sqlite3.Error as error:
-            told = _translated(error, self._file)
-            if logged and str(told) != self._logged:
-                self._logged = str(told)
-                log.error("streams cannot be read: %s", told)  # noqa: TRY400 - the database's fault, not the code's
-            raise told from error
+            failure = _translated(error, self._file)
+            if logged and str(failure) != self._logged:
+                self._logged = str(failure)
+                log.error("streams cannot be read: %s", failure)  # noqa: TRY400 - the database's fault, not the code's
+            raise failure from error
 
 
 def _connect(file: Path, mode: Literal["rwc", "ro"]) -> sqlite3.Connection:
-    """Open the file; transactions are begun by hand, and threads take turns by the store's locks."""
+    """Open the file in autocommit mode; the store's locks serialize threads."""
     return sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -175,12 +181,12 @@ def _connect(file: Path, mode: Literal["rwc", "ro"]) -> sqlite3.Connection:
 
 
 def _translated(error: sqlite3.Error, file: Path) -> StoreError:
-    """Name the file and what can be done; the low byte of SQLite's code is the kind of error."""
+    """Translate an error by its primary result code, naming the file and the remedy."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
         return StoreCorrupt(
             f"{file} is damaged or no database of streamnorm's ({error}); it is left as it is: "
-            f"put a backup in its place, or move {file.name}* out of {file.parent} to start anew",
+            f"put a backup in its place, or move {file.name}* out of {file.parent} to start with an empty one",
             public=f"the database is damaged; {DETAILS}",
         )
     if code == sqlite3.SQLITE_FULL:

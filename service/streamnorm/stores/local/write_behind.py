@@ -1,20 +1,19 @@
-"""Streams in memory that rest in a store: the engine's `StreamRepository` on one machine.
+"""Write-behind: a resident set of streams in memory, backed by a store; the `StreamRepository` of one machine.
 
 Rules:
 
-1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run elsewhere.
-2. No update is lost. A change of a stream either holds the stream's lock (`Turns`) from before its first look at the
-   stream until its result is installed; or it awaits nothing between finding the stream in memory, with nobody holding
-   or waiting for its lock, and installing its result (`_is_free`, `at_hand`). So whatever a change was computed from is
-   what it replaces: nothing can be installed in between. Looking at a stream never waits for a lock.
-3. Only streams that the store has as they are, and whose lock nobody holds or waits for, are evicted or expire; both
-   await nothing between that check and the removal.
-4. What cannot be kept is not taken: once a commit has failed, changes are refused until one succeeds.
-5. What was refused has not happened. Changes that are answered after their commit work on copies (copy-on-write), and a
-   failed commit puts back what was before them. That is the one thing that may replace a stream whose lock is held, so
-   who computed elsewhere meanwhile compares before installing (compare-and-set), and is refused.
-6. Nothing is told that rests on what may be rolled back: refusals wait for the commit of what they are founded on.
-   Looks do not: they may see a change that is not kept yet.
+1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run in other threads.
+2. No update is lost. A change either holds the stream's lock (`StreamLocks`) from before it reads the stream until its
+   result is installed, or it awaits nothing between finding the stream resident and unlocked and installing its
+   result (`_is_free`, `get_for_inline_update`). So a change always replaces exactly the state it was computed from.
+   Reads never wait for a lock.
+3. Only clean, unlocked streams are evicted or expire; neither awaits between that check and the removal.
+4. Fail closed: after a failed commit, changes are rejected until a commit succeeds.
+5. A rejected change has no effect. Changes that are acknowledged after their commit work on copies (copy-on-write), and
+   a failed commit rolls them back. Only that may replace a stream whose lock is held, so a change computed in another
+   thread compares before it installs its result (compare-and-set), and is rejected on a conflict.
+6. No response depends on state that may be rolled back: an error awaits the commit of the state it is based on. Reads
+   do not: they may see a change that is not durable yet.
 """
 
 from __future__ import annotations
@@ -44,19 +43,20 @@ T = TypeVar("T")
 
 #: Of 8 features a stream takes 1.7 kB of memory: 170 MB for as many as these.
 DEFAULT_MAX_RESIDENT_STREAMS = 100_000
-#: Of 8 features a stream takes 1.4 kB of disk: 14 GB for as many as these.
+#: A stream of 8 features takes 1.4 kB on disk: 14 GB in all.
 DEFAULT_MAX_STREAMS = 10_000_000
-#: One of so many streams in memory is put to rest at once, so that the search for idle ones is made seldom.
+#: One in this many resident streams is evicted at a time, which amortizes the search for idle ones.
 EVICTION_SHARE = 16
-#: Streams forgotten between two looks at the event loop.
+#: Streams discarded before control returns to the event loop.
 EXPIRY_BATCH = 256
 
 
 class WriteBehindStreams:
     """All streams of one process.
 
-    `max_resident` streams are in memory, those changed last; `max_streams` are there at all. One that has not changed
-    for `ttl` seconds is forgotten; 0 keeps all.
+    `max_resident` limits the resident set, the streams changed last; `max_streams` limits all. A stream that has not
+    changed for `ttl` seconds is deleted; 0 disables expiry. `durability` decides which changes await their commit;
+    new streams take `default_plan`; `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -83,16 +83,16 @@ class WriteBehindStreams:
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start to keep changes as configured."""
+        """Start committing changes and, with a `ttl`, expiring idle streams."""
         self._committer.start()
         if self._ttl:
             self._expiry = asyncio.create_task(self._expire(), name="streamnorm expiry")
 
     async def stop(self) -> None:
-        """Save everything and let go of the store.
+        """Save all changes and close the store.
 
         Raises:
-            StoreError: what is not saved is lost.
+            StoreError: the final commit failed; unsaved changes are lost.
 
         """
         if self._expiry is not None:
@@ -104,21 +104,21 @@ class WriteBehindStreams:
             self._store.close()
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return a stream in memory, where nobody works on it and no commit is to be waited for."""
+        """Return a stream if it is resident and unlocked and no commit must be awaited; otherwise None."""
         stream = self._streams.get(stream_id)
-        keeper = self._committer
-        if stream is None or keeper.waits or stream_id in self._locks or stream_id in keeper.undo:
+        committer = self._committer
+        if stream is None or committer.waits or stream_id in self._locks or stream_id in committer.undo:
             return None
-        keeper.dirty.add(stream_id)
+        committer.dirty.add(stream_id)
         return stream
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
-        """Change a stream; see `streamnorm.engine.ports.stream_repository.Streams`."""
+        """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
         if heavy or not self._is_free(stream_id):
-            each = (stream_id,)
-            return await self._update_locked(each, lambda drafts: change(drafts[stream_id]), create=create, heavy=heavy)
+            ids = (stream_id,)
+            return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, heavy=heavy)
         stream = self._streams[stream_id]
         if draft or self._committer.must_copy(stream_id):
             stream = stream.draft()
@@ -132,7 +132,7 @@ class WriteBehindStreams:
         return result
 
     async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
-        """Change several streams as a whole; see `streamnorm.engine.ports.stream_repository.Streams`."""
+        """Change several streams atomically; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
 
         def change(drafts: Mapping[str, Stream]) -> dict[str, T]:
             return {stream_id: changes[stream_id](draft) for stream_id, draft in drafts.items()}
@@ -142,18 +142,18 @@ class WriteBehindStreams:
     async def update_together(
         self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
     ) -> T:
-        """Change several streams by one change of all; see `streamnorm.engine.ports.stream_repository.Streams`."""
+        """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
         return await self._update_locked(list(stream_ids), change, create=True, heavy=heavy)
 
     async def _update_locked(
-        self, each: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, heavy: bool
+        self, ids: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, heavy: bool
     ) -> T:
-        """Change drafts of streams while holding their locks, and install them."""
+        """Apply a change to drafts of streams while holding their locks, then install the drafts."""
         try:
-            async with self._locks.acquire(sorted(each)):
-                await self._make_room(each)
-                before = {stream_id: self._find(stream_id) for stream_id in each}
-                drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in each}
+            async with self._locks.acquire(sorted(ids)):
+                await self._make_room(ids)
+                before = {stream_id: self._find(stream_id) for stream_id in ids}
+                drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
                 self._check_quota(sum(stream is None for stream in before.values()))
                 result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
                 if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
@@ -161,13 +161,18 @@ class WriteBehindStreams:
                 for stream_id, draft in drafts.items():
                     self._install(stream_id, draft)
         except StreamnormError:
-            await self._committer.founded(each)
+            await self._committer.founded(ids)
             raise
-        await self._committer.wait_durable(each)
+        await self._committer.wait_durable(ids)
         return result
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
-        """Inspect a stream."""
+        """Return what `view` makes of a stream, which it must not change.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._load(stream_id)
@@ -178,17 +183,22 @@ class WriteBehindStreams:
         return view(stream)
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
-        """Put a whole stream in place; returns whether there was none before."""
+        """Create or replace a stream; return whether it was created."""
         async with self._locks.acquire([stream_id]):
             await self._make_room([stream_id])
-            made = self._find(stream_id) is None
-            self._check_quota(int(made))
+            created = self._find(stream_id) is None
+            self._check_quota(int(created))
             self._install(stream_id, stream)
         await self._committer.wait_durable((stream_id,))
-        return made
+        return created
 
     async def delete(self, stream_id: str) -> None:
-        """Discard a stream."""
+        """Delete a stream.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
         async with self._locks.acquire([stream_id]):
             await self._make_room([stream_id])
             stream = self._find(stream_id)
@@ -200,84 +210,84 @@ class WriteBehindStreams:
         await self._committer.wait_durable((stream_id,))
 
     def peek(self, stream_id: str) -> Stream | None:
-        """Inspect a stream where it is in memory."""
+        """Return a stream if it is resident, to be read only."""
         return self._streams.get(stream_id)
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
-        """List streams in byte order; those in memory and those at rest."""
+        """List at most `limit` streams with `prefix` and ids greater than `after` in byte order, evicted ones too."""
         unsaved = self._committer.dirty | self._committer.in_flight
         fresh = (key for key in unsaved if key in self._streams and key.startswith(prefix) and key > after)
         gone = sum(key not in self._streams for key in unsaved)
-        resting = self._store.page(prefix, after, limit + gone)
-        ids = sorted({*heapq.nsmallest(limit, fresh), *resting})
-        found: list[tuple[str, Stream]] = []
+        stored = self._store.page(prefix, after, limit + gone)
+        ids = sorted({*heapq.nsmallest(limit, fresh), *stored})
+        streams: list[tuple[str, Stream]] = []
         for stream_id in ids:
             stream = self._streams.get(stream_id) or self._load(stream_id)
             if stream is not None:
-                found.append((stream_id, stream))
-            if len(found) == limit:
+                streams.append((stream_id, stream))
+            if len(streams) == limit:
                 break
-        return found
+        return streams
 
     def check(self) -> None:
-        """Raise the StoreError that keeps changes from being kept, if there is one."""
+        """Raise the StoreError that prevents commits, if there is one."""
         if self._committer.failure is not None:
             raise self._committer.failure
         self._store.check()
 
     def stats(self) -> RepositoryStats:
-        """Return figures of how the streams are kept."""
-        keeper = self._committer
-        lag = self._clock() - keeper.durable_until if keeper.dirty or keeper.in_flight else 0.0
-        resting = max(0, self._total - len(self._streams))
-        return RepositoryStats(len(self._streams), resting, lag, keeper.commits, keeper.commit_seconds)
+        """Return the counts of resident and evicted streams, the persistence lag, and commit totals."""
+        committer = self._committer
+        lag = self._clock() - committer.durable_until if committer.dirty or committer.in_flight else 0.0
+        evicted = max(0, self._total - len(self._streams))
+        return RepositoryStats(len(self._streams), evicted, lag, committer.commits, committer.commit_seconds)
 
     async def flush(self) -> None:
         """Save every change made so far.
 
         Raises:
-            StoreError: the changes stay to be saved by a later flush.
+            StoreError: the commit failed; a later flush retries it.
 
         """
         await self._committer.flush()
 
     async def expire(self) -> None:
-        """Discard the streams that have not changed for `ttl` seconds, as the times of their commits tell."""
+        """Delete the streams whose last commit is more than `ttl` seconds ago."""
         idle = [""]
         while idle:
             await self._committer.wait_next_commit()
-            found = self._store.idle(self._clock() - self._ttl, EXPIRY_BATCH)
-            idle = [key for key in found if self._committer.is_persisted(key) and key not in self._locks]
+            expired = self._store.idle(self._clock() - self._ttl, EXPIRY_BATCH)
+            idle = [key for key in expired if self._committer.is_persisted(key) and key not in self._locks]
             for stream_id in idle:
                 self._forget(stream_id)
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(min(max(self._ttl / 10, 0.1), 60.0))
-            with contextlib.suppress(StoreError):  # told by the keeper
+            with contextlib.suppress(StoreError):  # logged by the committer
                 await self.expire()
 
     async def _make_room(self, stream_ids: Collection[str]) -> None:
-        """Make room in memory for streams; refuse where changes still cannot be kept."""
+        """Evict streams until those named fit into memory; fail while commits fail."""
         if self._committer.failure is not None:
             await self._committer.wait_next_commit()
         wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
         while wanted and len(self._streams) > max(0, self._max_resident - wanted):
             if not self._evict(wanted):
                 if not self._committer.dirty and not self._committer.in_flight:
-                    break  # all are being worked on
+                    break  # every resident stream is locked
                 await self._committer.wait_next_commit()
 
     def _evict(self, wanted: int) -> bool:
-        """Put streams to rest that have not changed for long; returns whether there were any."""
+        """Evict the clean, unlocked streams committed longest ago; return whether there were any."""
         idle = (key for key in self._streams if self._committer.is_persisted(key) and key not in self._locks)
-        found = list(islice(idle, max(wanted, len(self._streams) // EVICTION_SHARE)))
-        for stream_id in found:
+        evicted = list(islice(idle, max(wanted, len(self._streams) // EVICTION_SHARE)))
+        for stream_id in evicted:
             del self._streams[stream_id]
-        return bool(found)
+        return bool(evicted)
 
     def _find(self, stream_id: str) -> Stream | None:
-        """Look in memory, then in the store; what is found there moves in."""
+        """Return a stream from memory, or load it from the store into the resident set."""
         stream = self._streams.get(stream_id)
         if stream is None:
             stream = self._load(stream_id)
@@ -287,16 +297,16 @@ class WriteBehindStreams:
 
     def _load(self, stream_id: str) -> Stream | None:
         if not self._committer.is_persisted(stream_id):
-            return None  # deleted, and the store does not know yet
+            return None  # deleted, but the deletion is not committed yet
         blob = self._store.load(stream_id)
         return None if blob is None else decode(stream_id, blob)
 
     def _is_free(self, stream_id: str) -> bool:
-        """Return whether a stream may be changed here and now, without an await before the result is installed."""
+        """Return whether a stream can be changed without an await before the result is installed."""
         return self._committer.failure is None and stream_id in self._streams and stream_id not in self._locks
 
     def _draft(self, stream_id: str, stream: Stream | None, *, create: bool) -> Stream:
-        """Return what a change works on: a copy of the stream, or a new one."""
+        """Return the working copy for a change: a draft of the stream, or a new stream."""
         if stream is not None:
             return stream.draft()
         if not create:
@@ -319,7 +329,7 @@ class WriteBehindStreams:
         self._committer.dirty.add(stream_id)
 
     def _roll_back(self, before: Mapping[str, Stream | None]) -> None:
-        """Put streams in place as they were before changes that could not be kept."""
+        """Restore streams to their state before changes whose commit failed."""
         for stream_id, stream in before.items():
             self._total += (stream is not None) - (stream_id in self._streams)
             if stream is None:

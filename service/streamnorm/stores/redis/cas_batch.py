@@ -1,13 +1,13 @@
-"""What waits for one node, brought there in rounds: read what is not known, compute, compare and set.
+"""Batches the pending edits for one node into rounds: read what is not cached, compute, compare-and-set.
 
 Rules:
 
-1. A round takes all that waits for a stream, in the order it came; it is written once, and no result is told before.
-2. What is remembered of a stream is only a guess, made good by the store's comparison. So a change that was refused, or
-   changed nothing, is told only when the stream was read in the same round.
-3. Where the comparison fails, another was quicker: the work is done anew on what is there now.
-4. Streams are never changed in place: an edit gives a new one.
-5. Where the node is silent, all that waits for it is told so: the next round would only wait as long.
+1. A round takes all pending edits of a stream in order of arrival, writes the stream once, and then reports results.
+2. Optimistic concurrency: edits are computed on the cached version, and the store's compare-and-set rejects stale ones.
+   So an edit that failed, or changed nothing, is reported only if the stream was read in the same round.
+3. On a conflict the edits are retried on the version that the store returned.
+4. Streams are never changed in place: an edit returns a new one.
+5. When the node does not answer in time, all pending edits fail: the next round would only time out, too.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: More in one round would make the first wait for the last; at 64 in flight no round comes near.
+#: Limits the latency of a round: its first edit waits for its last. Rounds stay far below it at 64 calls in flight.
 MAX_BATCH = 512
-#: Bytes of a blob's version, which come before what the codec makes: random, so that none comes twice.
+#: Bytes of the random version that precedes the encoded stream in a blob; random, so that no version recurs.
 VERSION_SIZE = 8
-#: Every round somebody wins, so only a stream that very many replicas fight for gets here.
+#: One replica succeeds in every round, so only extreme contention reaches this limit.
 MAX_ATTEMPTS = 200
 
 
 class Entry(NamedTuple):
-    """A stream as it was under a version; none, under an empty version, where there is none."""
+    """A stream with its version; None with an empty version where there is no stream."""
 
     version: bytes
     stream: Stream | None
 
 
-#: Works on a stream as it is and gives what it shall be (the same: nothing changes; None: it goes), and a result.
+#: Maps the current entry to the stream's new state (the same object: unchanged; None: deleted) and a result.
 Edit = Callable[[Entry], tuple[Stream | None, Any]]
 
 
 @dataclass(slots=True, eq=False)
 class PendingEdit:
-    """An edit of a stream that waits for its turn; `fresh` means that no guess will do."""
+    """An edit that awaits its round; with `must_read` the stream is read from the store, not from the cache."""
 
     stream_id: str
     edit: Edit
     done: asyncio.Future[Any]
     must_read: bool = False
-    #: when to give up trying again
+    #: loop time after which the edit is not retried
     deadline: float = 0.0
     tries: int = 0
 
     def settle(self, outcome: object) -> None:
-        """Tell the outcome: a result, or an error to be raised; who waited may have gone away."""
+        """Resolve the future with a result or an error, unless it was cancelled."""
         if self.done.done():
             return
         if isinstance(outcome, Exception):
@@ -81,30 +81,30 @@ class PendingEdit:
 
 
 class CasContext(Protocol):
-    """What the batchers of all nodes have in common."""
+    """The state that the batchers of all nodes share."""
 
     nodes: Topology
     keys: Keyspace
-    #: milliseconds that a stream is kept after its last change; 0: for good
+    #: milliseconds that a stream is kept after its last change; 0: indefinitely
     keep: int
-    #: replicas that must have a change before it is answered
+    #: replicas of the store that must have a change before it is acknowledged
     replicas: int
     #: rounds that wrote, and the seconds they took
     commits: int
     commit_seconds: float
 
     def cached(self, stream_id: str) -> Entry | None:
-        """Return what is remembered of a stream."""
+        """Return the cached entry of a stream, if there is one."""
 
     def cache(self, stream_id: str, entry: Entry | None) -> None:
-        """Remember a stream, or forget it."""
+        """Cache a stream's entry; None drops it."""
 
     def requeue(self, tasks: Iterable[PendingEdit], error: StoreUnavailable) -> None:
-        """Try tasks again that have not happened, as long as there is patience; then tell the error."""
+        """Retry edits that had no effect until their deadline, then fail them with the error."""
 
 
 class StreamBatch:
-    """The tasks of one stream in a round."""
+    """The pending edits of one stream in a round."""
 
     __slots__ = ("entry", "outcomes", "put", "read", "stream_id", "tasks")
 
@@ -117,8 +117,8 @@ class StreamBatch:
         self.put = b""
 
     def work(self) -> Entry:
-        """Do the edits, one after the other; returns the stream that comes of it."""
-        assert self.entry is not None  # noqa: S101 - read or known by now
+        """Apply the edits in order; return the resulting entry."""
+        assert self.entry is not None  # noqa: S101 - read or cached by now
         entry, version = self.entry, os.urandom(VERSION_SIZE)
         self.outcomes = []
         for task in self.tasks:
@@ -136,18 +136,18 @@ class StreamBatch:
         return entry
 
     def settle(self, failure: StoreUnavailable | None = None) -> None:
-        """Tell every task its outcome; with a failure, those that succeeded are told that instead."""
+        """Resolve every edit with its outcome; those that succeeded with the failure, if there is one."""
         for task, outcome in zip(self.tasks, self.outcomes, strict=True):
             task.settle(outcome if failure is None or isinstance(outcome, Exception) else failure)
 
     def fail(self, error: Exception) -> None:
-        """Tell every task the same error."""
+        """Fail every edit with the same error."""
         for task in self.tasks:
             task.settle(error)
 
 
 class CasBatcher:
-    """All that waits for one node."""
+    """Collects the pending edits for one node and runs rounds while there are any."""
 
     def __init__(self, link: NodeConnection, shared: CasContext) -> None:
         self._link = link
@@ -156,13 +156,13 @@ class CasBatcher:
         self._worker: asyncio.Task[None] | None = None
 
     def add(self, task: PendingEdit) -> None:
-        """Let a task wait for the next round."""
+        """Queue an edit for the next round."""
         self._waiting.append(task)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name=f"streamnorm rounds to {self._link.place}")
 
     async def drained(self) -> None:
-        """Wait until nothing waits any more."""
+        """Wait until no edit is pending."""
         if self._worker is not None:
             await self._worker
 
@@ -199,7 +199,7 @@ class CasBatcher:
             await self._write(changed)
 
     async def _read(self, groups: list[StreamBatch]) -> list[StreamBatch]:
-        """Find the groups' streams, in memory or in the store; returns the groups whose streams were found."""
+        """Get the groups' entries from the cache or the store; return the groups for which that succeeded."""
         unknown = []
         for group in groups:
             group.entry = None if any(task.must_read for task in group.tasks) else self._shared.cached(group.stream_id)
@@ -235,14 +235,14 @@ class CasBatcher:
                 group.settle()
             elif isinstance(reply, (NotSent, ResponseError)):
                 self._on_refused(group, reply)
-            elif isinstance(reply, StoreUnavailable):  # it may have happened, but not safely enough
+            elif isinstance(reply, StoreUnavailable):  # possibly written, but not to enough replicas
                 shared.cache(group.stream_id, None)
                 group.settle(reply)
             else:
                 self._on_conflict(group, reply)
 
     def _failed(self, error: StoreUnavailable, commands: int) -> list[Reply]:
-        """Return the replies to commands that have none."""
+        """Return the error as the reply to each command; if the node is silent, fail all pending edits, too."""
         if isinstance(error, Silent):
             for task in self._waiting:
                 task.settle(error)
@@ -250,7 +250,7 @@ class CasBatcher:
         return [error] * commands
 
     def _on_written(self, group: StreamBatch, entry: Entry) -> Command:
-        assert group.entry is not None  # noqa: S101 - what the work was done on
+        assert group.entry is not None  # noqa: S101 - the edits were applied to it
         shared, stream_id, before = self._shared, group.stream_id, group.entry
         keys = [shared.keys.blob(stream_id)]
         if before.stream is None or entry.stream is None:
@@ -259,7 +259,7 @@ class CasBatcher:
         return ("FCALL", "streamnorm_put_1", len(keys), *keys, before.version, new, shared.keep, stream_id)
 
     def _on_read(self, group: StreamBatch, blob: bytes) -> None:
-        """Update with what the store has of a stream."""
+        """Take over a stream's blob from the store."""
         try:
             stream = decode(group.stream_id, blob[VERSION_SIZE:]) if blob else None
         except StreamnormError as error:
@@ -270,23 +270,23 @@ class CasBatcher:
         self._shared.cache(group.stream_id, group.entry)
 
     def _on_conflict(self, group: StreamBatch, blob: bytes) -> None:
-        """Do a group again, before all that waits, on what another has put there."""
+        """Retry a group, ahead of all pending edits, on the version that another replica has written."""
         group.entry = None
         self._on_read(group, blob)
         if group.entry is None:
             return
-        again = []
+        retried = []
         for task in group.tasks:
             task.tries += 1
-            task.must_read = False  # this is as fresh as it gets
+            task.must_read = False  # the entry was just read
             if task.tries < MAX_ATTEMPTS:
-                again.append(task)
+                retried.append(task)
             else:
                 task.settle(StoreUnavailable(f"stream {group.stream_id!r} is being changed by too many at once"))
-        self._waiting.extendleft(reversed(again))
+        self._waiting.extendleft(reversed(retried))
 
     def _on_refused(self, group: StreamBatch, reply: Reply) -> None:
-        """Try again what another node, or a later moment, may take; else tell."""
+        """Retry edits that another node or a later attempt may accept; fail the others."""
         if isinstance(reply, Silent):
             group.fail(reply)
             return

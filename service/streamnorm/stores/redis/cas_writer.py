@@ -1,4 +1,4 @@
-"""Edits of streams on their way to a shared store: each to its node's rounds, and again while there is patience."""
+"""Routes edits to the batcher of the node that owns the stream, and retries them until their deadline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 class CasWriter:
-    """Does edits, and remembers what it saw of streams; a `streamnorm.stores.redis.cas_batch.Shared`."""
+    """Submits edits and caches the entries it saw; a `streamnorm.stores.redis.cas_batch.CasContext`.
+
+    `keep` is the time in milliseconds that a stream is kept after its last change (0: indefinitely), `replicas` the
+    number of the store's replicas that must have a change, `max_remembered` the capacity of the cache in streams.
+    """
 
     def __init__(self, nodes: Topology, keys: Keyspace, *, keep: int, replicas: int, max_remembered: int) -> None:
         self.nodes = nodes
@@ -38,7 +42,7 @@ class CasWriter:
         self._retrying: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        """Finish what was begun; what would be tried again is given up."""
+        """Finish the running rounds; edits that await a retry fail."""
         if self._retrying is not None:
             self._retrying.cancel()
             await asyncio.gather(self._retrying, return_exceptions=True)
@@ -48,23 +52,26 @@ class CasWriter:
         self._fail_all(StoreUnavailable("the service is stopping"))
 
     def submit(self, stream_id: str, edit: Edit, *, fresh: bool = False) -> asyncio.Future[Any]:
-        """Edit a stream; `fresh` means on what is in the store, not on what is remembered."""
+        """Submit an `edit` of the stream `stream_id`; with `fresh`, read it from the store instead of the cache."""
         loop = asyncio.get_running_loop()
         task = PendingEdit(stream_id, edit, loop.create_future(), fresh, loop.time() + RETRY_DEADLINE)
         self._submit(task)
         return task.done
 
     def entry(self, stream_id: str) -> asyncio.Future[Entry]:
-        """Read a stream with its version."""
+        """Read a stream with its version from the store."""
         return self.submit(stream_id, lambda entry: (entry.stream, entry), fresh=True)
 
     async def entries(self, stream_ids: Iterable[str]) -> dict[str, Entry]:
-        """Read streams with their versions."""
+        """Read streams with their versions from the store."""
         asked = {stream_id: self.entry(stream_id) for stream_id in stream_ids}
         return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
     def compare_and_set(self, stream_id: str, expected: Entry, stream: Stream | None) -> asyncio.Future[bool]:
-        """Put a stream in place of another; returns whether it was still that one."""
+        """Set the stream `stream_id` to `stream` (None: delete it) if its version is still that of `expected`.
+
+        The future's result is whether it was.
+        """
 
         def edit(entry: Entry) -> tuple[Stream | None, bool]:
             same = entry.version == expected.version
@@ -73,18 +80,18 @@ class CasWriter:
         return self.submit(stream_id, edit)
 
     async def roll_back(self, written: Mapping[str, tuple[Entry, Stream]]) -> None:
-        """Undo changes; a stream that has changed again meanwhile stays as it is."""
+        """Undo changes, given the entry before and the stream after each, except streams changed again since."""
         for stream_id, (before, after) in written.items():
             entry = await self.entry(stream_id)
             if entry.stream is not None and encode(entry.stream) == encode(after):
                 await self.compare_and_set(stream_id, entry, before.stream)
 
     def cached(self, stream_id: str) -> Entry | None:
-        """Return what is remembered of a stream."""
+        """Return the cached entry of a stream, if there is one."""
         return self.cached_entries.get(stream_id)
 
     def cache(self, stream_id: str, entry: Entry | None) -> None:
-        """Remember a stream, the one changed longest ago no more where there are too many; or forget it."""
+        """Cache a stream's entry, evicting the least recently changed one at capacity; None drops it."""
         self.cached_entries.pop(stream_id, None)
         if entry is not None:
             self.cached_entries[stream_id] = entry
@@ -92,7 +99,7 @@ class CasWriter:
                 del self.cached_entries[next(iter(self.cached_entries))]
 
     def requeue(self, tasks: Iterable[PendingEdit], error: StoreUnavailable) -> None:
-        """Try tasks again that have not happened, as long as there is patience; then tell the error."""
+        """Retry edits that had no effect until their deadline, then fail them with the error."""
         now = asyncio.get_running_loop().time()
         for task in tasks:
             if now + RETRY_INTERVAL > task.deadline:
@@ -114,14 +121,14 @@ class CasWriter:
     async def _retry(self) -> None:
         while self._requeued:
             await asyncio.sleep(RETRY_INTERVAL)
-            with contextlib.suppress(StoreUnavailable):  # told by the tasks' own tries
+            with contextlib.suppress(StoreUnavailable):  # the edits' own attempts report it
                 await self.nodes.refresh()
             tasks, self._requeued = self._requeued, []
             for task in tasks:
                 self._submit(task)
 
     def _fail_all(self, error: StoreUnavailable) -> None:
-        """Give up what is to be tried again."""
+        """Fail the edits that await a retry."""
         tasks, self._requeued = self._requeued, []
         for task in tasks:
             task.settle(error)

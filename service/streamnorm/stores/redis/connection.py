@@ -1,13 +1,12 @@
-"""One connection to one node: commands go out together, answers come back in order.
+"""One connection to one node: commands are pipelined, replies arrive in order.
 
 Rules:
 
-1. The pipelines of a connection follow each other.
+1. The pipelines of a connection run one at a time.
 2. A pipeline that fails before anything was sent raises `NotSent`, and may be retried; one that fails later raises
-   `OutcomeUnknown`: whether it was executed cannot be known.
-3. A connection that failed is usable: its next pipeline connects again.
-4. Where the node is silent for too long, pipelines that wait for their turn fail at once: no call waits for more than
-   one silence.
+   `OutcomeUnknown`: it may or may not have been executed.
+3. A failed connection stays usable: its next pipeline reconnects.
+4. When the node does not answer in time, queued pipelines fail at once: no call waits for more than one timeout.
 """
 
 from __future__ import annotations
@@ -29,29 +28,29 @@ if TYPE_CHECKING:
     from streamnorm.stores.redis.url import NodeAddress, RedisURL
 
 Command = tuple[Any, ...]
-#: bytes, a number, a list, None; or an error, for other commands of the pipeline may have succeeded
+#: bytes, a number, a list or None; or an error, since other commands of the pipeline may have succeeded
 Reply = Any
 
-#: A replica that lags by more had better be waited for by the client, in its next try.
+#: If a replica lags by more, the client should retry later.
 WAIT_MILLISECONDS = 1000
 
 LIBRARY = files("streamnorm.stores.redis").joinpath("functions.lua").read_text()
 
 
 class NotSent(StoreUnavailable):
-    """The node cannot be reached; nothing has happened."""
+    """The node cannot be reached; no command was executed."""
 
 
 class OutcomeUnknown(StoreUnavailable):
-    """The node went away before it answered; what was sent may have happened or not."""
+    """The connection broke before the reply; the commands may or may not have been executed."""
 
 
 class Silent(OutcomeUnknown):
-    """The node is there and says nothing: trying again would only take as long."""
+    """The node is connected but did not answer in time; a retry would only time out, too."""
 
 
 class NodeConnection:
-    """A connection to a node, made when it is needed."""
+    """A connection to a node, opened on demand."""
 
     def __init__(self, address: RedisURL, place: NodeAddress) -> None:
         self.place = place
@@ -62,15 +61,15 @@ class NodeConnection:
         self._silence = f"the store at {place} did not answer in time"
 
     async def run(self, commands: Sequence[Command], replicas: int = 0) -> list[Reply]:
-        """Send commands in one go and give their replies, errors among them.
+        """Send commands in one pipeline and return their replies, errors among them.
 
-        Where fewer than `replicas` replicas have what was written, a `StoreUnavailable` that says so takes the place
-        of every reply but errors.
+        If fewer than `replicas` replicas have received the writes, a `StoreUnavailable` that says so replaces every
+        reply that is not an error.
 
         Raises:
-            Unsent: the node cannot be reached.
-            Lost: it did not answer all of them.
-            Silent: it did not answer in time, or not those before.
+            NotSent: the node cannot be reached.
+            OutcomeUnknown: the connection broke before all replies had arrived.
+            Silent: the node did not answer in time, or did not answer the preceding pipeline.
 
         """
         silences = self._silences
@@ -86,7 +85,7 @@ class NodeConnection:
                 if isinstance(error, (RedisTimeoutError, TimeoutError)):
                     raise self._fell_silent() from error
                 raise OutcomeUnknown(f"the store at {self.place} did not answer: {error}") from error
-            except BaseException:  # cut off between question and answer
+            except BaseException:  # cancelled between request and reply
                 await self._drop()
                 raise
             if any(isinstance(reply, ResponseError) and "Function not found" in str(reply) for reply in replies):
@@ -94,10 +93,10 @@ class NodeConnection:
         return self._held(replies[:-1], replies[-1], replicas) if replicas else replies
 
     async def one(self, *command: Any) -> Reply:
-        """Send one command; an error is raised.
+        """Send one command and return its reply.
 
         Raises:
-            StoreUnavailable: the node cannot be reached, or refuses.
+            StoreUnavailable: the node cannot be reached, or replies with an error.
 
         """
         (reply,) = await self.run([command])
@@ -106,7 +105,7 @@ class NodeConnection:
         return reply
 
     async def close(self) -> None:
-        """Close the connection, once nobody waits for an answer."""
+        """Close the connection after the running pipeline."""
         async with self._turn:
             await self._drop()
 
@@ -126,21 +125,21 @@ class NodeConnection:
                 raise
             if isinstance(loaded, ResponseError) and "unknown command" in str(loaded):
                 await connection.disconnect(nowait=True)
-                raise NotSent(f"the store at {self.place} knows no functions: Redis 7 or Valkey is needed")
-            self._connection = connection  # another error: it has the library, or is no master
+                raise NotSent(f"the store at {self.place} does not support FUNCTION: Redis 7 or Valkey is required")
+            self._connection = connection  # any other error: the library is loaded already, or the node is a replica
         return self._connection
 
     def _fell_silent(self) -> Silent:
         self._silences += 1
         return Silent(self._silence)
 
-    def _held(self, replies: list[Reply], had: Reply, replicas: int) -> list[Reply]:
-        if isinstance(had, int) and had >= replicas:
+    def _held(self, replies: list[Reply], acknowledged: Reply, replicas: int) -> list[Reply]:
+        if isinstance(acknowledged, int) and acknowledged >= replicas:
             return replies
-        short = StoreUnavailable(
-            f"{had} of {replicas} replicas of {self.place} have the change; sending it again is safe"
+        failure = StoreUnavailable(
+            f"{acknowledged} of {replicas} replicas of {self.place} have the change; sending it again is safe"
         )
-        return [reply if isinstance(reply, ResponseError) else short for reply in replies]
+        return [reply if isinstance(reply, ResponseError) else failure for reply in replies]
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RedisEndpoint:
-    """A store in Valkey or Redis; a `streamnorm.stores.copy.Depot`."""
+    """A store in Valkey or Redis; a `streamnorm.stores.copy.BlobEndpoint`."""
 
     def __init__(self, address: RedisURL, prefix: str) -> None:
         self._nodes = Topology(address)
@@ -31,27 +31,32 @@ class RedisEndpoint:
         return await self._listing.count()
 
     async def ids(self, after: str, limit: int) -> list[str]:
-        """List ids in byte order, beyond one."""
+        """List at most `limit` ids greater than `after`, in byte order."""
         return await self._listing.ids("", after, limit)
 
     async def load(self, ids: Sequence[str]) -> list[bytes | None]:
-        """Return the streams' blobs."""
+        """Return the streams' blobs in the order of `ids`; None for a missing stream."""
         return [None if blob is None else blob[VERSION_SIZE:] for blob in await self._listing.blobs(ids)]
 
     async def save(self, blobs: Mapping[str, bytes]) -> None:
-        """Keep blobs."""
-        found = await self._listing.blobs(list(blobs))
+        """Store blobs by stream id.
+
+        Raises:
+            StoreError: the store changed during the copy, or is unavailable.
+
+        """
+        existing = await self._listing.blobs(list(blobs))
         puts = []
-        for (stream_id, blob), had in zip(blobs.items(), found, strict=True):
+        for (stream_id, blob), current in zip(blobs.items(), existing, strict=True):
             number = partition(stream_id)
             keys = (self._keys.blob(stream_id), self._keys.index(number))
-            before = (had or b"")[:VERSION_SIZE]
+            before = (current or b"")[:VERSION_SIZE]
             new = os.urandom(VERSION_SIZE) + blob
             puts.append((number, ("FCALL", "streamnorm_put_1", 2, *keys, before, new, 0, stream_id)))
         for reply in await self._nodes.ask(puts):
-            # asked twice, where the first answer was lost on its way, it finds what it has written itself
+            # a retry after a lost reply finds what the first attempt has written
             if reply != 1 and reply[VERSION_SIZE:] not in blobs.values():
-                raise StoreError(f"{self._nodes.address} changed while it was copied to: is a service running on it?")
+                raise StoreError(f"{self._nodes.address} changed during the copy: is a service running on it?")
 
     async def close(self) -> None:
         """Close the store."""

@@ -1,4 +1,4 @@
-"""Whether a shared store is there, looked at some times a second; and how many streams it has, now and then."""
+"""Health checks of a shared store, several times a second, and an occasional count of its streams."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks whether the store is there, and for its keys: a revoked one is good for half of one.
+#: Seconds between checks of the store and its API keys: a revoked key stays valid for half a second at most.
 CHECK_INTERVAL = 0.3
-#: Counting asks for a thousand numbers.
+#: Counting takes a thousand commands, so it happens once in this many checks.
 CHECKS_PER_COUNT = 200
 
 
 class HealthMonitor:
-    """Looks at a store."""
+    """Health monitor for the shared store."""
 
     def __init__(self, nodes: Topology, listing: StreamIndex) -> None:
-        #: called after every look that found the store
+        #: called after every successful check
         self.watchers: list[Callable[[], Awaitable[None]]] = []
-        #: streams in the store, a while ago
+        #: streams in the store at the last count
         self.total = 0
-        #: what kept the store from serving at the last look
+        #: why the last check failed, if it did
         self.failure: StoreUnavailable | None = StoreUnavailable(f"{nodes.address} was not reached yet")
         self._nodes = nodes
         self._listing = listing
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look, and go on to."""
+        """Check the store once, then periodically in the background."""
         await self._look()
         self._task = asyncio.create_task(self._go_on(), name="streamnorm store check")
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _go_on(self) -> None:
         while True:
-            with contextlib.suppress(StoreUnavailable):  # told by _look
+            with contextlib.suppress(StoreUnavailable):  # _look reports it
                 self.total = await self._listing.count()
             for _ in range(CHECKS_PER_COUNT):
                 await asyncio.sleep(CHECK_INTERVAL)
                 await self._look()
 
     async def _look(self) -> None:
-        """See whether any node is there; where one shard of several is gone, the others are still served."""
+        """Check whether any node serves; when one shard of several is down, the others still do."""
         failure = await self._found()
         if (failure is None) != (self.failure is None):
             if failure is None:
@@ -67,11 +67,11 @@ class HealthMonitor:
                 log.error("readings are refused: %s", failure)
         self.failure = failure
         for watcher in () if failure else self.watchers:
-            with contextlib.suppress(StoreUnavailable):  # the next look tells
+            with contextlib.suppress(StoreUnavailable):  # the next check reports it
                 await watcher()
 
     async def _found(self) -> StoreUnavailable | None:
-        """Tell what keeps every node from serving, if anything does."""
+        """Return why no node serves; None if any does."""
         nodes = self._nodes
         try:
             if not nodes.masters():
@@ -85,7 +85,7 @@ class HealthMonitor:
         return failures[0] if failures else StoreUnavailable(f"{nodes.address} has no nodes")
 
     async def _diagnose(self, link: NodeConnection) -> StoreUnavailable | None:
-        """Tell what keeps a node from serving, if anything does."""
+        """Return why a node does not serve; None if it does."""
         try:
             if not self._nodes.address.cluster:
                 await link.one("PING")

@@ -1,8 +1,9 @@
-"""How the store's keys are called, and which of a cluster's slots they fall into.
+"""The names of the store's keys, and the cluster slots they map to.
 
 The blob of stream `boiler-7` is `streamnorm:{p092}:boiler-7`, where `p092` is one of 1024 partitions: a hash tag, so
-everything of a partition is on one node. Beside the blobs each partition has an index, `streamnorm:{p092}`: the ids of
-its streams as a sorted set, so that listing costs what is listed and not what is stored. Both names are fixed for good.
+all keys of a partition are on one node. Besides the blobs each partition has an index, `streamnorm:{p092}`: the ids of
+its streams as a sorted set, so that the cost of a listing depends on what is listed, not on what is stored. Both names
+are stable.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cache
 
 from redis.crc import key_slot
 
-#: Many more than nodes, so that they spread evenly; few enough to ask them all for a page of a listing.
+#: Many more than nodes, so that they spread evenly; few enough to query all of them for a page of a listing.
 PARTITIONS = 1024
 DEFAULT_PREFIX = "streamnorm"
 
@@ -33,7 +34,7 @@ def tag(number: int) -> str:
 
 @cache
 def slot(number: int) -> int:
-    """Return the slot, out of a cluster's 16 384, that a partition falls into."""
+    """Return the slot, out of a cluster's 16 384, that a partition maps to."""
     return key_slot(tag(number).encode())
 
 

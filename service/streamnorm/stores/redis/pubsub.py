@@ -1,4 +1,4 @@
-"""Listens on two channels of the store: a plain one, and a sharded one that only its partition's node serves."""
+"""Subscribes to two channels of the store: a plain one, and a sharded one that only its partition's node serves."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds of silence after which the node is asked whether it is still there, and as many to answer.
+#: Seconds without a message after which the node is pinged, and seconds that it may take to answer.
 SILENCE = 5.0
-#: Seconds before a connection is made again.
+#: Seconds before reconnecting.
 PAUSE = 0.5
 
 
 class Subscriber:
-    """Hands on what comes on the channels, for as long as `run` runs, over connections that may break."""
+    """Passes the channels' messages to `heard` while `run` runs, reconnecting as needed."""
 
     def __init__(
         self, nodes: Topology, partition: int, channel: str, sharded: str, heard: Callable[[bytes, bytes], None]
@@ -39,7 +39,7 @@ class Subscriber:
         self._heard = heard
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receive messages until cancelled."""
         while True:
             try:
                 link = self._nodes.owner(self._partition)
@@ -52,21 +52,21 @@ class Subscriber:
                 await self._nodes.refresh()
 
     async def _listen(self, connection: Connection) -> None:
-        """Listen until the connection breaks, or the channel has gone to another node."""
+        """Receive messages until the connection breaks, or the channel moves to another node."""
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
             commands = [("SUBSCRIBE", self._channel), ("SSUBSCRIBE", self._sharded)]
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            asked = False
-            while True:  # silence gives None
+            pinged = False
+            while True:  # a timeout returns None
                 message = await connection.read_response(disable_decoding=True, timeout=SILENCE)
                 if message is None:
-                    if asked:
+                    if pinged:
                         return
-                    asked = True
+                    pinged = True
                     await connection.send_command("PING", check_health=False)
                     continue
-                asked = False
+                pinged = False
                 kind = message[0]
                 if kind in {b"message", b"smessage"}:
                     self._hand_on(message[1], message[2])
@@ -78,5 +78,5 @@ class Subscriber:
     def _hand_on(self, channel: bytes, data: bytes) -> None:
         try:
             self._heard(channel, data)
-        except Exception:  # a message of another version must not end the listening
+        except Exception:  # a message of another version must not end the subscription
             log.exception("a message on %r was not understood", channel)

@@ -1,11 +1,11 @@
-"""Streams that several replicas of the service share in Valkey or Redis: a `StreamRepository` for many machines.
+"""Streams that several replicas of the service share in Valkey or Redis: the `StreamRepository` of many machines.
 
 Rules:
 
-1. A change is answered when the store has it, and with durability `always` some of the store's replicas too.
-2. Nothing that cannot be had from the store is kept here: what is remembered saves reading, and is compared when set.
-3. While a heavy change of a stream runs here, other changes of it wait their turn here; elsewhere they may overtake it,
-   then it is done again.
+1. A change is acknowledged when the store has it, and with durability `always` some of the store's replicas, too.
+2. A replica holds no state of its own: its cache only saves reads, and every write is a compare-and-set.
+3. While a heavy change of a stream runs, other changes of it on the same replica wait for the stream's lock; changes by
+   other replicas may overtake it, and it is then retried.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Streams remembered; of 8 features each takes 1.5 kB of memory.
+#: Streams cached; one of 8 features takes 1.5 kB of memory.
 DEFAULT_MAX_REMEMBERED = 100_000
-#: A change in another thread is done again so often where others overtake it.
+#: Attempts at a change in another thread while other replicas overtake it.
 HEAVY_TRIES = 10
 
 
 class SharedStreams:
-    """All streams of a store, as one replica sees them; a `streamnorm.engine.ports.stream_repository.Streams`.
+    """All streams of a shared store; a `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
-    `replicas` of the store must have a change before it is answered. A stream that has not changed for `ttl` seconds is
-    forgotten; 0 keeps all.
+    `address` names the store and `prefix` the beginning of its keys. `replicas` of the store must have a change before
+    it is acknowledged. `max_remembered` streams are cached. A stream that has not changed for `ttl` seconds is
+    deleted; 0 disables expiry. New streams take `default_plan`.
     """
 
     def __init__(
@@ -67,25 +68,25 @@ class SharedStreams:
         self._locks = StreamLocks()
 
     async def start(self) -> None:
-        """Start to watch whether the store is there."""
+        """Start the health checks."""
         await self.health.start()
 
     async def stop(self) -> None:
-        """Finish what was begun and let go of the store."""
+        """Finish the pending changes and close the connections."""
         await self.health.stop()
         await self._writer.stop()
         await self.topology.close()
 
     async def flush(self) -> None:
-        """Do nothing: what was answered is in the store."""
+        """Do nothing: acknowledged changes are in the store."""
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return none: another replica may have changed it."""
+        """Return None: another replica may have changed the stream."""
 
     async def update(
         self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
     ) -> T:
-        """Change a stream; see `streamnorm.engine.ports.stream_repository.Streams`. Changes always work on a draft."""
+        """Change a stream, always on a draft; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
         del draft
 
         def edit(entry: Entry) -> tuple[Stream, T]:
@@ -102,31 +103,31 @@ class SharedStreams:
     async def update_together(
         self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
     ) -> T:
-        """Change several streams by one change of all; see `streamnorm.engine.ports.stream_repository.Streams`.
+        """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
-        Where another replica was quicker at one, what was written is put back, and all is computed anew.
+        When another replica has changed one of them meanwhile, what was written is rolled back and all is retried.
         """
-        each = list(stream_ids)
-        async with self._locks.acquire(sorted(each)):
+        ids = list(stream_ids)
+        async with self._locks.acquire(sorted(ids)):
             while True:
-                before = await self._writer.entries(each)
-                drafts = {key: self._for_update(key, before[key], create=True) for key in each}
+                before = await self._writer.entries(ids)
+                drafts = {key: self._for_update(key, before[key], create=True) for key in ids}
                 result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
-                put = await asyncio.gather(
-                    *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in each)
+                succeeded = await asyncio.gather(
+                    *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in ids)
                 )
-                if all(put):
+                if all(succeeded):
                     return result
-                written = [key for key, done in zip(each, put, strict=True) if done]
+                written = [key for key, done in zip(ids, succeeded, strict=True) if done]
                 await self._writer.roll_back({key: (before[key], drafts[key]) for key in written})
 
     async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
-        """Change several streams; see `streamnorm.engine.ports.stream_repository.Streams`.
+        """Change several streams; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
-        All are computed before any is written. Where another replica is quicker at one, and it is refused then, those
-        that were written are put back as they were, unless they have changed again meanwhile.
+        All changes are computed before any is written. If a change is retried because of a conflict and then fails,
+        those already written are rolled back, except streams that have changed again since.
         """
-        del heavy  # what replicas share is bounded by the store, not by the arithmetic
+        del heavy  # throughput is bounded by the store, not by the arithmetic
         async with self._locks.acquire(sorted(changes)):
             before = {key: entry for key in changes if (entry := self._writer.cached(key)) is not None}
             guessed = bool(before)
@@ -141,7 +142,7 @@ class SharedStreams:
                         results[stream_id] = changes[stream_id](stream)
                         after[stream_id] = stream
                 except StreamnormError:
-                    if guessed:  # then the refusal may be founded on what was true once
+                    if guessed:  # the error may be due to a stale cache entry
                         guessed, before = False, await self._writer.entries(changes)
                         continue
                     await self._writer.roll_back({key: (before[key], after[key]) for key in changes if key not in due})
@@ -153,7 +154,12 @@ class SharedStreams:
         return results
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
-        """Inspect a stream."""
+        """Return what `view` makes of a stream, which it must not change.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
 
         def edit(entry: Entry) -> tuple[Stream, T]:
             if entry.stream is None:
@@ -163,12 +169,17 @@ class SharedStreams:
         return cast("T", await self._writer.submit(stream_id, edit, fresh=True))
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
-        """Put a whole stream in place; returns whether there was none before."""
-        made: bool = await self._writer.submit(stream_id, lambda entry: (stream, entry.stream is None))
-        return made
+        """Create or replace a stream; return whether it was created."""
+        created: bool = await self._writer.submit(stream_id, lambda entry: (stream, entry.stream is None))
+        return created
 
     async def delete(self, stream_id: str) -> None:
-        """Discard a stream."""
+        """Delete a stream.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
 
         def edit(entry: Entry) -> tuple[None, None]:
             if entry.stream is None:
@@ -178,24 +189,24 @@ class SharedStreams:
         await self._writer.submit(stream_id, edit)
 
     def peek(self, stream_id: str) -> Stream | None:
-        """Inspect a stream where it is remembered; it may have changed elsewhere."""
+        """Return a stream if it is cached, to be read only; another replica may have changed it."""
         entry = self._writer.cached(stream_id)
         return None if entry is None else entry.stream
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
-        """List streams in byte order."""
+        """List at most `limit` streams with `prefix` and ids greater than `after`, in byte order."""
         return await self._index.streams(prefix, after, limit)
 
     def check(self) -> None:
-        """Raise the StoreError that keeps changes from being kept, if there was one a moment ago."""
+        """Raise the StoreError of the last health check, if it failed."""
         if self.health.failure is not None:
             raise self.health.failure
 
     def stats(self) -> RepositoryStats:
-        """Return figures of how the streams are kept; commits are rounds that wrote."""
-        rounds, resident = self._writer, len(self._writer.cached_entries)
+        """Return the counts of cached and other streams, and commit totals; a commit is a round that wrote."""
+        writer, resident = self._writer, len(self._writer.cached_entries)
         return RepositoryStats(
-            resident, max(0, self.health.total - resident), 0.0, rounds.commits, rounds.commit_seconds
+            resident, max(0, self.health.total - resident), 0.0, writer.commits, writer.commit_seconds
         )
 
     def _for_update(self, stream_id: str, entry: Entry, *, create: bool) -> Stream:
@@ -206,7 +217,7 @@ class SharedStreams:
         return Stream(self.default_plan)
 
     async def _update_in_thread(self, stream_id: str, edit: Callable[[Entry], tuple[Stream, T]]) -> T:
-        """Do an edit in another thread."""
+        """Apply an edit in another thread, retrying on conflicts."""
         for _ in range(HEAVY_TRIES):
             entry = await self._writer.entry(stream_id)
             stream, result = await asyncio.to_thread(edit, entry)

@@ -1,4 +1,4 @@
-"""Which node has which partition, as the store itself says; asked again whenever a node is gone or says "moved"."""
+"""Which node owns which partition, as the cluster reports it; refreshed when a node is down or replies MOVED."""
 
 from __future__ import annotations
 
@@ -26,49 +26,49 @@ if TYPE_CHECKING:
     from streamnorm.stores.redis.connection import Command, Reply
     from streamnorm.stores.redis.url import RedisURL
 
-#: Seconds that a question outside the readings' way is asked again and again, while nodes come and go.
+#: Seconds during which a command is retried while nodes fail over.
 RETRY_DEADLINE = 2.0
-#: Seconds between two tries.
+#: Seconds between attempts.
 RETRY_INTERVAL = 0.05
-#: Seconds that a node may take to say who has what: any other can tell, too.
+#: Seconds that a node may take to report the topology: any other node can report it, too.
 REFRESH_TIMEOUT = 0.5
-#: What a node says that is not the one to ask now ("moved" is a kind of "ask"); asking the right one helps.
+#: Errors of a node that is not the right one at the moment (MOVED is a subclass of ASK): a retry may succeed.
 ELSEWHERE = (AskError, TryAgainError, ClusterDownError, MasterDownError, ReadOnlyError)
 
 
 class Topology:
-    """The nodes of a store; a single one has every partition."""
+    """The nodes of a store; a single node owns every partition."""
 
     def __init__(self, address: RedisURL) -> None:
         self.address = address
         self._links: dict[NodeAddress, NodeConnection] = {}
         self._owners: list[NodeAddress | None] = [None] * PARTITIONS
-        #: every node that was ever heard of, replicas too, to ask about the others
+        #: every known node, replicas included, as candidates for a refresh
         self._known = list(address.places)
         self._refreshing: asyncio.Task[None] | None = None
         if not address.cluster:
             self._owners = [address.places[0]] * PARTITIONS
 
     def owner(self, partition: int) -> NodeConnection | None:
-        """Return the link to the node that has a partition, as far as is known."""
+        """Return the connection to the node that owns a partition; None if that is unknown."""
         place = self._owners[partition]
         return None if place is None else self.link(place)
 
     def link(self, place: NodeAddress) -> NodeConnection:
-        """Return the link to a node."""
+        """Return the connection to a node."""
         if place not in self._links:
             self._links[place] = NodeConnection(self.address, place)
         return self._links[place]
 
     def masters(self) -> list[NodeConnection]:
-        """Return the links to all nodes that have partitions."""
+        """Return the connections to all nodes that own partitions."""
         return [self.link(place) for place in dict.fromkeys(self._owners) if place is not None]
 
     async def refresh(self) -> None:
-        """Ask the cluster who has what; all who wait get the same answer.
+        """Ask the cluster for its topology; concurrent callers share one request.
 
         Raises:
-            StoreUnavailable: no node answers.
+            StoreUnavailable: no node answered.
 
         """
         if not self.address.cluster:
@@ -78,12 +78,13 @@ class Topology:
         await asyncio.shield(self._refreshing)
 
     async def run(self, link: NodeConnection, commands: Sequence[Command], replicas: int = 0) -> list[Reply]:
-        """Send commands to a node as `NodeConnection.run` does; those whose keys are just being moved go where it says.
+        """Send commands over `link` as `NodeConnection.run` does, following ASK redirects of keys in migration.
 
-        Where that other node fails, its error takes the reply's place.
+        If the node that a command is redirected to fails, its error becomes the reply. `replicas` replicas must have
+        received the writes.
 
         Raises:
-            Unsent, Lost: as `NodeConnection.run` does.
+            NotSent, OutcomeUnknown: see `NodeConnection.run`.
 
         """
         replies = await link.run(commands, replicas)
@@ -97,10 +98,10 @@ class Topology:
         return replies
 
     async def ask(self, questions: Sequence[tuple[int, Command]]) -> list[Reply]:
-        """Ask the nodes that have the partitions named, all at once; returns the replies in the questions' order.
+        """Send (partition, command) pairs to their nodes concurrently; return the replies in the same order.
 
         Raises:
-            StoreUnavailable: for so long no node was there that answers.
+            StoreUnavailable: no node answered within `RETRY_DEADLINE`, or one replied with an error.
 
         """
         replies: list[Reply] = [None] * len(questions)
@@ -130,26 +131,26 @@ class Topology:
     async def _ask(
         self, questions: Sequence[tuple[int, Command]], open_: Iterable[int], replies: list[Reply]
     ) -> StoreUnavailable | None:
-        """Fill in the replies of the open questions; returns what failed."""
+        """Fill in the replies of the open questions; return a failure, if there was one."""
         by_link: dict[NodeConnection | None, list[int]] = {}
         for at in open_:
             by_link.setdefault(self.owner(questions[at][0]), []).append(at)
         failure: StoreUnavailable | None = None
 
-        async def to(link: NodeConnection | None, places: list[int]) -> None:
+        async def send(link: NodeConnection | None, indexes: list[int]) -> None:
             nonlocal failure
             try:
-                given = await self.run(link or self._nobody(), [questions[at][1] for at in places])
+                results = await self.run(link or self._no_owner(), [questions[at][1] for at in indexes])
             except StoreUnavailable as error:
                 failure = error
-                given = [error] * len(places)
-            for at, reply in zip(places, given, strict=True):
+                results = [error] * len(indexes)
+            for at, reply in zip(indexes, results, strict=True):
                 replies[at] = reply
 
-        await asyncio.gather(*(to(link, places) for link, places in by_link.items()))
+        await asyncio.gather(*(send(link, indexes) for link, indexes in by_link.items()))
         return failure
 
-    def _nobody(self) -> NodeConnection:
+    def _no_owner(self) -> NodeConnection:
         raise StoreUnavailable(f"{self.address} has no node for some streams")
 
     async def _refresh(self) -> None:
@@ -158,7 +159,7 @@ class Topology:
             link = NodeConnection(self.address, place)
             try:
                 async with asyncio.timeout(REFRESH_TIMEOUT):
-                    found = await link.one("CLUSTER", "SLOTS")
+                    slots = await link.one("CLUSTER", "SLOTS")
             except StoreUnavailable as error:
                 failure = error
                 continue
@@ -167,15 +168,15 @@ class Topology:
                 continue
             finally:
                 await link.close()
-            self._learn(found, place)
+            self._learn(slots, place)
             return
         raise failure
 
-    def _learn(self, found: Sequence[Sequence[Reply]], asked: NodeAddress) -> None:
-        """Update with what `CLUSTER SLOTS` gives: first slot, last slot, master, replicas."""
+    def _learn(self, slots: Sequence[Sequence[Reply]], asked: NodeAddress) -> None:
+        """Update the topology from the reply to `CLUSTER SLOTS`: first slot, last slot, master, replicas."""
         owners: dict[int, NodeAddress] = {}
         known = list(self.address.places)
-        for first, last, *nodes in found:
+        for first, last, *nodes in slots:
             places = [NodeAddress((host or b"").decode() or asked.host, port) for host, port, *_ in nodes]
             known += places
             owners.update(dict.fromkeys(range(first, last + 1), places[0]))
@@ -184,5 +185,5 @@ class Topology:
 
 
 def is_redirect(error: ResponseError) -> bool:
-    """Return whether another node, or the same one a little later, may answer what this one refused."""
+    """Return whether another node, or the same one later, may accept what this one refused."""
     return isinstance(error, ELSEWHERE) or "Function not found" in str(error)

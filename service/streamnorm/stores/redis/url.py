@@ -1,4 +1,4 @@
-"""Where a store is, as its URL says: `redis://`, `rediss://` (TLS), `redis+cluster://`, `rediss+cluster://`."""
+"""Parses the URL of a shared store: `redis://`, `rediss://` (TLS), `redis+cluster://`, `rediss+cluster://`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_PORT = 6379
-#: Seconds to connect: within a data centre it takes a thousandth of that, so whoever does not answer is not there.
+#: Seconds to connect; within a data centre it takes about a millisecond.
 CONNECT_TIMEOUT = 1.0
-#: Seconds to wait for an answer: a node that is frozen is told after these, one that is busy must not be told so. More
-#: than it waits for its replicas (`link.WAIT_MILLISECONDS`).
+#: Seconds to wait for a reply: long enough for a busy node, short enough to detect a frozen one. It must exceed
+#: `connection.WAIT_MILLISECONDS`, the wait for replicas.
 ANSWER_TIMEOUT = 2.0
 
 
@@ -34,7 +34,7 @@ class NodeAddress(NamedTuple):
 
 @dataclass(frozen=True)
 class RedisURL:
-    """Where a store is; shown without its password."""
+    """The address of a store; its string form omits the password."""
 
     scheme: str
     places: tuple[NodeAddress, ...]
@@ -42,28 +42,28 @@ class RedisURL:
 
     @property
     def cluster(self) -> bool:
-        """Whether it is a cluster; then the places are some of its nodes."""
+        """Whether the store is a cluster; then `places` are some of its nodes."""
         return self.scheme.endswith("+cluster")
 
     def connection(self, place: NodeAddress) -> Connection:
-        """Build a connection, not connected yet, to a node."""
+        """Build a connection to a node, without connecting it."""
         kind = SSLConnection if self.scheme.startswith("rediss") else Connection
-        made: Connection = kind(
+        connection: Connection = kind(
             host=place.host,
             port=place.port,
-            protocol=2,  # no answer of ours needs more, and it is parsed in less time
+            protocol=2,  # RESP3 offers nothing we need, and RESP2 is parsed faster
             socket_timeout=ANSWER_TIMEOUT,
             socket_connect_timeout=CONNECT_TIMEOUT,
             **self.options,
         )
-        return made
+        return connection
 
     def __str__(self) -> str:
         return f"{self.scheme}://{','.join(map(str, self.places))}"
 
 
 def parse_redis_url(url: str) -> RedisURL:
-    """Read a store's URL: `scheme://[user:password@]host[:port][,host[:port]…][/database][?option=value…]`.
+    """Parse a store's URL: `scheme://[user:password@]host[:port][,host[:port]…][/database][?option=value…]`.
 
     The options are those of redis-py's connections, such as `ssl_ca_certs=/etc/ssl/store.pem`.
 
@@ -71,7 +71,7 @@ def parse_redis_url(url: str) -> RedisURL:
     'redis+cluster://10.0.0.1:6379,10.0.0.2:7000'
 
     Raises:
-        StoreError: it cannot be understood.
+        StoreError: the URL is invalid.
 
     """
     parts = urlsplit(url)
