@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers lint faults fuzz bench quality pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults fuzz mutants bench quality pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -50,6 +50,9 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 test-peers: PACKAGES += $(PEER_PACKAGES)
 test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, its client, Node-RED, the CUDA compiler
 	$(BIN)/pytest tests/peers $(ARGS)
+
+mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
+	nice $(BIN)/python -m tests.mutants $(ARGS)
 
 bench: PACKAGES += wrk
 bench: packages $(BENCH)/.peers ## run the benchmarks against peers, and write docs/benchmarks.md

@@ -10,6 +10,7 @@ from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
+from streamnorm.engine.snapshot import export
 from streamnorm.events import hub
 from streamnorm.events.buffers import MOST_QUEUED_BYTES, Subscription
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD
@@ -267,3 +268,12 @@ async def test_of_blocks_of_many_streams_some_rows_of_each_are_remembered(
             await house.block(f"s-{n}", [[float(row)] for row in range(400)])
     assert sum(bool(house.hub.past(f"s-{n}")) for n in range(10)) > 4  # where all rows were kept it would be one
     assert house.counts("s-9")[-1] == 3200
+
+
+async def test_a_restored_stream_that_comes_to_its_last_count_again_begins_a_new_past(house: House) -> None:
+    await house.observe("boiler-7", {"a": 1.0}, {"a": 2.0})
+    snapshot = await house.service.streams.read("boiler-7", export)
+    await house.observe("boiler-7", {"a": 3.0})
+    await house.service.restore("boiler-7", snapshot)
+    await house.observe("boiler-7", {"a": 4.0})
+    assert house.counts("boiler-7") == [3]

@@ -74,7 +74,7 @@ from streamnorm_client._outbox import Outbox
 from streamnorm_client._requests import Response
 from streamnorm_client._stream import Stream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Answer",

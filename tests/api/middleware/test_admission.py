@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -188,3 +189,30 @@ async def test_many_wrong_values_are_told_briefly(service: Guarded) -> None:
     refused = await service.call("POST", PATH, json=wrong)
     assert refused.status_code == 422
     assert len(refused.content) < 10_000
+
+
+async def test_nothing_is_remembered_of_a_caller_whose_requests_are_done(service: Guarded) -> None:
+    front: Any = service.app
+    middleware = front.app
+    assert isinstance(middleware, admission.AdmissionMiddleware)
+    body = Slow()
+    task = await begun(service, body, "10.0.0.7")
+    assert middleware._clients == {"10.0.0.7": 1}  # noqa: SLF001 - a leak cannot be seen from outside
+    body.go_on.set()
+    await task
+    assert middleware._clients == {}  # noqa: SLF001
+
+
+async def test_a_live_connection_is_told_its_request_id_and_nothing_else(service: Guarded) -> None:
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    headers = [(b"host", b"127.0.0.1"), (b"x-request-id", b"abc-1")]
+    scope = {"type": "websocket", "path": "/v1/streams/boiler-7/live", "headers": headers, "query_string": b""}
+    scope |= {"scheme": "ws", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000), "subprotocols": []}
+    front: Any = service.app
+    living = asyncio.create_task(front(scope, asked.get, told.put))
+    await asked.put({"type": "websocket.connect"})
+    accepted = await told.get()
+    assert (accepted["type"], accepted["headers"]) == ("websocket.accept", [(b"x-request-id", b"abc-1")])
+    await asked.put({"type": "websocket.disconnect", "code": 1000})
+    await living

@@ -11,7 +11,7 @@ from streamnorm.engine.clock import Settled, check_time, settle_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import Array, check_seq
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED, layout_for
+from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED, layout_for
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 from streamnorm.kernels import base_statistics
@@ -170,7 +170,6 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
     draft.answered = draft.before = None
     if block.first_seq is not None:
         draft.state[LAST_SEQ] = block.last_seq
-        draft.state[GAP] = work.gap
         draft.before = work.before
     done = postprocess_block(draft.plan, block.names, ys, block.values.dtype)
     if block.out is not None and done is not block.out:
