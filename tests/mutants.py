@@ -4,8 +4,8 @@
 
 It works in a copy of the tree that comes first on PYTHONPATH, so that services which tests start in processes of their
 own import the mutated source, too. The tests that a mutant is run against are those of its room: first the file that
-mirrors the module, then conformance, then those that import it, then the others. A mutant whose tests take far longer than without it
-counts as killed and is listed as a timeout.
+mirrors the module, then conformance, then those that import it, then the others. A mutant whose tests take far longer
+than without it counts as killed and is listed as a timeout.
 """
 
 from __future__ import annotations

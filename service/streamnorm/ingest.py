@@ -1,6 +1,6 @@
 """The service: what every way in (HTTP, WebSocket, MQTT, line protocol) calls to have readings normalized.
 
-It gives the engine the time, keeps what changed by way of the streams, and tells whoever listens.
+It gives the engine the time, keeps what changed by way of the streams, and notifies its listeners.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class IngestService:
         def apply(stream: Stream) -> RunResult:
             run = observe_run(stream, readings, now, self.limits)
             if run.error is not None and not run.answers:
-                raise run.error  # nothing has happened, and no stream comes into being by it
+                raise run.error  # nothing has happened, and no stream is created by it
             return run
 
         stream = self.streams.get_for_inline_update(stream_id)
@@ -194,7 +194,7 @@ class IngestService:
             wrong.clear()
             observe_each(draft, Work(columns, answers, now, self.limits), rows, wrong.__setitem__)
             if len(wrong) == len(rows):
-                raise next(iter(wrong.values()))  # nothing has happened, and no stream comes into being by it
+                raise next(iter(wrong.values()))  # nothing has happened, and no stream is created by it
 
         try:
             await self.streams.update(stream_id, apply, draft=True, heavy=columns.size(rows) > OFFLOAD_THRESHOLD)

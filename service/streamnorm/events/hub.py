@@ -210,7 +210,7 @@ class EventHub:
         return (*means, *stds)
 
     def _look(self, past: StreamHistory, stream_id: str, stream: Stream, now: float) -> None:
-        """Tell whoever wants to know what has changed about a stream's sensors."""
+        """Notify the listeners of changed kinds of a stream's features."""
         for change in past.kinds.look(stream_id, stream, now, self.kinds):
             for listener in self.kind_listeners:
                 listener(change)

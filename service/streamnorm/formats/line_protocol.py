@@ -62,7 +62,7 @@ class Unclosed(Malformed):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One line: `time` is in ticks of the write's precision, None where the line leaves it to whoever takes it."""
+    """One line: `time` is in ticks of the write's precision, None where the line has none."""
 
     measurement: str
     tags: tuple[tuple[str, str], ...]

@@ -1,4 +1,4 @@
-"""Binds loops to a method's step: the same source, whoever runs it."""
+"""Binds loops to a method's step: the same source, interpreted or compiled."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class RepositoryStats(NamedTuple):
 class StreamRepository(Protocol):
     """All streams of a service by their ids; every change is atomic and in order within a stream."""
 
-    #: the configuration of a stream that comes into being with its first reading
+    #: the configuration of a stream that is created by its first reading
     default_plan: Plan
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:

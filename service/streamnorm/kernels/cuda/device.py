@@ -8,7 +8,7 @@ are few and rows many, stretches of a column are worked on at once (`streamnorm.
 Rules:
 
 1. A state changes last, when nothing can fail any more: an error of the device leaves everything as it was.
-2. Whoever is handed an array need not wait for it, and what came with a stream is waited for: work is done on the
+2. The receiver of an array need not wait for it, and what came with a stream is waited for: work is done on the
    device's default stream, and finished when a call returns.
 3. Arrays that came from outside are only read.
 

@@ -114,7 +114,7 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
     judged = False
     rests = False
     near = x  # as evidence
-    wild = 0.0  # how much of it is not learned, whoever learns
+    wild = 0.0  # how much of it no horizon learns
     noise = v
     c = 1.0
     if variance > TINY:
