@@ -9,7 +9,6 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from streamnorm import logs
 from tests.support.processes import NUMBA_CACHE
 
 # A deadline would be a timed assertion. On CI the examples are the same in every run.
@@ -52,5 +51,5 @@ def _logs_are_left_as_they_were() -> Generator[None]:
     """Remove the handlers of a service that was configured in this process: their stream ends with the test."""
     yield
     root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler.formatter, logs.Text | logs.Json)]:
+    for handler in [handler for handler in root.handlers if type(handler) is logging.StreamHandler]:
         root.removeHandler(handler)

@@ -259,9 +259,9 @@ def test_adaptive_statistics_that_trust_no_horizon_are_refused() -> None:
     assert pointers(changed(snapshot, ("features", 0, "own"), own)) == ["/features/0/own"]
 
 
-@pytest.mark.parametrize("place", [MEAN, VARIANCE, SLOPE, -COMMON + MIXED, -COMMON + MIXED + 1, -COMMON + LAST])
-@pytest.mark.parametrize("size", [1e13, 1e100, 1e151])
-def test_adaptive_statistics_far_beyond_the_readings_are_refused(place: int, size: float) -> None:
+@pytest.mark.parametrize("place", [MEAN, SLOPE, -COMMON + MIXED, -COMMON + LAST])
+@pytest.mark.parametrize("size", [1e100, 1e151])
+def test_adaptive_statistics_beyond_what_readings_can_be_are_refused(place: int, size: float) -> None:
     snapshot = changed(export(fed(method="adaptive")), ("features", 0, "own", place), size)
     assert pointers(snapshot) == ["/features/0/own"]
 

@@ -35,6 +35,9 @@ REPEATS, JUMPS = 0.1, 0.4
 #: Kurtosis below which two levels are about as frequent, and `base.TWO_LEVEL` of those: 0.78 where noise is an eighth
 #: of their distance; a sine has 0.67. Pulses, which are less even, come to 0.89.
 EVEN, EVEN_LEVELS = 2.5, 0.78
+#: Least mean square of changes over the variance, times the horizon, of a sensor that jumped between its two levels, be
+#: it once: what goes from one to the other step by step has less.
+JUMPED = 1.0
 #: Share of falls among changes of a counter: its resets.
 RESETS = 0.02
 #: Mean square of how far the level moves from one horizon to the next, over the variance: white noise has next to
@@ -132,7 +135,8 @@ def classify(block: list[float], skew: float | None, kurtosis: float | None, *, 
         return "stuck"
     if _rarely(block, rested, shape, kurtosis or 0.0):
         return "rarely-active"
-    if shape >= (EVEN_LEVELS if (kurtosis or 0.0) < EVEN else base.TWO_LEVEL) and (kurtosis or 0.0) <= base.RARELY:
+    two = shape >= (EVEN_LEVELS if (kurtosis or 0.0) < EVEN else base.TWO_LEVEL) and (kurtosis or 0.0) <= base.RARELY
+    if two and block[base.SUCCESSIVE] * horizon >= JUMPED * block[base.VARIANCE]:
         return "two-level"
     return _moving(block, rested)
 

@@ -170,8 +170,8 @@ def restore_stream(data: object, limits: Limits) -> Stream:
         if len(block) != plan.stride:
             want = plan.stride - base_statistics.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
-        # the least and the greatest of a profile are those of the last horizons, older readings may lie beyond
-        if method.sound is not None and not method.sound(plan.p, own, *_reach(feature)):
+        # a profile's extremes are those of the last horizons: older readings may lie anywhere that readings may
+        if method.sound is not None and not method.sound(plan.p, own, -LARGEST_VALUE, LARGEST_VALUE):
             raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
         stream.state.extend(block)
     if snapshot.clock is None:
@@ -181,12 +181,6 @@ def restore_stream(data: object, limits: Limits) -> Stream:
         time = -math.inf if given.time is None else given.time
         stream.state[TIME:HEADER_SIZE] = array("d", [time, given.offset, given.late, given.late_time, given.skew])
     return stream
-
-
-def _reach(feature: Feature) -> tuple[float, float]:
-    """Return bounds that all readings of a feature lay within, as far as its statistics tell."""
-    spread = 1e3 * math.sqrt(feature.variance)
-    return min(feature.min, feature.mean - spread), max(feature.max, feature.mean + spread)
 
 
 def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float]:

@@ -149,6 +149,8 @@ class Subscription(Ring):
         """Return the changes that are queued."""
         taken = list(self.changes)
         self.changes.clear()
+        if not self.rows:  # nothing is left to be woken for
+            self.wake.clear()
         return taken
 
     def take(self) -> tuple[list[ReadingEvent], int]:
