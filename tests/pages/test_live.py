@@ -83,11 +83,11 @@ def test_stuck_constant_and_drifting_sensors_stand_out(page: Page, service: Serv
     rows = [
         {
             "fine": noise.gauss(20, 1),
-            "stuck": noise.gauss(20, 1) if n < 100 else 21.5,
+            "stuck": noise.gauss(20, 1) if n < 400 else 21.5,
             "constant": 24.0,
             "drifting": n / 5 + noise.gauss(0, 1),
         }
-        for n in range(400)
+        for n in range(700)
     ]
     client.stream("broken").configure(horizon=200)
     client.bulk([{"stream": "broken", "values": row} for row in rows])
