@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -17,7 +18,16 @@ import httpx
 
 PATIENCE = 60.0  # seconds; a busy machine imports slowly, and a test that waits in vain fails all the same
 STEP = 0.05
-NUMBA_CACHE = Path(__file__).parents[2] / ".numba_cache"
+ROOT = Path(__file__).parents[2]
+
+
+def kernels() -> str:
+    """Return a digest of the kernels' source: Numba looks at a function's file, not at what it calls."""
+    files = sorted((ROOT / "service/streamnorm/kernels").rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+NUMBA_CACHE = ROOT / ".numba_cache" / kernels()
 
 
 def free_port() -> int:
