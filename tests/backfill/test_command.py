@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner, Result
 
 from streamnorm import Normalizer
@@ -85,3 +86,14 @@ def test_a_restart_forgets_one_that_was_begun(tmp_path: Path) -> None:
     file.with_name("room.csv.backfill").write_text('{"work": {}}')
     assert "--restart forgets it" in run(file, "--data-dir", tmp_path / "data").stderr
     assert run(file, "--data-dir", tmp_path / "data", "--restart").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["./room.csv", "sub/../room.csv", "hard.csv", "soft.csv"])
+def test_a_recording_is_never_its_own_result(tmp_path: Path, name: str) -> None:
+    file = recorded(tmp_path / "room.csv", 10)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "hard.csv").hardlink_to(file)
+    (tmp_path / "soft.csv").symlink_to(file)
+    before = file.read_bytes()
+    result = run(file, "--data-dir", tmp_path / "data", "--out", f"{tmp_path}/{name}")
+    assert (result.exit_code, "itself" in result.stderr, file.read_bytes()) == (1, True, before)

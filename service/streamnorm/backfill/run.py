@@ -79,6 +79,7 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
         OtherBackfill: one was begun with other options.
 
     """
+    _refuse_overwriting(work)
     work = _cut_small(work)
     with contextlib.closing(files.chunks(work.file, work.form, work.chunk_rows)) as chunks:
         opening = next(chunks)
@@ -99,6 +100,13 @@ def backfill(work: Work, sink: Sink, progress: Callable[[int, float], object] | 
     touched = [name for name in names if name in columns.normalized]
     untouched = [name for name in names if name not in columns.normalized | own]
     return Done(journal.rows, resumed_at, len(journal.bases), touched, untouched)
+
+
+def _refuse_overwriting(work: Work) -> None:
+    """Refuse a result that is the recording itself, by whatever name: a link, another spelling of the path."""
+    if work.out is not None and work.out.exists() and work.out.samefile(work.file):
+        message = f"--out {work.out} is the recording {work.file} itself, which would be lost"
+        raise Unreadable(message)
 
 
 def _cut_small(work: Work) -> Work:
