@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -31,9 +31,8 @@ from streamnorm.events import Hub
 from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.keys import Keys
-from streamnorm.stores.memory import MemoryStore
+from streamnorm.stores.open import open_store
 from streamnorm.stores.residents import Residents
-from streamnorm.stores.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from streamnorm.stores.replicated import Replicated
@@ -46,20 +45,6 @@ DESCRIPTION = (
     "Beside the calls below, WebSockets at `/v1/streams/{stream_id}/live` and `/v1/live` take a reading a message, and "
     "`/write` and `/api/v2/write` take line protocol."
 )
-
-
-def store_of(settings: Settings) -> Store:
-    """Open the store that the settings name.
-
-    Raises:
-        StoreError: it cannot be opened.
-
-    """
-    if settings.store == "memory":
-        return MemoryStore()
-    # A write once a second may well wait for the disk: only `no` goes without.
-    synchronous: Literal["normal", "full"] = "normal" if settings.durability == "no" else "full"
-    return SQLiteStore(settings.data_dir, synchronous=synchronous, expiring=settings.stream_ttl > 0)
 
 
 async def save(residents: Residents | Replicated) -> None:
@@ -152,7 +137,7 @@ def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> R
     if store is None and settings.shared:
         return sharing.streams(settings, default_plan)
     return Residents(
-        store or store_of(settings),
+        store or open_store(settings.store, settings.data_dir, settings.durability, expiring=settings.stream_ttl > 0),
         default_plan,
         durability=settings.durability,
         max_resident=settings.max_resident_streams,

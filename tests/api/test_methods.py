@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streamnorm.app import store_of
 from streamnorm.kernels import METHODS
 from streamnorm.settings import Settings
+from streamnorm.stores.open import open_store
 from tests.api.calls import JSON, Api, assert_problem, document, running
 from tests.methods import OWN
 
@@ -113,10 +113,10 @@ async def test_a_streams_statistics_outlive_the_service(method: str, tmp_path: P
     async with running() as uninterrupted:
         await uninterrupted.post(HERE, config, method="PUT")
         expected = await uninterrupted.observe("boiler-7", *READINGS)
-    async with running(store_of(settings)) as api:
+    async with running(open_store("sqlite", settings.data_dir, settings.durability)) as api:
         await api.post(HERE, config, method="PUT")
         await api.observe("boiler-7", *READINGS[:25])
-    async with running(store_of(settings)) as api:
+    async with running(open_store("sqlite", settings.data_dir, settings.durability)) as api:
         assert await api.observe("boiler-7", *READINGS[25:]) == expected
 
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from streamnorm.app import store_of
 from streamnorm.backfill.shapes import Part
 from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
@@ -19,6 +18,7 @@ from streamnorm.engine.reading import Array
 from streamnorm.errors import StreamNotFound
 from streamnorm.service import Service
 from streamnorm.settings import Settings
+from streamnorm.stores.open import open_store
 from streamnorm.stores.residents import Residents
 from streamnorm_client import Client
 from streamnorm_client import StreamNotFound as NoStream
@@ -111,7 +111,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     """
     settings = Settings(data_dir=folder)
     defaults = settings.stream_defaults
-    residents = Residents(store_of(settings), plan(configuration({}, defaults)), durability="no")
+    store = open_store(settings.store, folder, "no", expiring=settings.stream_ttl > 0)
+    residents = Residents(store, plan(configuration({}, defaults)), durability="no")
     service = Service(residents, limits=settings.limits, defaults=defaults)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
