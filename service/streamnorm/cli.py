@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import streamnorm
 from streamnorm import logs, server
 from streamnorm.app import application
-from streamnorm.backfill.command import backfill_file
+from streamnorm.backfill.command import backfill_files
 from streamnorm.demo import run as run_demo
 from streamnorm.engine.faults import faults
 from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
@@ -144,7 +144,7 @@ def bound(host: str, port: int) -> socket.socket:
 cli.add_typer(keys, name="keys")
 serve.__signature__ = settings_options()  # type: ignore[attr-defined]
 cli.command()(serve)
-cli.command("backfill")(backfill_file)
+cli.command("backfill")(backfill_files)
 cli.command("filter")(filter_lines)
 cli.command()(migrate)
 

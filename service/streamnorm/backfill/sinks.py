@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from streamnorm.backfill.shapes import Part
+from streamnorm.backfill.readings import Part
 from streamnorm.engine.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
+from streamnorm.engine.profile import profile
 from streamnorm.engine.reading import Array
 from streamnorm.errors import StreamNotFound
 from streamnorm.service import Service
 from streamnorm.settings import Settings
 from streamnorm.stores.open import open_store
 from streamnorm.stores.residents import Residents
-from streamnorm_client import Client
-from streamnorm_client import StreamNotFound as NoStream
 
 #: retries: about a minute and a half
 PATIENCE = 40
@@ -30,18 +31,26 @@ PATIENCE = 40
 class Sink(Protocol):
     """Takes blocks."""
 
+    #: whether a block is a request
+    remote: bool
+
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number, making the stream where there is none; 0 if it has no number."""
+        """Return a stream's last number, creating the stream where there is none; 0 if it has no number."""
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
-        """Observe a block under its numbers; gives the normalized values, and how many numbers before it never came."""
+        """Observe a block under its numbers; returns the normalized values, and how many numbers before it never came."""
 
     def commit(self) -> None:
         """Bring what was observed to rest."""
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return what kind of sensor each feature of a stream looks like."""
+
 
 class Local:
     """The streams in a data folder."""
+
+    remote = False
 
     def __init__(
         self, runner: asyncio.Runner, residents: Residents, service: Service, config: Mapping[str, Any]
@@ -52,7 +61,7 @@ class Local:
         self._config = config
 
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number."""
+        """Return a stream's last number."""
         return self._runner.run(self._last_seq(stream))
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
@@ -65,6 +74,11 @@ class Local:
         """Save the streams."""
         self._runner.run(self._residents.flush())
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return the kinds of a stream's features."""
+        found = self._runner.run(self._service.streams.read(stream, profile))
+        return {name: each.kind for name, each in found.items()}
+
     async def _last_seq(self, stream: str) -> int:
         try:
             return await self._service.streams.read(stream, lambda found: found.last_seq) or 0
@@ -76,12 +90,16 @@ class Local:
 class Remote:
     """A running service, through the SDK."""
 
-    def __init__(self, client: Client, config: Mapping[str, Any]) -> None:
+    remote = True
+
+    def __init__(self, client: Any, config: Mapping[str, Any]) -> None:
         self._client = client
         self._config = config
 
     def last_seq(self, stream: str) -> int:
-        """Give a stream's last number."""
+        """Return a stream's last number."""
+        from streamnorm_client import StreamNotFound as NoStream  # noqa: PLC0415 - see `remote`
+
         try:
             return self._client.stream(stream).info().last_seq or 0
         except NoStream:
@@ -100,6 +118,10 @@ class Remote:
     def commit(self) -> None:
         """Leave it to the service: it keeps its streams as it is told to."""
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return the kinds of a stream's features."""
+        return {name: str(each.kind) for name, each in self._client.stream(stream).profile().features.items()}
+
 
 @contextmanager
 def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
@@ -113,7 +135,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     defaults = settings.stream_defaults
     store = open_store(settings.store, folder, "no", expiring=settings.stream_ttl > 0)
     residents = Residents(store, plan(configuration({}, defaults)), durability="no")
-    service = Service(residents, limits=settings.limits, defaults=defaults)
+    limits = replace(settings.limits, max_ahead=math.inf)  # what is recorded is believed
+    service = Service(residents, limits=limits, defaults=defaults)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
         try:
@@ -125,6 +148,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
 @contextmanager
 def remote(url: str, config: Mapping[str, Any]) -> Iterator[Sink]:
     """Reach a service; the key comes from STREAMNORM_KEY."""
+    from streamnorm_client import Client  # noqa: PLC0415 - the SDK is an extra, and takes a while to import
+
     with Client(url, retries=0) as client:
         client.health()  # a wrong address is told at once; a service that restarts later is waited for
     with Client(url, timeout=120.0, retries=PATIENCE) as client:
