@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import repeat
 
 #: stands for any number of blanks
 BLANKS = "blanks"
@@ -144,22 +143,26 @@ def _regular(text: str, dialect: Dialect, width: int, line: int, header: str) ->
     odd_signs = (dialect.quote and dialect.quote in text) or (dialect.comment and dialect.comment in text)
     if delimiter == BLANKS or odd_signs or (header and header in text) or not text.endswith(end):
         return None
-    lines = text[: -len(end)].split(end)
-    if width > 1:
-        if set(map(str.count, lines, repeat(delimiter))) != {width - 1}:
-            return None
-        flat = delimiter.join(lines).split(delimiter)
+    count = text.count("\n")
+    if count != text.count(end) or (end == "\n" and "\r" in text):
+        return None
+    if width == 1:
+        flat = text[: -len(end)].split(end)
     else:
-        flat = lines
-    if (
-        "" in lines
-        or (width > 1 and delimiter * (width - 1) in lines)
-        or (end == "\r\n" and text.count("\n") != len(lines))
-        or "\r" in (lines[0] + lines[-1])
-    ):
+        # a mark before each first cell shows that every row has as many cells
+        flat = text[: -len(end)].replace(end, f"{delimiter}\n").split(delimiter)
+        if len(flat) != count * width:
+            return None
+        first = "".join(flat[::width])
+        if first.count("\n") != count - 1:
+            return None
+        flat[::width] = first.split("\n")
+    if width > 1 and end + delimiter * (width - 1) + end in end + text:
+        return None
+    if width == 1 and "" in flat:
         return None
     columns = [flat[place::width] for place in range(width)]
-    return Cells(columns, [end] * len(lines), range(line, line + len(lines)))
+    return Cells(columns, [end] * count, range(line, line + count))
 
 
 def _irregular(text: str, dialect: Dialect, width: int, line: int, header: str) -> Cells:

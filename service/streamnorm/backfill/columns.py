@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST = 0.5
 NEARLY_ALL = 0.9
 #: Numbers that rise by one over fewer rows may well be a sensor's.
 ENOUGH_ROWS = 100
+#: whether a column holds times is told by so many of its cells, which lie evenly
+ENOUGH_TEXTS = 1_000
 STREAM_NAMES = re.compile(
     r"(device|sensor|station|node|machine|unit|meter|probe|asset|entity|series|host|plant|turbine|engine)s?"
     r"([ _.\-]?(id|no|nr|name|number|eui))?|deveui|dev_eui|serial([ _]?(no|number))?|mac|imei",
@@ -101,13 +104,27 @@ class Roles:
 
 @dataclass
 class _Seen:
-    """One column of the sample."""
+    """One column of the sample; where all cells are numbers, nothing else is asked of most of them."""
 
     name: str
-    texts: list[str]
+    cells: Sequence[Any]
+    numerals: Numerals
     values: Array
-    present: int
     numbers: int
+    bad: int
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Its cells as texts, empty where a value is missing."""
+        if isinstance(self.cells, np.ndarray):
+            return []
+        missing, quote = self.numerals.is_missing, self.numerals.quote
+        return ["" if missing(cell) else unquoted(str(cell), quote) for cell in self.cells]
+
+    @cached_property
+    def present(self) -> int:
+        """How many cells hold something."""
+        return self.numbers + self.bad
 
     @property
     def whole(self) -> bool:
@@ -118,7 +135,8 @@ class _Seen:
     def share(self, test: Any) -> float:
         """Tell how many of its cells pass a test."""
         filled = [text for text in self.texts if text]
-        return sum(map(test, filled)) / len(filled) if filled else 0.0
+        some = filled[:: max(1, len(filled) // ENOUGH_TEXTS)]
+        return sum(map(test, some)) / len(some) if some else 0.0
 
 
 def settled(
@@ -177,12 +195,7 @@ def _iso(parts: Sequence[str]) -> str:
 
 def _seen(name: str, cells: Sequence[Any], numerals: Numerals) -> _Seen:
     values, bad = Reader(numerals).column(cells)
-    if isinstance(cells, np.ndarray):
-        return _Seen(name, [], values, int(np.isfinite(values).sum()), int(np.isfinite(values).sum()))
-    texts = ["" if numerals.is_missing(cell) else unquoted(str(cell), numerals.quote) for cell in cells]
-    present = sum(map(bool, texts))
-    codes = sum(1 for text, value in zip(texts, values, strict=True) if text and np.isnan(value)) - len(bad)
-    return _Seen(name, texts, values, present - max(0, codes), int(np.isfinite(values).sum()))
+    return _Seen(name, cells, numerals, values, int(np.isfinite(values).sum()), len(bad))
 
 
 def _check_named(columns: Columns, asked: Asked) -> None:
@@ -216,8 +229,8 @@ def _check_streams(seen: Mapping[str, _Seen], asked: Asked, stream: str) -> None
     if stream or asked.feature_column:
         return
     for name, column in seen.items():
-        found = {text for text in column.texts if text}
-        if STREAM_NAMES.fullmatch(name) and 1 < len(found) <= column.present / 2 and not _is_measured(column):
+        found = {text for text in column.texts if text} if STREAM_NAMES.fullmatch(name) else set()
+        if 1 < len(found) <= column.present / 2 and not _is_measured(column):
             shown = ", ".join(sorted(found)[:3])
             message = (
                 f"the column {name!r} names {len(found)} of them ({shown}, …): --stream-column {name!r} makes each a stream, "
@@ -279,6 +292,8 @@ def _parts(seen: Mapping[str, _Seen], kept: dict[str, str]) -> dict[str, str]:
 def _is_time(column: _Seen) -> bool:
     """Tell whether numbers are times: by their name, or, called t, by even steps whatever their order."""
     values = column.values[np.isfinite(column.values)]
+    if isinstance(column.cells, times.Seconds):
+        return True
     if column.numbers < column.present:
         return False
     if TIME_NAMES.fullmatch(column.name):
@@ -299,6 +314,8 @@ def _form(
         return TimeForm()
     zone = asked.time_zone or preset.zone
     base = TimeForm(zone=times.checked_zone(zone or "UTC"), naive=True, steady=not (long or asked.stream_column))
+    if isinstance(seen[time[0]].cells, times.Seconds):
+        return replace(base, unit="s", naive=False)
     if in_parts:
         return replace(base, order="ymd")
     if asked.time_format in {"dmy", "mdy", "ymd"}:
@@ -382,7 +399,9 @@ def _reason(column: _Seen, asked: Asked, preset: Preset) -> str:
         unique = len(np.unique(values)) == len(values)
         if ID_NAMES.fullmatch(name) and not _is_row_number(values, unique=unique):
             return "id"
-        if unique and (name.strip().lower() in ROW_NAMES or not name.strip() or ID_NAMES.fullmatch(name)):
+        if unique and (
+            name.strip().lower() in ROW_NAMES or re.fullmatch(r"column \d+", name) or ID_NAMES.fullmatch(name)
+        ):
             return "row numbers"
         if _is_row_number(values, unique=unique):
             return "row numbers"

@@ -12,6 +12,7 @@ from streamnorm.backfill.unreadable import Unreadable
 FEW = 0.02
 
 _DIGITS = re.compile(r"[+\-\u2212]?[\d.,' \u00a0]*\d[\d.,' \u00a0]*(?:[eE][+-]?\d+)?", re.ASCII)
+_OTHERS = re.compile(r"[,'\u00a0]|\d \d{3}|\d\.\d{3}\.\d")
 _GROUPS = re.compile(r"[+\-\u2212]?\d{1,3}(?:([.,' \u00a0])\d{3})(?:\1\d{3})*", re.ASCII)
 _DECIMAL = re.compile(r"[+\-\u2212]?\d*([.,])\d*(?:[eE][+-]?\d+)?", re.ASCII)
 _BOTH = re.compile(r"[+\-\u2212]?\d{1,3}(?:([.,' \u00a0])\d{3})+([.,])\d*", re.ASCII)
@@ -32,8 +33,13 @@ def found(columns: Iterable[Sequence[str]], decimal: str = "", thousands: str | 
     marks = {".": 0, ",": 0}
     groups: dict[str, int] = {}
     unsure: dict[str, str] = {}
-    for column in columns:
+    listed = list(columns)
+    if not decimal and thousands is None and not any(_OTHERS.search("\n".join(column)) for column in listed):
+        return ".", ""  # as in nearly all files: there is no sign but the point
+    for column in listed:
         _count([text for cell in column if (text := unquoted(cell)) and _DIGITS.fullmatch(text)], marks, groups, unsure)
+    if not decimal and thousands in {".", ","}:
+        decimal = "." if thousands == "," else ","
     if not decimal:
         decimal = _decided(marks, groups, unsure)
     other = "," if decimal == "." else "."

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def found(text: str, wanted: Wanted) -> Lines:
     dialect, start, width = _cut(lines, rows, wanted.delimiter, quote, comment)
     cells = {n: row_cells(lines[n], dialect) for n in rows if n >= start}
     short = sum(len(row) < width for row in cells.values())
-    dialect = Dialect(dialect.delimiter, quote, comment, short > RAGGED * len(cells))
+    dialect = replace(dialect, ragged=short > RAGGED * len(cells))
     if wanted.no_header:
         return Lines(dialect, width, None, start)
     if wanted.data is not None:
@@ -146,7 +147,7 @@ def _comment(lines: Sequence[str]) -> str:
     """Find what comments begin with: lines of it come, and most lines have none."""
     for sign in ("#", "%", "//"):
         count = sum(line.startswith(sign) for line in lines)
-        if 0 < count < 0.5 * len(lines) or (0 < count < len(lines) and not lines[-1].startswith(sign)):
+        if 0 < count < 0.5 * len(lines) or (count and not lines[-1].startswith(sign)) or 0 < count == len(lines):
             return sign
     return ""
 
@@ -168,16 +169,16 @@ def _cut(
         return dialect, rows[0], 1
     known = _sniffed("\n".join(lines[n] for n in rows))
     if known is not None:
-        start, width, _ = _run(lines, rows, known)
-        return known, start, width
+        start, width, share = _run(lines, rows, known)
+        if width > 1 and share >= ALIKE:
+            return known, start, width
     start, width, share = max(
         (_run(lines, rows, Dialect(sign, quote, comment)) for sign in DELIMITERS[:-1]), key=lambda r: r[2]
     )
-    if width == 1:
-        return dialect, rows[0], 1
+    cells = "no delimiter stands in them" if width == 1 else f"{share:.0%} of them have {width} cells, the others not"
     message = (
-        f"the lines have different numbers of cells ({share:.0%} of them {width}): --delimiter says what is between cells, "
-        f"--skip-rows how many lines come before the table; {EXTRA}"
+        f"the lines are no table that is known ({cells}): --delimiter says what is between cells, --quote what is around "
+        f"them, --skip-rows how many lines come before the table; {EXTRA}"
     )
     raise Unreadable(message)
 
@@ -207,7 +208,7 @@ def _is_of_blanks(lines: Sequence[str], rows: Sequence[int], start: int, dialect
 
 
 def _sniffed(text: str) -> Dialect | None:
-    """Ask DuckDB, where it is installed, for a dialect that is none of the usual ones."""
+    """Ask DuckDB, where it is installed, for a dialect that is none of the usual ones, such as one of other quotes."""
     try:
         import duckdb  # noqa: PLC0415 - an extra, and needed for few files
     except ModuleNotFoundError:
@@ -219,6 +220,6 @@ def _sniffed(text: str) -> Dialect | None:
             row = duckdb.execute("SELECT Delimiter, Quote, Comment FROM sniff_csv(?)", [str(path)]).fetchone()
         except duckdb.Error:
             return None
-    if row is None or not row[0] or row[0] in DELIMITERS:
+    if row is None or not row[0]:
         return None
     return Dialect(row[0], *(sign if sign and sign != "(empty)" else "" for sign in row[1:]))

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +76,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
         with beside.open("w") as file:
-            json.dump({name: value for name, value in asdict(self).items() if name != "path"}, file)
+            json.dump({**vars(self), "memory": vars(self.memory), "path": None}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.path)

@@ -14,11 +14,12 @@ import orjson
 from streamnorm.backfill.cells import Cells, cut
 from streamnorm.backfill.containers import opened
 from streamnorm.backfill.findings import Findings
+from streamnorm.backfill.times import Seconds
 from streamnorm.backfill.unreadable import Unreadable
 
 Row = dict[str, Any]
-#: A chunk is so many bytes: some 50 000 rows, which take a few dozen megabytes as cells.
-CHUNK = 2**21
+#: A chunk is so many bytes: some 100 000 rows, which take a hundred megabytes as cells.
+CHUNK = 2**22
 #: Of a service, a chunk of one stream is one request, which the SDK keeps below 8 MiB of JSON.
 REMOTE_CHUNK = 2**18
 #: rows of Parquet a chunk
@@ -158,7 +159,8 @@ def arrow_column(column: Any) -> Sequence[Any]:
     types = arrow.types
     if types.is_timestamp(column.type):
         micros = column.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64())
-        return numbers_of(micros) / 1e6
+        seconds: Seconds = (numbers_of(micros) / 1e6).view(Seconds)
+        return seconds
     if types.is_integer(column.type) or types.is_floating(column.type):
         return numbers_of(column)
     if types.is_decimal(column.type) or types.is_boolean(column.type):

@@ -13,16 +13,16 @@ from typing import Any
 
 from streamnorm.backfill.containers import opened
 
-#: a megabyte: some ten thousand rows; analyzing it takes about a tenth of a second
-HEAD = 2**20
+#: some thousand rows of a large file; a file of up to a megabyte is looked at whole
+HEAD, WHOLE = 2**18, 2**20
 #: so many blocks of so many bytes beyond the beginning
-MOST_BLOCKS, BLOCK = 64, 2**14
+MOST_BLOCKS, BLOCK = 64, 2**12
 READ = 2**20
 
 
 def hasher() -> Any:
     """Return what hashes recordings."""
-    return hashlib.blake2b(digest_size=20)
+    return hashlib.sha256()
 
 
 @dataclass
@@ -51,7 +51,7 @@ def surveyed(path: Path, places: Collection[int] = ()) -> Survey:
         while data := file.read(READ):
             start, end = found.size, found.size + len(data)
             if start == 0:
-                found.head = data[:HEAD]
+                found.head = data[:WHOLE]
             elif start % every == 0:
                 found.blocks.append((start, data[:BLOCK]))
                 if len(found.blocks) > MOST_BLOCKS:
@@ -67,4 +67,6 @@ def surveyed(path: Path, places: Collection[int] = ()) -> Survey:
     if wanted and wanted[-1] == 0:
         found.at[0] = hasher()
     found.digest = total.hexdigest()
+    if found.size > WHOLE:
+        found.head = found.head[:HEAD]
     return found
