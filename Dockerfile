@@ -1,17 +1,17 @@
-# The service in an image of its own. Extras: --build-arg EXTRAS=fast,redis
+# The image of the service. Extras: --build-arg EXTRAS=fast,redis
 FROM python:3.13-slim AS build
 ARG EXTRAS=""
 WORKDIR /src
 COPY LICENSE README.md pyproject.toml hatch_build.py ./
 COPY web web
 COPY service service
-# A virtual environment without pip, its bytecode compiled: the next stage copies it whole.
+# A virtual environment without pip, with compiled bytecode, which the next stage copies.
 RUN python -m venv --without-pip /opt/streamnorm \
  && pip --python /opt/streamnorm/bin/python install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
-# The home folder is the volume, the one place that stays writable: there Numba keeps what it compiled. /keys is for
-# volumes by which other containers are given a key: a new volume has the owner of the folder that it is mounted on.
+# The home folder is the volume, the only writable place: Numba caches compiled code there. /keys is the mount point of
+# volumes that pass a key to other containers: a new volume inherits the owner of the folder that it is mounted on.
 RUN groupadd --gid 10001 streamnorm \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin streamnorm \
  && install -d -o streamnorm -g streamnorm -m 0700 /data \
@@ -27,7 +27,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# Python asks, since the image has no curl; http.client, since urllib would go through a proxy the container is given.
+# Python, because the image has no curl; http.client, because urllib would use the container's proxy settings.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['STREAMNORM_PORT']), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["streamnorm"]
 CMD ["serve"]

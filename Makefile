@@ -1,4 +1,4 @@
-# One command each; `make` alone lists them. ARGS="…" is handed on to what a command runs.
+# `make` alone lists the commands. ARGS="…" is passed to the program that a command runs.
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
@@ -9,26 +9,31 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 ENGINE ?= $(shell command -v podman || command -v docker)
-# Debian packages that the tests use beside Python's.
+# The tests of `make check`: those of pure code, which start no process.
+CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
+# Debian packages that the tests need.
 PACKAGES := chromium mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := influxdb
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# HEALTHCHECK exists only in images of Docker's format; podman makes others by default.
+# HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run test test-peers lint faults bench pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults fuzz mutants bench quality pictures screenshots image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run ## show it at work: the service, and a few simulated sensors that send to it
+run: $(VENV)/.run ## run a demo: the service, and simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
 
 test: packages lint ## check everything: lint, types, imports, tests
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+check: lint ## check style, types and import directions, and run the fast tests
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 $(CHECKED) $(ARGS)
 
 lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff check
@@ -39,25 +44,37 @@ lint: $(VENV)/.test ## check style, types and import directions only
 faults: packages $(VENV)/.test ## kill replicas, stores and masters under load for longer than `make test` does
 	STREAMNORM_LONG=20 $(BIN)/pytest tests/replicas/test_faults.py $(ARGS)
 
+fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--requests N --seed S --seconds S")
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## test with heavy peers: InfluxDB, its client, Node-RED, CUDA's compiler
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, its client, Node-RED, the CUDA compiler
 	$(BIN)/pytest tests/peers $(ARGS)
 
+mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
+	nice $(BIN)/python -m tests.mutants $(ARGS)
+
 bench: PACKAGES += wrk
-bench: packages $(BENCH)/.peers ## measure, beside peers, and write docs/benchmarks.md
+bench: packages $(BENCH)/.peers ## run the benchmarks against peers, and write docs/benchmarks.md
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 
-pictures: $(VENV)/.test ## draw the pictures of docs/methods.md anew, and its table of the six kinds of sensors
+golden: $(VENV)/.test ## store this version's snapshots and blobs as test data for later versions
+	$(BIN)/python -m tests.support.released
+
+quality: $(BENCH)/.peers ## measure how well each method normalizes; ARGS="--data FOLDER --write" uses recordings
+	$(BENCH)/bin/python -m tests.benchmarks.quality $(ARGS)
+
+pictures: $(VENV)/.test ## redraw the pictures of docs/methods.md, and update its table of sensors
 	$(BIN)/python -m tests.pictures
 
-screenshots: $(VENV)/.test packages ## take pictures of the pages: build/screenshots, and the README's
+screenshots: $(VENV)/.test packages ## take screenshots of the pages: build/screenshots, and the README's
 	$(BIN)/python -m tests.pages.screenshots build/screenshots
 
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
-clean: ## remove everything that these commands made here
+clean: ## remove everything that these commands created here
 	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
@@ -84,15 +101,15 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@
 
-# What `make bench` compares with, and below it streamnorm without extras.
+# The peers of `make bench`, and below them streamnorm without extras.
 $(BENCH)/.peers: $(SOURCES) | $(BIN)/python
 	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/pip install --quiet -e clients/python -e '.[$(BENCH_EXTRAS)]' $(PEERS)
+	$(BENCH)/bin/pip install --quiet -e 'clients/python[live]' -e '.[$(BENCH_EXTRAS)]' $(PEERS)
 	$(PYTHON) -m venv --clear $(BENCH)/base
 	$(BENCH)/base/bin/pip install --quiet -e .
 	@touch $@
 
-# Installed by root, or by a sudo that asks nothing; others are told what is missing, and the tests go on.
+# Installed as root, or with a sudo without password; otherwise the missing packages are listed, and the tests run.
 packages:
 	@missing=; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	test -n "$$missing" || exit 0; \

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from tests.processes import NUMBA_CACHE
+from tests.support.processes import NUMBA_CACHE
 
 # A deadline would be a timed assertion. On CI the examples are the same in every run.
 settings.register_profile("local", deadline=None)

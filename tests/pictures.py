@@ -18,7 +18,8 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from tests.engine.sensors import Figures, figures, normalized
+from tests.figures import FIGURES
+from tests.support.sensors import Figures, figures, normalized
 
 Array = npt.NDArray[np.floating]
 
@@ -67,7 +68,7 @@ class Picture:
 
 
 def pictures() -> dict[str, Picture]:
-    """Make the sensors up, a file each."""
+    """Build the sensors up, a file each."""
     rng = np.random.default_rng(0)
     noise, half, rarely = rng.normal(size=READINGS), rng.random(READINGS) < 0.5, rng.random(READINGS) < 0.01
     bell, t = rng.beta(6, 6, size=READINGS), np.arange(READINGS)
@@ -146,7 +147,7 @@ def show(row: Any, sensors: dict[str, Array], color: str, picture: Picture, *, r
 
 
 def rises(values: Array) -> tuple[Any, float, Any]:
-    """Give where an alarm is on, and from where to where a line is drawn then."""
+    """Return where an alarm is on, and from where to where a line is drawn then."""
     rest = float(np.median(values))
     where = np.flatnonzero(values > rest + 0.5)
     return where, rest, values[where]
@@ -197,8 +198,9 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with mpl.rc_context(STYLE):
         for name, picture in pictures().items():
-            drawn = draw(picture)
-            save(drawn, PICTURES / f"{name}.png")
+            save(draw(picture), PICTURES / f"{name}.png")
+        for name, figure in FIGURES.items():
+            save(figure(), PICTURES / f"{name}.png")
 
 
 if __name__ == "__main__":

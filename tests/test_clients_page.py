@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bridges.broker import Broker
-from tests.page import PAGE, Example, check_session, commands, examples, printed
-from tests.processes import PATIENCE, Service
+from tests.support.broker import Broker
+from tests.support.docs_page import PAGE, Example, check_session, commands, examples, printed
+from tests.support.processes import PATIENCE, Service
 
 FLOW = PAGE.parent / "examples" / "node-red.json"
 POINTS = "cpu,host=edge usage=20,busy=t 1700000000000000000\ncpu,host=edge usage=22,busy=f 1700000010000000000\n"
@@ -51,15 +51,15 @@ def adapted(text: str, service: Service, broker: Broker) -> str:
 
 
 def of(kind: str) -> list[Example]:
-    """Give the blocks of a kind that need no peer."""
+    """Return the blocks of a kind that need no peer."""
     return [example for example in examples() if example.kind == kind and example.peer is None]
 
 
 def test_every_way_in_has_its_example() -> None:
     headings = {example.heading for example in examples()}
     assert headings >= {
-        "curl", "Python", "NDJSON and WebSockets", "NumPy's files", "asyncio", "pandas", "In process", "scikit-learn",
-        "river", "Gymnasium", "Recorded files", "Pipes", "MQTT", "Line protocol: Telegraf and InfluxDB's clients",
+        "curl", "Python", "NDJSON and WebSockets", "NumPy files", "asyncio", "pandas", "In process", "scikit-learn",
+        "river", "Gymnasium", "Recorded files", "Pipes", "MQTT", "Line protocol: Telegraf and InfluxDB clients",
         "SenML",
     }  # fmt: skip
     assert {example.kind for example in examples()} == {"console", "python", "toml"}
@@ -80,7 +80,7 @@ def test_the_commands_print_what_the_page_shows(here: Path, service: Service, br
 
 
 def telegraf() -> dict[str, Any]:
-    """Give Telegraf's configuration."""
+    """Return Telegraf's configuration."""
     (example,) = of("toml")
     return tomllib.loads(example.text)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.bridges.broker import Broker, connected
-from tests.processes import PATIENCE
+from tests.support.broker import Broker, connected
+from tests.support.processes import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -20,7 +20,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def mounts() -> list[tuple[str, str]]:
-    """Give what is mounted, and where."""
+    """Return what is mounted, and where."""
     found = [volume.split(":")[:2] for service in SERVICES.values() for volume in service.get("volumes", ())]
     return [(source, target) for source, target in found]
 

@@ -13,10 +13,10 @@ import pytest
 
 from streamnorm import devices
 from streamnorm.engine.reading import Array
-from streamnorm.kernels import METHODS, Kernel, kernel
-from streamnorm.kernels.cores import WIDE
-from streamnorm.kernels.kernel import NEVER
-from tests.processes import Service
+from streamnorm.kernels import METHODS, MethodKernel, kernel_for
+from streamnorm.kernels.cpu.thread_pool import WIDE
+from streamnorm.kernels.dispatch import NEVER
+from tests.support.processes import Service
 
 RULE = (0.999, 0.0, 32.0, 0.0)
 
@@ -36,35 +36,37 @@ class Device:
 
 
 @pytest.fixture
-def works(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+def works(monkeypatch: pytest.MonkeyPatch) -> Iterator[MethodKernel]:
     """Have a kernel that works on every block in the same time."""
-    slow = Kernel(METHODS["online"])
+    slow = MethodKernel(METHODS["online"])
     monkeypatch.setattr(devices, "METHODS", {"online": METHODS["online"]})
-    monkeypatch.setattr(devices, "kernel", lambda _: slow)
-    monkeypatch.setattr(devices, "exists", lambda: True)
+    monkeypatch.setattr(devices, "kernel_for", lambda _: slow)
+    monkeypatch.setattr(devices, "device_exists", lambda: True)
     monkeypatch.setattr(slow, "observe_block", lambda *_: time.sleep(0.02))
     yield slow
-    kernel("online").device_from = NEVER
+    kernel_for("online").device_from = NEVER
 
 
-def test_auto_uses_a_device_from_the_size_on_where_it_wins(works: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_a_device_from_the_size_on_where_it_wins(
+    works: MethodKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(works, "device", Device(), raising=False)
-    devices.use("auto", "online")
+    devices.enable_device("auto", "online")
     assert works.device_from == (devices.SIZES[2], devices.SIZES[2])
 
 
-def test_what_one_core_does_and_what_all_do_have_sizes_of_their_own(works: Kernel) -> None:
+def test_what_one_core_does_and_what_all_do_have_sizes_of_their_own(works: MethodKernel) -> None:
     works.device_from = (100, 1000)
-    assert [works.sends(size, 2 * WIDE - 1) for size in (99, 100)] == [False, True]
-    assert [works.sends(size, 2 * WIDE) for size in (999, 1000)] == [False, True]
+    assert [works.should_offload(size, 2 * WIDE - 1) for size in (99, 100)] == [False, True]
+    assert [works.should_offload(size, 2 * WIDE) for size in (999, 1000)] == [False, True]
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_device_that_cannot_be_prepared_is_left(
-    device: str, works: Kernel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    device: str, works: MethodKernel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(works, "device", Device(ImportError("no compiler")), raising=False)
-    devices.use(device, "online")
+    devices.enable_device(device, "online")
     assert works.device_from == NEVER
     assert [record.message for record in caplog.records] == [devices.FAILED % ImportError("no compiler")]
 
@@ -72,10 +74,10 @@ def test_a_device_that_cannot_be_prepared_is_left(
 def test_a_device_that_fails_is_left_and_the_answer_is_the_processors(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    values, works = np.random.default_rng(0).normal(size=(20, 2)), kernel("online")
+    values, works = np.random.default_rng(0).normal(size=(20, 2)), kernel_for("online")
     expected, after = observed(works, values)
     monkeypatch.setattr(works, "device", Device(MemoryError("full")), raising=False)
-    monkeypatch.setattr(works, "device_failed", devices.leave)
+    monkeypatch.setattr(works, "device_failed", devices.disable_device)
     monkeypatch.setattr(works, "device_from", (0, 0))
     for _ in range(2):
         found, state = observed(works, values)
@@ -84,8 +86,8 @@ def test_a_device_that_fails_is_left_and_the_answer_is_the_processors(
     assert [record.message for record in caplog.records] == [devices.FAILED % MemoryError("full")]
 
 
-def observed(works: Kernel, values: Array) -> tuple[Array, array[float]]:
-    """Observe a block; gives the answers, and the state."""
+def observed(works: MethodKernel, values: Array) -> tuple[Array, array[float]]:
+    """Observe a block; returns the answers, and the state."""
     state = array("d", bytes(8 * 24))
     return works.observe_block(values, np.zeros(len(values)), RULE, (), state, (0, 12), (12, 24)), state
 
@@ -95,14 +97,14 @@ def test_auto_goes_without_a_driver_and_says_so_once(
 ) -> None:
     monkeypatch.setattr(devices, "DRIVER", "libnone.so.0")
     with caplog.at_level(logging.INFO):
-        devices.use("auto", "online")
-    assert kernel("online").device_from == NEVER
+        devices.enable_device("auto", "online")
+    assert kernel_for("online").device_from == NEVER
     assert [record.message for record in caplog.records] == [devices.NONE]
 
 
 def test_cpu_does_not_look_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "exists", lambda: pytest.fail("it looked"))
-    devices.use("cpu", "online")
+    monkeypatch.setattr(devices, "device_exists", lambda: pytest.fail("it looked"))
+    devices.enable_device("cpu", "online")
 
 
 def test_a_device_that_is_asked_for_and_is_not_there_is_told(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from streamnorm.app import create_app
 from streamnorm.settings import Settings
-from streamnorm.stores.memory import MemoryStore
-from tests.processes import PATIENCE, Service
+from streamnorm.stores.local.memory import MemoryStore
+from tests.support.processes import PATIENCE, Service
 
 EXAMPLES = int(os.environ.get("STREAMNORM_FUZZ", "30"))  # of each call, right and wrong ones; more in a long run
 DOCUMENT = schemathesis.openapi.from_dict(create_app(Settings(), MemoryStore()).openapi())

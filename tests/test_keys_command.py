@@ -11,8 +11,8 @@ import httpx
 from typer.testing import CliRunner, Result
 
 from streamnorm.cli import cli
-from tests.certificates import certificate
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.certificates import certificate
+from tests.support.processes import PATIENCE, STEP, Service
 
 READING = {"values": {"temp": 21.4}}
 
@@ -24,7 +24,7 @@ def run(folder: Path, *arguments: str) -> Result:
 
 
 def bearer(key: str) -> dict[str, str]:
-    """Make the header that carries a key."""
+    """Build the header that carries a key."""
     return {"authorization": f"Bearer {key}"}
 
 
@@ -41,7 +41,7 @@ def test_a_service_that_others_can_reach_makes_one_key_and_prints_it_once(tmp_pa
 def test_a_service_that_asks_for_no_key_says_what_that_means(tmp_path: Path) -> None:
     with Service(tmp_path, STREAMNORM_HOST="0.0.0.0", STREAMNORM_INSECURE="1") as service:  # noqa: S104 - as meant
         assert httpx.get(f"{service.url}/v1/streams").status_code == 200
-        assert "whoever can reach it may do everything" in service.log.read_text()
+        assert "anyone who can reach it may do everything" in service.log.read_text()
 
 
 def test_keys_are_made_listed_and_revoked_while_the_service_runs(tmp_path: Path) -> None:

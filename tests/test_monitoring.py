@@ -10,8 +10,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.api.calls import Api, running
-from tests.processes import PATIENCE
+from tests.support.http_calls import Api, running
+from tests.support.processes import PATIENCE
 
 DOCS = Path(__file__).parents[1] / "docs"
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "grafana.json").read_text())
@@ -20,12 +20,14 @@ EXPRESSIONS += [
     variable["query"]["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"
 ]
 NAME = re.compile(r"\b(?:streamnorm|process)_\w+")
+#: with their other sides away
+BRIDGES = {"mqtt": "mqtt://127.0.0.1:9", "forward": "http://127.0.0.1:9/write"}
 #: what stands for the dashboard's variables
 VALUES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*"}
 
 
 async def figures(api: Api) -> dict[str, set[str]]:
-    """Give the names of all figures, with their labels, after some work."""
+    """Return the names of all figures, with their labels, after some work."""
     await api.observe("boiler-7", {"values": [1]})
     await api.post("/v1/streams/boiler-7/readings", "{")
     api.app.state.context.metrics.latencies.add("/v1/streams/boiler-7/readings", 0.001)  # what the guard does
@@ -35,23 +37,23 @@ async def figures(api: Api) -> dict[str, set[str]]:
     }
 
 
-async def test_the_dashboard_asks_only_for_figures_that_there_are() -> None:
-    async with running() as api:
+async def test_the_dashboard_asks_only_for_figures_that_there_are(tmp_path: Path) -> None:
+    async with running(data_dir=tmp_path, **BRIDGES) as api:
         known = await figures(api)
     asked = {name for expression in EXPRESSIONS for name in NAME.findall(expression)}
     assert asked - known.keys() == set()
 
 
-async def test_the_dashboard_shows_every_figure_of_the_service() -> None:
-    async with running() as api:
+async def test_the_dashboard_shows_every_figure_of_the_service(tmp_path: Path) -> None:
+    async with running(data_dir=tmp_path, **BRIDGES) as api:
         known = {name for name in await figures(api) if name.startswith("streamnorm_")}
     asked = {name for expression in EXPRESSIONS for name in NAME.findall(expression)}
     quiet = {name for name in known if name.endswith("_created") or name == "streamnorm_request_seconds_sum"}
     assert known - asked - quiet == set()
 
 
-async def test_the_dashboard_groups_by_labels_that_there_are() -> None:
-    async with running() as api:
+async def test_the_dashboard_groups_by_labels_that_there_are(tmp_path: Path) -> None:
+    async with running(data_dir=tmp_path, **BRIDGES) as api:
         known = set().union(*(await figures(api)).values())
     grouped = {
         label for text in EXPRESSIONS for labels in re.findall(r"by \(([^)]*)\)", text) for label in labels.split(", ")

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ ROWS = np.random.default_rng(0).normal(20, 3, (200, 3))
 
 
 def observed(rows: int = 200, **config: object) -> Normalizer:
-    """Make one that has seen the first rows."""
+    """Build one that has seen the first rows."""
     normalizer = Normalizer(clock=lambda: 1000.0, **config)
     normalizer.observe_block(ROWS[:rows], features=["a", "b", "c"])
     return normalizer
@@ -184,3 +185,94 @@ def test_a_time_without_zone_is_refused_as_a_reading() -> None:
 def test_an_unknown_parameter_is_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="horzon"):
         Normalizer(horzon=3)
+
+
+MASKED = np.ma.array([[20.0], [20.2], [-127.0], [20.1]], mask=[[False], [False], [True], [False]])
+
+
+def test_masked_elements_are_missing_in_blocks_and_in_rows() -> None:
+    block, rows, nan = (Normalizer() for _ in range(3))
+    block.observe_block(MASKED)
+    for row in MASKED:
+        rows.observe(row)
+    nan.observe_block(MASKED.filled(np.nan))
+    features = nan.snapshot()["features"]
+    assert block.snapshot()["features"] == rows.snapshot()["features"] == features
+    assert features[0]["min"] == 20.0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"t": np.float64(1)}, {"t": np.int64(0)}],
+        [[np.float32(1)], [False]],
+        [pd.Series({"t": 1}), pd.Series({"t": 0})],
+        pd.DataFrame({"t": [True, False]}),
+        pd.DataFrame({"t": pd.array([1, 0], dtype="Int64")}),
+        pd.Series([1.0, 0.0], name="t"),
+        np.array([[True], [False]]),
+    ],
+    ids=repr,
+)
+def test_numbers_of_every_kind_go_in_alike_as_a_block(rows: object) -> None:
+    block, single = Normalizer(), Normalizer()
+    answer = block.observe_block(rows)
+    for x in (1.0, 0.0):
+        single.observe({"t": x})
+    assert [feature | {"name": "t"} for feature in block.snapshot()["features"]] == single.snapshot()["features"]
+    assert len(answer.values) == 2
+
+
+def test_series_are_answered_with_their_names() -> None:
+    answer = Normalizer().observe_block([pd.Series({"a": 1.0, "b": pd.NA}, name="first"), pd.Series({"b": 2.0})])
+    first, second = answer.values
+    assert (first.name, list(first.index), list(second.index)) == ("first", ["a", "b"], ["b"])
+    over_time = Normalizer().observe_block(pd.Series([1.0, 2.0], index=[7, 9], name="t"))
+    assert (over_time.features, over_time.values.name, list(over_time.values.index)) == (("t",), "t", [7, 9])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pd.DataFrame({"t": ["unavailable"]}),
+        pd.DataFrame({"t": ["21.4"]}),
+        pd.DataFrame({"t": pd.to_datetime(["2020-01-01"])}),
+        pd.DataFrame({"t": [1j]}),
+        [{"t": "x"}],
+        [pd.Series({"t": "x"})],
+    ],
+    ids=repr,
+)
+def test_what_is_no_number_is_an_invalid_reading_in_every_form(rows: object) -> None:
+    with pytest.raises(InvalidReading, match="/values/0/0"):
+        Normalizer().observe_block(rows)
+
+
+def test_a_series_with_pandas_na_is_a_missing_value() -> None:
+    answer = Normalizer().observe(pd.Series({"a": 1.0, "b": pd.NA}, dtype=object))
+    assert answer.values.isna().tolist() == [False, True]
+
+
+def test_what_is_absent_from_rows_is_not_counted_as_missing() -> None:
+    rows: list[dict[str, float | None]] = [{"a": 1.0}, {"a": None, "b": 2.0}, {"b": 3.0}]
+    block, single = Normalizer(clock=lambda: 5.0), Normalizer(clock=lambda: 5.0)
+    block.observe_block(rows)
+    for row in rows:
+        single.observe(row)
+    assert block.snapshot() == single.snapshot()
+
+
+@pytest.mark.parametrize("stamps", [np.array([1, 2]), [np.int64(1), np.float32(2)], [1, 2.0]], ids=repr)
+def test_times_may_be_whole_numbers_of_numpy(stamps: Any) -> None:
+    normalizer = Normalizer(time_constant=60.0)
+    normalizer.observe_block([[1.0], [2.0]], timestamps=stamps)
+    assert normalizer.snapshot()["features"][0]["time"] == 2.0
+
+
+def test_of_ten_million_readings_of_a_level_none_is_lost_for_want_of_digits() -> None:
+    normalizer, rng = Normalizer(method="cumulative"), np.random.default_rng(0)
+    zeros = 0
+    for _ in range(10):
+        rows = 1e9 + rng.standard_normal((1_000_000, 1))
+        zeros += int((normalizer.observe_block(rows).values == 0.0).sum())
+    assert zeros < 10_000

@@ -1,17 +1,17 @@
-"""A recording of real sensors through the real service, from end to end."""
+"""An office room's sensors through the real service, from end to end."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.office_room import Array, Recording, bounds, recording, replayed, table, uninterrupted
+from tests.support.office_replay import Array, Recording, bounds, recording, replayed, table, uninterrupted
 
 
 @pytest.fixture(scope="module")
 def room() -> Recording:
-    """Give the recording."""
-    return recording()
+    """Return three days of it: one horizon and more after the restart."""
+    return recording(days=3)
 
 
 @pytest.fixture(scope="module")

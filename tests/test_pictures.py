@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 
 from streamnorm.engine.config import CONFIGURATIONS
 from streamnorm.kernels import METHODS
+from tests.figures import FIGURES
 from tests.pictures import DOCS, PAGES, PICTURES, draw, pictures, save, with_table
 
 LARGEST = 100_000  # bytes, so that a page of them loads at once
@@ -24,9 +25,9 @@ def test_the_table_of_sensors_is_of_today(page: Path) -> None:
 
 def test_every_picture_is_shown_and_small() -> None:
     shown = set(re.findall(r"\(pictures/(.*?)\.png\)", PAGE))
-    assert shown == set(pictures())
+    assert shown == {*pictures(), *FIGURES}
     files = [PICTURES / f"{name}.png" for name in shown]
-    assert {file.stem for file in PICTURES.glob("*")} - {"dashboard"} == shown  # that one is make screenshots'
+    assert {file.stem for file in PICTURES.glob("*.png")} - {"dashboard"} == shown  # that one is make screenshots'
     assert max(file.stat().st_size for file in files) < LARGEST
 
 

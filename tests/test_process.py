@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from streamnorm.stores.codec import decode
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.processes import PATIENCE, STEP, Service
 
 COMMAND = [sys.executable, "-m", "streamnorm"]
 HERE = "/v1/streams/boiler-7"
@@ -43,7 +43,7 @@ def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def observe(service: Service, *xs: float) -> Any:
-    """Observe readings; gives the last answer."""
+    """Observe readings; returns the last answer."""
     answer: Any = None
     for x in xs:
         response = httpx.post(f"{service.url}{HERE}/readings", json={"values": {"temp": x}})

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from streamnorm.stores.keys import Keys
-from tests.processes import PATIENCE, STEP, Service, free_port
+from streamnorm.auth.api_keys import SQLiteApiKeys
+from tests.support.processes import PATIENCE, STEP, Service, free_port
 
 CONFIG = """
 scrape_configs:
@@ -25,7 +25,7 @@ scrape_configs:
 
 @contextmanager
 def prometheus(folder: Path, service: Service, key: str) -> Iterator[str]:
-    """Have a Prometheus server scrape the service; gives its address."""
+    """Have a Prometheus server scrape the service; returns its address."""
     config = folder / "prometheus.yml"
     config.write_text(CONFIG.format(key=key, port=service.port))
     address = f"127.0.0.1:{free_port()}"
@@ -57,8 +57,8 @@ def until(address: str, query: str) -> float:
 
 
 def test_prometheus_reads_the_figures_with_a_key(tmp_path: Path) -> None:
-    key = Keys(tmp_path / "data").create("prometheus", ["read"])
-    sender = {"authorization": f"Bearer {Keys(tmp_path / 'data').create('gauge', ['observe'])}"}
+    key = SQLiteApiKeys(tmp_path / "data").create("prometheus", ["read"])
+    sender = {"authorization": f"Bearer {SQLiteApiKeys(tmp_path / 'data').create('gauge', ['observe'])}"}
     with Service(tmp_path) as service:
         for stream in ("boiler-7", "pump-1", "pump-1"):
             path = f"{service.url}/v1/streams/{stream}/readings"

@@ -1,4 +1,4 @@
-"""What the README and the docs say is so; `python -m tests.readme` puts today's outputs into the README."""
+"""What the README and the docs say is so; `python -m tests.support.readme` puts today's outputs into the README."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import Service
-from tests.readme import CLIENT, README, SETTINGS, with_demo, with_examples, with_table, with_tables
+from tests.support.processes import Service
+from tests.support.readme import CLIENT, README, SETTINGS, with_demo, with_examples, with_table, with_tables
 
 ROOT = README.parent
 PAGES = [

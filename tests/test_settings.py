@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from typer.testing import CliRunner, Result
 
 import streamnorm
-from streamnorm.cli import cli, settings_options
+from streamnorm.cli import cli
+from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
 from streamnorm.settings import Settings
 
@@ -54,8 +55,16 @@ OTHERS: dict[str, Any] = {
     "mqtt_publish": "plant/{stream}/out",
     "mqtt_client_id": "plant",
     "mqtt_discovery": "homeassistant",
+    "mqtt_dead_letter": "plant/dead",
+    "mqtt_ca": "ca.pem",
+    "mqtt_cert": "cert.pem",
+    "mqtt_key": "key.pem",
+    "mqtt_expire_after": 17.5,
     "forward": "http://influxdb:8086/api/v2/write",
     "forward_token": "secret",
+    "forward_username": "user",
+    "forward_password": "secret",
+    "required_bridges": "mqtt, forward",
     "line_stream": "{measurement}",
     "device": "cpu",
     "log_level": "debug",
@@ -102,6 +111,8 @@ def test_an_option_goes_before_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "told"),
     [
+        (["--required-bridges", "mqtt,http"], {}, "must name mqtt and forward only, not http"),
+        (["--mqtt", "mqtt:user:secret@host"], {}, "--mqtt: '***@host' is no mqtt://"),
         (["--port", "70000"], {}, "--port: must be less than or equal to 65535, not 70000"),
         (["--durability", "daily"], {}, "--durability: must be 'always', 'everysec' or 'no', not 'daily'"),
         (["--horizon", "1"], {}, "--horizon: must be greater than 1, not 1.0"),

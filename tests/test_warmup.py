@@ -15,10 +15,10 @@ import pytest
 
 import streamnorm
 from streamnorm import warmup
-from streamnorm.kernels import METHODS, kernel
-from streamnorm.kernels.compiled import compiled
-from tests.api.calls import Api, running
-from tests.processes import PATIENCE, Service
+from streamnorm.kernels import METHODS, kernel_for
+from streamnorm.kernels.cpu.numba_loops import compiled
+from tests.support.http_calls import Api, running
+from tests.support.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20.0, 3.0, (40, 40)).tolist()
 
@@ -57,16 +57,16 @@ async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
 
 
 async def test_until_a_method_is_compiled_its_streams_give_the_same_bits() -> None:
-    fast = kernel("online").fast
+    fast = kernel_for("online").fast
     states = []
     for loops in (fast, None):
-        kernel("online").fast = loops
+        kernel_for("online").fast = loops
         try:
             async with running() as api:
                 await use(api, "online")
                 states.append(await api.state())
         finally:
-            kernel("online").fast = fast
+            kernel_for("online").fast = fast
     assert states[0] == states[1]
 
 
@@ -80,7 +80,7 @@ def kept(service: Service) -> list[Path]:
     return list((service.folder / "data").glob("kernels-*/**/*.nbc"))
 
 
-def test_the_default_method_is_compiled_before_the_service_answers_and_kept(tmp_path: Path) -> None:
+def test_the_default_method_is_compiled_before_the_service_is_ready_and_kept(tmp_path: Path) -> None:
     stale = tmp_path / "data" / "kernels-of-yesterday"
     stale.mkdir(parents=True)
     with serving(tmp_path) as service:
@@ -100,7 +100,7 @@ def test_what_another_installation_kept_is_compiled_anew(tmp_path: Path) -> None
     package = Path(streamnorm.__file__).parent
     shutil.copytree(package, tmp_path / "streamnorm", ignore=shutil.ignore_patterns("pages", "__pycache__"))
     told = [versions(package.parent), versions(tmp_path)]
-    os.utime(tmp_path / "streamnorm" / "kernels" / "online.py", (0, 0))
+    os.utime(tmp_path / "streamnorm" / "kernels" / "methods" / "online.py", (0, 0))
     told.append(versions(tmp_path))
     assert len(set(told)) == 3
     assert versions(tmp_path) == told[-1]
@@ -117,7 +117,7 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
     (tmp_path / "data").mkdir()
     (tmp_path / "file").touch()
     with Service(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")) as service:
-        assert "compiled kernels cannot be kept" in service.log.read_text()
+        assert "compiled kernels cannot be cached" in service.log.read_text()
         url = f"{service.url}/v1/streams/a/readings"
         assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
 
@@ -125,5 +125,7 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
 def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "METHODS", {"online": METHODS["online"]})
     monkeypatch.setattr(os, "nice", lambda _: 0)
-    warmup.compile_all(tmp_path)
-    assert warmup.complete(tmp_path)
+    told: list[str] = []
+    warmup.compile_in_background(tmp_path, "online", told.append)
+    assert told == ["online"]
+    assert warmup.is_cache_complete(tmp_path)

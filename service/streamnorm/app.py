@@ -14,28 +14,30 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import streamnorm
-from streamnorm import bridges, sharing
-from streamnorm.api import bulk, events, line_protocol, live, openapi, pages, problems, readings, service, streams
-from streamnorm.api.access import Access
-from streamnorm.api.at_once import AtOnce
-from streamnorm.api.context import Context, known_query
-from streamnorm.api.guard import Capacity, Guard, Names
-from streamnorm.api.hot import HotPath
-from streamnorm.api.metrics import Metrics
+from streamnorm import bridges, shared_store
+from streamnorm.api.dependencies import AppState, reject_unknown_query
+from streamnorm.api.fastpath.asgi import FastPathMiddleware
+from streamnorm.api.fastpath.inline import InlineResponder
+from streamnorm.api.http import problems
+from streamnorm.api.http.metrics import Metrics
+from streamnorm.api.middleware.admission import AdmissionLimits, AdmissionMiddleware, RequestIds
+from streamnorm.api.middleware.authorization import Authorizer
+from streamnorm.api.openapi import document
+from streamnorm.api.routes import bulk, dashboard, influx, influx_handshake, probes, readings, sse, streams, websocket
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import Plan, plan
-from streamnorm.engine.store import Store
-from streamnorm.engine.streams import Streams
+from streamnorm.engine.ports.blob_store import BlobStore
+from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.errors import StoreError
-from streamnorm.events import Hub
-from streamnorm.service import Service
+from streamnorm.events.hub import EventHub
+from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
-from streamnorm.stores.keys import Keys
-from streamnorm.stores.open import open_store
-from streamnorm.stores.residents import Residents
+from streamnorm.stores.local.open import open_store
+from streamnorm.stores.local.write_behind import WriteBehindStreams
 
 if TYPE_CHECKING:
-    from streamnorm.stores.replicated import Replicated
+    from streamnorm.stores.redis.streams import SharedStreams
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ DESCRIPTION = (
 )
 
 
-async def save(residents: Residents | Replicated) -> None:
+async def save(residents: WriteBehindStreams | SharedStreams) -> None:
     """Save everything at the end, or tell that it could not be.
 
     Raises:
@@ -62,16 +64,16 @@ async def save(residents: Residents | Replicated) -> None:
     log.info("state saved")
 
 
-class Front(NamedTuple):
+class ASGIStack(NamedTuple):
     """What the server runs."""
 
     #: the application behind the guard
     app: ASGIApp
     #: what answers in front of both
-    at_once: AtOnce
+    at_once: InlineResponder
 
 
-def application(settings: Settings) -> tuple[Front, Context]:
+def application(settings: Settings) -> tuple[ASGIStack, AppState]:
     """Build what the server runs.
 
     Raises:
@@ -80,15 +82,16 @@ def application(settings: Settings) -> tuple[Front, Context]:
 
     """
     app = create_app(settings)
-    context: Context = app.state.context
-    return behind_guard(app, settings, keys_of(settings, context.service.streams)), context
+    context: AppState = app.state.context
+    return with_middleware(app, settings, open_api_keys(settings, context.service.streams)), context
 
 
-def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> Front:
+def with_middleware(app: FastAPI, settings: Settings, keys: SQLiteApiKeys) -> ASGIStack:
     """Put an application behind the guard, and what is fast in front of each."""
-    context: Context = app.state.context
-    access = Access(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
-    capacity = Capacity(
+    context: AppState = app.state.context
+    access = Authorizer(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
+    context.checks.append(access.check)
+    capacity = AdmissionLimits(
         settings.max_requests,
         settings.max_requests_per_client,
         settings.max_live,
@@ -96,9 +99,9 @@ def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> Front:
         settings.body_timeout,
         settings.body_rate,
     )
-    names = Names()
-    at_once = AtOnce(access, names, context.service, context.metrics, context.max_reading_bytes)
-    inner: Any = Guard(in_front(app), access, names, capacity, context.metrics)
+    names = RequestIds()
+    at_once = InlineResponder(access, names, context.service, context.metrics, context.max_reading_bytes)
+    inner: Any = AdmissionMiddleware(with_fast_path(app), access, names, capacity, context.metrics)
     guard: Any = ProxyHeadersMiddleware(inner, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
     if settings.origins:
         exposed = ["X-Request-ID", "Retry-After"]
@@ -110,33 +113,33 @@ def behind_guard(app: FastAPI, settings: Settings, keys: Keys) -> Front:
             allow_headers=headers,
             expose_headers=exposed,
         )
-    return Front(guard, at_once)
+    return ASGIStack(guard, at_once)
 
 
-def keys_of(settings: Settings, streams: Streams) -> Keys:
-    """Give the keys of the data folder, or those that replicas share with the streams.
+def open_api_keys(settings: Settings, streams: StreamRepository) -> SQLiteApiKeys:
+    """Return the keys of the data folder, or those that replicas share with the streams.
 
     Raises:
         StoreError: they cannot be opened.
 
     """
     if settings.shared:
-        return sharing.keys(streams)
-    keys = Keys(settings.data_dir)
+        return shared_store.shared_api_keys(streams)
+    keys = SQLiteApiKeys(settings.data_dir)
     keys.any()
     return keys
 
 
-def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> Residents | Replicated:
-    """Give the streams of this process, or those that it shares with other replicas.
+def open_streams(settings: Settings, default_plan: Plan, store: BlobStore | None) -> WriteBehindStreams | SharedStreams:
+    """Return the streams of this process, or those that it shares with other replicas.
 
     Raises:
         StoreError: the store cannot be opened.
 
     """
     if store is None and settings.shared:
-        return sharing.streams(settings, default_plan)
-    return Residents(
+        return shared_store.shared_streams(settings, default_plan)
+    return WriteBehindStreams(
         store or open_store(settings.store, settings.data_dir, settings.durability, expiring=settings.stream_ttl > 0),
         default_plan,
         durability=settings.durability,
@@ -146,13 +149,13 @@ def streams_of(settings: Settings, default_plan: Plan, store: Store | None) -> R
     )
 
 
-def in_front(app: FastAPI) -> HotPath:
+def with_fast_path(app: FastAPI) -> FastPathMiddleware:
     """Put the hot path in front of an application."""
-    context: Context = app.state.context
-    return HotPath(app, context.service, context.max_reading_bytes, context.metrics.refused)
+    context: AppState = app.state.context
+    return FastPathMiddleware(app, context.service, context.max_reading_bytes, context.metrics.refused)
 
 
-def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
+def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     """Build the application; its lifespan starts and stops what it works with.
 
     Raises:
@@ -161,41 +164,43 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
-    residents = streams_of(settings, default_plan, store)
-    core = Service(residents, limits=settings.limits, defaults=settings.stream_defaults)
-    hub = Hub(residents.peek)
+    residents = open_streams(settings, default_plan, store)
+    core = IngestService(residents, limits=settings.limits, defaults=settings.stream_defaults)
+    hub = EventHub(residents.peek)
     core.listeners.append(hub)
-    context = Context(
-        core,
-        Metrics(core),
-        hub,
-        max_reading_bytes=settings.max_reading_bytes,
-        max_block_bytes=settings.max_block_bytes,
-        max_binary_bytes=settings.max_binary_bytes,
-        line_stream=settings.line_stream,
-    )
 
     async def settle() -> None:
         if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
             await residents.flush()
 
-    ways = bridges.of(settings, core, settle)
-    if settings.shared and store is None:
-        ways.append(sharing.relay(residents, hub))
+    relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
+    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle), *relays], settings.required)
+    context = AppState(
+        core,
+        Metrics(core),
+        hub,
+        supervisor,
+        max_reading_bytes=settings.max_reading_bytes,
+        max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
+        line_stream=settings.line_stream,
+    )
+    context.metrics.registry.register(supervisor)
+    context.metrics.kinds = lambda: hub.kinds
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await residents.start()
-        for bridge in ways:
-            await bridge.start()
-        context.serving = True
         try:
+            await supervisor.start()
+            context.serving = True
             yield
         finally:
             context.drain()
-            for bridge in ways:
-                await bridge.stop()
-            await save(residents)
+            try:
+                await supervisor.stop()
+            finally:
+                await save(residents)
 
     app = FastAPI(
         title="streamnorm",
@@ -204,14 +209,19 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
         redoc_url=None,
+        redirect_slashes=False,  # theirs leads wherever the Host header says
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, bulk.router, streams.router, events.router):
-        app.include_router(router, dependencies=[Depends(known_query)])
-    for router in (line_protocol.router, service.router):  # whose callers send parameters of other services
+    for router in (readings.router, bulk.router, streams.router, sse.router):
+        app.include_router(router, dependencies=[Depends(reject_unknown_query)])
+    for router in (
+        influx.router,
+        influx_handshake.router,
+        probes.router,
+    ):  # whose callers send parameters of other services
         app.include_router(router)
-    live.install(app)
-    pages.install(app)
-    app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
+    websocket.install(app)
+    dashboard.install(app)
+    app.openapi = lambda: document.schema(app)  # type: ignore[method-assign]
     return app

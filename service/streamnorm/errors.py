@@ -1,7 +1,7 @@
-"""Everything that can go wrong in streamnorm's own terms; knows no HTTP.
+"""The domain errors of streamnorm, independent of HTTP.
 
 StreamnormError
-├── InvalidInput                 what was sent is wrong, and where
+├── InvalidInput                 the input is invalid; names the places
 │   ├── InvalidReading
 │   │   └── ShapeMismatch
 │   ├── InvalidConfiguration
@@ -16,7 +16,9 @@ StreamnormError
 ├── Forbidden
 ├── TooManyRequests
 ├── Overloaded
-└── StoreError                   the place where state rests failed
+├── BridgeUnavailable            a bridge to another protocol does not work
+├── NotReady
+└── StoreError                   the store failed
     ├── StoreInUse
     ├── StoreCorrupt
     └── StoreUnavailable
@@ -31,18 +33,18 @@ if TYPE_CHECKING:
 
 
 class Fault(NamedTuple):
-    """One wrong place in an input: a JSON pointer (RFC 6901) and what is wrong there."""
+    """A fault in an input: a JSON pointer (RFC 6901) and a description."""
 
     pointer: str
     detail: str
 
 
 class StreamnormError(Exception):
-    """The root of every error that streamnorm raises on purpose."""
+    """The base class of all domain errors."""
 
 
 class InvalidInput(StreamnormError):
-    """What was sent is wrong; `faults` names every place."""
+    """The input is invalid; `faults` locates every fault."""
 
     def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
         super().__init__(detail)
@@ -50,21 +52,21 @@ class InvalidInput(StreamnormError):
 
     @classmethod
     def at(cls, pointer: str, detail: str) -> Self:
-        """Make the error of one wrong place."""
+        """Build an error with one fault."""
         return cls(f"{pointer}: {detail}" if pointer else detail, (Fault(pointer, detail),))
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> Self:
-        """Make the error of several wrong places."""
+        """Build an error with several faults."""
         return cls("; ".join(f"{at}: {detail}" if at else detail for at, detail in faults), tuple(faults))
 
     def within(self, pointer: str) -> Self:
-        """Give the same error for a place further out: `pointer` goes before every fault's."""
+        """Return the same error for an enclosing document: `pointer` is prepended to every fault's."""
         return type(self).of([Fault(pointer + at, detail) for at, detail in self.faults])
 
 
 class InvalidReading(InvalidInput):
-    """A reading, or a row of a block, cannot be understood."""
+    """A reading, or a row of a block, is invalid."""
 
 
 class InvalidConfiguration(InvalidInput):
@@ -94,7 +96,7 @@ class StaleSequence(StreamnormError):
 
 
 class ShapeMismatch(InvalidReading):
-    """A feature arrived in another shape than its first reading's."""
+    """A feature's shape differs from that of its first reading."""
 
 
 class CannotMerge(StreamnormError):
@@ -106,7 +108,7 @@ class CannotInvert(InvalidInput):
 
 
 class LimitExceeded(StreamnormError):
-    """A named limit is passed; `limit` is the name of its setting."""
+    """A limit is exceeded; `limit` is the name of its setting."""
 
     def __init__(self, limit: str, detail: str) -> None:
         super().__init__(detail)
@@ -114,14 +116,14 @@ class LimitExceeded(StreamnormError):
 
 
 class TooManyStreams(LimitExceeded):
-    """There is no room for another stream; what came for it is not wrong, and may come again."""
+    """The limit of streams is reached; the request is valid, and may be retried later."""
 
     def __init__(self, count: int, most: int) -> None:
         super().__init__("max_streams", f"there would be {count} streams, the limit (max_streams) is {most}")
 
 
 class Unauthorized(StreamnormError):
-    """The caller shows no key, or none that is known here."""
+    """The caller presents no key, or an unknown one."""
 
 
 class Forbidden(StreamnormError):
@@ -129,15 +131,30 @@ class Forbidden(StreamnormError):
 
 
 class TooManyRequests(StreamnormError):
-    """One caller wants too much at once."""
+    """One caller has too many requests in progress."""
 
 
 class Overloaded(StreamnormError):
-    """All callers together want too much at once."""
+    """The service has too many requests in progress."""
+
+
+class BridgeUnavailable(StreamnormError):
+    """A bridge failed, or a required one is not connected."""
+
+
+class NotReady(StreamnormError):
+    """The service answers, but is not ready for traffic yet."""
 
 
 class StoreError(StreamnormError):
-    """The place where state rests failed."""
+    """The store of the state failed.
+
+    `public` is the message for remote callers, without the machine's paths.
+    """
+
+    def __init__(self, message: str, *, public: str | None = None) -> None:
+        super().__init__(message)
+        self.public = message if public is None else public
 
 
 class StoreInUse(StoreError):

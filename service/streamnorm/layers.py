@@ -125,7 +125,7 @@ class OnlineNorm:
         return out
 
     def _rms(self) -> Array:
-        """Give the root mean square of each sample's elements, as layer scaling divides by it."""
+        """Return the root mean square of each sample's elements, as layer scaling divides by it."""
         elements = tuple(range(1, self._mapped.ndim))
         square: Array = np.mean(self._mapped * self._mapped, axis=elements, keepdims=True)
         return np.sqrt(square + LAYER_SCALING_EPS)

@@ -1,7 +1,7 @@
-"""uvicorn, with what it leaves to others: an end that open event streams do not hold up, and an eye on slow clients.
+"""The uvicorn server, with a graceful shutdown that open event streams do not delay, and with timeouts of slow clients.
 
-uvicorn waits without end for a request's head, and for a client that does not read its answer. Both are looked for
-every second, at no cost to a request.
+uvicorn waits indefinitely for a request's head, and for a client that does not read its response. Both are checked
+every second, without a cost per request.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from streamnorm.api.at_once import AtOnce
-from streamnorm.api.protocol import protocol
-from streamnorm.api.sockets import WebSockets
+from streamnorm.api.fastpath.http_protocol import protocol_class
+from streamnorm.api.fastpath.inline import InlineResponder
+from streamnorm.api.fastpath.ws_protocol import WebSockets
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
@@ -30,76 +35,115 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that open requests have to come to their end; the rest of the five is for the last commit.
+#: Seconds that open requests have to finish on shutdown; the rest of five seconds is for the final commit.
 GRACE: Final = 3
-#: Objects made before garbage is looked for. A request makes dozens and no cycles; with Python's 700, and with all that
-#: was imported looked at again and again, a third of the time of streaming goes there.
+#: Thresholds of the garbage collector. A request allocates dozens of objects and no cycles; with Python's default of
+#: 700, and without freezing what was imported, a third of the time of streaming is spent in the collector.
 GARBAGE: Final = (20_000, 20, 20)
-#: Seconds that live connections have to say why they end; uvicorn ends them without a word.
+#: Seconds that live connections have to send the reason of their end before uvicorn closes them.
 GOODBYE: Final = 0.2
-TICKS: Final = 10  # uvicorn's, a second
+#: Seconds that threads have to finish after everything is saved.
+THREADS_GRACE: Final = 0.5
+TICKS: Final = 10  # uvicorn's ticks per second
 
 
 class Server(uvicorn.Server):
-    """Serves until told to stop; then calls `drain` before it waits for open requests."""
+    """Serves until it is stopped; then calls `drain` before it waits for open requests.
+
+    `warmup` compiles kernels in the background; stalled connections are closed after `idle_timeout` seconds. `config`
+    is uvicorn's.
+    """
 
     def __init__(self, config: uvicorn.Config, warmup: Warmup, drain: Callable[[], None], idle_timeout: float) -> None:
         super().__init__(config)
         self._warmup = warmup
         self._drain = drain
         self._idle_timeout = idle_timeout
-        #: connections that a client holds up, and since when
+        #: connections stalled by the client, and since when
         self._waiting: dict[Any, float] = {}
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Forget the signal to stop: uvicorn would die of it in the end, and supervisors take that for a failure."""
+        """Discard the stop signal: uvicorn would raise it again, and supervisors would take that for a failure."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until stopped, without waiting for worker threads afterwards: nothing awaits their results."""
+        executor = ThreadPoolExecutor(thread_name_prefix="streamnorm")
+        asyncio.get_running_loop().set_default_executor(executor)
+        try:
+            await super().serve(sockets)
+        finally:
+            self._leave(executor)
+
+    def _leave(self, executor: ThreadPoolExecutor) -> None:
+        """Exit immediately if threads are still running: Python would wait for them indefinitely."""
+        last = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        last.start()
+        last.join(THREADS_GRACE)
+        if last.is_alive() or self._warmup.busy:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0 if self.stopped_cleanly else 1)
+
     @property
-    def ended_well(self) -> bool:
-        """Whether it has served, and all that was to be kept is."""
+    def stopped_cleanly(self) -> bool:
+        """Whether the server has started, and has saved everything on shutdown."""
         return self.started and not self.force_exit and not self.lifespan.should_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Have the kernels ready first."""
-        await self._warmup.start()
+        """Start serving, while the kernels are compiled or loaded in the background."""
+        self._warmup.start()
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GARBAGE)
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, every second."""
+        """Check the connections every second."""
         if counter % TICKS == 0:
-            self.cut_idle(time.monotonic())
+            self.close_stalled(time.monotonic())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End live connections first: uvicorn waits for them."""
+        """End live connections first, because uvicorn waits for them; then shut down."""
         log.info("stopping")
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
         for connection in list(self.server_state.connections):
-            if isinstance(connection, WebSockets) and held_up(connection):
-                connection.transport.abort()  # nobody reads there why it ends
+            if isinstance(connection, WebSockets) and is_stalled(connection):
+                connection.transport.abort()  # the client would not read a close frame
         await super().shutdown(sockets)
 
-    def cut_idle(self, now: float) -> None:
-        """Cut the connections that have been held up for too long."""
+    def close_stalled(self, now: float) -> None:
+        """Abort the connections that have been stalled for longer than the idle timeout; `now` is monotonic (s)."""
         before, self._waiting = self._waiting, {}
         for connection in self.server_state.connections:
-            if held_up(connection):
+            if is_stalled(connection):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
 
 
-def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.Config:
-    """Give uvicorn's configuration, loaded.
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let SIGTERM end the process with status 0 while there is nothing to save yet."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:
+    """Return uvicorn's loaded configuration for an `app` with `settings`, and the fast path `at_once`.
 
     Raises:
         InvalidConfiguration: the TLS certificate cannot be used.
@@ -109,13 +153,13 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
         app,
         host=settings.host,
         port=settings.port,
-        # uvloop forgets a socket that its peer resets, and an MQTT connection would then hang for many seconds
+        # uvloop does not report a socket reset by its peer, and an MQTT connection would then hang for many seconds
         loop="asyncio" if settings.mqtt else "auto",
-        http=protocol(at_once, settings.max_head_bytes),
+        http=protocol_class(at_once, settings.max_head_bytes),
         ws=WebSockets,
-        ws_max_size=2 * settings.max_reading_bytes,  # up to there, it is answered that a message is too large
-        ws_per_message_deflate=False,  # packing a reading costs more than normalizing it
-        proxy_headers=False,  # read by the application, behind the hot path
+        ws_max_size=2 * settings.max_reading_bytes,  # larger messages up to this get a problem instead of a close
+        ws_per_message_deflate=False,  # compressing a reading costs more than normalizing it
+        proxy_headers=False,  # handled by the application, behind the fast path
         log_config=None,
         access_log=False,
         server_header=False,
@@ -132,10 +176,12 @@ def configuration(app: ASGIApp, at_once: AtOnce, settings: Settings) -> uvicorn.
     return config
 
 
-def held_up(connection: asyncio.Protocol) -> bool:
-    """Tell whether a connection waits for a head, or for its answer to be read."""
+def is_stalled(connection: asyncio.Protocol) -> bool:
+    """Return whether a connection waits for a head or a handshake, or for the client to read a response."""
+    if isinstance(connection, WebSockets):
+        return not (connection.handshake_complete and connection.writable.is_set())
     if not isinstance(connection, HttpToolsProtocol):
-        return isinstance(connection, WebSockets) and not connection.writable.is_set()
+        return False
     cycle = connection.cycle
     if cycle is not None and not cycle.response_complete:
         return connection.flow.write_paused

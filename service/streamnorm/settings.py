@@ -1,4 +1,4 @@
-"""Settings: environment variables `STREAMNORM_…`, and options of `streamnorm serve` by the same names."""
+"""Settings: environment variables `STREAMNORM_…`, and options of `streamnorm serve` with the same names."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
-from streamnorm.stores import residents
+from streamnorm.stores.local import write_behind
 
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
 DEFAULT_MAX_READING_BYTES = 1 * MIB
-#: JSON costs about eight times its size while it is parsed: half a gigabyte here.
+#: Parsing JSON takes about eight times its size in memory: half a gigabyte here.
 DEFAULT_MAX_BLOCK_BYTES = 64 * MIB
-#: An array is not parsed: it takes its own size twice, once for the answer.
+#: An array is not parsed: it takes twice its size, half of it for the answer.
 DEFAULT_MAX_BINARY_BYTES = 1024 * MIB
-#: A few large blocks at once; many readings never come near.
+#: A few large blocks at a time; single readings stay far below it.
 DEFAULT_MAX_PENDING_BYTES = 256 * MIB
-#: Some seconds of work: who would wait longer had better come back.
+#: A few seconds of work; beyond that a client should retry later.
 DEFAULT_MAX_REQUESTS = 1000
-#: Half of all, so that the others are served too.
+#: Half of the total, so that one client cannot starve the others.
 DEFAULT_MAX_REQUESTS_PER_CLIENT = 500
-#: Connections are files to the system, and many systems give a process 1024 × 10 or more of them; each costs 50 kB.
+#: Each connection takes a file descriptor, of which many systems allow 10 240 or more, and 50 kB.
 DEFAULT_MAX_LIVE = 10_000
-#: A head of ours has 500 bytes; proxies add cookies and certificates.
+#: A typical head has 500 bytes; proxies add cookies and certificates.
 DEFAULT_MAX_HEAD_BYTES = 64 * 1024
-#: A reading is sent in one go, also over a radio link that loses some.
+#: Long enough for a reading over a lossy radio link.
 DEFAULT_BODY_TIMEOUT = 20.0
-#: A slow radio link (GPRS) sends a few thousand.
+#: A slow radio link (GPRS) carries a few thousand.
 DEFAULT_BODY_RATE = 1024.0
-#: Long enough for a packet to be sent again several times.
+#: Long enough for several retransmissions of a packet.
 DEFAULT_IDLE_TIMEOUT = 20.0
 
 
@@ -44,7 +44,7 @@ SHARED_STORES = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://
 
 
 def is_shared(store: str) -> bool:
-    """Tell whether a store is one that other replicas use too."""
+    """Return whether a store is shared between replicas."""
     return store.startswith(SHARED_STORES)
 
 
@@ -55,8 +55,15 @@ def _store(value: str) -> str:
     return value
 
 
+def _bridges(value: str) -> str:
+    if unknown := set(value.replace(",", " ").split()) - {"mqtt", "forward"}:
+        message = f"must name mqtt and forward only, not {min(unknown)}"
+        raise ValueError(message)
+    return value
+
+
 class Group(BaseSettings):
-    """Settings that belong together: the first line of a group's docstring is its title."""
+    """A group of related settings; the first line of its docstring is its title."""
 
     model_config = SettingsConfigDict(
         env_prefix="STREAMNORM_", extra="ignore", frozen=True, use_attribute_docstrings=True
@@ -64,133 +71,149 @@ class Group(BaseSettings):
 
 
 class Calling(Group):
-    """Where it listens, and who may call."""
+    """Network and access."""
 
     host: str = "127.0.0.1"
     """address to listen on"""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """port to listen on; 0 takes a free one"""
     insecure: bool = False
-    """ask for no key, wherever the service listens"""
+    """require no key, whatever the address"""
     cors_origins: str = ""
     """origins whose pages may call the service, separated by commas, such as https://dashboards.example"""
     ssl_certfile: str = ""
-    """file of the TLS certificate, with those it is signed by; then the service speaks HTTPS"""
+    """file of the TLS certificate chain; enables HTTPS"""
     ssl_keyfile: str = ""
-    """file of the certificate's key, where that is apart"""
+    """file of the certificate's key, if separate"""
     ssl_keyfile_password: str = ""
-    """password of the key's file"""
+    """password of the key file"""
 
 
 class State(Group):
-    """Where state rests."""
+    """Storage."""
 
     data_dir: Path = Path("streamnorm-data")
     """folder for the state"""
     store: Annotated[str, AfterValidator(_store)] = "sqlite"
-    """where state rests: sqlite (in the data folder), memory, or what replicas share: redis://…, redis+cluster://…"""
+    """where state is stored: sqlite (in the data folder), memory, or shared by replicas: redis://…, redis+cluster://…"""
     store_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] = "streamnorm"
-    """what the names of all keys in a shared store begin with"""
+    """prefix of all keys in a shared store"""
     store_replicas: Annotated[int, Field(ge=0)] = 1
-    """with durability `always`, replicas of a shared store that must have a change before it is answered"""
+    """with durability `always`, how many replicas of a shared store must have a change before the answer"""
     durability: Literal["always", "everysec", "no"] = "everysec"
-    """when a change is on disk: always (before it is answered), everysec (about a second later), no (at the end)"""
-    max_resident_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_RESIDENT_STREAMS
-    """most streams in memory; the others rest in the store, and come back with their next reading"""
-    max_streams: Annotated[int, Field(gt=0)] = residents.DEFAULT_MAX_STREAMS
-    """most streams at all"""
+    """when a change is on disk: always (before the answer), everysec (about a second later), no (on shutdown)"""
+    max_resident_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_RESIDENT_STREAMS
+    """maximum number of streams in memory; others are evicted to the store, and loaded with their next reading"""
+    max_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_STREAMS
+    """maximum number of streams"""
     stream_ttl: Annotated[float, Field(ge=0)] = 0.0
-    """seconds after which a stream without readings is forgotten; 0 keeps all"""
+    """seconds after which a stream without readings is deleted; 0 keeps all"""
 
 
 class Normalizing(Group):
-    """How readings are normalized."""
+    """Normalization defaults."""
 
     method: Literal[tuple(METHODS)] = "online"  # type: ignore[valid-type]
-    """method of streams that are not configured"""
+    """default method"""
     horizon: Annotated[float, Field(gt=1)] = DEFAULT_HORIZON
-    """horizon, in readings, of streams that are not configured"""
+    """default horizon, in readings"""
     warmup: Annotated[int, Field(ge=0)] = DEFAULT_WARMUP
-    """readings a feature needs before its answers are ready, in streams that are not configured"""
+    """default warm-up: readings a feature needs before its answers are ready"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where blocks are worked on: cpu, cuda, or auto: by a CUDA device from the size on where it is measured to win"""
+    """where blocks are computed: cpu, cuda, or auto: CUDA above the size at which it wins a start-up benchmark"""
 
 
 class Ways(Group):
-    """Other ways in and out."""
+    """Integrations."""
 
     mqtt: str = ""
-    """address of an MQTT broker to take readings from and publish to: mqtt://user:password@host:1883, or mqtts://"""
+    """URL of an MQTT broker to subscribe and publish to: mqtt://user:password@host:1883, or mqtts, ws, wss"""
     mqtt_topics: str = "sensors/{stream}/raw"
-    """topics to take readings from, by commas; a level {feature} names what a bare number is of"""
+    """topic filters of readings, comma-separated; {stream...} matches all remaining levels, {feature} names a number"""
     mqtt_publish: str = "sensors/{stream}/normalized"
     """topic for normalized readings"""
-    mqtt_client_id: str = "streamnorm"
-    """name by which the broker knows the service, and keeps its messages while it is away"""
+    mqtt_dead_letter: str = ""
+    """topic for rejected messages, each with the reason; empty for none"""
+    mqtt_client_id: str = ""
+    """client id of the persistent session; empty for a generated one, stored in the data folder"""
+    mqtt_ca: str = ""
+    """file of CA certificates to verify the broker; by default the system's"""
+    mqtt_cert: str = ""
+    """file of the client certificate"""
+    mqtt_key: str = ""
+    """file of the client certificate's key, if separate"""
     mqtt_discovery: str = ""
-    """prefix of Home Assistant's discovery, usually homeassistant: normalized sensors appear there"""
+    """prefix of Home Assistant's MQTT discovery, usually homeassistant; announces normalized sensors"""
+    mqtt_expire_after: Annotated[float, Field(ge=0)] = 0.0
+    """seconds without readings after which Home Assistant shows a sensor as unavailable; 0 uses stream_ttl"""
     forward: str = ""
     """InfluxDB URL that normalized readings are forwarded to: http://host:8086/api/v2/write?org=o&bucket=b"""
     forward_token: str = ""
-    """token for it"""
+    """token for forwarding"""
+    forward_username: str = ""
+    """user for forwarding with Basic authentication; can also be part of the URL"""
+    forward_password: str = ""
+    """password of that user"""
+    required_bridges: Annotated[str, AfterValidator(_bridges)] = ""
+    """bridges whose peer must be reachable for /readyz to be 200, comma-separated: mqtt, forward"""
     line_stream: str = DEFAULT_TEMPLATE
-    """how the points of line protocol name their streams: {measurement}, {tags}, or a tag's {name}"""
+    """template of stream ids for points of line protocol: {measurement}, {tags}, or a tag's {name}"""
 
 
 class Bounds(Group):
     """Limits."""
 
     max_reading_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_READING_BYTES
-    """largest body of one reading, in bytes"""
+    """maximum size of the body of one reading, or of one line, in bytes"""
     max_block_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BLOCK_BYTES
-    """largest JSON or NDJSON body of a block, in bytes"""
+    """maximum size of a JSON or NDJSON body of a block, in bytes"""
     max_binary_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_BINARY_BYTES
-    """largest npy or npz body, in bytes"""
+    """maximum size of an npy or npz body, in bytes"""
     max_rows: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ROWS
-    """most rows of a block"""
+    """maximum number of rows of a block"""
     max_features: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_FEATURES
-    """most features of a stream"""
+    """maximum number of features of a stream"""
     max_elements: Annotated[int, Field(gt=0)] = limits.DEFAULT_MAX_ELEMENTS
-    """most elements of a channel"""
+    """maximum number of elements of a channel"""
     max_ahead: Annotated[float, Field(ge=0)] = limits.DEFAULT_MAX_AHEAD
-    """how far, in seconds, a reading's timestamp may lie ahead of the clock"""
+    """maximum number of seconds by which a reading's timestamp may be ahead of the clock; more means a wrong unit"""
     max_pending_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_PENDING_BYTES
-    """most bytes of bodies being received or worked on, of all requests together"""
+    """maximum total size of the bodies of all requests in progress, in bytes"""
     max_requests: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS
-    """most requests worked on at once"""
+    """maximum number of concurrent requests"""
     max_requests_per_client: Annotated[int, Field(gt=0)] = DEFAULT_MAX_REQUESTS_PER_CLIENT
-    """most requests of one key, or of one address where there are no keys, worked on at once"""
+    """maximum number of concurrent requests per key, or per address if no keys are required"""
     max_live: Annotated[int, Field(gt=0)] = DEFAULT_MAX_LIVE
-    """most WebSockets and event streams open at once"""
+    """maximum number of open WebSockets and event streams"""
     max_head_bytes: Annotated[int, Field(gt=0)] = DEFAULT_MAX_HEAD_BYTES
-    """largest head (address and headers) of a request, in bytes"""
+    """maximum size of a request's head (URL and headers), in bytes"""
     body_timeout: Annotated[float, Field(gt=0)] = DEFAULT_BODY_TIMEOUT
-    """seconds within which a body must arrive, and more by what of it has arrived (body_rate)"""
+    """seconds within which a body must arrive, extended in proportion to its size (body_rate)"""
     body_rate: Annotated[float, Field(gt=0)] = DEFAULT_BODY_RATE
-    """bytes a second that a large body must arrive at, on average"""
+    """minimum average rate of a large body, in bytes per second"""
     idle_timeout: Annotated[float, Field(gt=0)] = DEFAULT_IDLE_TIMEOUT
-    """seconds after which a connection is cut whose client sends no head, or does not read its answer"""
+    """seconds after which a connection is closed if the client sends no request head, or does not read the answer"""
 
 
 class Logs(Group):
-    """Logs."""
+    """Logging."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """least severity of what is logged to standard error"""
+    """minimum severity of log records, which go to standard error"""
     log_format: Literal["text", "json"] = "text"
-    """form of what is logged: text or json"""
+    """format of log records: text or json"""
 
 
-#: in the order in which people are shown them
+#: in the order of the documentation
 GROUPS: tuple[type[Group], ...] = (Calling, State, Normalizing, Ways, Bounds, Logs)
 
 
 class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
-    """Everything that can be set; each field is an environment variable and an option."""
+    """All settings; each field is an environment variable and an option."""
 
     @property
     def shared(self) -> bool:
-        """Whether the store is one that other replicas use too."""
+        """Whether the store is shared between replicas."""
         return is_shared(self.store)
 
     @property
@@ -208,10 +231,15 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
 
     @property
     def origins(self) -> list[str]:
-        """The origins whose pages may call."""
+        """The origins whose pages may call the service."""
         return [origin.strip().rstrip("/") for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
+    def required(self) -> list[str]:
+        """The bridges without which the service is not ready."""
+        return self.required_bridges.replace(",", " ").split()
+
+    @property
     def limits(self) -> limits.Limits:
-        """What the engine accepts."""
+        """The limits of the engine."""
         return limits.Limits(self.max_features, self.max_elements, self.max_rows, self.max_ahead)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes import Service
+from tests.support.processes import Service
 
 
 @pytest.fixture(scope="module")

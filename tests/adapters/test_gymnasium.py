@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from streamnorm import Normalizer
 from streamnorm.adapters.gymnasium import NormalizeObservation
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 
 class Room(gymnasium.Env[Any, Any]):
@@ -25,7 +25,7 @@ class Room(gymnasium.Env[Any, Any]):
         space.seed(0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Look at it."""
+        """Inspect it."""
         super().reset(seed=seed, options=options)
         return self.observation_space.sample(), {}
 
@@ -35,7 +35,7 @@ class Room(gymnasium.Env[Any, Any]):
 
 
 def seen(env: gymnasium.Env[Any, Any], steps: int = 200) -> list[Any]:
-    """Give what an agent sees."""
+    """Return what an agent sees."""
     return [env.reset(seed=0)[0], *(env.step(0)[0] for _ in range(steps))]
 
 
@@ -95,3 +95,12 @@ def test_a_stream_of_a_service_gives_what_the_process_gives(service: Service) ->
     with Client(service.url) as client:
         remote = seen(NormalizeObservation(Room(Box(10, 30, (3,))), {}, client.stream("gym")), 20)
     np.testing.assert_array_equal(remote, seen(NormalizeObservation(Room(Box(10, 30, (3,)))), 20))
+
+
+def test_a_dict_within_a_dict_is_features_of_both_names() -> None:
+    inner = Dict({"left": Box(0, 1, (4, 4)), "exposure": Box(10, 30, ())})
+    env = NormalizeObservation(Room(Dict({"temp": Box(10, 30, ()), "camera": inner})))
+    last = seen(env)[-1]
+    assert env.normalizer.features == ("camera.exposure", "camera.left", "temp")
+    assert last["camera"]["left"].shape == (4, 4)
+    assert env.observation_space.contains(last)

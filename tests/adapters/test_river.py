@@ -14,7 +14,7 @@ from river import checks, compose, linear_model
 from streamnorm import Normalizer
 from streamnorm.adapters.river import StreamNormalizer
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (100, 2))
 FRAME = pd.DataFrame(ROWS, columns=["a", "b"])
@@ -70,3 +70,17 @@ def test_a_stream_of_a_service_gives_what_the_process_gives(service: Service) ->
             scaler.learn_many(FRAME)
             scaler.learn_one({"a": 1.0, "b": 2.0})
         assert remote.transform_one({"a": 20.0, "b": 21.0}) == local.transform_one({"a": 20.0, "b": 21.0})
+
+
+def test_a_reading_of_nothing_is_nothing() -> None:
+    scaler = StreamNormalizer()
+    scaler.learn_one({})
+    assert scaler.transform_one({}) == {}
+
+
+def test_true_and_false_are_one_and_nothing() -> None:
+    scaler, numbers = StreamNormalizer(), StreamNormalizer()
+    for value in (True, False, True):
+        scaler.learn_one({"a": value})
+        numbers.learn_one({"a": float(value)})
+    assert scaler.transform_one({"a": True}) == numbers.transform_one({"a": 1.0})

@@ -12,8 +12,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from streamnorm import Normalizer
 from streamnorm.adapters.sklearn import StreamNormalizer
+from streamnorm.errors import CannotInvert
 from streamnorm_client import Client
-from tests.processes import Service
+from tests.support.processes import Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (200, 3))
 
@@ -81,3 +82,29 @@ def test_a_stream_of_a_service_gives_what_the_process_gives(service: Service) ->
         np.testing.assert_array_equal(remote.transform(ROWS), local.transform(ROWS))
         np.testing.assert_allclose(remote.inverse_transform(remote.transform(ROWS)), ROWS)
         np.testing.assert_array_equal(remote.observe(ROWS), local.observe(ROWS))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"method": "online-2019", "compensation": "layer-scaling"}, {"affine": {"1": {"gamma": 0.0}}}],
+    ids=repr,
+)
+def test_what_the_engine_cannot_turn_back_is_refused_here_too(parameters: dict[str, object]) -> None:
+    scaler = StreamNormalizer(parameters=parameters).fit(ROWS)
+    with pytest.raises(CannotInvert):
+        scaler.inverse_transform(scaler.transform(ROWS))
+
+
+def test_a_constant_column_turns_back_where_nothing_differs_from_it() -> None:
+    rows = np.column_stack([ROWS, np.full(len(ROWS), 24.0)])
+    scaler = StreamNormalizer().fit(rows)
+    np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(rows)), rows)
+    with pytest.raises(CannotInvert, match="/values/3"):
+        scaler.inverse_transform(scaler.transform(rows + 1.0))
+
+
+def test_a_column_never_seen_turns_back_into_nothing() -> None:
+    rows = ROWS.copy()
+    rows[:, 1] = np.nan
+    scaler = StreamNormalizer().fit(rows)
+    assert np.isnan(scaler.inverse_transform(ROWS)).all(axis=0).tolist() == [False, True, False]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.calls import Api, running
+from tests.support.http_calls import Api, running
 
 
 @pytest.fixture

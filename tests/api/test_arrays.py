@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.api.calls import Api, assert_problem
+from tests.support.http_calls import Api, assert_problem
 
 NPY = "application/x-npy"
 NPZ = "application/x-npz"

@@ -13,12 +13,12 @@ import httpx
 import numpy as np
 import pytest
 
-from streamnorm.api.arrays import ALIGNMENT, from_npz, numbers_at
-from streamnorm.api.npy import from_npy
-from streamnorm.api.tensor import MEMBERS
+from streamnorm.api.codecs.npy import from_npy
+from streamnorm.api.codecs.npz import ALIGNMENT, from_npz, payload_offset
+from streamnorm.api.codecs.npz_blocks import MEMBERS
 from streamnorm.errors import InvalidReading
-from tests.api.calls import Api, assert_problem
 from tests.api.test_arrays import NPY, NPZ, ROWS, STREAMS, TENSOR, Arrays, array, arrays, npy, npz
+from tests.support.http_calls import Api, assert_problem
 
 BLOCK = "/v1/streams/block/bulk"
 
@@ -144,7 +144,7 @@ async def test_wherever_the_numbers_begin_the_answer_is_the_same(api: Api, first
 async def test_the_numbers_lie_aligned_in_memory_without_being_copied() -> None:
     for count in range(1, 40):
         body = npz(streams=np.array(["x" * count]), first_seq=np.arange(count), values=TENSOR[:1])
-        assert numbers_at(body) % ALIGNMENT == body.index(TENSOR[0].tobytes()) % ALIGNMENT
+        assert payload_offset(body) % ALIGNMENT == body.index(TENSOR[0].tobytes()) % ALIGNMENT
 
 
 def archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:

@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.api.calls import JSON, NDJSON, Api, assert_problem
 from tests.api.test_arrays import NPY, NPZ, STREAMS, TENSOR, Arrays, npy, npz
+from tests.support.http_calls import JSON, NDJSON, Api, assert_problem
 
 BLOCK = "/v1/streams/block/bulk"
 NAMES = ["a", "b"]
@@ -42,13 +42,13 @@ async def send_lines(api: Api, accept: str, *readings: object) -> httpx.Response
 
 
 def items(response: httpx.Response) -> list[Any]:
-    """Give the lines of an answer."""
+    """Return the lines of an answer."""
     assert (response.status_code, response.headers["content-type"]) == (200, NDJSON), response.text
     return [json.loads(line) for line in response.text.splitlines()]
 
 
 def numbers(response: httpx.Response) -> Arrays:
-    """Give an answer's numbers, whatever its form."""
+    """Return an answer's numbers, whatever its form."""
     form = response.headers["content-type"]
     if form == NPY:
         return np.asarray(np.load(io.BytesIO(response.content)))
@@ -181,6 +181,11 @@ ASKED = {
 @pytest.mark.parametrize(("accept", "form"), list(ASKED.items()))
 async def test_the_form_asked_for_the_most_is_given(api: Api, accept: str, form: str) -> None:
     assert (await send(api, JSON, accept)).headers["content-type"] == form
+
+
+async def test_a_form_that_is_not_wanted_at_all_is_not_given(api: Api) -> None:
+    assert_problem(await send(api, JSON, f"{NDJSON};q=0"), 406, "not-acceptable")
+    assert await api.state() == {}
 
 
 @pytest.mark.parametrize("accept", MANY_SENT)

@@ -12,7 +12,7 @@ import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.calls import JSON, NDJSON, Api, running
+from tests.support.http_calls import JSON, NDJSON, Api, running
 
 EXAMPLES = 10 * int(os.environ.get("STREAMNORM_FUZZ", "30"))  # more in a long run
 READING: dict[str, Any] = {"values": {"temp": 21.4, "ir": [[1, 2], [3, None]]}, "timestamp": 1_795_337_000, "seq": 40}
@@ -79,7 +79,7 @@ bodies = spoiled() | st.binary(max_size=200) | st.sampled_from(TOKENS)
 
 
 async def tried(api: Api, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[httpx.Response, bool]:
-    """Send a body; gives the answer, and whether any state has changed."""
+    """Send a body; returns the answer, and whether any state has changed."""
     before = await api.state()
     raw = {name: value.encode() for name, value in headers.items()}
     response = await api.client.request(method, path, content=body, headers=raw)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import Api, assert_problem
+from tests.support.http_calls import Api, assert_problem
 
 HERE = "/v1/streams/boiler-7"
 

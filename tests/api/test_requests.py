@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.api.calls import NDJSON, Api, assert_problem
+from tests.support.http_calls import NDJSON, Api, assert_problem
 
 HERE = "/v1/streams/boiler-7"
 WITH_BODY = [

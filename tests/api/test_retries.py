@@ -26,7 +26,7 @@ steps = st.integers(-3, 3)
 
 
 def value(seq: int) -> float:
-    """Give the reading of a number: a retry sends the same."""
+    """Return the reading of a number: a retry sends the same."""
     return (seq * 7919) % 101 / 8
 
 
@@ -82,9 +82,9 @@ class Retries(RuleBasedStateMachine):
         streams = self.app.state.context.service.streams
 
         async def crash() -> None:
-            streams._keeper._writer.cancel()  # noqa: SLF001 - a process that dies asks nobody
-            streams._keeper._writer = None  # noqa: SLF001
-            streams._dirty.clear()  # noqa: SLF001
+            streams._committer._writer.cancel()  # noqa: SLF001 - a process that dies asks nobody
+            streams._committer._writer = None  # noqa: SLF001
+            streams._committer.dirty.clear()  # noqa: SLF001
             await self.running.aclose()
 
         self.run(crash())

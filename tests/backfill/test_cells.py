@@ -19,7 +19,7 @@ def test_rows_that_are_cut_and_joined_are_the_rows_that_were_read(
     rows: list[list[str]],
     end: str,
     closed: bool,
-    delimiter: str,  # noqa: FBT001 - drawn
+    delimiter: str,
 ) -> None:
     text = end.join(delimiter.join(row) for row in rows) + (end if closed and rows else "")
     dialect = Dialect(delimiter)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from streamnorm import Normalizer
 from streamnorm.cli import cli
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (600_000, 2)).round(3)
 
@@ -184,7 +184,7 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
 def test_no_server_is_imported_for_files_and_pipes(tmp_path: Path, command: str) -> None:
     recorded(tmp_path / "room.csv", 50)
     program = (
-        "import sys\nfrom streamnorm.__main__ import main\n"
+        "import sys\nfrom streamnorm.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(sorted({'fastapi', 'uvicorn', 'starlette', 'duckdb', 'httpx'} & set(sys.modules)))"
     )

@@ -17,6 +17,7 @@ PARTS = {
     "blocks": "Blocks",
     "arithmetic": "The arithmetic alone",
     "small": "Small",
+    "client": "The Python client",
     "gpu": "GPU",
 }
 HEAD = """# Benchmarks

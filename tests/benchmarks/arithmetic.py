@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm.kernels import METHODS, Kernel, kernel, profile
+from streamnorm.kernels import METHODS, MethodKernel, base_statistics, kernel_for
 from tests.benchmarks.report import Row, show
 
 ROWS, COLUMNS = 100_000, 8
@@ -21,7 +21,7 @@ ROUNDS = 5
 
 
 def rate(work: Callable[[], object], values: int) -> float:
-    """Give the values a second of the best of some rounds, in millions."""
+    """Return the values a second of the best of some rounds, in millions."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -33,8 +33,8 @@ def rate(work: Callable[[], object], values: int) -> float:
 def ours(method: str, table: Any, *, compiled: bool = True) -> Callable[[], object]:
     """Run a method's loops over a table."""
     p = METHODS[method].parameters().pack()
-    with_kernel = kernel(method) if compiled else Kernel(METHODS[method])
-    stride = profile.SIZE + with_kernel.own_size(p)
+    with_kernel = kernel_for(method) if compiled else MethodKernel(METHODS[method])
+    stride = base_statistics.SIZE + with_kernel.own_size(p)
     columns = table.shape[1]
     starts = range(0, stride * columns, stride)
     ends = range(stride, stride * columns + 1, stride)

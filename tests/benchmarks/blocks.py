@@ -43,7 +43,7 @@ def npz(streams: int, rows: int, columns: int) -> Kind:
 
 
 def echoed(address: Address, kind: Kind) -> float:
-    """Send a body to a new stream and read its answer; gives the bytes a second of the server's processor time."""
+    """Send a body to a new stream and read its answer; returns the bytes a second of the server's processor time."""
     media, body = kind
     path = "/v1/bulk" if media.endswith("npz") else f"/v1/streams/{next(_names)}/bulk"
     before = worked(address.process)
@@ -61,7 +61,7 @@ def echoed(address: Address, kind: Kind) -> float:
 
 
 def latencies(address: Address, seconds: float = SECONDS) -> list[float]:
-    """Send small requests one after the other, two hundred a second; gives the seconds that each took, in order."""
+    """Send small requests one after the other, two hundred a second; returns the seconds that each took, in order."""
     took = []
     connection = HTTPConnection("127.0.0.1", address.port)
     body = b'{"values":{"temp":21.4,"door":0,"light":3.5}}'
@@ -95,7 +95,7 @@ def blocks_meanwhile(address: Address, kind: Kind) -> Iterator[None]:
 
 
 def p99(took: list[float]) -> float:
-    """Give the 99th percentile in milliseconds."""
+    """Return the 99th percentile in milliseconds."""
     return took[int(len(took) * 0.99)] * 1e3
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from streamnorm.stores.sqlite import SQLiteStore
+from streamnorm.stores.local.sqlite import SQLiteStore
 from tests.benchmarks.report import Row, against, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours
 from tests.benchmarks.single import script
@@ -27,7 +27,7 @@ NUMBER = ""","seq":' .. n .. '"""
 
 
 def answered(address: Address, connections: int) -> float:
-    """Give the readings answered in a second of the wall's clock."""
+    """Return the readings answered in a second of the wall's clock."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script(address).replace(NUMBER, ""))
         file.flush()
@@ -42,7 +42,7 @@ def answered(address: Address, connections: int) -> float:
 
 
 def one_by_one() -> float:
-    """Give the commits a second that this disk takes where every reading has one of its own."""
+    """Return the commits a second that this disk takes where every reading has one of its own."""
     with tempfile.TemporaryDirectory() as folder, closing(SQLiteStore(Path(folder), synchronous="full")) as store:
         began, count = time.perf_counter(), 0
         while time.perf_counter() - began < SECONDS:

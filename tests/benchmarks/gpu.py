@@ -12,8 +12,8 @@ from unittest import mock
 import numpy as np
 
 from streamnorm import Normalizer, devices
-from streamnorm.kernels import METHODS, kernel, profile
-from streamnorm.kernels.kernel import on_device
+from streamnorm.kernels import METHODS, base_statistics, kernel_for
+from streamnorm.kernels.dispatch import on_device
 from tests.benchmarks.arithmetic import RULE
 from tests.benchmarks.report import Row, show
 
@@ -23,31 +23,31 @@ STREAMS, ROWS, FEATURES = 10_000, 1000, 16
 LONG, WIDE = (4_000_000, 8), (1000, 16_000)
 ROUNDS = 7
 LOOKED_AT = f"of {', '.join(map(str, devices.SIZES))} float64, there and back"
-STRIDE = profile.SIZE
+STRIDE = base_statistics.SIZE
 GIGA = 1e9
 
 
 def measure() -> list[Row]:
     """Measure the device, where there is one."""
-    if not devices.exists():
+    if not devices.device_exists():
         return [Row("no CUDA device here: not measured", "", None, None, "")]
     here = wide_here()
     return [*resident(here), few_columns(), whole_call(here), *from_host(here), *crossover()]
 
 
 def random(shape: tuple[int, ...], kind: str) -> Any:
-    """Make a block."""
+    """Build a block."""
     return np.random.default_rng(0).normal(20.0, 3.0, shape).astype(kind)
 
 
 def fresh(columns: int) -> tuple[array[float], range, range]:
-    """Give the state of so many new features."""
+    """Return the state of so many new features."""
     starts, ends = range(0, STRIDE * columns, STRIDE), range(STRIDE, STRIDE * columns + 1, STRIDE)
     return array("d", bytes(8 * STRIDE * columns)), starts, ends
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Give the median of some rounds on the device, by its own clock, after one that compiles."""
+    """Return the median of some rounds on the device, by its own clock, after one that compiles."""
     events: Any = on_device().cuda
     work()
     took = []
@@ -63,13 +63,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def wide_here() -> float:
     """Measure the values a second that this machine's cores work on, together, compiled."""
-    table, works = random(WIDE, "f4"), kernel("online")
+    table, works = random(WIDE, "f4"), kernel_for("online")
     took = [devices.seconds("online", works.observe_block, table) for _ in range(ROUNDS)]
     return float(table.size / statistics.median(took[1:]))
 
 
 def bandwidth() -> float:
-    """Give the bytes a second of the device's memory, by its own account."""
+    """Return the bytes a second of the device's memory, by its own account."""
     device: Any = on_device().cuda.get_current_device()
     return float(2 * device.MEMORY_CLOCK_RATE * 1000 * device.GLOBAL_MEMORY_BUS_WIDTH / 8)
 
@@ -90,7 +90,7 @@ def resident(here: float) -> list[Row]:
 
 
 def stays(values: Any, columns: int) -> Callable[[], object]:
-    """Take in what is on the device, as is its state."""
+    """Update with what is on the device, as is its state."""
     cuda = on_device()
     out, state = cuda.cuda.device_array_like(values), cuda.cuda.to_device(np.zeros((STRIDE, columns)))
     rows, _ = values.shape[-2:]
@@ -142,7 +142,7 @@ def travels(values: Any, out: Any) -> Callable[[], object]:
 
 def crossover() -> list[Row]:
     """Tell from which size on a service sends blocks of float64 there."""
-    sizes = devices.measured("online")
+    sizes = devices.measure_threshold("online")
     return [
         Row(f"it wins against {whom} from", "", None, size if size < math.inf else None, "values", "", LOOKED_AT)
         for whom, size in zip(("one core", "all cores"), sizes, strict=True)

@@ -26,14 +26,14 @@ from playwright.sync_api import Page, sync_playwright
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
-from streamnorm.events import Hub
-from streamnorm.service import Service as Core
-from streamnorm.stores.memory import MemoryStore
-from streamnorm.stores.residents import Residents
+from streamnorm.engine.reading import parse_reading
+from streamnorm.events.hub import EventHub
+from streamnorm.ingest import IngestService as Core
+from streamnorm.stores.local.memory import MemoryStore
+from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm_client import Client
-from tests.pages.watched import ARGUMENTS, CHROMIUM
-from tests.processes import PATIENCE, Service
+from tests.support.browser import ARGUMENTS, CHROMIUM
+from tests.support.processes import PATIENCE, Service
 
 READINGS = 10_000
 ROUNDS = 10  # in turns, the best of which counts: the first warms up
@@ -57,11 +57,11 @@ FRAMES = """(seconds) => new Promise((resolve) => {
 
 async def microseconds(*, hub: bool) -> float:
     """Time readings through the service."""
-    residents = Residents(MemoryStore(), plan(configuration({}, {})), durability="no")
+    residents = WriteBehindStreams(MemoryStore(), plan(configuration({}, {})), durability="no")
     core = Core(residents, limits=Limits(), defaults={})
     if hub:
-        core.listeners.append(Hub(residents.peek))
-    one = reading({f"f{n}": float(n) for n in range(FEATURES)}, core.limits)
+        core.listeners.append(EventHub(residents.peek))
+    one = parse_reading({f"f{n}": float(n) for n in range(FEATURES)}, core.limits)
     start = time.perf_counter()
     for _ in range(READINGS):
         await core.observe("boiler-7", one)
@@ -119,7 +119,7 @@ def drain(response: httpx.Response) -> None:
 
 @contextmanager
 def looking(service: Service) -> Iterator[Page]:
-    """Look at the first stream with Chromium."""
+    """Inspect the first stream with Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})

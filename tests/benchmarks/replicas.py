@@ -32,12 +32,12 @@ import uvloop
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
-from streamnorm.stores.redis.address import parse
-from streamnorm.stores.replicated import Replicated
-from tests.processes import Service
-from tests.servers import Server, cluster
+from streamnorm.stores.redis.streams import SharedStreams
+from streamnorm.stores.redis.url import parse_redis_url
+from tests.support.processes import Service
+from tests.support.redis_servers import Server, cluster
 
 IN_FLIGHT = 64
 STREAMS = 10_000
@@ -72,7 +72,7 @@ CASES = [
 
 
 def requests(way: str, connection: int, rng: np.random.Generator) -> list[bytes]:
-    """Make the requests of one connection, which go round and round."""
+    """Build the requests of one connection, which go round and round."""
     names = [f"f{n}" for n in range(FEATURES)]
     made = []
     for _ in range(64):
@@ -111,7 +111,7 @@ class Client(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Take in a part of an answer."""
+        """Update with a part of an answer."""
         self._buffer += data
         head, gap, body = self._buffer.partition(b"\r\n\r\n")
         if gap and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]):
@@ -129,7 +129,7 @@ class Client(asyncio.Protocol):
 
 
 def client(ports: list[int], way: str, seconds: float, result: Connection) -> None:
-    """Send for so long, in a process of its own; gives the requests' times, after the warmup."""
+    """Send for so long, in a process of its own; returns the requests' times, after the warmup."""
     rng = np.random.default_rng(0)
     times: list[float] = []
     work = [requests(way, connection, rng) for connection in range(IN_FLIGHT)]
@@ -150,7 +150,7 @@ def client(ports: list[int], way: str, seconds: float, result: Connection) -> No
 
 
 def cost(servers: list[Server]) -> tuple[float, int]:
-    """Give the CPU seconds and network bytes of the store's masters so far."""
+    """Return the CPU seconds and network bytes of the store's masters so far."""
     seconds, moved = 0.0, 0
     for server in servers:
         with server.client() as redis:
@@ -162,7 +162,7 @@ def cost(servers: list[Server]) -> tuple[float, int]:
 
 
 def measured(case: Case, seconds: float, folder: Path) -> list[str]:
-    """Measure one case; gives a row of the table."""
+    """Measure one case; returns a row of the table."""
     with ExitStack() as running:
         masters: list[Server] = []
         store = case.store
@@ -203,12 +203,14 @@ def measured(case: Case, seconds: float, folder: Path) -> list[str]:
 
 
 async def alone(url: str, replicas: int, seconds: float) -> list[str]:
-    """Measure the streams of a shared store without HTTP, 64 readings in flight; gives a row of the table."""
+    """Measure the streams of a shared store without HTTP, 64 readings in flight; returns a row of the table."""
     limits = Limits()
     rng = np.random.default_rng(0)
     names = [f"f{n}" for n in range(FEATURES)]
-    pool = [reading(dict(zip(names, row, strict=True)), limits) for row in rng.normal(20, 1, (100, FEATURES)).tolist()]
-    streams = Replicated(parse(url), plan(configuration({}, {})), prefix="streamnorm", replicas=replicas)
+    pool = [
+        parse_reading(dict(zip(names, row, strict=True)), limits) for row in rng.normal(20, 1, (100, FEATURES)).tolist()
+    ]
+    streams = SharedStreams(parse_redis_url(url), plan(configuration({}, {})), prefix="streamnorm", replicas=replicas)
     await streams.start()
     times: list[float] = []
     end = time.perf_counter() + seconds

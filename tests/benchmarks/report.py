@@ -46,7 +46,7 @@ class Row(NamedTuple):
     ratio: float | None = None
 
     def cells(self) -> tuple[str, ...]:
-        """Give the row as text."""
+        """Return the row as text."""
         ratio = self.ratio
         if ratio is None and self.theirs and self.ours is not None:
             ratio = self.ours / self.theirs
@@ -81,7 +81,7 @@ def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
 
 
 def against(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
-    """Give the medians of two measured in turns, and the median of their ratios."""
+    """Return the medians of two measured in turns, and the median of their ratios."""
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     return statistics.median(theirs), statistics.median(ours), statistics.median(ratios)
 

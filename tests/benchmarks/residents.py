@@ -23,10 +23,10 @@ import streamnorm
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.snapshot import export
 from streamnorm.engine.stream import Stream
-from tests.processes import Service
+from tests.support.processes import Service
 
 FEATURES = [f"f{n}" for n in range(8)]
 SIZES = (1_000, 100_000, 1_000_000)
@@ -39,7 +39,7 @@ TIMESTAMP = 1_700_000_000.0
 
 
 def values(stream: int, seq: int) -> dict[str, float]:
-    """Give a stream's reading."""
+    """Return a stream's reading."""
     drawn = np.random.default_rng((stream, seq)).normal(20, 3, len(FEATURES))
     return dict(zip(FEATURES, drawn.tolist(), strict=True))
 
@@ -53,7 +53,7 @@ def bodies(first: int, last: int, seq: int) -> Iterator[bytes]:
 
 
 def sent(url: str, blocks: Iterable[bytes]) -> float:
-    """Send blocks over two connections; gives readings a second, the time to make the blocks left out."""
+    """Send blocks over two connections; returns readings a second, the time to make the blocks left out."""
     seconds = 0.0
     rows = 0
     blocks = iter(blocks)
@@ -68,7 +68,7 @@ def sent(url: str, blocks: Iterable[bytes]) -> float:
 
 
 def rested(url: str, count: int, seq: int) -> float:
-    """Send readings of streams anywhere, one at a time; gives readings a second."""
+    """Send readings of streams anywhere, one at a time; returns readings a second."""
     rng = np.random.default_rng(seq)
     bodies = [
         (int(n), orjson.dumps({"values": values(int(n), seq), "seq": seq})) for n in rng.permutation(count)[:2000]
@@ -89,7 +89,7 @@ def assert_unharmed(url: str, count: int) -> None:
             twin = Stream(default)
             for seq in (1, 2):
                 if seq <= snapshot["last_seq"]:
-                    twin.observe(reading(values(n, seq), limits, seq=seq), TIMESTAMP, limits)
+                    twin.observe(parse_reading(values(n, seq), limits, seq=seq), TIMESTAMP, limits)
             expected = export(twin)
             for moment in ("created", "updated"):
                 del snapshot[moment], expected[moment]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httpx
 
-from tests.processes import NUMBA_CACHE, free_port
+from tests.support.processes import NUMBA_CACHE, free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -96,7 +96,7 @@ def peer(name: str, *, core: int | None = SERVER) -> Iterator[Address]:
 
 
 def wrk(address: Address, script: str, *, seconds: float = 3.0, connections: int = 16) -> float:
-    """Give the requests that wrk gets answered, all of them well, for a second of the server's processor time.
+    """Return the requests that wrk gets answered, all of them well, for a second of the server's processor time.
 
     On a machine with nothing else to do that is a second: the server's core is busy all the time.
     """
@@ -116,11 +116,11 @@ def wrk(address: Address, script: str, *, seconds: float = 3.0, connections: int
 
 
 def worked(process: int) -> float:
-    """Give the seconds of processor time that a process has taken, in all its threads, to the nanosecond."""
+    """Return the seconds of processor time that a process has taken, in all its threads, to the nanosecond."""
     return time.clock_gettime((~process << 3) | 2)  # Linux makes the number of a process's clock so
 
 
 def resident(process: int) -> float:
-    """Give a process's resident memory in bytes."""
+    """Return a process's resident memory in bytes."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return float(pages * os.sysconf("SC_PAGE_SIZE"))

@@ -15,7 +15,7 @@ import httpx
 
 from tests.benchmarks.report import Row, show
 from tests.benchmarks.servers import PATIENCE, ROOT, ours, resident
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 MEGABYTE = 1e6
 STARTS = 5
@@ -27,7 +27,7 @@ BASE = ROOT / ".venv-bench" / "base" / "bin" / "python"
 
 
 def start_up(python: str) -> float:
-    """Give the seconds until a service is ready."""
+    """Return the seconds until a service is ready."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -46,7 +46,7 @@ def start_up(python: str) -> float:
 
 
 def ready(port: int) -> bool:
-    """Tell whether a service is ready."""
+    """Return whether a service is ready."""
     try:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).is_success
     except httpx.TransportError:
@@ -54,7 +54,7 @@ def ready(port: int) -> bool:
 
 
 def a_stream(python: str) -> float:
-    """Give the bytes of memory that one more stream of eight features takes."""
+    """Return the bytes of memory that one more stream of eight features takes."""
     with ours(python=python, core=None, max_rows=str(STREAMS)) as us, httpx.Client(timeout=PATIENCE) as client:
         url = f"{us.url}/v1/bulk?streaming=true"
         headers = {"content-type": "application/x-ndjson"}
@@ -71,7 +71,7 @@ def a_stream(python: str) -> float:
 
 
 def idle(python: str) -> float:
-    """Give the resident memory of a service that has nothing to do."""
+    """Return the resident memory of a service that has nothing to do."""
     with ours(python=python, core=None) as us:
         httpx.get(f"{us.url}/readyz")
         time.sleep(2.0)

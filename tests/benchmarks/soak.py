@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 
 import streamnorm
-from tests.faults.devices import Device
 from tests.faults.test_store import disk_that_takes_no_more
-from tests.processes import Service
+from tests.support.disks import Device
+from tests.support.processes import Service
 
 MINUTES = 5.0
 GROUPS = 3

@@ -33,7 +33,7 @@ def lines(*, many: bool = False) -> bytes:
 
 
 def one_request(address: Address, path: str, body: bytes) -> float:
-    """Send a body in one request while its answer is read; gives the lines answered a second of processor time."""
+    """Send a body in one request while its answer is read; returns the lines answered a second of processor time."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
     head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     before = worked(address.process)
@@ -78,7 +78,7 @@ class Frames:
 
 
 def messages(address: Address) -> float:
-    """Keep so many messages in flight; gives those answered a second of the server's processor time."""
+    """Keep so many messages in flight; returns those answered a second of the server's processor time."""
     stream = next(_names)
     path = f"/v1/streams/{stream}/live"
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

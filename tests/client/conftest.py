@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes import Service
+from streamnorm_client.pytest_plugin import streamnorm_service
+from tests.support.processes import Service
+
+__all__ = ["service", "streamnorm_service"]
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from streamnorm_client import Client, ConnectionFailed
-from tests.client.proxy import Proxy
-from tests.processes import Service, free_port
+from tests.support.processes import Service, free_port
+from tests.support.proxy import Proxy
 
 READINGS = np.random.default_rng(0).normal(20, 3, (40, 2))
 PATIENT = 20  # retries: longer than any start of the service
 
 
 def clean(service: Service) -> list[object]:
-    """Give the answers to all readings where nothing breaks."""
+    """Return the answers to all readings where nothing breaks."""
     with Client(service.url) as client:
         stream = client.stream(f"clean-{time.monotonic_ns()}")
         return [stream.observe(row).values for row in READINGS]

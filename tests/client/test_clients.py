@@ -18,7 +18,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def client(handler: Handler, **options: Any) -> Client:
-    """Make a client whose requests go to a function."""
+    """Build a client whose requests go to a function."""
     return Client(transport=httpx.MockTransport(handler), **{"retries": 0, **options})
 
 
@@ -44,7 +44,9 @@ def test_members_that_are_new_in_an_answer_are_let_pass() -> None:
     assert client(answering({**ANSWER, "novelty": 1})).stream("a").normalize({"t": 1}).values == {"t": 0.0}
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[]", b'{"count": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"[]", b'{"count": 1}', json.dumps({**INFO, "count": "x"}).encode()]
+)
 def test_an_answer_of_something_else_is_told_as_such(body: bytes) -> None:
     with pytest.raises(UnexpectedAnswer):
         client(lambda _: httpx.Response(200, content=body)).stream("a").info()

@@ -20,7 +20,7 @@ from streamnorm_client import (
     StaleSequence,
     StreamNotFound,
 )
-from tests.processes import Service
+from tests.support.processes import Service
 
 READINGS = np.random.default_rng(0).normal(20, 3, (50, 2))
 

@@ -6,8 +6,8 @@ import pytest
 
 import streamnorm_client
 from streamnorm_client import InvalidReading, Problem, StaleSequence, StreamnormError
-from streamnorm_client._calls import Reply, problem_of
 from streamnorm_client._errors import PROBLEMS, problem
+from streamnorm_client._requests import Response, problem_of
 
 
 @pytest.mark.parametrize("slug", PROBLEMS)
@@ -44,7 +44,7 @@ def test_faults_in_a_form_of_somebody_elses_are_left_in_the_members(errors: obje
 
 
 def test_an_error_page_of_a_proxy_is_a_problem() -> None:
-    error = problem_of(Reply(502, {}, b"<html>"))
+    error = problem_of(Response(502, {}, b"<html>"))
     assert isinstance(error, Problem)
     assert str(error) == "HTTP status 502"
 

@@ -18,14 +18,15 @@ from websockets.sync.server import ServerConnection, serve
 from streamnorm_client import (
     AsyncClient,
     Client,
+    Closed,
     ConnectionFailed,
     InvalidReading,
     StaleSequence,
     TimedOut,
     UnexpectedAnswer,
 )
-from tests.client.proxy import Proxy
-from tests.processes import Service
+from tests.support.processes import Service
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def stream(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """Listen, and never answer; gives the URL."""
+    """Listen, and never answer; returns the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
@@ -156,9 +157,9 @@ def test_an_image_comes_back_whole(client: Client, stream: str) -> None:
 def test_a_closed_connection_says_that_it_is_closed(client: Client, stream: str) -> None:
     with client.stream(stream).live() as live:
         live.observe([1])
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         live.observe([2])
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(Closed, match="closed"):
         list(live.observe_many([[2]]))
     assert client.stream(stream).observe([3]).count == 2
 
@@ -174,7 +175,7 @@ def test_closing_ends_a_wait_for_an_answer(nobody: str) -> None:
         live = client.stream("a").live()
         closing = threading.Timer(0.5, live.close)
         closing.start()
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             live.observe({"a": 1}, seq=1)
         closing.join()
 
@@ -197,7 +198,7 @@ async def test_with_asyncio_a_closed_connection_says_that_it_is_closed(service: 
     async with AsyncClient(service.url) as client:
         async with client.stream(stream).live() as live:
             await live.observe([1])
-        with pytest.raises(RuntimeError, match="closed"):
+        with pytest.raises(Closed, match="closed"):
             await live.observe([2])
 
 
@@ -240,7 +241,6 @@ def test_asyncio_asks_again_for_a_lost_answer(service: Service, stream: str) -> 
 
 
 def test_without_websockets_it_is_said_what_to_install(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "streamnorm_client._sockets", raising=False)
     for name in [name for name in sys.modules if name.split(".")[0] == "websockets"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"streamnorm-client\[live\]"):

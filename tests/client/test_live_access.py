@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.stores.keys import Keys
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm_client import AsyncClient, Client, ConnectionFailed, Forbidden, Unauthorized
-from tests.certificates import certificate
-from tests.processes import PATIENCE, STEP, Service, free_port
 from tests.streaming.peers import Peer
+from tests.support.certificates import certificate
+from tests.support.processes import PATIENCE, STEP, Service, free_port
 
 PATIENT = 1000  # retries: far more than a test has time for
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -26,7 +26,7 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, dict[str, str]]]:
     """Run a service with keys."""
     folder = tmp_path_factory.mktemp("keyed")
-    keys = Keys(folder / "data")
+    keys = SQLiteApiKeys(folder / "data")
     made = {
         "all": keys.create("all", ["observe"]),
         "boilers": keys.create("boilers", ["observe"], "boiler-"),
@@ -108,7 +108,7 @@ def wait_until_it_listens(port: int) -> None:
 
 @contextmanager
 def nginx(folder: Path, service: Service) -> Iterator[str]:
-    """Run nginx, which speaks TLS, with the service behind a path of its own; gives its address."""
+    """Run nginx, which speaks TLS, with the service behind a path of its own; returns its address."""
     port = free_port()
     cert, key = certificate(folder)
     places = "".join(f"  {name}_temp_path {folder}/{name};\n" for name in TEMPORARY)

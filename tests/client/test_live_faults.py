@@ -13,8 +13,8 @@ import pytest
 
 from streamnorm import Normalizer
 from streamnorm_client import AsyncClient, Client, Normalized
-from tests.client.proxy import Proxy
-from tests.processes import Service
+from tests.support.processes import Service
+from tests.support.proxy import Proxy
 
 ROWS = np.random.default_rng(0).normal(20, 3, (400, 3)).tolist()
 TIMES = [1000.0 + n for n in range(len(ROWS))]
@@ -107,7 +107,7 @@ def kill_and_start(service: Service) -> None:
 
 
 def killing(service: Service) -> Rows:
-    """Give the readings; twice among them the service is killed, and started again, while they are observed."""
+    """Yield the readings; twice among them the service is killed, and started again, while they are observed."""
     killer = threading.Thread()
     for n, row in enumerate(ROWS):
         if n in {130, 260}:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from streamnorm_client import AsyncClient, Client, InvalidConfiguration
-from tests.methods import OWN
-from tests.processes import Service
+from tests.support.methods import OWN
+from tests.support.processes import Service
 
 ROWS = [{"temp": x, "door": n % 2} for n, x in enumerate(np.random.default_rng(0).normal(20, 3, 50))]
 

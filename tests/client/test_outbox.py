@@ -15,9 +15,19 @@ import numpy as np
 import pytest
 
 from streamnorm import Normalizer
-from streamnorm_client import AsyncClient, Client, InvalidReading, Normalized, Outbox, StreamNotFound
-from tests.client.proxy import Proxy
-from tests.processes import PATIENCE, Service
+from streamnorm_client import (
+    AsyncClient,
+    Client,
+    InvalidReading,
+    Normalized,
+    NotSupported,
+    Outbox,
+    OutboxInUse,
+    StreamInUse,
+    StreamNotFound,
+)
+from tests.support.processes import PATIENCE, Service
+from tests.support.proxy import Proxy
 
 READINGS = np.random.default_rng(0).normal(20, 3, 400).round(3).tolist()
 NOWHERE = "http://127.0.0.1:9"
@@ -41,13 +51,13 @@ def outbox(tmp_path: Path, **options: Any) -> Outbox:
 
 
 def learned(snapshot: dict[str, Any]) -> list[Any]:
-    """Give what tells whether every reading was applied once, in order, to the bit."""
+    """Return what tells whether every reading was applied once, in order, to the bit."""
     names = ("weight", "mean", "variance", "successive", "count", "last")
     return [snapshot["count"], *(snapshot["features"][0][name] for name in names)]
 
 
 def expected(values: list[float], feature: str) -> list[Any]:
-    """Give it of a stream that got the values one by one."""
+    """Return it of a stream that got the values one by one."""
     normalizer = Normalizer()
     for value in values:
         normalizer.observe({feature: value})
@@ -206,25 +216,25 @@ def test_only_one_counts_the_readings_of_a_stream(service: Service, tmp_path: Pa
     with Client(service.url, outbox=outbox(tmp_path)) as client:
         client.stream("one").put({"temp": 1.0})
         client.flush(PATIENCE)
-        with pytest.raises(ValueError, match="the outbox numbers"):
+        with pytest.raises(StreamInUse, match="the outbox numbers"):
             client.stream("one").observe({"temp": 1.0})
         assert client.stream("one").observe({"temp": 1.0}, numbered=False).count == 2
 
 
 def test_putting_needs_an_outbox() -> None:
-    with Client(NOWHERE) as client, pytest.raises(ValueError, match="no outbox"):
+    with Client(NOWHERE) as client, pytest.raises(NotSupported, match="no outbox"):
         client.stream("s").put({"temp": 1.0})
 
 
 def test_what_no_sensor_gives_is_refused_at_once(tmp_path: Path) -> None:
     with Client(NOWHERE, outbox=outbox(tmp_path)) as client:
-        with pytest.raises(ValueError, match="inf is no reading"):
+        with pytest.raises(ValueError, match="inf is not a reading"):
             client.stream("s").put({"temp": float("inf")})
         assert client.waiting == 0
 
 
 def test_a_file_belongs_to_one_process(tmp_path: Path) -> None:
-    with Client(NOWHERE, outbox=outbox(tmp_path)), pytest.raises(RuntimeError, match="another process"):
+    with Client(NOWHERE, outbox=outbox(tmp_path)), pytest.raises(OutboxInUse, match="another process"):
         Client(NOWHERE, outbox=outbox(tmp_path))
 
 

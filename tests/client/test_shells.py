@@ -13,8 +13,29 @@ CALLS = [(sync, twin, name) for sync, twin in PAIRS for name in vars(sync) if in
 PUBLIC = [(sync, twin, name) for sync, twin, name in CALLS if not name.startswith("_")]
 
 
+#: how the words of a description differ for asyncio
+WORDS = (
+    ("for event in client", "async for event in client"),
+    ("with client.stream", "async with client.stream"),
+    ("    client.stream(", "    await client.stream("),
+    ("    live.observe", "    await live.observe"),
+    ("a `with` statement", "an `async with` statement"),
+    ("Client.stream`", "AsyncClient.stream`"),
+    ("Stream.", "AsyncStream."),
+    ("threads", "tasks"),
+    ("`httpx.Client`", "`httpx.AsyncClient`"),
+)
+
+
+def adapted(text: str) -> str:
+    """Return a description as the asynchronous twin has it."""
+    for ours, theirs in WORDS:
+        text = text.replace(ours, theirs)
+    return text.partition(">>>")[0]
+
+
 def names(cls: type) -> set[str]:
-    """Give a class's own names; entering and leaving is spelled differently for asyncio."""
+    """Return a class's own names; entering and leaving is spelled differently for asyncio."""
     return {name.replace("__aenter__", "__enter__").replace("__aexit__", "__exit__") for name in vars(cls)}
 
 
@@ -41,3 +62,10 @@ def test_the_asynchronous_twin_answers_the_same_type(sync: type, twin: type, nam
     assert ours == theirs.replace("AsyncIterator", "Iterator").replace("AsyncStream", "Stream").replace(
         "AsyncLive", "Live"
     )
+
+
+@pytest.mark.parametrize(("sync", "twin"), PAIRS)
+def test_every_call_of_the_asynchronous_twin_is_described_as_ours_is(sync: type, twin: type) -> None:
+    for name in ["__doc__", *(name for _, _, name in PUBLIC if name in vars(sync))]:
+        ours, theirs = (getattr(cls, name) if name == "__doc__" else getattr(cls, name).__doc__ for cls in (sync, twin))
+        assert " ".join(adapted(ours).split()) == " ".join(theirs.partition(">>>")[0].split()), name

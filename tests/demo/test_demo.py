@@ -14,7 +14,7 @@ import pytest
 from streamnorm import demo
 from streamnorm.demo import machine, rig
 from streamnorm_client import Client
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 PROGRAM = [sys.executable, "-m", "streamnorm", "demo"]
 FAST = ["--rate", "500"]
@@ -103,7 +103,7 @@ def test_the_demo_feeds_a_service_that_runs_already(tmp_path: Path) -> None:
 
 def test_a_url_that_is_none_is_told_without_a_traceback() -> None:
     status, _, err = finish(start("--url", "localhost:8000", "--readings", "1"))
-    assert (status, err) == (1, "streamnorm demo: url 'localhost:8000' is no http:// or https:// address\n")
+    assert (status, err) == (1, "streamnorm demo: url 'localhost:8000' is not an http:// or https:// URL\n")
 
 
 def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ import httpx
 import orjson
 import prometheus_client.parser
 
-from tests.processes import PATIENCE, Service, free_port
-from tests.servers import Server, replicas, wait_until
+from tests.support.processes import PATIENCE, Service, free_port
+from tests.support.redis_servers import Server, replicas, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx.conf"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -23,7 +23,7 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 @contextmanager
 def nginx(folder: Path, ports: list[int]) -> Iterator[str]:
-    """Run nginx in a folder of its own, before services on these ports; gives its address."""
+    """Run nginx in a folder of its own, before services on these ports; returns its address."""
     port = free_port()
     text = CONFIGURATION.read_text().replace("listen 8000", f"listen 127.0.0.1:{port}")
     text = text.replace("    server streamnorm-3:8000;\n", "")
@@ -44,7 +44,7 @@ def nginx(folder: Path, ports: list[int]) -> Iterator[str]:
 
 
 def observed(service: Service) -> float:
-    """Give how many readings a replica has observed."""
+    """Return how many readings a replica has observed."""
     text = httpx.get(f"{service.url}/metrics").text
     families = prometheus_client.parser.text_string_to_metric_families(text)
     return next(family.samples[0].value for family in families if family.name == "streamnorm_readings")
@@ -72,7 +72,7 @@ def test_a_stream_keeps_to_one_replica_and_events_tell_of_all(tmp_path: Path) ->
 
 
 def event(url: str, client: httpx.Client) -> str:
-    """Watch at a replica until a reading is told, which goes to one of the two; gives its stream."""
+    """Watch at a replica until a reading is told, which goes to one of the two; returns its stream."""
     with httpx.stream("GET", url, timeout=PATIENCE) as events, ThreadPoolExecutor(1) as pool:
         lines = events.iter_lines()
         told = pool.submit(lambda: next(line for line in lines if line.startswith("data: ")))
@@ -84,7 +84,7 @@ def event(url: str, client: httpx.Client) -> str:
 
 
 def up(client: httpx.Client) -> bool:
-    """Tell whether nginx and a replica behind it answer."""
+    """Return whether nginx and a replica behind it answer."""
     try:
         return client.get("/readyz").is_success
     except httpx.TransportError:

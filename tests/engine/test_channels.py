@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 
 from streamnorm.errors import ShapeMismatch
 from streamnorm.kernels import METHODS
-from tests.engine.building import bits, new, observe
+from tests.support.engine import bits, new, observe
 
 Array = npt.NDArray[np.float64]
 readings = st.lists(st.one_of(st.floats(-1e75, 1e75), st.floats(-1.0, 1.0), st.just(math.nan)), min_size=1, max_size=30)
 
 
 def answered(stream: Any, image: object) -> Array:
-    """Observe one channel; gives its elements' answers."""
+    """Observe one channel; returns its elements' answers."""
     (ys,) = observe(stream, {"ir": image}).values
     assert isinstance(ys, np.ndarray)
     return ys
 
 
 def images(count: int = 60, seed: int = 0) -> Array:
-    """Give small images whose level drifts, some elements missing."""
+    """Return small images whose level drifts, some elements missing."""
     rng = np.random.default_rng(seed)
     drawn = 20.0 + rng.normal(size=(count, 1, 1)) + rng.normal(0.0, 3.0, size=(count, 3, 4))
     drawn[rng.random(drawn.shape) < 0.1] = math.nan
@@ -35,7 +35,7 @@ def images(count: int = 60, seed: int = 0) -> Array:
 
 
 def merged_as_group(drawn: Array, horizon: float) -> tuple[float, float]:
-    """Give mean and standard deviation of all elements, each reading's sharing its weight."""
+    """Return mean and standard deviation of all elements, each reading's sharing its weight."""
     weights = (1.0 - 1.0 / horizon) ** np.arange(len(drawn))[::-1]
     means = np.array([np.nanmean(image) for image in drawn])
     mean = float(np.average(means, weights=weights))
@@ -65,7 +65,7 @@ def test_a_channels_spread_is_that_of_all_elements() -> None:
     stream = new(horizon=50.0)
     for image in images():
         answered(stream, image)
-    assert stream.spread("ir") == pytest.approx(merged_as_group(images(), 50.0), rel=1e-9)
+    assert stream.mean_std("ir") == pytest.approx(merged_as_group(images(), 50.0), rel=1e-9)
 
 
 def test_cumulative_elements_are_one_population() -> None:
@@ -73,7 +73,7 @@ def test_cumulative_elements_are_one_population() -> None:
     drawn = np.random.default_rng(0).normal(20.0, 3.0, size=(40, 5))
     for image in drawn:
         answered(stream, image)
-    assert stream.spread("ir") == pytest.approx((drawn.mean(), drawn.std()), rel=1e-12)
+    assert stream.mean_std("ir") == pytest.approx((drawn.mean(), drawn.std()), rel=1e-12)
 
 
 def test_missing_elements_are_answered_as_missing() -> None:
@@ -88,10 +88,10 @@ def test_a_wholly_missing_image_teaches_nothing() -> None:
     stream = new()
     for image in images():
         answered(stream, image)
-    before = stream.spread("ir")
+    before = stream.mean_std("ir")
     ys = answered(stream, np.full((3, 4), math.nan))
     assert np.isnan(ys).all()
-    assert stream.spread("ir") == before
+    assert stream.mean_std("ir") == before
 
 
 def test_null_stands_for_a_whole_image() -> None:
@@ -145,7 +145,7 @@ def test_robust_one_wild_image_cannot_spoil_the_statistics() -> None:
     for image in images(200):
         answered(stream, image)
     answered(stream, np.full((3, 4), 1e6) + np.arange(12.0).reshape(3, 4) * 1e5)
-    assert stream.spread("ir") == pytest.approx(merged_as_group(images(200), 1000.0), rel=0.05)
+    assert stream.mean_std("ir") == pytest.approx(merged_as_group(images(200), 1000.0), rel=0.05)
 
 
 def test_readings_with_and_without_channels_take_turns() -> None:
@@ -153,4 +153,4 @@ def test_readings_with_and_without_channels_take_turns() -> None:
     for place, image in enumerate(images(20)):
         observe(stream, {"a": float(place), "ir": image} if place % 2 else {"a": float(place)})
         observe(apart, {"a": float(place)})
-    assert stream.spread("a") == apart.spread("a")
+    assert stream.mean_std("a") == apart.mean_std("a")

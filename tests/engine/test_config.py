@@ -14,7 +14,7 @@ from streamnorm.kernels import METHODS
 
 
 def pointers(data: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidConfiguration) as caught:
         configuration(data, defaults or {})
     return [fault.pointer for fault in caught.value.faults]
@@ -129,9 +129,9 @@ def test_horizon_and_time_constant_exclude_each_other() -> None:
         configuration({"horizon": 5.0, "time_constant": 5.0}, {})
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"online"}))
-def test_only_online_forgets_by_time(method: str) -> None:
-    with pytest.raises(InvalidConfiguration, match="time_constant belongs to the method online"):
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"online", "adaptive"}))
+def test_only_online_and_adaptive_forget_by_time(method: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="time_constant belongs to the methods online and adaptive"):
         configuration({"method": method, "time_constant": 60.0}, {})
 
 

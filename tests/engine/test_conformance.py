@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import CannotInvert
-from streamnorm.kernels import profile
-from tests.engine.building import bits, denormalize, new, normalize, observe, observe_rows, ybits
-from tests.engine.conformance import (
+from streamnorm.kernels import base_statistics as base
+from tests.support.conformance import (
     BY_TODAY,
     Array,
     Config,
@@ -29,6 +30,7 @@ from tests.engine.conformance import (
     row,
     tables,
 )
+from tests.support.engine import bits, denormalize, new, normalize, observe, observe_rows, ybits
 
 
 @every_config
@@ -98,8 +100,8 @@ def test_a_missing_value_changes_nothing_but_its_count(config: Config, rows: Arr
     before = stream.state.tolist()
     observe(stream, {"a": None, "b": None, "c": None})
     for start in stream.layout.starts:
-        before[start + profile.MISSING] += 1.0
-    assert stream.state.tolist()[HEAD:] == before[HEAD:]
+        before[start + base.MISSING] += 1.0
+    assert stream.state.tolist()[HEADER_SIZE:] == before[HEADER_SIZE:]
 
 
 @every_config
@@ -149,12 +151,50 @@ def invertible(method: str, **config: Any) -> Stream:
 
 @every_method
 @few
-@given(then=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)))
-def test_denormalizing_inverts_normalizing(method: str, then: tuple[float, float]) -> None:
+@given(parts=st.tuples(st.floats(-0.99, 0.99), st.floats(-0.99, 0.99)))
+def test_denormalizing_inverts_normalizing_within_the_bound(method: str, parts: tuple[float, float]) -> None:
     stream = invertible(method, affine={"a": {"gamma": -2.0, "beta": 0.5}})
+    bound = math.sqrt(profile(stream)["a"].weight)
+    then = [mean + part * bound * std for part, (mean, std) in zip(parts, map(stream.mean_std, "ac"), strict=True)]
     xs = {"a": then[0], "c": then[1]}
     ys = normalize(stream, xs).values
     assert denormalize(stream, dict(zip(xs, ys, strict=True))) == pytest.approx(then, rel=1e-9, abs=1e-9)
+
+
+@every_config
+@few
+@given(rows=tables, then=row)
+def test_what_is_only_normalized_is_bounded_by_the_root_of_the_weight(
+    config: Config, rows: Array, then: tuple[float, ...]
+) -> None:
+    if config.get("method") == "online-2019":
+        return  # whose statistics begin at 0 ± 1, as the paper has them
+    stream = new(**config | {"affine": {}})
+    observe_rows(stream, rows)
+    ys = np.array(normalize(stream, named(np.array(then))).values, dtype=np.float64)
+    weights = np.array([profile(stream)[name].weight for name in "abc"])
+    assert (np.isnan(ys) | (np.abs(ys) <= np.sqrt(weights))).all()
+
+
+@every_method
+def test_an_image_that_is_only_normalized_is_bounded_by_its_size_too(method: str) -> None:
+    stream = new(method=method, compensation="none") if method == "online-2019" else new(method=method)
+    for _ in range(5):
+        observe(stream, {"ir": [0.0] * 99 + [1.0]})
+    (ys,) = normalize(stream, {"ir": [0.0] * 99 + [1e9]}).values
+    if method != "online-2019":
+        assert np.max(ys) == pytest.approx(math.sqrt(100 * profile(stream)["ir"].weight))
+
+
+@own_configs
+def test_what_differs_from_a_constant_so_far_lies_at_the_bound_and_has_no_way_back(config: Config) -> None:
+    stream = new(**config | {"affine": {}, "clamp": None})
+    observe_rows(stream, [[24.0] * 3] * 100)
+    bound = math.sqrt(profile(stream)["a"].weight)
+    assert normalize(stream, {"a": 12.0, "b": 24.0, "c": 24.0 + 1e-9}).values == [-bound, 0.0, bound]
+    assert denormalize(stream, {"a": 0.0}) == [24.0]
+    with pytest.raises(CannotInvert, match="/values/a: the feature has been constant so far"):
+        denormalize(stream, {"a": -bound})
 
 
 @pytest.mark.parametrize("method", BY_TODAY)

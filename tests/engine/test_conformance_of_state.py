@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from streamnorm.engine.change import merge, reconfigure
 from streamnorm.engine.config import configuration
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.lifecycle import merge, reconfigure
 from streamnorm.engine.plan import plan
-from streamnorm.engine.snapshot import export, restored
+from streamnorm.engine.snapshot import export, restore_stream
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import CannotMerge
-from streamnorm.kernels import METHODS, profile
+from streamnorm.kernels import METHODS, base_statistics
 from streamnorm.stores.codec import decode, encode
-from tests.engine.building import LIMITS, NOW, bits, new, observe, observe_rows
-from tests.engine.conformance import (
+from tests.support.conformance import (
     NAMES,
     Array,
     Config,
@@ -31,10 +30,11 @@ from tests.engine.conformance import (
     one_by_one,
     tables,
 )
+from tests.support.engine import LIMITS, NOW, bits, new, observe, observe_rows
 
 
 def over_json(stream: Stream) -> Stream:
-    return restored(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
+    return restore_stream(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
 
 
 def over_the_store(stream: Stream) -> Stream:
@@ -65,7 +65,9 @@ def test_a_restored_stream_goes_on_to_the_same_bits(config: Config, way: Any) ->
 def test_memory_is_bounded(config: Config) -> None:
     sizes = {(len(fed(config, readings).state), len(encode(fed(config, readings)))) for readings in (1000, 20_000)}
     ((state, _),) = sizes
-    assert state <= HEAD + 3 * (profile.SIZE + 1 + METHODS[config.get("method", "online")].size(new(**config).plan.p))
+    assert state <= HEADER_SIZE + 3 * (
+        base_statistics.SIZE + 1 + METHODS[config.get("method", "online")].size(new(**config).plan.p)
+    )
 
 
 @every_method
@@ -80,7 +82,7 @@ def test_streams_merge_or_a_clear_error_says_that_the_method_cannot(method: str)
         merge(stream, other, NOW, LIMITS)
         means = [np.nanmean(np.concatenate([drawn()[:, place], drawn(seed=1)[:, place]])) for place in (0, 1)]
         assert stream.count == 600
-        assert [stream.spread(name)[0] for name in "ab"] == pytest.approx(means, abs=0.2)
+        assert [stream.mean_std(name)[0] for name in "ab"] == pytest.approx(means, abs=0.2)
 
 
 @pytest.mark.parametrize("after", NAMES)

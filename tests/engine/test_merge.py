@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamnorm.engine.change import merge
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.lifecycle import merge
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import CannotMerge, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import METHODS
-from tests.engine.building import LIMITS, NOW, bits, fed, new, observe, observe_rows, varied
+from tests.support.engine import LIMITS, NOW, bits, fed, new, observe, observe_rows, varied
 
 LATER = NOW + 3600.0
 
@@ -34,7 +34,7 @@ def test_merged_statistics_are_those_of_all_readings_together() -> None:
         observe_rows(part, rows)
     merged = together(*parts)
     for name in "ab":
-        assert merged.spread(name) == pytest.approx(whole.spread(name), rel=1e-12)
+        assert merged.mean_std(name) == pytest.approx(whole.mean_std(name), rel=1e-12)
     assert merged.count == 90
 
 
@@ -47,7 +47,10 @@ def test_statistics_by_time_merge_as_if_their_readings_had_been_observed_togethe
         observe(whole, [x], timestamp=t)
         observe(early if place < 25 else late, [x], timestamp=t)
     merged = together(late, early) if swap else together(early, late)
-    block, expected = merged.state[HEAD : HEAD + 5].tolist(), whole.state[HEAD : HEAD + 5].tolist()
+    block, expected = (
+        merged.state[HEADER_SIZE : HEADER_SIZE + 5].tolist(),
+        whole.state[HEADER_SIZE : HEADER_SIZE + 5].tolist(),
+    )
     assert block == pytest.approx(expected, rel=1e-9)
     assert merged.state[-1] == 390.0
 
@@ -58,13 +61,13 @@ def test_merging_adds_features_that_only_the_other_has() -> None:
     observe(other, {"b": 5.0, "ir": [[1.0, 2.0]]})
     merged = together(one, other)
     assert (merged.layout.names, merged.layout.shapes) == (("a", "b", "ir"), ((), (), (1, 2)))
-    assert merged.spread("ir") == other.spread("ir")
+    assert merged.mean_std("ir") == other.mean_std("ir")
 
 
 def test_merging_into_an_empty_stream_copies_the_statistics() -> None:
     other = fed(new(time_constant=60.0))
     merged = together(new(time_constant=60.0), other)
-    assert merged.state[HEAD:] == other.state[HEAD:]
+    assert merged.state[HEADER_SIZE:] == other.state[HEADER_SIZE:]
 
 
 def test_merging_keeps_the_numbering_and_forgets_the_last_answer() -> None:
@@ -75,7 +78,11 @@ def test_merging_keeps_the_numbering_and_forgets_the_last_answer() -> None:
         observe(merged, {"a": 1.0, "ir": [1.0, 2.0]}, 99)
 
 
-@pytest.mark.parametrize("config", [{}, {"time_constant": 60.0}, {"method": "adaptive"}], ids=repr)
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"time_constant": 60.0}, {"method": "adaptive"}, {"method": "adaptive", "time_constant": 60.0}],
+    ids=repr,
+)
 def test_merging_changes_no_bit_of_the_other(config: dict[str, Any]) -> None:
     one, other = fed(new(**config)), new(**config)
     observe(other, {"a": 3.0}, timestamp=NOW - 1000.0)
@@ -84,17 +91,30 @@ def test_merging_changes_no_bit_of_the_other(config: dict[str, Any]) -> None:
     assert bits(other) == before
 
 
-def test_other_horizons_and_finishes_merge() -> None:
-    assert together(fed(new()), fed(new(horizon=50.0, clamp=1.0))).count == 200
+def test_other_finishes_merge() -> None:
+    assert together(fed(new()), fed(new(clamp=1.0, robust=3.0))).count == 200
+
+
+def test_however_many_are_merged_no_more_weight_is_left_than_a_horizon_has() -> None:
+    stream = new(horizon=50.0)
+    for seed in range(10):
+        stream = together(stream, fed(new(horizon=50.0), seed=seed))
+    assert [stream.state[at] for at in stream.layout.starts] == [50.0, 50.0]
+    answer = observe(stream, {"a": 1e6})
+    assert abs(float(answer.values[0])) <= 7.0
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs"),
     [
         ({}, {"method": "cumulative"}),
+        ({"horizon": 10.0}, {"horizon": 1e6}),
+        ({"time_constant": 60.0}, {"time_constant": 61.0}),
+        ({"method": "adaptive", "horizon": 64.0}, {"method": "adaptive"}),
         ({}, {"time_constant": 60.0}),
         ({"time_constant": 60.0}, {}),
         ({"method": "adaptive"}, {}),
+        ({"method": "adaptive"}, {"method": "adaptive", "horizon": 50.0}),
         ({"method": "batch", "window": 8}, {"method": "batch", "window": 9}),
         *(({"method": method}, {"method": method}) for method in sorted(METHODS) if METHODS[method].merge is None),
     ],
@@ -122,3 +142,12 @@ def test_merging_keeps_to_the_limit_of_features() -> None:
     observe(other, {"b": 1.0})
     with pytest.raises(LimitExceeded):
         merge(fed(new()), other, LATER, Limits(max_features=2))
+
+
+def test_what_adaptive_learned_fades_until_the_younger_statistics_before_it_is_merged() -> None:
+    old, young = (new(method="adaptive", time_constant=60.0) for _ in range(2))
+    for n in range(50):
+        observe(old, {"a": 10.0 + n % 2}, timestamp=NOW - 10_000.0 + n)
+        observe(young, {"a": 20.0 + n % 2}, timestamp=NOW - 50.0 + n)
+    mean, _ = together(old, young).mean_std("a")
+    assert mean == pytest.approx(20.5, abs=0.5)

@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streamnorm.engine.change import reset
-from streamnorm.engine.layout import HEAD
+from streamnorm.engine.lifecycle import reset
 from streamnorm.engine.reading import Answer
+from streamnorm.engine.state_layout import HEADER_SIZE
 from streamnorm.errors import InvalidReading, StaleSequence
-from tests.engine.building import NOW, bits, new, observe, observe_all, observe_rows, ybits
+from tests.support.engine import NOW, bits, new, observe, observe_all, observe_rows, ybits
 
 CONFIGS: list[dict[str, Any]] = [
     {},
@@ -135,7 +135,7 @@ class Device(RuleBasedStateMachine):
             observe(fresh, values)
         assert (self.stream.count, self.stream.last_seq) == (len(self.applied), self.last)
         assert self.stream.layout.names == fresh.layout.names
-        assert self.stream.state[HEAD:].tobytes() == fresh.state[HEAD:].tobytes()
+        assert self.stream.state[HEADER_SIZE:].tobytes() == fresh.state[HEADER_SIZE:].tobytes()
 
 
 TestNumbering = Device.TestCase

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from streamnorm.engine.stream import Stream
-from tests.engine.building import new, observe, observe_rows
-from tests.shared import golden
+from tests.support.engine import new, observe, observe_rows
+from tests.support.golden import golden
 
 flat, images = golden("online_norm_1d"), golden("online_norm_2d")
 NAMES = "abcdefgh"
@@ -34,19 +34,19 @@ def stream_of(case: dict[str, Any]) -> Stream:
 
 @every_flat_case
 def test_a_block_is_answered_as_by_the_authors(case: dict[str, Any]) -> None:
-    np.testing.assert_allclose(observe_rows(stream_of(case), flat["x"]).values, case["y"], rtol=0, atol=1e-10)
+    answers = observe_rows(stream_of(case), flat["x"]).values
+    np.testing.assert_allclose(answers[flat["rows"]], case["y"], rtol=0, atol=1e-10)
 
 
 @every_flat_case
 def test_readings_are_answered_as_by_the_authors(case: dict[str, Any]) -> None:
     stream = stream_of(case)
     ys = [observe(stream, dict(zip(NAMES, row, strict=False))).values for row in flat["x"].tolist()]
-    np.testing.assert_allclose(np.array(ys, dtype=np.float64), case["y"], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(np.array(ys, dtype=np.float64)[flat["rows"]], case["y"], rtol=0, atol=1e-10)
 
 
 @every_image_case
 def test_channels_are_answered_as_by_the_authors(case: dict[str, Any]) -> None:
     stream = stream_of(case)
-    for row, expected in zip(images["x"], case["y"], strict=True):
-        ys = observe(stream, dict(zip(NAMES, row, strict=False))).values
-        np.testing.assert_allclose(np.array(ys, dtype=np.float64), expected, rtol=0, atol=1e-10)
+    ys = [observe(stream, dict(zip(NAMES, row, strict=False))).values for row in images["x"]]
+    np.testing.assert_allclose(np.array(ys, dtype=np.float64)[images["rows"]], case["y"], rtol=0, atol=1e-10)

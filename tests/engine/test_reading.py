@@ -7,25 +7,26 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from streamnorm.engine.blocks.parse import parse_number_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.reading import Channel, reading
-from streamnorm.engine.table import table
+from streamnorm.engine.reading import Channel, parse_reading
 from streamnorm.errors import InvalidReading
-from tests.engine.building import LIMITS, channel
+from tests.support.engine import LIMITS, channel
 
 
 def taken(value: object) -> Any:
-    """Give what a reading makes of one value."""
-    (made,) = reading({"a": value}, LIMITS).values
+    """Return what a reading makes of one value."""
+    (made,) = parse_reading({"a": value}, LIMITS).values
     return made
 
 
 def pointers(values: object, limits: Limits = LIMITS) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidReading) as caught:
-        reading(values, limits)
+        parse_reading(values, limits)
     return [fault.pointer for fault in caught.value.faults]
 
 
@@ -49,14 +50,35 @@ def test_a_number_of_any_kind_is_taken(value: object) -> None:
     assert (made, type(made)) == (21.0, float)
 
 
-@pytest.mark.parametrize("value", [None, math.nan, np.float64("nan"), np.float32("nan"), np.array(math.nan)], ids=repr)
+@pytest.mark.parametrize("value", [True, np.True_, np.array(True)], ids=repr)  # noqa: FBT003
+def test_true_and_false_are_one_and_nothing(value: object) -> None:
+    assert taken(value) == 1.0
+    assert parse_number_rows([[value, False]]).tolist() == [[1.0, 0.0]]
+    assert channel([value, False]).elements.tolist() == [1.0, 0.0]
+
+
+ABSENT = [None, math.nan, np.float64("nan"), np.float32("nan"), np.array(math.nan), np.ma.masked, pd.NA, pd.NaT]
+
+
+@pytest.mark.parametrize("value", ABSENT, ids=repr)
+def test_what_stands_for_no_value_is_missing_in_a_channel_and_a_table_too(value: Any) -> None:
+    assert np.isnan(channel([1.0, value]).elements).tolist() == [False, True]
+    assert np.isnan(parse_number_rows([[1.0, value]])).tolist() == [[False, True]]
+
+
+def test_masked_elements_of_a_channel_are_left_out() -> None:
+    found = channel(np.ma.array([20.0, -127.0, 22.0], mask=[False, True, False]))
+    assert (found.mean, found.low, found.high) == (21.0, 20.0, 22.0)
+
+
+@pytest.mark.parametrize("value", ABSENT, ids=repr)
 def test_none_and_nan_are_missing_values(value: object) -> None:
     assert math.isnan(taken(value))
 
 
 @pytest.mark.parametrize(
     "value",
-    [True, False, np.True_, np.array(True), "21", "", b"21", Decimal(21), 21j, {}, {"b": 1}, object],  # noqa: FBT003
+    ["21", "", b"21", Decimal(21), 21j, {}, {"b": 1}, object],
     ids=repr,
 )
 def test_what_is_no_number_is_refused(value: object) -> None:
@@ -83,12 +105,12 @@ def test_the_largest_values_are_taken(value: float) -> None:
 
 def test_an_error_shows_the_value() -> None:
     with pytest.raises(InvalidReading, match=r"/values/a: must be a number, null .* not 'warm'"):
-        reading({"a": "warm"}, LIMITS)
+        parse_reading({"a": "warm"}, LIMITS)
 
 
 def test_an_error_shows_no_more_than_the_beginning_of_a_long_value() -> None:
     with pytest.raises(InvalidReading) as caught:
-        reading({"a": "x" * 10_000}, LIMITS)
+        parse_reading({"a": "x" * 10_000}, LIMITS)
     assert len(str(caught.value)) < 150
 
 
@@ -112,7 +134,7 @@ def test_values_are_an_object_or_an_array(values: object) -> None:
 
 @pytest.mark.parametrize("values", [[21.0, 5.0], (21.0, 5.0), np.array([21.0, 5.0]), np.array([21, 5])], ids=repr)
 def test_an_arrays_features_are_numbered(values: object) -> None:
-    made = reading(values, LIMITS)
+    made = parse_reading(values, LIMITS)
     assert (made.names, made.values, made.listed) == (("0", "1"), [21.0, 5.0], True)
 
 
@@ -148,9 +170,7 @@ def test_an_array_of_any_number_type_is_a_channel(kind: Any) -> None:
         ([np.zeros((2, 2)), np.zeros((2, 3))], "/values/a"),
         ([np.zeros(2), np.zeros(3)], "/values/a"),
         ([[1.0, "x"]], "/values/a/0/1"),
-        ([1.0, True], "/values/a/1"),
         ([{}], "/values/a/0"),
-        (np.array([True]), "/values/a/0"),
         (np.array(["x"]), "/values/a/0"),
         (np.array([1j]), "/values/a/0"),
         ([1.0, math.inf], "/values/a"),
@@ -167,7 +187,7 @@ def test_a_channel_of_too_many_elements_is_refused() -> None:
 
 
 def test_a_channel_of_as_many_elements_as_the_limit_is_taken() -> None:
-    assert reading({"a": [1.0] * 4}, Limits(max_elements=4)).names == ("a",)
+    assert parse_reading({"a": [1.0] * 4}, Limits(max_elements=4)).names == ("a",)
 
 
 def test_a_channel_nested_too_deeply_is_refused() -> None:
@@ -216,19 +236,18 @@ def test_the_callers_array_is_not_kept() -> None:
         ([1.0], "/values/0"),
         ([[1.0], [1.0, 2.0]], "/values/1"),
         ([[1.0], ["x"]], "/values/1/0"),
-        ([[1.0, True]], "/values/0/1"),
         ([[1.0, [2.0]]], "/values/0/1"),
     ],
 )
 def test_a_wrong_row_of_a_table_is_named(rows: object, pointer: str) -> None:
     with pytest.raises(InvalidReading) as caught:
-        table(rows)
+        parse_number_rows(rows)
     assert [fault.pointer for fault in caught.value.faults] == [pointer]
 
 
 def test_a_whole_number_beyond_float64_is_infinite_in_a_table() -> None:
-    assert table([[1, None], [10**400, 2]])[1].tolist() == [math.inf, 2.0]
+    assert parse_number_rows([[1, None], [10**400, 2]])[1].tolist() == [math.inf, 2.0]
 
 
 def test_a_negative_whole_number_beyond_float64_is_infinite_in_a_table() -> None:
-    assert np.isinf(table([[-(10**400)]])).all()
+    assert np.isinf(parse_number_rows([[-(10**400)]])).all()

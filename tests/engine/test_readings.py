@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 
 from streamnorm.errors import InvalidReading, ShapeMismatch, StaleSequence
-from tests.engine.building import (
-    bits,
-    new,
-    observe,
-    observe_all,
-    varied,
-    ybits,
-)
-from tests.engine.strategies import configs, tables
+from tests.support.engine import bits, new, observe, observe_all, varied, ybits
+from tests.support.strategies import configs, tables
 
 Array = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import pytest
 
 from streamnorm.engine.limits import LARGEST_SEQ
 from streamnorm.errors import InvalidReading, StaleSequence
-from tests.engine.building import CONFIGS, bits, new, observe, ybits
+from tests.support.engine import CONFIGS, bits, new, observe, ybits
 
 configs = pytest.mark.parametrize("config", CONFIGS, ids=["default", "cumulative", "by time", "everything"])
 

@@ -12,12 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.snapshot import VERSION, export, restored
+from streamnorm.engine.snapshot import VERSION, export, restore_stream
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidSnapshot, LimitExceeded
 from streamnorm.kernels import METHODS
-from streamnorm.kernels.adaptive import HORIZONS, MIXTURE, STRIDE, TRUST
-from tests.engine.building import LIMITS, NOW, bits, new, observe, observe_rows, varied, ybits
+from streamnorm.kernels.methods.adaptive_bank import (
+    COMMON,
+    KEEP,
+    LAST,
+    MEAN,
+    MIXED,
+    SLOPE,
+    STRIDE,
+    TREND_TRUST,
+    TRUST,
+    VARIANCE,
+)
+from tests.support.engine import LIMITS, NOW, bits, new, observe, observe_rows, varied, ybits
 
 number = st.one_of(st.floats(-1e75, 1e75), st.floats(-3.0, 3.0), st.none())
 readings = st.lists(
@@ -27,11 +38,11 @@ readings = st.lists(
 
 
 def through_json(stream: Stream) -> Stream:
-    return restored(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
+    return restore_stream(json.loads(json.dumps(export(stream), allow_nan=False)), LIMITS)
 
 
 def fed(**config: Any) -> Stream:
-    """Give a stream of a plain feature, a channel, and one that was always missing."""
+    """Return a stream of a plain feature, a channel, and one that was always missing."""
     stream = new(**config)
     for seq, (a, b) in enumerate(varied().tolist()):
         observe(stream, {"a": a, "ir": [[a, b]], "gone": None}, seq)
@@ -39,7 +50,7 @@ def fed(**config: Any) -> Stream:
 
 
 def state_of(stream: Stream) -> tuple[Any, ...]:
-    """Give what a snapshot keeps: all but the answer to a repeated number."""
+    """Return what a snapshot keeps: all but the answer to a repeated number."""
     return (*bits(stream)[:3], [value for place, value in enumerate(stream.state) if place != 2])
 
 
@@ -105,7 +116,7 @@ def test_taking_a_snapshot_changes_no_bit() -> None:
 
 
 def changed(snapshot: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    """Give a copy with one part replaced."""
+    """Return a copy with one part replaced."""
     result = copy.deepcopy(snapshot)
     place: Any = result
     for part in path[:-1]:
@@ -115,7 +126,7 @@ def changed(snapshot: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict
 
 
 def without(snapshot: dict[str, Any], *path: Any) -> dict[str, Any]:
-    """Give a copy with one part left out."""
+    """Return a copy with one part left out."""
     result = copy.deepcopy(snapshot)
     place: Any = result
     for part in path[:-1]:
@@ -125,9 +136,9 @@ def without(snapshot: dict[str, Any], *path: Any) -> dict[str, Any]:
 
 
 def pointers(snapshot: object, limits: Limits = LIMITS) -> list[str]:
-    """Give the places an error names."""
+    """Return the places an error names."""
     with pytest.raises(InvalidSnapshot) as caught:
-        restored(snapshot, limits)
+        restore_stream(snapshot, limits)
     return [fault.pointer for fault in caught.value.faults]
 
 
@@ -231,7 +242,8 @@ def test_a_method_needs_its_own_statistics() -> None:
         ("streaming", 7, -1.0),
         ("online-2019", 2, -1.0),
         ("adaptive", 0, -1.0),
-        ("adaptive", -2, -1.0),
+        ("adaptive", VARIANCE, -1.0),
+        ("adaptive", -COMMON + KEEP, -1.0),
     ],
 )
 def test_own_statistics_that_no_readings_make_are_refused(method: str, place: int, value: float) -> None:
@@ -242,8 +254,42 @@ def test_own_statistics_that_no_readings_make_are_refused(method: str, place: in
 def test_adaptive_statistics_that_trust_no_horizon_are_refused() -> None:
     snapshot = export(fed(method="adaptive"))
     own = list(snapshot["features"][0]["own"])
-    own[TRUST:MIXTURE:STRIDE] = [0.0] * HORIZONS
+    own[TRUST:-COMMON:STRIDE] = [0.0] * 3
+    own[TREND_TRUST:-COMMON:STRIDE] = [0.0] * 2
     assert pointers(changed(snapshot, ("features", 0, "own"), own)) == ["/features/0/own"]
+
+
+@pytest.mark.parametrize("place", [MEAN, VARIANCE, SLOPE, -COMMON + MIXED, -COMMON + MIXED + 1, -COMMON + LAST])
+@pytest.mark.parametrize("size", [1e10, 1e100, 1e151])
+def test_adaptive_statistics_far_beyond_the_readings_are_refused(place: int, size: float) -> None:
+    snapshot = changed(export(fed(method="adaptive")), ("features", 0, "own", place), size)
+    assert pointers(snapshot) == ["/features/0/own"]
+
+
+@pytest.mark.parametrize("config", [{}, {"horizon": 16.0}, {"time_constant": 60.0}], ids=repr)
+@given(st.lists(st.floats(-1e75, 1e75), min_size=1, max_size=40), st.integers(1, 50))
+def test_whatever_adaptive_keeps_is_restored(config: dict[str, Any], xs: list[float], times: int) -> None:
+    stream = new(method="adaptive", **config)
+    for x in xs:
+        for _ in range(times):
+            observe(stream, {"a": x})
+    assert restore_stream(export(stream), LIMITS).state == stream.state
+
+
+def test_a_snapshot_of_the_bank_that_adaptive_kept_before_goes_on_by_mean_and_deviation() -> None:
+    """It had 47 numbers: weight, mean, variance and trust of eleven horizons, the mixture's two, the last reading."""
+    snapshot = export(fed(method="adaptive"))
+    for feature in snapshot["features"]:
+        feature["own"] = [1.0] * 47
+    stream = restore_stream(snapshot, LIMITS)
+    assert stream.count == 100
+    for feature in snapshot["features"][:2]:
+        mean, std = stream.mean_std(feature["name"])
+        assert (mean, std) == (feature["mean"], math.sqrt(feature["variance"]))
+    answer = observe(stream, {"a": 24.0, "ir": [[20.0, 21.0]], "gone": 5.0})
+    assert answer.values[0] == pytest.approx(
+        (24.0 - snapshot["features"][0]["mean"]) / math.sqrt(snapshot["features"][0]["variance"]), rel=0.1
+    )
 
 
 value, square = st.floats(-1e75, 1e75), st.floats(0.0, 1e150)
@@ -257,7 +303,7 @@ def test_whatever_is_restored_can_be_observed(
     own = [float(batch), *sums, float(head), *heads, *(part for slot in rest for part in slot)]
     snapshot = changed(export(fed(method="batch", window=4)), ("features", 0, "own"), own)
     try:
-        stream = restored(snapshot, LIMITS)
+        stream = restore_stream(snapshot, LIMITS)
     except InvalidSnapshot:
         return
     assert all(math.isfinite(float(observe(stream, {"a": x}).values[0])) for x in varied(20)[:, 0].tolist())
@@ -265,7 +311,7 @@ def test_whatever_is_restored_can_be_observed(
 
 def test_a_snapshot_keeps_to_the_limit_of_features() -> None:
     with pytest.raises(LimitExceeded):
-        restored(export(fed()), Limits(max_features=2))
+        restore_stream(export(fed()), Limits(max_features=2))
 
 
 def test_a_snapshot_keeps_to_the_limit_of_elements() -> None:
@@ -274,4 +320,4 @@ def test_a_snapshot_keeps_to_the_limit_of_elements() -> None:
 
 def test_a_snapshot_may_leave_out_what_has_a_default() -> None:
     snapshot = without(export(new()), "last_seq")
-    assert restored(snapshot, LIMITS).last_seq is None
+    assert restore_stream(snapshot, LIMITS).last_seq is None

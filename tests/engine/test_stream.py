@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from streamnorm.engine.limits import LARGEST_NAME, Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.errors import InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence, StreamnormError
-from tests.engine.building import LIMITS, NOW, bits, new, observe, plain, varied
+from tests.support.engine import LIMITS, NOW, bits, new, observe, plain, varied
 
 
 def test_the_first_reading_gives_zero() -> None:
@@ -43,9 +43,9 @@ def test_a_feature_that_appears_later_starts_its_own_statistics() -> None:
 def test_a_feature_that_is_left_out_keeps_its_statistics() -> None:
     stream = new()
     observe(stream, {"a": 1.0, "b": 5.0})
-    before = stream.spread("b")
+    before = stream.mean_std("b")
     observe(stream, {"a": 2.0})
-    assert stream.spread("b") == before
+    assert stream.mean_std("b") == before
 
 
 def test_the_order_of_features_does_not_matter() -> None:
@@ -86,9 +86,9 @@ def test_a_missing_value_gives_nothing_and_teaches_nothing() -> None:
     stream = new()
     observe(stream, {"a": 1.0})
     observe(stream, {"a": 3.0})
-    before = stream.spread("a")
+    before = stream.mean_std("a")
     (y,) = observe(stream, {"a": None}).values
-    assert (math.isnan(float(y)), stream.spread("a"), stream.count) == (True, before, 3)
+    assert (math.isnan(float(y)), stream.mean_std("a"), stream.count) == (True, before, 3)
 
 
 def test_a_missing_value_gives_beta_where_the_mean_is_asked_for() -> None:
@@ -123,7 +123,7 @@ def test_features_are_forgotten_by_their_own_times() -> None:
 def test_a_reading_without_a_timestamp_is_of_now() -> None:
     stream = new(time_constant=10.0)
     observe(stream, {"a": 1.0})
-    stream.observe(reading({"a": 2.0}, LIMITS), NOW + 10.0, LIMITS)
+    stream.observe(parse_reading({"a": 2.0}, LIMITS), NOW + 10.0, LIMITS)
     assert stream.state[stream.layout.starts[0]] == pytest.approx(1.0 + math.exp(-1.0))
 
 
@@ -162,13 +162,13 @@ def test_a_refused_reading_changes_no_bit(
         observe(stream, {"a": 1.0 + number, "ir": [1.0, 2.0 * number]}, seq=number)
     before = bits(stream)
     with pytest.raises(error):
-        stream.observe(reading(values, LIMITS, timestamp=timestamp, seq=seq), NOW, Limits(max_features=4))
+        stream.observe(parse_reading(values, LIMITS, timestamp=timestamp, seq=seq), NOW, Limits(max_features=4))
     assert bits(stream) == before
 
 
 def test_the_error_of_too_many_features_names_the_limit() -> None:
     with pytest.raises(LimitExceeded, match=r"3 features, the limit \(max_features\) is 2") as caught:
-        new().observe(reading([1.0, 2.0, 3.0], LIMITS), NOW, Limits(max_features=2))
+        new().observe(parse_reading([1.0, 2.0, 3.0], LIMITS), NOW, Limits(max_features=2))
     assert caught.value.limit == "max_features"
 
 
@@ -202,7 +202,7 @@ def test_a_draft_answers_a_repeated_number_as_its_stream() -> None:
 def test_a_stream_knows_when_it_was_made_and_changed() -> None:
     stream = new()
     for now in (NOW, NOW + 1.0, NOW + 5.0):
-        stream.observe(reading([1.0], LIMITS), now, LIMITS)
+        stream.observe(parse_reading([1.0], LIMITS), now, LIMITS)
     assert stream.state[3:5].tolist() == [NOW, NOW + 5.0]
 
 

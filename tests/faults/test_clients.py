@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import PATIENCE, Service
 from tests.streaming.peers import Peer, frame, send_until_stuck
+from tests.support.processes import PATIENCE, Service
 
 PATH = "/v1/streams/boiler-7"
 READING = b'{"values": {"temp": 21.4}}'
@@ -115,7 +115,7 @@ def live_connections(service: Service) -> int:
 
 
 def any_open(service: Service) -> bool:
-    """Tell whether a request beside this one is being worked on."""
+    """Return whether a request beside this one is being worked on."""
     text = httpx.get(f"{service.url}/metrics").text
     return "\nstreamnorm_requests_open 1.0\n" not in text
 
@@ -127,7 +127,7 @@ def test_an_endless_head_is_refused(service: Service) -> None:
                 connection.sendall(b"x" * 1000)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert read_to_end(connection)[:12] in {b"HTTP/1.1 400", b""}
+        assert read_to_end(connection)[:12] in {b"HTTP/1.1 431", b""}
     assert_served(service)
 
 

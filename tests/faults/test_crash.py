@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from tests.faults.devices import Device, sending
-from tests.processes import PATIENCE, Service
+from tests.support.disks import Device, sending
+from tests.support.processes import PATIENCE, Service
 
 CRASHES = int(os.environ.get("STREAMNORM_CRASHES", "5"))
 LOST_AT_MOST = 1.5  # seconds, with `everysec`
@@ -25,7 +25,7 @@ def groups_of_devices() -> list[list[Device]]:
 
 
 def killed(service: Service, groups: list[list[Device]], *, answers: int = 0, seconds: float = 0.0) -> float:
-    """Let the devices send until so many answers came, and a while, and kill the service; gives the moment."""
+    """Let the devices send until so many answers came, and a while, and kill the service; returns the moment."""
     with sending(service.url, groups):
         deadline = time.monotonic() + PATIENCE
         while sum(len(one.acknowledged) for group in groups for one in group) < answers:

@@ -13,8 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.processes import PATIENCE, Service
 from tests.streaming.peers import Peer, frame, send_until_stuck
+from tests.support.processes import PATIENCE, Service
 
 PATH = "/v1/streams/boiler-7"
 READING = b'{"values": {"temp": 21.4}, "seq": 1}'

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.processes import PATIENCE, STEP, Service
+from tests.support.processes import PATIENCE, STEP, Service
 
 PATH = "/v1/streams/boiler-7"
 
@@ -39,7 +39,7 @@ def observe(client: httpx.Client, seq: int) -> httpx.Response:
 
 
 def until(client: httpx.Client, status: int) -> Any:
-    """Wait until the service is ready, or is not; gives what it says."""
+    """Wait until the service is ready, or is not; returns what it says."""
     deadline = time.monotonic() + PATIENCE
     while (answer := client.get("/readyz")).status_code != status:
         assert time.monotonic() < deadline
@@ -56,14 +56,14 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path, durability: str) 
             refused = observe(client, last)
             assert (refused.status_code, refused.json()["type"]) == (503, "/problems/store-unavailable")
             assert refused.headers["retry-after"] == "1"
-            assert until(client, 503)["detail"].startswith(f"cannot use {service.folder}/data/streamnorm.db")
+            assert until(client, 503)["detail"].startswith("the database cannot be used (")
         until(client, 200)
         assert [observe(client, seq).status_code for seq in range(last, last + 10)] == [200] * 10
         count = client.get(PATH).json()["count"]
         service.restart()
         assert (client.get(PATH).json()["count"], count) == (last + 9, last + 9)
     assert taken == [200] * 30
-    assert "readings are refused, for they cannot be kept: cannot use" in service.log.read_text()
+    assert "readings are rejected, they cannot be persisted: cannot use" in service.log.read_text()
 
 
 def test_a_stop_that_cannot_keep_everything_ends_as_a_failure(tmp_path: Path) -> None:

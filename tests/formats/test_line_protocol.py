@@ -115,3 +115,12 @@ def test_numbers_and_booleans_are_a_reading_at_the_points_time() -> None:
 def test_a_number_beyond_all_sensors_is_refused() -> None:
     with pytest.raises(InvalidReading, match="/f"):
         to_reading(parse("m f=1e99"), 1, Limits())
+
+
+def test_a_text_of_backslashes_without_an_end_is_refused_at_once() -> None:
+    (found,) = parsed(f'm f="{chr(92) * 5000}')
+    assert "has no end" in found.detail
+
+
+def test_a_text_that_ends_by_a_backslash_and_a_quote_is_taken_as_it_was_meant() -> None:
+    assert parse('m f="C:\\temp\\"').fields == {"f": "C:\\temp\\"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 def batch(xs: Sequence[float], window: int) -> Array:
-    """Give each reading's z-score within the last `window` readings."""
+    """Return each reading's z-score within the last `window` readings."""
     ys = np.zeros(len(xs))
     for i, x in enumerate(xs):
         recent = np.array(xs[max(0, i + 1 - window) : i + 1])
@@ -21,7 +22,7 @@ def batch(xs: Sequence[float], window: int) -> Array:
 
 
 def batch_renorm(xs: Sequence[float], window: int, momentum: float, r_max: float, d_max: float) -> Array:
-    """Give Batch Renormalization's outputs over a sliding batch, its moving averages corrected for their start."""
+    """Return Batch Renormalization's outputs over a sliding batch, its moving averages corrected for their start."""
     ys = np.zeros(len(xs))
     means: list[float] = []
     stds: list[float] = []
@@ -42,7 +43,7 @@ def batch_renorm(xs: Sequence[float], window: int, momentum: float, r_max: float
 
 
 def streaming(xs: Sequence[float], period: int, fold: float, mix: float, order: int) -> Array:
-    """Give Streaming Normalization's outputs, a period's readings and deviations kept as lists."""
+    """Return Streaming Normalization's outputs, a period's readings and deviations kept as lists."""
     ys = np.zeros(len(xs))
     long: tuple[float, float] | None = None
     readings: list[float] = []
@@ -68,7 +69,7 @@ def _between(a: tuple[float, float], b: tuple[float, float], share: float) -> tu
 
 
 def online(xs: Array, horizon: float) -> tuple[Array, Array]:
-    """Give the weighted mean and variance of each beginning of `xs`."""
+    """Return the weighted mean and variance of each beginning of `xs`."""
     means, variances = np.zeros(len(xs)), np.zeros(len(xs))
     for i in range(len(xs)):
         weights = (1.0 - 1.0 / horizon) ** np.arange(i + 1)[::-1]
@@ -77,23 +78,77 @@ def online(xs: Array, horizon: float) -> tuple[Array, Array]:
     return means, variances
 
 
-def adaptive(xs: Array) -> Array:
-    """Give the z-scores of the bank of horizons, trust in logarithms, all horizons at once."""
-    bank = [online(xs, 2.0**k) for k in range(4, 15)]
-    means, variances = (np.stack(part, axis=1) for part in zip(*bank, strict=True))
-    prior = 4.0 ** np.arange(len(bank)) / sum(4.0 ** np.arange(len(bank)))
-    trust = prior
-    ys = np.zeros(len(xs))
-    mixed = 0.0
-    for i, x in enumerate(xs):
-        if mixed > 0.0 and x != xs[i - 1]:
-            u = variances[i - 1] / mixed + 1 / 128
-            log_trust = np.log(trust) - np.log(u) / 2 - 4.5 * np.log1p((x - means[i - 1]) ** 2 / (8 * mixed * u))
-            trust = np.exp(log_trust - log_trust.max())
-            trust = (1 - 2**-13) * trust / trust.sum() + 2**-13 * prior
-        w = trust**2 / (trust**2).sum()
-        mean = (w * means[i]).sum()
-        mixed = float((w * (variances[i] + (means[i] - mean) ** 2)).sum())
-        if mixed > 0.0:
-            ys[i] = (x - mean) / np.sqrt(mixed)
+def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR0915 - the formulas, one after another
+    """Return the z-scores of the bank of horizons and trends: weights reading by reading, trust in logarithms."""
+    count = 3
+    while horizon * 4 ** (count - 1) < 16_000:
+        count += 1
+    reach = horizon * 4.0 ** np.arange(count)
+    shares = np.concatenate([np.ones(count), np.full(count - 1, 0.25)])
+    shares /= shares.sum()
+    weights = np.zeros((count, 0))
+    errors = [np.zeros(count - 1)]  # squares of the trends' errors, and how much each counts
+    error_weights = np.ones((count - 1, 1))
+    trust, ys, evidence = shares, np.zeros(len(xs)), xs[0]
+    mixed = variance = 0.0
+    slope, learned = np.zeros(count - 1), np.zeros(0)
+    for i, given in enumerate(xs):
+        x, decay = given, 1.0 - 1.0 / reach
+        if i:
+            mean, spread, age = _weighed(weights, learned, horizon)
+            wild = variance > 0.0 and (given - mixed) ** 2 > 4.0 * (weights[0].sum() + 32) * variance
+            if wild:
+                x = mixed + math.copysign(2.0 * math.sqrt((weights[0].sum() + 32) * variance), given - mixed)
+            off = np.concatenate([x - mean, x - mean[:-1] - slope * (age[:-1] + 1.0 / horizon)])
+            if variance > 0.0:
+                squares = _average(np.array(errors).T, error_weights)
+                if (given - evidence) ** 2 > 2**-20 * variance:
+                    u = np.concatenate([spread, squares]) / variance + 1 / 128
+                    log_trust = np.log((1 - 2**-10) * trust + 2**-10 * shares)
+                    log_trust += -np.log(u) / 2 - 4.5 * np.log1p(off**2 / (4 * variance * u))
+                    log_trust[count] += math.log(0.85)
+                    trust, evidence = np.exp(log_trust - log_trust.max()), given
+                else:
+                    others = (1 - 1 / horizon) * trust + 2**-10 / horizon * shares
+                    trust = np.concatenate([trust[:1], others[1:]])
+                trust /= trust.sum()
+            else:
+                evidence = given
+            if weights[0].sum() < 32:
+                decay[0] = min(decay[0], 1 - 5 / 6 / weights[0].sum())
+            new = 1.0 / (decay * weights.sum(axis=1) + 1.0)
+            errors.append(off[count:] ** 2)
+            error_weights = np.column_stack([error_weights * (1 - new[:-1, None]), new[:-1]])
+        weights, learned = np.column_stack([weights * decay[:, None], np.ones(count)]), np.append(learned, x)
+        before = mixed, variance
+        mean, spread, age = _weighed(weights, learned, horizon)
+        apart = np.diff(age)
+        apart = np.maximum(apart, age[:-1] / 16)
+        slope = (mean[:-1] - mean[1:]) / np.where(apart > 0, apart, 1)
+        level = np.concatenate([mean, mean[:-1] + slope * age[:-1]])
+        squares = _average(np.array(errors).T, error_weights)
+        weight = trust**2 / (trust**2).sum()
+        mixed = float((weight * level).sum())
+        squares = squares + (slope / horizon) ** 2
+        variance = float((weight * (np.concatenate([spread, squares]) + (level - mixed) ** 2)).sum())
+        if min(learned) == max(learned):
+            mixed, variance, slope = x, 0.0, np.zeros(count - 1)
+        if given != x:
+            gains = 1.0 / weights.sum(axis=1)
+            gain = float((weight * np.concatenate([gains, gains[:-1]])).sum())
+            off_all = given - before[0]
+            ys[i] = off_all * math.sqrt((1 - gain) / (before[1] + gain * off_all**2))
+        elif variance > 0.0:
+            ys[i] = (x - mixed) / math.sqrt(variance)
     return ys
+
+
+def _weighed(weights: Array, xs: Array, horizon: float) -> tuple[Array, Array, Array]:
+    """Return each horizon's mean, variance and mean age, in units of T."""
+    mean = _average(xs, weights)
+    return mean, _average((xs - mean[:, None]) ** 2, weights), _average(np.arange(len(xs))[::-1] / horizon, weights)
+
+
+def _average(values: Array, weights: Array) -> Array:
+    average: Array = (values * weights).sum(axis=1) / weights.sum(axis=1)
+    return average

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from streamnorm_client import Client
-from tests.pages.watched import ARGUMENTS, CHROMIUM, Watched, fill
-from tests.processes import PATIENCE, Service
+from tests.support.browser import ARGUMENTS, CHROMIUM, Watched, fill
+from tests.support.processes import PATIENCE, Service
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = itertools.count()
@@ -73,7 +73,7 @@ def stream(client: Client) -> str:
 
 @pytest.fixture
 def address(service: Service, stream: str) -> str:
-    """Give where that stream is shown."""
+    """Return where that stream is shown."""
     return f"{service.url}/#{stream}"
 
 
@@ -105,5 +105,5 @@ def watched(context: BrowserContext) -> Iterator[Watched]:
 
 @pytest.fixture
 def page(watched: Watched) -> Page:
-    """Give that page."""
+    """Return that page."""
     return watched.page

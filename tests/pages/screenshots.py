@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from streamnorm.demo import rig
 from streamnorm_client import Client
-from tests.pages.watched import ARGUMENTS, CHROMIUM, card, link
-from tests.processes import Service
+from tests.support.browser import ARGUMENTS, CHROMIUM, card, link
+from tests.support.processes import Service
 
 #: what the README shows, and of which window
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "dashboard.png"

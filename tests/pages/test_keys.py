@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from streamnorm.stores.keys import Keys
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm_client import Client
-from tests.pages.watched import Watched, card, fill, link
-from tests.processes import Service
+from tests.support.browser import Watched, card, fill, link
+from tests.support.processes import Service
 
 
 class Locked:
@@ -19,7 +19,7 @@ class Locked:
 
     def __init__(self, service: Service) -> None:
         self.url = service.url
-        keys = Keys(Path(service.folder, "data"))
+        keys = SQLiteApiKeys(Path(service.folder, "data"))
         self.admin = keys.create("admin", ["admin"])
         self.reader = keys.create("reader", ["read"])
         self.device = keys.create("device", ["observe"])
@@ -37,7 +37,7 @@ def locked(service_of_one: Service) -> Locked:
 
 @pytest.fixture
 def page(watched: Watched) -> Page:
-    """Give a page whose console may say what a refusal is."""
+    """Return a page whose console may say what a refusal is."""
     watched.excused += ("401", "403")
     return watched.page
 
@@ -88,7 +88,7 @@ def test_a_reading_key_may_not_change_a_stream_and_an_admin_key_may(page: Page, 
     page.get_by_text("Configuration").click()
     page.get_by_label("Horizon").fill("77")
     page.get_by_role("button", name="Apply").click()
-    expect(page.locator("#config-message")).to_contain_text("has not the scope")
+    expect(page.locator("#config-message")).to_contain_text("lacks the scope")
     page.get_by_role("button", name="Key", exact=True).click()
     enter(page, locked.admin)
     page.get_by_role("button", name="Apply").click()

@@ -7,8 +7,8 @@ import re
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
-from tests.pages.watched import card
-from tests.processes import Service
+from tests.support.browser import card
+from tests.support.processes import Service
 
 
 def test_streams_are_searched(page: Page, service: Service, client: Client) -> None:

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
-from tests.pages.watched import Watched, card, eventually_painted, fill, link
-from tests.processes import Service
+from tests.support.browser import Watched, card, eventually_painted, fill, link
+from tests.support.processes import Service
 
 
 def test_an_empty_service_shows_the_line_that_fills_it_and_then_the_stream(page: Page, own_service: Service) -> None:

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.pages.watched import card
-from tests.processes import Service
+from tests.support.browser import card
+from tests.support.processes import Service
 
 #: every text in sight, with its colour and that of its ground
 TEXTS = """() => [...document.querySelectorAll("body *")]
@@ -37,7 +37,7 @@ def test_nothing_runs_over_the_side(page: Page, service: Service, address: str, 
 
 
 def luminance(colour: str) -> float:
-    """Give a colour's relative luminance (WCAG 2.2)."""
+    """Return a colour's relative luminance (WCAG 2.2)."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))

@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
-from tests.pages.watched import Watched
+from tests.support.browser import Watched
 
 
 def configuring(page: Page, address: str) -> None:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from streamnorm.kernels import METHODS, Kernel, cuda, profile
+from streamnorm.kernels import METHODS, MethodKernel, base_statistics
+from streamnorm.kernels.cuda import device
 
 CAPABILITY = (9, 0)
 
@@ -22,10 +23,10 @@ def main(folder: Path) -> None:
     for name, timed, robust in {*plain, *rules}:
         method = METHODS[name]
         p = method.parameters().pack()
-        stride = profile.SIZE + Kernel(method).own_size(p) + timed
-        for program, signature in cuda.device(method).programs(p, stride, timed=timed, robust=robust):
+        stride = base_statistics.SIZE + MethodKernel(method).own_size(p) + timed
+        for program, signature in device.device(method).programs(p, stride, timed=timed, robust=robust):
             function: Any = program.py_func
-            ptx, _ = cuda.cuda.compile_ptx(function, signature, cc=CAPABILITY)
+            ptx, _ = device.cuda.compile_ptx(function, signature, cc=CAPABILITY)
             label = f"{name}{'-timed' * timed}{'-robust' * robust}-{function.__name__}-{signature[0].dtype}"
             (folder / f"{label}.ptx").write_text(ptx)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamnorm.kernels import METHODS
-from tests.page import ROOT
+from tests.support.docs_page import ROOT
 
 PEERS = ROOT / ".venv-peers"
 PROGRAMS = Path(__file__).with_name("cuda_programs.py")

@@ -15,9 +15,9 @@ import pytest
 
 from streamnorm import Normalizer
 from streamnorm_client import Client
-from tests.bridges.broker import until
-from tests.page import ROOT, examples
-from tests.processes import PATIENCE, Service, free_port
+from tests.support.broker import until
+from tests.support.docs_page import ROOT, examples
+from tests.support.processes import PATIENCE, Service, free_port
 
 PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 RUN = "import doctest, sys; sys.exit(doctest.testfile(sys.argv[1], module_relative=False).failed)"

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 from streamnorm_client import Client, StreamNotFound
-from tests.bridges.broker import until
-from tests.page import PAGE, ROOT
-from tests.processes import PATIENCE, Service, free_port
+from tests.support.broker import until
+from tests.support.docs_page import PAGE, ROOT
+from tests.support.processes import PATIENCE, Service, free_port
 
 NODE_RED = ROOT / ".venv-peers" / "node" / "node_modules" / ".bin" / "node-red"
 

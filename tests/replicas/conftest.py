@@ -11,48 +11,48 @@ import pytest
 
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
-from streamnorm.stores.redis.address import parse
-from streamnorm.stores.replicated import Replicated
-from tests.replicas.starting import Start
-from tests.servers import Cluster, Server, cluster
+from streamnorm.stores.redis.streams import SharedStreams
+from streamnorm.stores.redis.url import parse_redis_url
+from tests.support.redis_servers import Cluster, Server, cluster
+from tests.support.replicas import Start
 
 numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a server that runs alone."""
+    """Yield a server that runs alone."""
     with Server(tmp_path_factory.mktemp("single")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Give a cluster that no test harms."""
+    """Yield a cluster that no test harms."""
     with cluster(tmp_path_factory.mktemp("cluster"), "--appendonly", "yes") as made:
         yield made
 
 
 @pytest.fixture(params=["single", "shards"])
 def url(request: pytest.FixtureRequest) -> str:
-    """Give a store's address: of one node, and of a cluster."""
+    """Return a store's address: of one node, and of a cluster."""
     found: str = request.getfixturevalue(request.param).url
     return found
 
 
 @pytest.fixture
 def prefix() -> str:
-    """Give what the test's keys begin with."""
+    """Return what the test's keys begin with."""
     return f"test-{next(numbers)}"
 
 
 @pytest.fixture
 async def start(url: str, prefix: str) -> AsyncIterator[Start]:
-    """Give what starts replicas; they are stopped in the end."""
+    """Yield what starts replicas; they are stopped in the end."""
     async with AsyncExitStack() as running:
 
-        async def started(**options: Any) -> Replicated:
-            replica = Replicated(parse(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
+        async def started(**options: Any) -> SharedStreams:
+            replica = SharedStreams(parse_redis_url(url), plan(configuration({}, {})), **{"prefix": prefix, **options})
             running.push_async_callback(replica.stop)
             await replica.start()
             return replica

@@ -10,13 +10,13 @@ import pytest
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable
-from streamnorm.stores.redis.address import Place, parse
-from streamnorm.stores.replicated import Replicated
-from tests.processes import free_port
-from tests.servers import Server
+from streamnorm.stores.redis.streams import SharedStreams
+from streamnorm.stores.redis.url import NodeAddress, parse_redis_url
+from tests.support.processes import free_port
+from tests.support.redis_servers import Server
 
 SCALING = Path(__file__).parents[2] / "docs/scaling.md"
 
@@ -24,20 +24,20 @@ SCALING = Path(__file__).parents[2] / "docs/scaling.md"
 @pytest.mark.parametrize(
     ("url", "places", "cluster"),
     [
-        ("redis://store", (Place("store", 6379),), False),
-        ("redis://app:secret@10.0.0.1:7000/2", (Place("10.0.0.1", 7000),), False),
-        ("rediss://[::1]:7000", (Place("::1", 7000),), False),
-        ("redis+cluster://a,b:7001", (Place("a", 6379), Place("b", 7001)), True),
-        ("rediss+cluster://app:se,cr%40et@a", (Place("a", 6379),), True),
+        ("redis://store", (NodeAddress("store", 6379),), False),
+        ("redis://app:secret@10.0.0.1:7000/2", (NodeAddress("10.0.0.1", 7000),), False),
+        ("rediss://[::1]:7000", (NodeAddress("::1", 7000),), False),
+        ("redis+cluster://a,b:7001", (NodeAddress("a", 6379), NodeAddress("b", 7001)), True),
+        ("rediss+cluster://app:se,cr%40et@a", (NodeAddress("a", 6379),), True),
     ],
 )
-def test_an_address_is_read(url: str, places: tuple[Place, ...], cluster: bool) -> None:  # noqa: FBT001
-    address = parse(url)
+def test_an_address_is_read(url: str, places: tuple[NodeAddress, ...], cluster: bool) -> None:  # noqa: FBT001
+    address = parse_redis_url(url)
     assert (address.places, address.cluster) == (places, cluster)
 
 
 def test_a_password_is_used_and_never_shown() -> None:
-    address = parse("redis+cluster://app:se%40cret@a")
+    address = parse_redis_url("redis+cluster://app:se%40cret@a")
     assert address.connection(address.places[0]).password == "se@cret"  # noqa: S105
     assert "cret" not in f"{address} {address!r}"
 
@@ -48,13 +48,13 @@ def test_a_password_is_used_and_never_shown() -> None:
 )
 def test_an_address_that_makes_no_sense_is_told_without_its_password(url: str) -> None:
     with pytest.raises(StoreError) as told:
-        parse(url)
+        parse_redis_url(url)
     assert "secret" not in str(told.value)
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
-    """Make a certificate, its own authority, and its key."""
+    """Build a certificate, its own authority, and its key."""
     options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=store"
     extension = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "store.pem"]
     command = ["openssl", *options.split(), *extension]
@@ -90,11 +90,11 @@ async def test_a_wrong_password_is_told(tmp_path: Path) -> None:
         await streams.stop()
 
 
-def replica(url: str) -> Replicated:
-    """Make a replica."""
-    return Replicated(parse(url), plan(configuration({}, {})), prefix="streamnorm")
+def replica(url: str) -> SharedStreams:
+    """Build a replica."""
+    return SharedStreams(parse_redis_url(url), plan(configuration({}, {})), prefix="streamnorm")
 
 
 def observe(stream: Stream) -> None:
     """Observe a reading."""
-    stream.observe(reading({"x": 1.0}, Limits()), 1.0, Limits())
+    stream.observe(parse_reading({"x": 1.0}, Limits()), 1.0, Limits())

@@ -16,17 +16,17 @@ import httpx
 import pytest
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
-from streamnorm.stores.redis import address
-from streamnorm.stores.redis.batcher import Batcher, Entry, Group
+from streamnorm.stores.redis import url as address
+from streamnorm.stores.redis.cas_batch import CasBatcher, Entry, StreamBatch
+from streamnorm.stores.redis.connection import Command
 from streamnorm.stores.redis.keyspace import Keyspace, partition, slot
-from streamnorm.stores.redis.link import Command
-from tests.replicas.load import sending
-from tests.replicas.starting import Start
-from tests.servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
+from tests.support.redis_servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
+from tests.support.replica_load import sending
+from tests.support.replicas import Start
 
 #: Seconds of load before and after a fault.
 LONG = float(os.environ.get("STREAMNORM_LONG", "0.3"))
@@ -40,13 +40,13 @@ LIMITS = Limits()
 async def test_plain_get_and_set_would_lose_updates(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what the other test finds unharmed is harmed where nothing is compared."""
 
-    def plain(batcher: Batcher, group: Group, entry: Entry) -> Command:
+    def plain(batcher: CasBatcher, group: StreamBatch, entry: Entry) -> Command:
         assert entry.stream is not None
         blob = batcher._shared.keys.blob(group.stream_id)  # noqa: SLF001
         script = "redis.call('SET', KEYS[1], ARGV[1]) return 1"
         return ("EVAL", script, 1, blob, entry.version + encode(entry.stream))
 
-    monkeypatch.setattr(Batcher, "_put", plain)
+    monkeypatch.setattr(CasBatcher, "_on_written", plain)
     assert await hammered(start) < 2000
 
 
@@ -55,12 +55,12 @@ async def test_two_replicas_hammering_hot_streams_lose_no_update(start: Start) -
 
 
 async def hammered(start: Start) -> int:
-    """Let two replicas observe 2000 readings of 50 streams; gives how many are counted in the end."""
+    """Let two replicas observe 2000 readings of 50 streams; returns how many are counted in the end."""
     pair = [await start(max_remembered=0), await start(max_remembered=0)]  # each round reads, in the control too
     rng = random.Random(0)
 
     def change(stream: Stream) -> None:
-        stream.observe(reading({"x": rng.random()}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": rng.random()}, LIMITS), 1.0, LIMITS)
 
     for _ in range(20):
         await asyncio.gather(*(replica.update(f"hot-{n}", change) for replica in pair for n in range(50)))
@@ -115,6 +115,29 @@ def test_without_its_store_a_replica_refuses_readings_and_takes_them_again_by_it
             assert observe(client, 2).json()["count"] == 2
 
 
+async def test_nobody_waits_for_more_than_one_silence_of_a_frozen_store(
+    start: Start, single: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if url != single.url:
+        return  # nobody takes over where there is one node
+    monkeypatch.setattr(address, "ANSWER_TIMEOUT", 1.0)
+    replica = await start()
+    await replica.update("known", lambda stream: stream.count)
+    await replica.health.stop()  # which would be silent to itself
+    link = replica.topology.masters()[0]
+    single.signal(signal.SIGSTOP)
+    try:
+        first = asyncio.create_task(replica.update("known", lambda stream: stream.count))
+        await asyncio.sleep(0.1)
+        others = [replica.update(f"new-{n % 5}", lambda stream: stream.count) for n in range(20)]
+        outcomes = await asyncio.gather(first, *others, replica.read("known", Stream.draft), return_exceptions=True)
+    finally:
+        single.signal(signal.SIGCONT)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert link._silences == 1  # noqa: SLF001 - as many as were waited for
+    assert await replica.update("new-0", lambda stream: stream.count) == 0
+
+
 async def test_a_frozen_store_is_told_and_comes_back(
     start: Start, single: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +147,7 @@ async def test_a_frozen_store_is_told_and_comes_back(
     replica = await start()
 
     def change(stream: Stream) -> int:
-        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
         return stream.count
 
     assert await replica.update("a", change) == 1
@@ -147,7 +170,7 @@ async def became(fine: bool, check: Callable[[], None]) -> None:  # noqa: FBT001
 
 
 def passes(check: Callable[[], None]) -> bool:
-    """Tell whether a check raises nothing."""
+    """Return whether a check raises nothing."""
     try:
         check()
     except StoreUnavailable:
@@ -166,7 +189,7 @@ async def test_streams_are_served_while_their_slot_moves_to_another_node(
     mine = [stream_id for stream_id in ids if partition(stream_id) == number][:4]
 
     def change(stream: Stream) -> int:
-        stream.observe(reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
+        stream.observe(parse_reading({"x": 1.0}, LIMITS), 1.0, LIMITS)
         return stream.count
 
     for stream_id in mine[:3]:
@@ -197,7 +220,7 @@ def observe(client: httpx.Client, seq: int = 1) -> httpx.Response:
 
 
 async def counted(url: str) -> dict[str, int]:
-    """Give every stream's count, as the service lists them."""
+    """Return every stream's count, as the service lists them."""
     async with httpx.AsyncClient(base_url=url, timeout=30.0) as client:
         found = (await client.get("/v1/streams", params={"limit": 1000})).json()["streams"]
     return {info["stream"]: info["count"] for info in found}

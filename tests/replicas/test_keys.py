@@ -8,17 +8,19 @@ from pathlib import Path
 import httpx
 import pytest
 from typer.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from streamnorm.auth.redis_api_keys import RedisApiKeys
 from streamnorm.cli import cli
 from streamnorm.errors import StoreUnavailable
-from streamnorm.stores.redis.keyring import SharedKeys
-from tests.processes import Service
-from tests.replicas.starting import Start
-from tests.servers import Cluster, wait_until
+from tests.support.processes import PATIENCE, Service
+from tests.support.redis_servers import Cluster, wait_until
+from tests.support.replicas import Start
 
 
 def keys(url: str, prefix: str, *arguments: str) -> str:
-    """Run `streamnorm keys`; gives what it prints."""
+    """Run `streamnorm keys`; returns what it prints."""
     options = ["--store", url, "--store-prefix", prefix]
     result = CliRunner().invoke(cli, ["keys", *arguments, *options], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
@@ -42,9 +44,24 @@ def test_a_key_made_by_hand_opens_a_replica_until_it_is_revoked(shards: Cluster,
     assert "boiler-" in keys(url, prefix, "list")
 
 
+def test_a_live_connection_ends_when_its_key_is_revoked(shards: Cluster, prefix: str, tmp_path: Path) -> None:
+    environment = {"STREAMNORM_STORE": shards.url, "STREAMNORM_STORE_PREFIX": prefix}
+    key = keys(shards.url, prefix, "create", "gateway", "--scope", "observe")
+    headers = {"authorization": f"Bearer {key}"}
+    with (
+        Service(tmp_path, **environment) as service,
+        connect(f"ws://127.0.0.1:{service.port}/v1/live", additional_headers=headers) as connection,
+    ):
+        keys(shards.url, prefix, "revoke", key.split("_")[1])
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(PATIENCE)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the key is not known here, or was revoked")
+
+
 async def test_keys_that_were_never_read_open_nothing(start: Start) -> None:
     replica = await start()
-    known = SharedKeys(replica.nodes, replica.keys)
+    known = RedisApiKeys(replica.topology, replica.keys)
     with pytest.raises(StoreUnavailable):
         known.any()
     await known.refresh()
@@ -54,5 +71,5 @@ async def test_keys_that_were_never_read_open_nothing(start: Start) -> None:
 async def test_only_a_hash_of_a_key_is_kept(start: Start, url: str, prefix: str) -> None:
     token = await asyncio.to_thread(keys, url, prefix, "create", "boss")
     replica = await start()
-    (kept,) = await replica.nodes.ask([(0, ("HGETALL", f"{prefix}:{{p000}}/keys"))])
+    (kept,) = await replica.topology.ask([(0, ("HGETALL", f"{prefix}:{{p000}}/keys"))])
     assert token.rpartition("_")[2].encode() not in b"".join(kept)

@@ -10,30 +10,30 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.cli import cli
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
-from streamnorm.stores import copying
+from streamnorm.stores import copy
 from streamnorm.stores.codec import encode
-from streamnorm.stores.keys import Keys
-from streamnorm.stores.redis.address import parse
-from streamnorm.stores.redis.depot import RedisDepot
-from streamnorm.stores.sqlite import SQLiteStore
+from streamnorm.stores.local.sqlite import SQLiteStore
+from streamnorm.stores.redis.copy_endpoint import RedisEndpoint
+from streamnorm.stores.redis.url import parse_redis_url
 
 LIMITS = Limits()
 
 
 def filled(folder: Path, number: int) -> dict[str, bytes]:
-    """Make a data folder with streams; gives them."""
+    """Build a data folder with streams; returns them."""
     rng = np.random.default_rng(0)
     blobs = {}
     for place in range(number):
         stream = Stream(plan(configuration({}, {})))
         for seq in range(3):
-            stream.observe(reading({"x": rng.normal()}, LIMITS, seq=seq), 1.0, LIMITS)
+            stream.observe(parse_reading({"x": rng.normal()}, LIMITS, seq=seq), 1.0, LIMITS)
         blobs[f"s-{place}"] = encode(stream)
     with closing(SQLiteStore(folder, synchronous="normal")) as store:
         store.save(blobs)
@@ -41,7 +41,7 @@ def filled(folder: Path, number: int) -> dict[str, bytes]:
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
-    """Give what a data folder has."""
+    """Return what a data folder has."""
     with closing(SQLiteStore(folder, synchronous="normal")) as store:
         return {stream_id: store.load(stream_id) for stream_id in store.page("", "", 10_000)}
 
@@ -55,40 +55,40 @@ def migrate(source: object, target: object, prefix: str, *options: str) -> Resul
 def test_streams_and_keys_go_there_and_back_as_they_were(url: str, prefix: str, tmp_path: Path) -> None:
     there, back = tmp_path / "there", tmp_path / "back"
     blobs = filled(there, 1200)
-    token = Keys(there).create("boss", ["admin"])
+    token = SQLiteApiKeys(there).create("boss", ["admin"])
     moved = migrate(f"sqlite://{there}", url, prefix)
     assert moved.exit_code == 0, moved.output
     assert "1200 streams: 1200 copied, 0 there before; 1 keys copied; the target has 1200 streams" in moved.stdout
     assert migrate(url, f"sqlite://{back}/streamnorm.db", prefix).exit_code == 0
     assert content(back) == blobs
-    assert Keys(back).find(token) is not None
+    assert SQLiteApiKeys(back).find(token) is not None
 
 
 def test_a_copy_that_was_cut_off_goes_on_where_it_was(
     url: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path, 1200)
-    save = RedisDepot.save
+    save = RedisEndpoint.save
     times = iter(range(2))
 
-    async def cut_off(depot: RedisDepot, blobs: dict[str, bytes]) -> None:
+    async def cut_off(depot: RedisEndpoint, blobs: dict[str, bytes]) -> None:
         if next(times, None) is None:
             raise KeyboardInterrupt
         await save(depot, blobs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(RedisDepot, "save", cut_off)
+        patched.setattr(RedisEndpoint, "save", cut_off)
         assert migrate(f"sqlite://{tmp_path}", url, prefix).exit_code != 0
     again = migrate(f"sqlite://{tmp_path}", url, prefix)
-    copied = 1200 - 2 * copying.BATCH
-    assert f"1200 streams: {copied} copied, {2 * copying.BATCH} there before" in again.stdout, again.output
+    copied = 1200 - 2 * copy.BATCH
+    assert f"1200 streams: {copied} copied, {2 * copy.BATCH} there before" in again.stdout, again.output
 
 
 def test_what_differs_in_the_target_is_left_and_told(url: str, prefix: str, tmp_path: Path) -> None:
     first = next(iter(filled(tmp_path, 3)))
 
     async def other(blob: bytes) -> None:
-        depot = RedisDepot(parse(url), prefix)
+        depot = RedisEndpoint(parse_redis_url(url), prefix)
         await depot.count()
         await depot.save({first: blob})
         await depot.close()

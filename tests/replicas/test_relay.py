@@ -8,25 +8,25 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from streamnorm.events import Hub
-from streamnorm.events.rows import Row, numbers
-from tests.api.calls import Api, running
+from streamnorm.events.event import ReadingEvent, numbers
+from streamnorm.events.hub import EventHub
+from tests.support.http_calls import Api, running
 
 Two = tuple[Api, Api]
 
 
 @pytest.fixture
 async def two(url: str, prefix: str) -> AsyncIterator[Two]:
-    """Give two replicas."""
+    """Yield two replicas."""
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running(url, store_prefix=prefix))
         second = await stack.enter_async_context(running(url, store_prefix=prefix))
         yield first, second
 
 
-def hub(api: Api) -> Hub:
-    """Give a replica's hub."""
-    found: Hub = api.app.state.context.events
+def hub(api: Api) -> EventHub:
+    """Return a replica's hub."""
+    found: EventHub = api.app.state.context.events
     return found
 
 
@@ -99,13 +99,13 @@ async def test_what_was_relayed_is_not_relayed_back(two: Two) -> None:
     assert counts == sorted(set(counts))
 
 
-def row(count: int, time: float) -> Row:
-    """Make a row of one feature."""
-    return Row("a", ("x",), numbers(5).pack(time, count, 1.0, 0.0, 0.0))
+def row(count: int, time: float) -> ReadingEvent:
+    """Build a row of one feature."""
+    return ReadingEvent("a", ("x",), numbers(5).pack(time, count, 1.0, 0.0, 0.0))
 
 
 def test_a_row_that_comes_late_is_left_out_and_one_after_a_reset_is_not() -> None:
-    heard = Hub(lambda _: None)
+    heard = EventHub(lambda _: None)
     for count, time in ((10, 1.0), (11, 2.0), (10, 1.0), (12, 3.0), (1, 4.0)):
         heard.take(row(count, time))
     assert [each.event()["count"] for each in heard.past("a")] == [1]

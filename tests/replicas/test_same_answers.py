@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.calls import Api, running
+from tests.support.http_calls import Api, running
 
 STREAMS = ("boiler-7", "boiler-8", "door", "Wärme".replace("ä", "a"), "z~1")
 CONFIGS: tuple[dict[str, Any], ...] = (
@@ -27,7 +27,7 @@ Call = tuple[str, str, Any]
 
 
 def values(rng: random.Random) -> dict[str, Any]:
-    """Give a reading of a few kinds of sensors."""
+    """Return a reading of a few kinds of sensors."""
     reading: dict[str, Any] = {
         "temp": rng.choice([rng.gauss(20, 1), None, 1e9 + rng.random()]),
         "door": rng.choice([0, 1]),
@@ -39,7 +39,7 @@ def values(rng: random.Random) -> dict[str, Any]:
 
 
 def calls(rng: random.Random) -> Iterator[Call]:
-    """Give calls without end: readings for the most part, and now and then each of the others."""
+    """Yield calls without end: readings for the most part, and now and then each of the others."""
     seqs = dict.fromkeys(STREAMS, 0)
     while True:
         stream = rng.choice(STREAMS)
@@ -117,5 +117,5 @@ async def test_a_state_taken_out_here_goes_in_there(url: str, prefix: str) -> No
 
 
 async def whole(api: Api) -> dict[str, bytes]:
-    """Give every bit of every stream."""
+    """Return every bit of every stream."""
     return await api.state()

@@ -10,26 +10,26 @@ import pytest
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.stores.codec import encode
-from streamnorm.stores.replicated import Replicated
-from tests.replicas.starting import Start, count, observing
+from streamnorm.stores.redis.streams import SharedStreams
+from tests.support.replicas import Start, count, observing
 
 
 def observing_all(x: object) -> Callable[[Mapping[str, Stream]], list[int]]:
-    """Give the one change that observes a reading into each of several streams, and answers their counts."""
+    """Return the one change that observes a reading into each of several streams, and answers their counts."""
     return lambda drafts: [observing(x)(draft).count for draft in drafts.values()]
 
 
-def interrupted(replica: Replicated, at: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
+def interrupted(replica: SharedStreams, at: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
     """Have something happen once, just before a replica writes a stream."""
-    exchange = replica._rounds.exchange  # noqa: SLF001 - the moment between reading and writing can be met nowhere else
+    exchange = replica._writer.compare_and_set  # noqa: SLF001 - the moment between reading and writing can be met nowhere else
 
     async def late(stream_id: str, *rest: object) -> bool:
         if stream_id == at:
-            replica._rounds.exchange = exchange  # type: ignore[method-assign]  # noqa: SLF001
+            replica._writer.compare_and_set = exchange  # type: ignore[method-assign]  # noqa: SLF001
             await meanwhile()
         return await exchange(stream_id, *rest)  # type: ignore[arg-type]
 
-    replica._rounds.exchange = late  # type: ignore[assignment, method-assign]  # noqa: SLF001
+    replica._writer.compare_and_set = late  # type: ignore[assignment, method-assign]  # noqa: SLF001
 
 
 @pytest.mark.parametrize("heavy", [False, True])

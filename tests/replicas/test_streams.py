@@ -12,8 +12,8 @@ from streamnorm.engine.reading import Answer
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StaleSequence, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
-from streamnorm.stores.redis import link
-from tests.replicas.starting import Start, count, observing
+from streamnorm.stores.redis import connection
+from tests.support.replicas import Start, count, observing
 
 
 async def test_a_reading_is_seen_by_every_replica(start: Start) -> None:
@@ -26,7 +26,7 @@ async def test_no_stream_may_be_changed_here_and_now_however_well_it_is_known(st
     first = await start()
     await first.update("boiler-7", observing(21.4))
     assert first.peek("boiler-7") is not None
-    assert first.at_hand("boiler-7") is None
+    assert first.get_for_inline_update("boiler-7") is None
 
 
 async def test_replicas_take_turns_at_a_stream_without_losing_any(start: Start) -> None:
@@ -166,7 +166,7 @@ async def test_a_stream_that_does_not_change_is_forgotten_in_time(start: Start) 
     await first.update("a", observing(1.0))
     await asyncio.sleep(0.3)
     assert await first.page("", "", 10) == []
-    assert await first._listing.count() == 0  # noqa: SLF001 - the index is tidied up too
+    assert await first._index.count() == 0  # noqa: SLF001 - the index is tidied up too
     assert (await first.update("a", observing(1.0))).count == 1
 
 
@@ -174,7 +174,7 @@ async def test_what_is_remembered_is_bounded(start: Start) -> None:
     first = await start(max_remembered=3)
     for n in range(10):
         await first.update(f"s-{n % 5}", observing(1.0))
-    assert len(first._rounds.remembered) == 3  # noqa: SLF001
+    assert len(first._writer.cached_entries) == 3  # noqa: SLF001
     assert [await count(first, f"s-{n}") for n in range(5)] == [2] * 5
 
 
@@ -196,7 +196,7 @@ async def test_two_prefixes_in_one_store_do_not_meet(start: Start) -> None:
 async def test_too_few_replicas_refuse_a_reading_that_may_then_be_sent_again(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "WAIT_MILLISECONDS", 100)
+    monkeypatch.setattr(connection, "WAIT_MILLISECONDS", 100)
     short, enough = await start(replicas=5), await start()
     with pytest.raises(StoreUnavailable, match="of 5 replicas"):
         await short.update("a", observing(1.0, 1))

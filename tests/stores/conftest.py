@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.stores import keeper
-from tests.stores.gated import GatedStore
+from streamnorm.stores.local import group_commit
+from tests.support.gated_store import GatedStore
 
 NOBODY = 65534
 
 
 @pytest.fixture
 def sealed() -> Iterator[Path]:
-    """Give a folder that may be read but not written, to root neither: root is nobody meanwhile."""
+    """Yield a folder that may be read but not written, to root neither: root is nobody meanwhile."""
     # Not tmp_path: only its owner may enter that.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -32,11 +32,11 @@ def sealed() -> Iterator[Path]:
 
 @pytest.fixture
 def store() -> GatedStore:
-    """Make a store."""
+    """Build a store."""
     return GatedStore()
 
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `everysec` flush every few milliseconds, so that no test waits a second."""
-    monkeypatch.setattr(keeper, "FLUSH_INTERVAL", 0.005)
+    monkeypatch.setattr(group_commit, "FLUSH_INTERVAL", 0.005)

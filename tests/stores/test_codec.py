@@ -6,6 +6,7 @@ import struct
 from array import array
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import reading
+from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
-from streamnorm.stores.codec import decode, encode
+from streamnorm.kernels import base_statistics
+from streamnorm.stores.codec import VERSION, decode, encode
 
 NOW = 1_795_338_000.0
 
@@ -36,24 +38,24 @@ configs: st.SearchStrategy[dict[str, Any]] = st.one_of(
 
 
 def made(config: dict[str, Any], given_: list[Any]) -> Stream:
-    """Make a stream of readings; those that are refused leave it as it was."""
+    """Build a stream of readings; those that are refused leave it as it was."""
     stream = Stream(plan(configuration(config, {})))
     for row, channel, seq in given_:
         whole = row if channel is None else {**row, "ir": channel}
         try:
-            stream.observe(reading(whole, Limits(), seq=seq), NOW, Limits())
+            stream.observe(parse_reading(whole, Limits(), seq=seq), NOW, Limits())
         except StreamnormError:
             continue
     return stream
 
 
 def bits(floats: array[float] | None) -> bytes | None:
-    """Give the bits of floats: by ==, NaN differs from itself, and 0 equals −0."""
+    """Return the bits of floats: by ==, NaN differs from itself, and 0 equals −0."""
     return None if floats is None else floats.tobytes()
 
 
 def whole(stream: Stream) -> object:
-    """Give everything a stream is."""
+    """Return everything a stream is."""
     where = stream.layout
     parts = (bits(stream.state), bits(stream.answered), bits(stream.before))
     return stream.plan, where.names, where.shapes, where.starts, parts
@@ -91,9 +93,9 @@ def test_a_blob_that_is_too_long_is_told() -> None:
         decode("boiler-7", BLOB + bytes(8))
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, VERSION + 1, 255])
 def test_a_blob_of_another_version_is_told_with_both_versions(version: int) -> None:
-    with pytest.raises(StoreCorrupt, match=f"version {version}, this streamnorm reads 1"):
+    with pytest.raises(StoreCorrupt, match=f"version {version}, this streamnorm reads {VERSION}"):
         decode("boiler-7", bytes([version]) + BLOB[1:])
 
 
@@ -141,3 +143,81 @@ def test_a_header_of_the_right_names_and_wrong_values_is_told(header: dict[str, 
     text = orjson.dumps(header)
     with pytest.raises(StoreCorrupt):
         decode("boiler-7", struct.pack("<BI", 1, len(text)) + text)
+
+
+def former(stream: Stream) -> bytes:
+    """Return the blob that version 1 would have written: without a clock, levels, and what methods have kept since."""
+    plan_ = stream.plan
+
+    def cut(state: array[float]) -> array[float]:
+        made = state[:5]
+        for start in stream.layout.starts:
+            end = start + plan_.stride - plan_.timed
+            own = state[start + base_statistics.SIZE : end - plan_.kernel.method.grown]
+            made += state[start : start + 12] + own + state[end : start + plan_.stride]
+        return made
+
+    return blob_of_version_1(stream, cut(stream.state), cut(stream.before) if stream.before else array("d"))
+
+
+def blob_of_version_1(stream: Stream, state: array[float], before: array[float]) -> bytes:
+    """Return a blob of version 1 with these numbers."""
+    answered = stream.answered or array("d")
+    floats = (len(state), len(answered), len(before))
+    names, shapes = stream.layout.names, stream.layout.shapes
+    header = orjson.dumps({"config": stream.plan.key, "names": names, "shapes": shapes, "floats": floats})
+    return struct.pack("<BI", 1, len(header)) + header + (state + answered + before).tobytes()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"time_constant": 60.0},
+        {"method": "batch", "window": 8},
+        {"method": "batch-renorm", "window": 8},
+        {"method": "streaming"},
+    ],
+    ids=repr,
+)
+def test_a_blob_of_version_1_is_read_and_goes_on_to_the_same_answers(config: dict[str, Any]) -> None:
+    rows = [[{"temp": float(x), "door": x % 3}, None, x] for x in range(40)]
+    stream = made(config, rows)
+    old = decode("boiler-7", former(stream))
+    assert old.state[:5] == stream.state[:5]
+    assert old.answered == stream.answered
+    for x in (3.0, 7.0, None):
+        then = parse_reading({"temp": x, "door": 1}, Limits())
+        answers = [each.observe(then, NOW + 60.0, Limits()) for each in (old, stream)]
+        first, second = (np.array(answer.values).tobytes() for answer in answers)
+        assert first == second
+    assert decode("boiler-7", encode(old)).state == old.state
+
+
+@pytest.mark.parametrize("features", [1, 3])
+@pytest.mark.parametrize("horizon", [1000.0, 16.0])
+def test_a_stream_of_the_bank_that_adaptive_kept_before_goes_on_by_mean_and_deviation(
+    features: int, horizon: float
+) -> None:
+    """Behind the 12 numbers of every feature it had 47 of its own, whatever the horizon."""
+    stream = made({"method": "adaptive", "horizon": horizon}, [])
+    names = "abc"[:features]
+    for n in range(50):
+        stream.observe(parse_reading(dict.fromkeys(names, 20.0 + n % 5), Limits(), seq=n), NOW, Limits())
+    where, today = stream.layout, stream.state
+    state = today[:5]
+    for start in where.starts:
+        state.extend([*today[start : start + 12], *[1.0] * 47])
+    back = decode("boiler", blob_of_version_1(stream, state, state))
+    assert (back.count, back.last_seq, back.layout) == (50, 49, where)
+    assert [back.mean_std(name) for name in names] == [(today[at + 1], today[at + 2] ** 0.5) for at in where.starts]
+    assert back.before is not None
+    assert len(back.before) == len(back.state)
+    assert back.observe(parse_reading(dict.fromkeys(names, 22.0), Limits()), NOW, Limits()).count == 51
+
+
+def test_a_stream_of_adaptive_that_is_cut_short_is_refused() -> None:
+    stream = made({"method": "adaptive"}, [({"temp": 1.0}, None, None)])
+    stream.state = stream.state[:-1]
+    with pytest.raises(StoreCorrupt, match="cut short"):
+        decode("boiler", encode(stream))

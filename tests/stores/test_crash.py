@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.stores.sqlite import SQLiteStore
-from tests.stores.processes import running
+from streamnorm.stores.local.sqlite import SQLiteStore
+from tests.support.store_processes import running
 
 # Save n brings stream n, replaces the newest two and deletes stream n − 10, all at once; then n is acknowledged.
 SAVER = """
 import itertools, pathlib, sys
-from streamnorm.stores.sqlite import SQLiteStore
+from streamnorm.stores.local.sqlite import SQLiteStore
 store = SQLiteStore(pathlib.Path(sys.argv[1]), synchronous=sys.argv[2])
 for n in itertools.count(int(sys.argv[3])):
     blob = b"%d " % n * 300

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes import Service
+from tests.support.processes import Service
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def stream(request: pytest.FixtureRequest) -> str:
-    """Give the test a stream of its own."""
+    """Return the test a stream of its own."""
     name: str = request.node.name
     return name.replace("[", ".").replace("]", "")[:128]

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any, Self
 
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -30,7 +30,7 @@ def frame(message: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
 
 
 def send_until_stuck(connection: socket.socket, data: bytes) -> int:
-    """Send until nobody listens any more, or the connection is cut; gives how many bytes were taken."""
+    """Send until nobody listens any more, or the connection is cut; returns how many bytes were taken."""
     rest = memoryview(data)
     connection.settimeout(1.0)
     try:
@@ -64,7 +64,7 @@ class Peer:
         self.socket.sendall(b"".join(frame(message, opcode) for message in messages))
 
     def receive(self) -> tuple[int, bytes]:
-        """Receive a frame; gives its opcode and what it says."""
+        """Receive a frame; returns its opcode and what it says."""
         head = self._file.read(2)
         if len(head) < 2:
             raise EOFError

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, Service
 
 NDJSON = {"content-type": "application/x-ndjson"}
 
@@ -70,7 +70,7 @@ def info(service: Service, stream: str) -> Any:
 
 
 def whole(service: Service, path: str, *lines: object, **headers: str) -> list[Any]:
-    """Send lines in one request; gives the answer's."""
+    """Send lines in one request; returns the answer's."""
     body = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines).encode()
     if headers.get("content-encoding") == "gzip":
         body = gzip.compress(body)

@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.processes import PATIENCE, Service
 from tests.streaming.peers import Peer
+from tests.support.processes import PATIENCE, Service
 
 
 def live(service: Service, stream: str | None = None, **options: Any) -> ClientConnection:
@@ -23,7 +23,7 @@ def live(service: Service, stream: str | None = None, **options: Any) -> ClientC
 
 
 def say(connection: ClientConnection, message: object) -> Any:
-    """Send a message, text as it is and anything else as JSON; gives its answer."""
+    """Send a message, text as it is and anything else as JSON; returns its answer."""
     connection.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
     return json.loads(connection.recv(PATIENCE))
 

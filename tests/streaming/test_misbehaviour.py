@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from tests.processes import PATIENCE, STEP, Service
 from tests.streaming.peers import BINARY, CLOSE, PING, PONG, Peer, frame, send_until_stuck
+from tests.support.processes import PATIENCE, STEP, Service
 
 MEGABYTE = 1024 * 1024
 
@@ -41,13 +41,13 @@ def wait_for_count(service: Service, stream: str, expected: int) -> None:
 
 
 def resident(service: Service) -> int:
-    """Give the service's memory in bytes."""
+    """Return the service's memory in bytes."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{service.pid}/status").read_text().splitlines())
     return int(fields["VmRSS"].split()[0]) * 1024
 
 
 def quiet(service: Service) -> bool:
-    """Tell whether nothing went wrong inside."""
+    """Return whether nothing went wrong inside."""
     return service.alive() and "Traceback" not in service.log.read_text()
 
 

@@ -7,27 +7,20 @@ with Client("http://127.0.0.1:8000") as client:
     print(boiler.observe({"temp": 21.4, "door": 0}).values)
 """
 
-from streamnorm_client._answers import (
-    Answer,
-    Block,
-    Configured,
-    Denormalized,
-    FeatureProfile,
-    Health,
-    Normalized,
-    Profile,
-    StreamInfo,
-)
-from streamnorm_client._async_client import AsyncClient, AsyncStream
-from streamnorm_client._client import Client, Stream
+from streamnorm_client._async_client import AsyncClient
+from streamnorm_client._async_live import AsyncLive
+from streamnorm_client._async_stream import AsyncStream
+from streamnorm_client._client import Client
 from streamnorm_client._errors import (
     BodyTooLarge,
     CannotInvert,
     CannotMerge,
+    Closed,
     ConnectionFailed,
     Fault,
     Forbidden,
     InternalError,
+    InvalidArgument,
     InvalidConfiguration,
     InvalidInput,
     InvalidReading,
@@ -37,13 +30,21 @@ from streamnorm_client._errors import (
     MalformedGzip,
     MalformedJson,
     MethodNotAllowed,
+    MissingDependency,
     NotAcceptable,
     NotFound,
+    NotSupported,
+    OutboxCorrupt,
+    OutboxError,
+    OutboxForked,
+    OutboxInUse,
+    OutboxUnwritable,
     Overloaded,
     Problem,
     RequestTimeout,
     StaleSequence,
     StoreUnavailable,
+    StreamInUse,
     StreamnormError,
     StreamNotFound,
     TimedOut,
@@ -53,11 +54,27 @@ from streamnorm_client._errors import (
     Unauthorized,
     UnexpectedAnswer,
     UnsupportedMediaType,
+    WrongType,
 )
-from streamnorm_client._live import AsyncLive, Live
+from streamnorm_client._events import Event
+from streamnorm_client._live import Live
+from streamnorm_client._models import (
+    Answer,
+    Block,
+    Configured,
+    Denormalized,
+    FeatureProfile,
+    Health,
+    Normalized,
+    Page,
+    Profile,
+    StreamInfo,
+)
 from streamnorm_client._outbox import Outbox
+from streamnorm_client._requests import Response
+from streamnorm_client._stream import Stream
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Answer",
@@ -69,14 +86,17 @@ __all__ = [
     "CannotInvert",
     "CannotMerge",
     "Client",
+    "Closed",
     "Configured",
     "ConnectionFailed",
     "Denormalized",
+    "Event",
     "Fault",
     "FeatureProfile",
     "Forbidden",
     "Health",
     "InternalError",
+    "InvalidArgument",
     "InvalidConfiguration",
     "InvalidInput",
     "InvalidReading",
@@ -87,17 +107,27 @@ __all__ = [
     "MalformedGzip",
     "MalformedJson",
     "MethodNotAllowed",
+    "MissingDependency",
     "Normalized",
     "NotAcceptable",
     "NotFound",
+    "NotSupported",
     "Outbox",
+    "OutboxCorrupt",
+    "OutboxError",
+    "OutboxForked",
+    "OutboxInUse",
+    "OutboxUnwritable",
     "Overloaded",
+    "Page",
     "Problem",
     "Profile",
     "RequestTimeout",
+    "Response",
     "StaleSequence",
     "StoreUnavailable",
     "Stream",
+    "StreamInUse",
     "StreamInfo",
     "StreamNotFound",
     "StreamnormError",
@@ -108,4 +138,5 @@ __all__ = [
     "Unauthorized",
     "UnexpectedAnswer",
     "UnsupportedMediaType",
+    "WrongType",
 ]

@@ -1,38 +1,54 @@
-"""The client for asyncio: the same names as `streamnorm_client._client`, where they are explained."""
+"""The client for asyncio, with the same interface as `streamnorm_client._client`."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from streamnorm_client import _calls, _http
-from streamnorm_client._live import AsyncLive
-from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Pause, Step, Steps, ask
-from streamnorm_client._sending import sender
-from streamnorm_client._steps import StreamSteps
+from streamnorm_client import _http_adapter, _requests
+from streamnorm_client._async_driver import AsyncTransport
+from streamnorm_client._async_stream import AsyncStream
+from streamnorm_client._errors import NotSupported
+from streamnorm_client._events import Event, EventSource
+from streamnorm_client._outbox import Outbox, Sender
+from streamnorm_client._retry import DEFAULT_RETRIES, Pause, ask
+from streamnorm_client._sync_driver import Transport
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
+    import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
-    from streamnorm_client._flight import LiveSteps
-    from streamnorm_client._outbox import Outbox
-
-T = TypeVar("T")
+    from streamnorm_client._http_adapter import Cert, Timeout, Verify
+    from streamnorm_client._models import Health, Normalized, Page, StreamInfo
+    from streamnorm_client._requests import Response
 
 
 class AsyncClient:
-    """Like `Client`, for asyncio: every call is awaited, `streams` is an asynchronous iterator.
+    """A connection to a streamnorm service; safe to use from several tasks, and in forked children.
 
-    >>> async def main() -> None:
+    `url` defaults to the environment variable STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
+    `timeout` is in seconds (30), for connecting and for each network operation, or an `httpx.Timeout`; every call can
+    override it. A call without an answer, or with a transient error, is retried up to `retries` times with exponential
+    backoff, provided that this cannot apply a reading twice; the logger `streamnorm_client` logs retries.
+
+    `headers` are sent with every call. `verify` is False, a file or folder of certificates or an `ssl.SSLContext`;
+    `cert` is the client's own certificate, a file or (certificate, key, password). `proxy` is a URL; by default
+    httpx reads the environment. `http_client` is your own `httpx.AsyncClient`, which you close; `transport` replaces
+    that of httpx. Live connections and events use the same connection settings. `outbox` is a file for the readings of
+    `put`, or an `Outbox` with more options.
+
+    Raises:
+        InvalidArgument: the URL, or a certificate, is invalid.
+        OutboxError: the outbox cannot be opened.
+
+    >>> async def main():
     ...     async with AsyncClient("http://127.0.0.1:8000") as client:
-    ...         print(client.stream("boiler-7"))
+    ...         return client.stream("boiler-7")
     >>> asyncio.run(main())
     <AsyncStream 'boiler-7' of http://127.0.0.1:8000>
     """
@@ -42,54 +58,158 @@ class AsyncClient:
         url: str | None = None,
         *,
         key: str | None = None,
-        timeout: float = _http.DEFAULT_TIMEOUT,
+        timeout: Timeout = None,
         retries: int = DEFAULT_RETRIES,
+        headers: Mapping[str, str] | None = None,
+        verify: Verify = True,
+        cert: Cert = None,
+        proxy: str | None = None,
+        http_client: httpx.AsyncClient | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        options = _http.options(url, key, timeout)
-        self._http = httpx.AsyncClient(transport=transport, **options)
-        self._retries = retries
+        connection = _http_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
+        self._transport = AsyncTransport(connection, retries, http_client, transport)
         self._streams: dict[str, AsyncStream] = {}
-        self._sender = None if outbox is None else sender(outbox, options)
+        self._sender = None
+        if outbox is not None:
+            if self._transport.is_foreign:
+                raise NotSupported(
+                    "an outbox sends in a thread, with no asynchronous http_client or transport: use Client"
+                )
+            self._sender = Sender(outbox, Transport(connection, retries))
+
+    def __repr__(self) -> str:
+        """Return a representation with the service's URL."""
+        return f"<{type(self).__name__} of {self._transport.connection.url}>"
 
     def stream(self, stream: str) -> AsyncStream:
-        """Like `Client.stream`."""
-        return self._streams.get(stream) or self._streams.setdefault(stream, AsyncStream(self, stream))
+        """Return the handle of a stream: always the same one, because it numbers the stream's readings.
 
-    async def streams(self, prefix: str = "") -> AsyncIterator[StreamInfo]:
-        """Like `Client.streams`."""
-        after: str | None = ""
-        while after is not None:
-            page = await self._run(ask(_calls.streams(prefix, after), self._retries))
+        Raises:
+            InvalidArgument: the id is invalid.
+
+        """
+        return self._streams.get(stream) or self._streams.setdefault(
+            stream, AsyncStream(stream, self._transport, self._sender)
+        )
+
+    async def streams(self, prefix: str = "", *, timeout: Timeout = None) -> AsyncIterator[StreamInfo]:
+        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched on demand."""
+        async for page in self.pages(prefix, timeout=timeout):
             for info in page.streams:
                 yield info
-            after = page.next
 
-    async def bulk(self, readings: Iterable[Mapping[str, Any]]) -> list[Normalized]:
-        """Like `Client.bulk`."""
-        return await self._run(ask(_calls.many(readings), self._retries))
+    async def pages(
+        self, prefix: str = "", *, after: str = "", size: int = _requests.PAGE_SIZE, timeout: Timeout = None
+    ) -> AsyncIterator[Page]:
+        """Iterate over the list of streams page by page, of at most `size` streams each.
 
-    async def health(self) -> Health:
-        """Like `Client.health`."""
-        return await self._run(ask(_calls.health(), self._retries))
+        `after` is the `next` of a page, to continue from there.
+        """
+        start: str | None = after
+        while start is not None:
+            page = await self._transport.run(
+                ask(_requests.streams(prefix, start, size), self._transport.retries), timeout
+            )
+            yield page
+            start = page.next
+
+    async def events(
+        self, *streams: str, prefix: str = "", history: bool = False, latest: bool = False
+    ) -> AsyncIterator[Event]:
+        """Iterate over events as readings are observed, without end: of these `streams`, or of all.
+
+        `prefix` selects streams whose ids start with it. `history` begins with the recent history of each named stream;
+        `latest` adds the latest reading of every stream once a second. A lost connection is reopened, after the last
+        event id if the service sends ids; after the first successful connection, without a limit on retries.
+
+        ```python
+        async for event in client.events("boiler-7"):
+            if event.type == "reading":
+                print(event.data["normalized"])
+        ```
+
+        Raises:
+            StreamnormError: the service rejects the request, or the first connection fails.
+
+        """
+        source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
+        while True:
+            try:
+                async with self._transport.open(source.call(), source.timeout) as response:
+                    async for data in response.aiter_bytes():
+                        for event in source.receive(data):
+                            yield event
+                    raise source.ended()
+            except source.ERRORS as error:
+                pause = Pause(source.delay_after(error))
+            await self._transport.perform(pause)
+
+    async def bulk(self, readings: Iterable[Mapping[str, Any]], *, timeout: Timeout = None) -> list[Normalized]:
+        """Observe readings of many streams in one request.
+
+        A reading is `{"stream": …, "values": …}`, optionally with `timestamp` and `seq`. One invalid reading rejects
+        all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
+        retried.
+        """
+        return await self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
+
+    async def health(self, *, timeout: Timeout = None) -> Health:
+        """Check whether the service is alive."""
+        return await self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        timeout: Timeout = None,
+    ) -> Response:
+        """Send a request to any path of the service, with the key and the retries of other calls.
+
+        Returns the raw response: `status`, `headers`, `body`, `json()`.
+
+        Raises:
+            StreamnormError: as other calls; an error status is a `Problem`.
+
+        """
+        content = None if json is None else _requests.encode(json)
+        call = _requests.any_path(method, path, params, content)
+        return await self._transport.run(ask(call, self._transport.retries), timeout)
+
+    def record_responses(self) -> AbstractContextManager[list[Response]]:
+        """Record the raw responses, including those that were retried.
+
+        ```python
+        with client.record_responses() as responses:
+            await client.stream("boiler-7").observe({"temp": 21.4})
+        print(responses[-1].request_id, responses[-1].headers)
+        ```
+        """
+        return _http_adapter.record_responses()
 
     @property
     def waiting(self) -> int:
-        """Like `Client.waiting`."""
+        """The number of readings waiting in the outbox."""
         return 0 if self._sender is None else self._sender.waiting
 
     async def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
-        """Like `Client.flush`; `progress` is called in another thread."""
+        """Send the outbox's waiting readings now; return whether all were sent within `timeout` seconds.
+
+        `progress(done, total)` is called after each block.
+        """
         return self._sender is None or await asyncio.get_running_loop().run_in_executor(
             None, self._sender.flush, timeout, progress
         )
 
     async def close(self) -> None:
-        """Like `Client.close`."""
+        """Close the connections; waiting readings stay in the outbox for the next client."""
         if self._sender is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._sender.close)
-        await self._http.aclose()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         """Use the client in an `async with` statement, which closes it."""
@@ -100,126 +220,3 @@ class AsyncClient:
     ) -> None:
         """Close the connections."""
         await self.close()
-
-    async def _run(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]] | None = None) -> T:
-        """Carry out a procedure."""
-        carry: Callable[[Any], Awaitable[Outcome]] = take or self._take
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send(await carry(step))
-        except StopIteration as end:
-            return cast("T", end.value)
-
-    async def _take(self, step: Step) -> Outcome:
-        if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
-            return None
-        try:
-            return _http.reply(await self._http.request(**_http.request(step)))
-        except _http.NO_ANSWER as error:
-            return _http.failure(error, self._http.base_url)
-
-
-class AsyncStream:
-    """Like `Stream`, for asyncio: readings of several tasks are sent one after the other."""
-
-    def __init__(self, client: AsyncClient, stream: str) -> None:
-        self._client = client
-        self._steps = StreamSteps(stream, client._retries, client._sender)  # noqa: SLF001 - one thing with its client
-        self._turn: asyncio.Lock | None = None  # Python 3.9 binds a lock to the loop that it is made in
-
-    def __repr__(self) -> str:
-        """Tell the stream and where it is."""
-        return f"<AsyncStream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Like `Stream.__deepcopy__`."""
-        return self
-
-    @property
-    def id(self) -> str:
-        """The stream's id."""
-        return self._steps.stream
-
-    async def observe(
-        self, values: Any, *, timestamp: Any = None, stats: bool = False, seq: int | None = None, numbered: bool = True
-    ) -> Normalized:
-        """Like `Stream.observe`."""
-        return await self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
-
-    def live(self) -> AsyncLive:
-        """Like `Stream.live`."""
-        client = self._client
-        return AsyncLive(self._steps, client._http, client._take, self._in_turn)  # noqa: SLF001
-
-    async def put(self, values: Any, *, timestamp: Any = None) -> None:
-        """Like `Stream.put`; SQLite takes some ten microseconds, which is no reason to go to another thread."""
-        self._steps.put(values, timestamp)
-
-    async def normalize(self, values: Any, *, timestamp: Any = None, stats: bool = False) -> Normalized:
-        """Like `Stream.normalize`."""
-        reading = _calls.reading(values, timestamp)
-        return await self._run(self._steps.asking(_calls.normalize(self.id, reading, stats=stats)))
-
-    async def denormalize(self, values: Any) -> Denormalized:
-        """Like `Stream.denormalize`."""
-        return await self._run(self._steps.asking(_calls.denormalize(self.id, values)))
-
-    async def bulk(
-        self,
-        rows: Any,
-        *,
-        features: Sequence[str] | None = None,
-        timestamps: Iterable[Any] | None = None,
-        seq: int | None = None,
-        numbered: bool = True,
-        learn: bool = True,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Block:
-        """Like `Stream.bulk`."""
-        return await self._in_turn(
-            self._steps.bulk(rows, features, timestamps, seq=seq, numbered=numbered, learn=learn, progress=progress)
-        )
-
-    async def configure(self, **config: Any) -> Configured:
-        """Like `Stream.configure`."""
-        return await self._in_turn(self._steps.changing(_calls.configure(self.id, config)))
-
-    async def info(self) -> StreamInfo:
-        """Like `Stream.info`."""
-        return await self._run(self._steps.asking(_calls.info(self.id)))
-
-    async def profile(self) -> Profile:
-        """Like `Stream.profile`."""
-        return await self._run(self._steps.asking(_calls.profile(self.id)))
-
-    async def snapshot(self) -> dict[str, Any]:
-        """Like `Stream.snapshot`."""
-        return await self._run(self._steps.asking(_calls.snapshot(self.id)))
-
-    async def restore(self, snapshot: Mapping[str, Any]) -> StreamInfo:
-        """Like `Stream.restore`."""
-        return await self._in_turn(self._steps.changing(_calls.restore(self.id, snapshot)))
-
-    async def merge(self, snapshot: Mapping[str, Any]) -> StreamInfo:
-        """Like `Stream.merge`."""
-        return await self._in_turn(self._steps.changing(_calls.merge(self.id, snapshot)))
-
-    async def reset(self) -> StreamInfo:
-        """Like `Stream.reset`."""
-        return await self._in_turn(self._steps.changing(_calls.reset(self.id)))
-
-    async def delete(self) -> None:
-        """Like `Stream.delete`."""
-        await self._in_turn(self._steps.delete())
-
-    async def _run(self, steps: Steps[T]) -> T:
-        return await self._client._run(steps)  # noqa: SLF001
-
-    async def _in_turn(self, steps: LiveSteps[T], take: Callable[[Any], Awaitable[Outcome]] | None = None) -> T:
-        """Carry out a procedure that changes the numbering."""
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
-            return await self._client._run(steps, take)  # noqa: SLF001

@@ -1,39 +1,47 @@
-"""The client that blocks; `streamnorm_client._async_client` has the same names for asyncio."""
+"""The blocking client; `streamnorm_client._async_client` has the same interface for asyncio."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from streamnorm_client import _calls, _http
-from streamnorm_client._live import Live
-from streamnorm_client._retry import DEFAULT_RETRIES, Outcome, Step, Steps, ask
-from streamnorm_client._sending import run, sender, take
-from streamnorm_client._steps import StreamSteps
+from streamnorm_client import _http_adapter, _requests
+from streamnorm_client._events import Event, EventSource
+from streamnorm_client._outbox import Outbox, Sender
+from streamnorm_client._retry import DEFAULT_RETRIES, Pause, ask
+from streamnorm_client._stream import Stream
+from streamnorm_client._sync_driver import Transport
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
+    import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._answers import Block, Configured, Denormalized, Health, Normalized, Profile, StreamInfo
-    from streamnorm_client._flight import LiveSteps
-    from streamnorm_client._outbox import Outbox
-
-T = TypeVar("T")
+    from streamnorm_client._http_adapter import Cert, Timeout, Verify
+    from streamnorm_client._models import Health, Normalized, Page, StreamInfo
+    from streamnorm_client._requests import Response
 
 
 class Client:
-    """A connection to a streamnorm service; safe to use from several threads.
+    """A connection to a streamnorm service; safe to use from several threads, and in forked children.
 
-    `url` defaults to the environment's STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
-    `timeout` is in seconds, for connecting and for each wait on the network. A call that got no answer, or was told
-    to come later, is sent again up to `retries` times, after growing waits, where that cannot apply a reading twice.
-    `transport` replaces httpx's own. `outbox` is a file for readings that are `put`, or an `Outbox` that says more.
+    `url` defaults to the environment variable STREAMNORM_URL, else http://127.0.0.1:8000, and `key` to STREAMNORM_KEY.
+    `timeout` is in seconds (30), for connecting and for each network operation, or an `httpx.Timeout`; every call can
+    override it. A call without an answer, or with a transient error, is retried up to `retries` times with exponential
+    backoff, provided that this cannot apply a reading twice; the logger `streamnorm_client` logs retries.
+
+    `headers` are sent with every call. `verify` is False, a file or folder of certificates or an `ssl.SSLContext`;
+    `cert` is the client's own certificate, a file or (certificate, key, password). `proxy` is a URL; by default
+    httpx reads the environment. `http_client` is your own `httpx.Client`, which you close; `transport` replaces that
+    of httpx. Live connections and events use the same connection settings. `outbox` is a file for the readings of
+    `put`, or an `Outbox` with more options.
+
+    Raises:
+        InvalidArgument: the URL, or a certificate, is invalid.
+        OutboxError: the outbox cannot be opened.
 
     >>> with Client("http://127.0.0.1:8000") as client:
     ...     boiler = client.stream("boiler-7")
@@ -46,58 +54,147 @@ class Client:
         url: str | None = None,
         *,
         key: str | None = None,
-        timeout: float = _http.DEFAULT_TIMEOUT,
+        timeout: Timeout = None,
         retries: int = DEFAULT_RETRIES,
+        headers: Mapping[str, str] | None = None,
+        verify: Verify = True,
+        cert: Cert = None,
+        proxy: str | None = None,
+        http_client: httpx.Client | None = None,
         transport: httpx.BaseTransport | None = None,
         outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        options = _http.options(url, key, timeout)
-        self._http = httpx.Client(transport=transport, **options)
-        self._retries = retries
+        connection = _http_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
+        self._transport = Transport(connection, retries, http_client, transport)
         self._streams: dict[str, Stream] = {}
-        self._sender = None if outbox is None else sender(outbox, options)
+        self._sender = None
+        if outbox is not None:
+            self._sender = Sender(outbox, Transport(connection, retries, http_client, transport))
+
+    def __repr__(self) -> str:
+        """Return a representation with the service's URL."""
+        return f"<{type(self).__name__} of {self._transport.connection.url}>"
 
     def stream(self, stream: str) -> Stream:
-        """Give the handle of a stream: the same one each time, for it numbers the stream's readings."""
-        return self._streams.get(stream) or self._streams.setdefault(stream, Stream(self, stream))
+        """Return the handle of a stream: always the same one, because it numbers the stream's readings.
 
-    def streams(self, prefix: str = "") -> Iterator[StreamInfo]:
-        """List the streams whose ids start with `prefix`, in order; pages are fetched as they are needed."""
-        after: str | None = ""
-        while after is not None:
-            page = self._run(ask(_calls.streams(prefix, after), self._retries))
+        Raises:
+            InvalidArgument: the id is invalid.
+
+        """
+        return self._streams.get(stream) or self._streams.setdefault(
+            stream, Stream(stream, self._transport, self._sender)
+        )
+
+    def streams(self, prefix: str = "", *, timeout: Timeout = None) -> Iterator[StreamInfo]:
+        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched on demand."""
+        for page in self.pages(prefix, timeout=timeout):
             yield from page.streams
-            after = page.next
 
-    def bulk(self, readings: Iterable[Mapping[str, Any]]) -> list[Normalized]:
+    def pages(
+        self, prefix: str = "", *, after: str = "", size: int = _requests.PAGE_SIZE, timeout: Timeout = None
+    ) -> Iterator[Page]:
+        """Iterate over the list of streams page by page, of at most `size` streams each.
+
+        `after` is the `next` of a page, to continue from there.
+        """
+        start: str | None = after
+        while start is not None:
+            call = _requests.streams(prefix, start, size)
+            page = self._transport.run(ask(call, self._transport.retries), timeout)
+            yield page
+            start = page.next
+
+    def events(self, *streams: str, prefix: str = "", history: bool = False, latest: bool = False) -> Iterator[Event]:
+        """Iterate over events as readings are observed, without end: of these `streams`, or of all.
+
+        `prefix` selects streams whose ids start with it. `history` begins with the recent history of each named stream;
+        `latest` adds the latest reading of every stream once a second. A lost connection is reopened, after the last
+        event id if the service sends ids; after the first successful connection, without a limit on retries.
+
+        ```python
+        for event in client.events("boiler-7"):
+            if event.type == "reading":
+                print(event.data["normalized"])
+        ```
+
+        Raises:
+            StreamnormError: the service rejects the request, or the first connection fails.
+
+        """
+        source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
+        while True:
+            try:
+                with self._transport.open(source.call(), source.timeout) as response:
+                    for data in response.iter_bytes():
+                        yield from source.receive(data)
+                    raise source.ended()
+            except source.ERRORS as error:
+                pause = Pause(source.delay_after(error))
+            self._transport.perform(pause)
+
+    def bulk(self, readings: Iterable[Mapping[str, Any]], *, timeout: Timeout = None) -> list[Normalized]:
         """Observe readings of many streams in one request.
 
-        A reading is `{"stream": …, "values": …}`, and `timestamp` and `seq` at will. One bad reading refuses them all.
-        The handles do not number them: unless each has a `seq`, a request without answer is not sent again.
+        A reading is `{"stream": …, "values": …}`, optionally with `timestamp` and `seq`. One invalid reading rejects
+        all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
+        retried.
         """
-        return self._run(ask(_calls.many(readings), self._retries))
+        return self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
 
-    def health(self) -> Health:
-        """Ask whether the service is alive."""
-        return self._run(ask(_calls.health(), self._retries))
+    def health(self, *, timeout: Timeout = None) -> Health:
+        """Check whether the service is alive."""
+        return self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        timeout: Timeout = None,
+    ) -> Response:
+        """Send a request to any path of the service, with the key and the retries of other calls.
+
+        Returns the raw response: `status`, `headers`, `body`, `json()`.
+
+        Raises:
+            StreamnormError: as other calls; an error status is a `Problem`.
+
+        """
+        content = None if json is None else _requests.encode(json)
+        call = _requests.any_path(method, path, params, content)
+        return self._transport.run(ask(call, self._transport.retries), timeout)
+
+    def record_responses(self) -> AbstractContextManager[list[Response]]:
+        """Record the raw responses, including those that were retried.
+
+        ```python
+        with client.record_responses() as responses:
+            client.stream("boiler-7").observe({"temp": 21.4})
+        print(responses[-1].request_id, responses[-1].headers)
+        ```
+        """
+        return _http_adapter.record_responses()
 
     @property
     def waiting(self) -> int:
-        """How many readings wait in the outbox."""
+        """The number of readings waiting in the outbox."""
         return 0 if self._sender is None else self._sender.waiting
 
     def flush(self, timeout: float | None = None, progress: Callable[[int, int], object] | None = None) -> bool:
-        """Send what waits in the outbox now; tells whether all of it was sent within `timeout` seconds.
+        """Send the outbox's waiting readings now; return whether all were sent within `timeout` seconds.
 
         `progress(done, total)` is called after each block.
         """
         return self._sender is None or self._sender.flush(timeout, progress)
 
     def close(self) -> None:
-        """Close the connections; what waits in the outbox stays there for the next client."""
+        """Close the connections; waiting readings stay in the outbox for the next client."""
         if self._sender is not None:
             self._sender.close()
-        self._http.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         """Use the client in a `with` statement, which closes it."""
@@ -108,147 +205,3 @@ class Client:
     ) -> None:
         """Close the connections."""
         self.close()
-
-    def _run(self, steps: Steps[T]) -> T:
-        """Carry out a procedure."""
-        return run(steps, self._take)
-
-    def _take(self, step: Step) -> Outcome:
-        return take(self._http, step)
-
-
-class Stream:
-    """The handle of one stream, made by `Client.stream`.
-
-    It numbers its readings, so that a reading that must be sent twice is applied once; for that it asks the service
-    for the stream's `last_seq` before the first one. Readings of several threads are sent one after the other.
-    `streamnorm_client._numbering` tells what happens where two programs write to one stream.
-    """
-
-    def __init__(self, client: Client, stream: str) -> None:
-        self._client = client
-        self._steps = StreamSteps(stream, client._retries, client._sender)  # noqa: SLF001 - one thing with its client
-        self._turn = threading.Lock()
-
-    def __repr__(self) -> str:
-        """Tell the stream and where it is."""
-        return f"<Stream {self.id!r} of {self._client._http.base_url}>"  # noqa: SLF001
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Stay the one handle of the stream where an estimator that holds it is cloned."""
-        return self
-
-    @property
-    def id(self) -> str:
-        """The stream's id."""
-        return self._steps.stream
-
-    def observe(
-        self, values: Any, *, timestamp: Any = None, stats: bool = False, seq: int | None = None, numbered: bool = True
-    ) -> Normalized:
-        """Normalize a reading and learn from it.
-
-        `values` is a dict of features or a sequence; a feature is a number, or an array (a channel); None, or NaN, is a
-        missing value. `timestamp` is a datetime with a time zone, RFC 3339 or epoch seconds. `stats=True` adds mean and
-        standard deviation. `seq` numbers the reading yourself; `numbered=False` sends it without a number, and then
-        a request without answer raises TransportError instead of being sent again.
-        """
-        return self._in_turn(self._steps.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered))
-
-    def live(self) -> Live:
-        """Open a WebSocket for readings one after the other, at less cost than a request each; needs the extra `live`.
-
-        ```python
-        with client.stream("boiler-7").live() as live:
-            live.observe({"temp": 21.4})
-        ```
-        """
-        client = self._client
-        return Live(self._steps, client._http, client._take, self._in_turn)  # noqa: SLF001
-
-    def put(self, values: Any, *, timestamp: Any = None) -> None:
-        """Keep a reading in the client's outbox, from where it is sent as soon as the service is there.
-
-        It is safe when this returns. `timestamp` is now if it is not given. From then on the outbox numbers the
-        stream's readings, so `observe` and `bulk` refuse to.
-        """
-        self._steps.put(values, timestamp)
-
-    def normalize(self, values: Any, *, timestamp: Any = None, stats: bool = False) -> Normalized:
-        """Normalize a reading and leave the stream as it is; a feature never seen gives None."""
-        reading = _calls.reading(values, timestamp)
-        return self._run(self._steps.asking(_calls.normalize(self.id, reading, stats=stats)))
-
-    def denormalize(self, values: Any) -> Denormalized:
-        """Bring normalized values back into the sensors' units, with today's statistics."""
-        return self._run(self._steps.asking(_calls.denormalize(self.id, values)))
-
-    def bulk(
-        self,
-        rows: Any,
-        *,
-        features: Sequence[str] | None = None,
-        timestamps: Iterable[Any] | None = None,
-        seq: int | None = None,
-        numbered: bool = True,
-        learn: bool = True,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Block:
-        """Observe many readings, in order, with a request per block of 10 000 rows or 8 MiB.
-
-        `rows` are lists, dicts, a 2-D NumPy array (readings, features) or a pandas DataFrame; the answer's `values` are
-        of the same type, with NaN for missing values in arrays and frames, and a frame keeps its index and columns.
-        `features` names the columns, `timestamps` has one per row. `progress(done, total)` is called after each block.
-        `seq` is the first row's number, `learn=False` only normalizes. An error part-way tells in `rows_done` how
-        many rows were applied before.
-        """
-        return self._in_turn(
-            self._steps.bulk(rows, features, timestamps, seq=seq, numbered=numbered, learn=learn, progress=progress)
-        )
-
-    def configure(self, **config: Any) -> Configured:
-        """Create the stream, or replace its configuration: `configure(method="adaptive", warmup=64)`.
-
-        Parameters that are not named take the service's defaults. The answer's `restarted` tells whether the
-        statistics began anew.
-        """
-        return self._in_turn(self._steps.changing(_calls.configure(self.id, config)))
-
-    def info(self) -> StreamInfo:
-        """Read the stream's configuration and counters."""
-        return self._run(self._steps.asking(_calls.info(self.id)))
-
-    def profile(self) -> Profile:
-        """Read what the service knows of each feature, and what kind of sensor it takes it for."""
-        return self._run(self._steps.asking(_calls.profile(self.id)))
-
-    def snapshot(self) -> dict[str, Any]:
-        """Export the stream's whole state as plain JSON data."""
-        return self._run(self._steps.asking(_calls.snapshot(self.id)))
-
-    def restore(self, snapshot: Mapping[str, Any]) -> StreamInfo:
-        """Put a snapshot in the stream's place."""
-        return self._in_turn(self._steps.changing(_calls.restore(self.id, snapshot)))
-
-    def merge(self, snapshot: Mapping[str, Any]) -> StreamInfo:
-        """Merge a snapshot in, as if the stream had seen its readings too.
-
-        It is not sent again once it may have arrived: twice would count the readings twice.
-        """
-        return self._in_turn(self._steps.changing(_calls.merge(self.id, snapshot)))
-
-    def reset(self) -> StreamInfo:
-        """Forget the statistics and keep the configuration."""
-        return self._in_turn(self._steps.changing(_calls.reset(self.id)))
-
-    def delete(self) -> None:
-        """Delete the stream."""
-        self._in_turn(self._steps.delete())
-
-    def _run(self, steps: Steps[T]) -> T:
-        return self._client._run(steps)  # noqa: SLF001
-
-    def _in_turn(self, steps: LiveSteps[T], take: Callable[[Any], Outcome] | None = None) -> T:
-        """Carry out a procedure that changes the numbering."""
-        with self._turn:
-            return run(steps, take or self._client._take)  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What the adapters work on: a `Normalizer`, or a stream of a service by its handle in the SDK, which says the same."""
+"""The adapters' backends: a `Normalizer`, or a stream of a service by its handle in the SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamnorm.normalizer import Normalizer
 
 
 class Remote(Protocol):
-    """What the SDK's `Stream` can; stated here, since the service does not import the SDK."""
+    """The interface of the SDK's `Stream`, which documents it; repeated because the service does not import the SDK."""
 
     def observe(self, values: Any) -> Any: ...  # noqa: D102
 
@@ -33,7 +33,7 @@ Handle = Normalizer | Remote
 
 
 def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
-    """Give what is configured so and has seen nothing yet."""
+    """Return a freshly configured backend without statistics."""
     if stream is None:
         return Normalizer(**config)
     stream.configure(**config)
@@ -42,26 +42,37 @@ def begin(stream: Remote | None, config: Mapping[str, Any]) -> Handle:
 
 
 def observe_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Learn from a block, and give it normalized."""
+    """Learn from a block of `rows` (rows × `features`) with the backend `handle`, and return it normalized."""
     if isinstance(handle, Normalizer):
         return np.asarray(handle.observe_block(rows, features=features).values)
     return np.asarray(handle.bulk(rows, features=features).values)
 
 
 def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Normalize a block, and learn nothing."""
+    """Normalize a block of `rows` (rows × `features`) with the backend `handle`, without learning."""
     if isinstance(handle, Normalizer):
         return np.asarray(handle.normalize_block(rows, features=features).values)
     return np.asarray(handle.bulk(rows, features=features, learn=False).values)
 
 
 def denormalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Turn a normalized block back; two questions, however many rows."""
+    """Turn a normalized block back; three questions, however many rows.
+
+    Raises:
+        CannotInvert: as the engine, or the service, says of a value; a feature never seen gives NaN.
+
+    """
     today = handle.normalize(dict.fromkeys(features, 0.0), stats=True)
     config = handle.config if isinstance(handle, Normalizer) else handle.info().config
     affine: Mapping[str, Mapping[str, float]] = config.get("affine", {})
     gamma = np.array([affine.get(name, {}).get("gamma", 1.0) for name in features])
     beta = np.array([affine.get(name, {}).get("beta", 0.0) for name in features])
     mean, std = (np.array([each[name] for name in features], dtype=np.float64) for each in (today.mean, today.std))
-    back: Array = (rows - beta) / gamma * std + mean
+    known = ~np.isnan(mean)
+    if known.any():  # a value of each feature, one that differs from β where there is one, tells whether it can be
+        differs = (rows != beta) & ~np.isnan(rows)
+        chosen = rows[differs.argmax(axis=0), np.arange(len(features))]
+        asked = np.where(np.isnan(chosen), beta, chosen)
+        handle.denormalize({name: float(asked[place]) for place, name in enumerate(features) if known[place]})
+    back: Array = (rows - beta) / np.where(known, gamma, 1.0) * std + mean
     return back

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class StreamNormalizer(base.MiniBatchTransformer):
-    """Normalize features by the statistics of what was learned so far, the latest counting most.
+    """Normalize features by exponentially weighted statistics of the readings learned so far.
 
     `config` is that of a stream: `horizon=500`, `method="adaptive"` and so on. With `stream`, a handle of the SDK,
-    the statistics live in a service. A feature that was never learned from gives 0, as river's own scalers do.
+    the statistics are in a service. An unknown feature is normalized to 0, as by river's own scalers.
 
     >>> scaler = StreamNormalizer(config={"horizon": 100})
     >>> for x in ({"temp": 20.0}, {"temp": 22.0}):
@@ -34,10 +34,13 @@ class StreamNormalizer(base.MiniBatchTransformer):
 
     def learn_one(self, x: dict[base.typing.FeatureName, Any]) -> None:
         """Learn from one reading."""
-        self._handle.observe(_named(x))
+        if x:
+            self._handle.observe(_named(x))
 
     def transform_one(self, x: dict[base.typing.FeatureName, Any]) -> dict[base.typing.FeatureName, Any]:
         """Normalize one reading by today's statistics."""
+        if not x:
+            return {}
         ys = self._handle.normalize(_named(x)).values
         return {name: _number(x[name], ys[str(name)]) for name in x}
 
@@ -46,7 +49,7 @@ class StreamNormalizer(base.MiniBatchTransformer):
         handle.observe_block(self._handle, X.to_numpy(dtype=float), list(map(str, X.columns)))
 
     def transform_many(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
-        """Normalize the rows of a frame by today's statistics."""
+        """Normalize the rows of a frame by the current statistics."""
         rows = X.to_numpy(dtype=float)
         ys = handle.normalize_block(self._handle, rows, list(map(str, X.columns)))
         ys[(ys != ys) & (rows == rows)] = 0.0  # noqa: PLR0124 - NaN

@@ -1,4 +1,4 @@
-"""A scikit-learn transformer: `StandardScaler` for data that keep coming and drift."""
+"""A scikit-learn transformer: `StandardScaler` for streaming data with drift."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from streamnorm.engine.reading import Array
 
 
 class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Normalize columns by the statistics of the rows seen so far, the latest counting most.
+    """Normalize columns by exponentially weighted statistics of the rows seen so far.
 
-    `partial_fit` learns from rows in their order, `fit` forgets first. `transform` learns nothing: it takes today's
-    statistics. `observe` does both at once, each row by what was known when it came, as the service does.
-    NaN is a missing value.
+    `partial_fit` learns from rows in order, `fit` resets the statistics first. `transform` uses the current statistics
+    without learning. `observe` learns and normalizes row by row, as the service does. NaN is a missing value.
 
-    Parameters are those of a stream's configuration; `parameters` holds what is not named here, such as a method's
-    own. With `stream`, a handle of the SDK, the statistics live in a service.
+    Parameters are those of a stream's configuration; `parameters` holds further ones, such as those of a method. With
+    `stream`, a handle of the SDK, the statistics are in a service.
 
     >>> import numpy as np
     >>> scaler = StreamNormalizer(horizon=100).partial_fit(np.array([[20.0, 0.0], [22.0, 1.0]]))
@@ -52,29 +51,29 @@ class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  
         self.stream = stream
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803, ARG002 - scikit-learn's names
-        """Forget everything, then learn from the rows in their order."""
+        """Reset the statistics, then learn from the rows in order."""
         rows = self._checked(X, reset=True)
         self._begin()
         handle.observe_block(self.normalizer_, rows, self._names())
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803, ARG002
-        """Learn from more rows, in their order."""
+        """Learn from further rows, in order."""
         self._learn(X)
         return self
 
     def observe(self, X: Any) -> Array:  # noqa: N803
-        """Learn from more rows and give them normalized, each within the weighted past that includes it."""
+        """Learn from further rows and return them normalized, each by the statistics that include it."""
         return self._learn(X)
 
     def transform(self, X: Any) -> Array:  # noqa: N803
-        """Normalize rows by today's statistics."""
+        """Normalize rows by the current statistics."""
         check_is_fitted(self)
         rows = self._checked(X, reset=False)
         return handle.normalize_block(self.normalizer_, rows, self._names())
 
     def inverse_transform(self, X: Any) -> Array:  # noqa: N803
-        """Turn normalized rows back into the sensors' units, by today's statistics."""
+        """Convert normalized rows back to the sensors' units, by the current statistics."""
         check_is_fitted(self)
         rows = self._checked(X, reset=False)
         return handle.denormalize_block(self.normalizer_, rows, self._names())
@@ -102,7 +101,7 @@ class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  
         return list(map(str, range(self.n_features_in_) if names is None else names))
 
     def __sklearn_tags__(self) -> Tags:
-        """Tell scikit-learn that NaN is welcome."""
+        """Declare that NaN is allowed."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags

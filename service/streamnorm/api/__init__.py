@@ -1,1 +1,1 @@
-"""HTTP only: parse, delegate, answer."""
+"""The HTTP layer: parse requests, delegate to the service, write responses."""

@@ -1,4 +1,4 @@
-"""The bodies of requests and answers, for checking what comes in and for the OpenAPI pages."""
+"""Models of request and response bodies, for validation and for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from streamnorm.engine.feature_profile import FeatureProfile
 from streamnorm.engine.limits import LARGEST_SEQ
-from streamnorm.engine.profile import FeatureProfile
 from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}
+#: true and false are 1 and 0
+GIVEN = {"type": ["number", "boolean", "null"]}
 VALUE: dict[str, Any] = {
     "anyOf": [
-        NUMBER,
+        GIVEN,
         {"type": "array", "items": {}, "minItems": 1, "description": "a channel: nested arrays of numbers"},
     ]
 }
@@ -43,8 +45,12 @@ Timestamp = Annotated[
 ]
 
 
+CLOCK_AHEAD = "seconds by which the timestamp was ahead of its arrival, which counts as its time then"
+CLOCK_SET_BACK = "seconds by which the device's clock was found set back: time goes on by its new timestamps"
+
+
 class Body(BaseModel):
-    """A body that refuses unknown fields."""
+    """A request body without unknown members."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +87,7 @@ class BlockBody(Body):
             {
                 "type": "array",
                 "minItems": 1,
-                "items": {"type": "array", "items": NUMBER, "minItems": 1},
+                "items": {"type": "array", "items": GIVEN, "minItems": 1},
                 "examples": [[[21.4, 0], [21.5, None]]],
             }
         ),
@@ -91,7 +97,7 @@ class BlockBody(Body):
 
 
 class ValuesBody(Body):
-    """Normalized values to turn back."""
+    """Normalized values to convert back."""
 
     values: Values
 
@@ -108,6 +114,8 @@ class ReadingAnswer(BaseModel):
     std: Values | None = Field(None, description="with ?stats=true: of each feature, after the reading")
     gap: int | None = Field(None, description="how many numbers before this one never came")
     replayed: bool | None = Field(None, description="true: applied before, and answered as then")
+    clock_ahead: float | None = Field(None, description=CLOCK_AHEAD)
+    clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
 class BlockAnswerBody(BaseModel):
@@ -121,10 +129,12 @@ class BlockAnswerBody(BaseModel):
     last_seq: int | None = None
     gap: int | None = None
     replayed: bool | None = None
+    clock_ahead: float | None = Field(None, description=f"{CLOCK_AHEAD}; of the row of the most")
+    clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
 class ReadingsAnswer(BaseModel):
-    """The readings of many streams, in the order they came."""
+    """The answers to readings of many streams, in request order."""
 
     readings: list[ReadingAnswer]
 
@@ -149,17 +159,19 @@ class StreamInfo(BaseModel):
 
 
 class StreamProfile(BaseModel):
-    """What is known of each feature of a stream."""
+    """What is known of each feature of a stream, and of its device's clock."""
 
     stream: str
+    clock_ahead: float = Field(description="seconds by which the last reading's timestamp was ahead of its arrival")
+    clock_set_back: float = Field(description="seconds that the device's clock lags behind the stream's, once set back")
     features: dict[str, FeatureProfile]
 
 
 class ConfiguredStream(StreamInfo):
     """A stream after it was configured."""
 
-    restarted: bool = Field(description="the statistics had to begin anew")
-    reason: str | None = Field(None, description="why they had to")
+    restarted: bool = Field(description="whether the statistics were reset")
+    reason: str | None = Field(None, description="why they were reset")
 
 
 class StreamPage(BaseModel):
@@ -170,14 +182,14 @@ class StreamPage(BaseModel):
 
 
 class FaultBody(BaseModel):
-    """One wrong place."""
+    """One fault of the request, located by a JSON pointer."""
 
     pointer: str = Field(examples=["/values/temp"])
     detail: str
 
 
 class ProblemBody(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     type: str = Field(examples=["/problems/invalid-reading"])
     title: str
@@ -189,6 +201,13 @@ class ProblemBody(BaseModel):
 
 
 class Health(BaseModel):
-    """Alive, or ready."""
+    """Alive."""
 
     status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """Ready."""
+
+    status: Literal["ok"]
+    bridges: dict[str, str] | None = Field(None, description="state of each bridge, in words: mqtt, forward, relay")

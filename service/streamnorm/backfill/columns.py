@@ -46,8 +46,32 @@ ID_NAMES = re.compile(
     r"(?i:(.*[^a-z])?(id|uuid|guid|imei|mac|serial|serial.?(no|nr|number)|eui|site_no|station_no))|.*[a-z]I[dD]"
 )
 ROW_NAMES = frozenset(
-    "# no no. nr nr. n row rownum row_num row_number record recnum rec rn index idx seq sequence sample_no sample_number "
-    "lfd lfd. linenumber line".split()
+    [
+        "#",
+        "no",
+        "no.",
+        "nr",
+        "nr.",
+        "n",
+        "row",
+        "rownum",
+        "row_num",
+        "row_number",
+        "record",
+        "recnum",
+        "rec",
+        "rn",
+        "index",
+        "idx",
+        "seq",
+        "sequence",
+        "sample_no",
+        "sample_number",
+        "lfd",
+        "lfd.",
+        "linenumber",
+        "line",
+    ]
 )
 PARTS: dict[str, tuple[str, int, int, bool]] = {
     # what it is, its least and greatest value, whether the name alone says so

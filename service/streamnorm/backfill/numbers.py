@@ -55,7 +55,7 @@ class Numerals:
         found = self._text(cell) if isinstance(cell, str) else _typed(cell)
         if found is None or found in self.codes:
             return None if found is None else math.nan
-        return found if not math.isinf(found) and abs(found) <= LARGEST_VALUE or math.isnan(found) else None
+        return found if (not math.isinf(found) and abs(found) <= LARGEST_VALUE) or math.isnan(found) else None
 
     def _text(self, cell: str) -> float | None:
         text = unquoted(cell, self.quote)

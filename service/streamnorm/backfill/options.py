@@ -12,7 +12,7 @@ from streamnorm.backfill.conduct import Order
 from streamnorm.backfill.dialects import Wanted
 from streamnorm.backfill.findings import Reading
 from streamnorm.backfill.unreadable import Unreadable
-from streamnorm.engine.config import parsed
+from streamnorm.engine.config import parse_configuration
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "blanks": BLANKS, " ": BLANKS, "comma": ",", "semicolon": ";"}
 
@@ -46,7 +46,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
     )  # fmt: skip
     return Order(
         reading, Path(given["out"]) if given["out"] else None, given["suffix"], given["precision"], given["format"],
-        given["on_bad_row"], given["again"], given["sheet"], given["data_dir"], given["url"], parsed(given["config"]),
+        given["on_bad_row"], given["again"], given["sheet"], given["data_dir"], given["url"], parse_configuration(given["config"]),
     )  # fmt: skip
 
 

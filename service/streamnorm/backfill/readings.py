@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,8 @@ from streamnorm.backfill.numbers import Reader
 from streamnorm.backfill.sources import Chunk, CsvChunk
 from streamnorm.backfill.times import Clock
 from streamnorm.backfill.unreadable import Unreadable
-from streamnorm.engine.reading import EARLIEST, LATEST, Array
+from streamnorm.engine.clock import EARLIEST, LATEST
+from streamnorm.engine.reading import Array
 from streamnorm.formats.ids import fitting
 
 Places = np.ndarray[Any, np.dtype[np.intp]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,16 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from streamnorm.backfill.readings import Part
-from streamnorm.engine.block import Block
+from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.config import configuration
+from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.plan import plan
-from streamnorm.engine.profile import profile
 from streamnorm.engine.reading import Array
 from streamnorm.errors import StreamNotFound
-from streamnorm.service import Service
+from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
-from streamnorm.stores.open import open_store
-from streamnorm.stores.residents import Residents
+from streamnorm.stores.local.open import open_store
+from streamnorm.stores.local.write_behind import WriteBehindStreams
 
 #: retries: about a minute and a half
 PATIENCE = 40
@@ -53,7 +52,7 @@ class Local:
     remote = False
 
     def __init__(
-        self, runner: asyncio.Runner, residents: Residents, service: Service, config: Mapping[str, Any]
+        self, runner: asyncio.Runner, residents: WriteBehindStreams, service: IngestService, config: Mapping[str, Any]
     ) -> None:
         self._runner = runner
         self._residents = residents
@@ -134,9 +133,9 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     settings = Settings(data_dir=folder)
     defaults = settings.stream_defaults
     store = open_store(settings.store, folder, "no", expiring=settings.stream_ttl > 0)
-    residents = Residents(store, plan(configuration({}, defaults)), durability="no")
-    limits = replace(settings.limits, max_ahead=math.inf)  # what is recorded is believed
-    service = Service(residents, limits=limits, defaults=defaults)
+    residents = WriteBehindStreams(store, plan(configuration({}, defaults)), durability="no")
+    limits = replace(settings.limits, max_ahead=None)  # what is recorded is believed
+    service = IngestService(residents, limits=limits, defaults=defaults)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
         try:

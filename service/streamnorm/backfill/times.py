@@ -51,7 +51,7 @@ _DATE = r"(?P<a>\d{1,4})(?P<sep>[-/. ])(?P<b>\d{1,2}|[^\W\d_]{3,9}\.?)(?P=sep)(?
 _FULL = re.compile(rf"{_DATE}(?:(?:[Tt]|,?\s+|;|_){_CLOCK}{_ZONE})?")
 _NAMED = re.compile(
     r"(?:[A-Z][a-z]{2},? )?(?P<b>[^\W\d_]{3,9})\.? (?P<a>\d{1,2}),? (?:(?P<c>\d{4}),? )?"
-    + rf"{_CLOCK}{_ZONE}(?: (?P<y>\d{{4}}))?"
+    rf"{_CLOCK}{_ZONE}(?: (?P<y>\d{{4}}))?"
 )
 _ONLY_CLOCK = re.compile(_CLOCK + _ZONE)
 _COMPACT = re.compile(

@@ -1,6 +1,6 @@
-"""`streamnorm demo`: a service, sensors that feed it through the Python client, and a live table of what comes back.
+"""`streamnorm demo`: a service, sensors that feed it through the Python client, and a live table of the answers.
 
-The modules below need the extra `demo`; this one does not, so that it can say so.
+The submodules need the extra `demo`; this one does not, so that it can report a missing extra.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT_RATE = 10.0  # readings a second: what an eye can follow
+DEFAULT_RATE = 10.0  # readings a second
 
 NEXT = """
 What to try next:
@@ -37,24 +37,24 @@ def run(
     seed: int = 0,
     machine: bool = False,
 ) -> int:
-    """Run the demo, and give its exit status.
+    """Run the demo, and return its exit status.
 
-    Without `url` it starts a service of its own, which ends with it. `rate` is in readings a second; `seconds` and
-    `readings` bound the run, `seed` makes the simulated rig's readings, `machine` adds this machine's own sensors.
-    Ctrl-C and SIGTERM are how a demo without bounds ends, so they end it in good order, with status 0.
+    Without `url` it starts its own service, and stops it at the end. `rate` is in readings a second; `seconds` and
+    `readings` limit the run, `seed` seeds the simulated readings, `machine` adds this machine's own sensors.
+    Ctrl-C and SIGTERM end a demo without limits gracefully, with status 0.
     """
     try:
         from streamnorm.demo.feed import feed, sources, ticks  # noqa: PLC0415
         from streamnorm.demo.host import NotStarted  # noqa: PLC0415
         from streamnorm_client import StreamnormError  # noqa: PLC0415
 
-        found = sources(seed, machine=machine)
+        sensors = sources(seed, machine=machine)
     except ModuleNotFoundError as missing:
         return failed(f"{missing.name} is not installed; the demo needs it: pip install 'streamnorm[demo]'")
     console = Console()
     try:
         with interruptible():
-            feed(console, url, found, ticks(rate, seconds, readings))
+            feed(console, url, sensors, ticks(rate, seconds, readings))
     except (StreamnormError, NotStarted, ValueError) as error:
         return failed(str(error))
     except KeyboardInterrupt:
@@ -64,14 +64,14 @@ def run(
 
 
 def failed(why: str) -> int:
-    """Tell why the demo cannot go on."""
+    """Print why the demo failed, and return its exit status."""
     print(f"streamnorm demo: {why}", file=sys.stderr)  # noqa: T201
     return 1
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Take SIGTERM, and a SIGINT that a shell made us ignore, as a Ctrl-C."""
+    """Handle SIGTERM, and a SIGINT that a shell has disabled, like Ctrl-C."""
     former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""Feed a service from sensors, and show what comes back."""
+"""Feeds a service from sensors, and shows the answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamnorm_client import Client
 
 
 class Source(NamedTuple):
-    """Where readings come from, and the stream they go to."""
+    """A source of readings, and the stream to send them to."""
 
     stream: str
     units: Mapping[str, str]
@@ -24,17 +24,17 @@ class Source(NamedTuple):
 
 
 def sources(seed: int, *, machine: bool) -> list[Source]:
-    """Give the simulated rig, and this machine's sensors if they are wanted."""
-    found = [Source("demo-rig", rig.UNITS, rig.readings(seed))]
+    """Return the simulated rig and, with `machine`, this machine's own sensors."""
+    items = [Source("demo-rig", rig.UNITS, rig.readings(seed))]
     if machine:
         from streamnorm.demo import machine as own  # noqa: PLC0415 - needs psutil, which only this option needs
 
-        found.append(Source("demo-machine", own.UNITS, own.readings()))
-    return found
+        items.append(Source("demo-machine", own.UNITS, own.readings()))
+    return items
 
 
 def ticks(rate: float, seconds: float | None, readings: int | None) -> Iterator[int]:
-    """Count readings at a rate (a second), until so many seconds have passed or so many readings were counted."""
+    """Count at `rate` per second, until `seconds` have passed or `readings` were counted."""
     start = time.monotonic()
     n = 0
     while readings is None or n < readings:
@@ -45,8 +45,11 @@ def ticks(rate: float, seconds: float | None, readings: int | None) -> Iterator[
         time.sleep(max(0.0, start + n / rate - time.monotonic()))
 
 
-def feed(console: Console, url: str | None, found: list[Source], counter: Iterator[int]) -> None:
-    """Send a reading of each source at every tick, to the service at `url` or to one of the demo's own."""
+def feed(console: Console, url: str | None, origins: list[Source], counter: Iterator[int]) -> None:
+    """Send a reading of each of the `origins` at every tick of the `counter`, and show the answers on the `console`.
+
+    The service is that at `url`, or, if that is None, one that the demo starts.
+    """
     with ExitStack() as stack:
         if url is None:
             url = stack.enter_context(own_service())
@@ -55,7 +58,7 @@ def feed(console: Console, url: str | None, found: list[Source], counter: Iterat
         show = stack.enter_context(showing(console))
         for _ in counter:
             tables = {}
-            for source in found:
+            for source in origins:
                 raw = next(source.readings)
                 stream = client.stream(source.stream)
                 answer = stream.observe(raw, stats=True)

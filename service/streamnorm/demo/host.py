@@ -1,4 +1,4 @@
-"""A service of the demo's own: a process on a free port, with a folder that goes when it goes."""
+"""The demo's own service: a process on a free port, with a temporary data folder."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class NotStarted(Exception):
 
 @contextmanager
 def own_service() -> Iterator[str]:
-    """Run a service while the block runs; gives its URL.
+    """Run a service while the block runs; yield its URL.
 
-    It ignores STREAMNORM_… variables, which are meant for a real one, and has a process group of its own, so that a
-    Ctrl-C reaches only the demo, which then stops the service in good order.
+    It ignores STREAMNORM_… variables, which are meant for a real service, and has its own process group, so that Ctrl-C
+    only reaches the demo, which then stops the service gracefully.
     """
     with tempfile.TemporaryDirectory(prefix="streamnorm-demo-") as folder:
         port = free_port()
@@ -47,17 +47,17 @@ def own_service() -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 def wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    """Wait until the service answers.
+    """Wait until the service at `url` answers.
 
     Raises:
-        NotStarted: it ended, or took too long.
+        NotStarted: its `process` ended, or took too long; the message ends with its `log`.
 
     """
     deadline = time.monotonic() + SECONDS_TO_START
@@ -73,7 +73,7 @@ def wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the service to stop, and insist if it does not."""
+    """Terminate the service, and kill it after a timeout."""
     process.terminate()
     try:
         process.wait(SECONDS_TO_STOP)

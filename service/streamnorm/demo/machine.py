@@ -1,4 +1,4 @@
-"""This machine's own sensors, as far as it has them."""
+"""This machine's own sensors, those that are available."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNITS = {"cpu": "%", "load": "", "memory": "MB", "received": "B", "sent": "B", "
 
 
 def readings() -> Iterator[dict[str, float]]:
-    """Give readings of the sensors that this machine has, without end; network traffic is since the last reading."""
+    """Yield readings of the available sensors indefinitely; network traffic is counted since the last reading."""
     sensors = present(
         {
             "cpu": psutil.cpu_percent,
@@ -26,7 +26,7 @@ def readings() -> Iterator[dict[str, float]]:
 
 
 def present(sensors: dict[str, Callable[[], float]]) -> dict[str, Callable[[], float]]:
-    """Keep the sensors that can be read.
+    """Return the sensors that can be read.
 
     >>> sorted(present({"cpu": lambda: 3.0, "fan": lambda: 1 / 0}))
     ['cpu']
@@ -35,7 +35,7 @@ def present(sensors: dict[str, Callable[[], float]]) -> dict[str, Callable[[], f
 
 
 def works(sensor: Callable[[], float]) -> bool:
-    """Try a sensor; psutil answers an absent one with whatever the system did: any error means absent."""
+    """Return whether a sensor can be read; psutil passes on the system's errors, so any error means it is absent."""
     try:
         sensor()
     except Exception:  # noqa: BLE001
@@ -44,7 +44,7 @@ def works(sensor: Callable[[], float]) -> bool:
 
 
 def growth(counter: Callable[[], int]) -> Callable[[], float]:
-    """Make a sensor of what a counter grew by since it was last read.
+    """Build a sensor of a counter's increase since the last reading.
 
     >>> values = iter([5, 7, 12])
     >>> sensor = growth(lambda: next(values))
@@ -66,6 +66,6 @@ def growth(counter: Callable[[], int]) -> Callable[[], float]:
 
 
 def temperature() -> float:
-    """Give the first temperature that the machine knows."""
+    """Return the machine's first temperature sensor in °C."""
     first = next(iter(psutil.sensors_temperatures().values()))
     return float(first[0].current)

@@ -1,4 +1,4 @@
-"""A simulated test rig whose sensors are what real ones are: of all ranges, broken, two-level, rare and drifting."""
+"""A simulated test rig with typical sensors: of different ranges, broken, two-level, rarely active and drifting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WARMING = 2000  # readings until the motor is nearly warm
 
 
 def readings(seed: int) -> Iterator[dict[str, float]]:
-    """Give the rig's readings, the same for the same seed, without end.
+    """Yield the rig's readings indefinitely, reproducible by the seed.
 
     >>> sorted(next(readings(0))) == sorted(UNITS)
     True

@@ -1,4 +1,4 @@
-"""What the demo shows: a table of a reading, raw and normalized, live on a terminal and now and then elsewhere."""
+"""The demo's output: a table of raw and normalized readings, live on a terminal, otherwise at intervals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Show = Callable[[Tables], None]
 
 
 def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str], profile: Profile) -> Table:
-    """Draw a reading: each sensor's value, what became of it, and what kind of sensor it looks like."""
+    """Build the table of an `answer`: `raw` values in `units`, normalized ones, and each sensor's kind (`profile`)."""
     state = "" if answer.ready else ", still warming up"
     title = f"{answer.stream}: {answer.count} readings{state}"
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
@@ -40,7 +40,7 @@ def table(answer: Normalized, raw: Mapping[str, float], units: Mapping[str, str]
 
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
-    """Give a function that shows tables: in place on a terminal, else every few seconds and at the end."""
+    """Yield a function that shows tables: in place on a terminal, otherwise every few seconds and at the end."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=FRAMES_PER_SECOND) as live:
             yield lambda tables: live.update(Group(*tables.values()))

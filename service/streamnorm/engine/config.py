@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from streamnorm.engine.faults import faults
+from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import METHODS
 from streamnorm.kernels.method import Parameters
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: About a day of readings a minute: long enough to average noise, short enough to follow a season.
 DEFAULT_HORIZON = 1000.0
+#: Methods whose horizon may be a time.
+TIMED = ("online", "adaptive")
 #: The batch size from which statistics are commonly trusted.
 DEFAULT_WARMUP = 32
 
@@ -65,8 +67,9 @@ class Configuration(Parameters):
         if self.horizon is not None and self.time_constant is not None:
             message = "horizon and time_constant exclude each other"
             raise ValueError(message)
-        if self.time_constant is not None and self.method != "online":
-            raise ValueError(f"time_constant belongs to the method online; {self.method} counts readings")
+        if self.time_constant is not None and self.method not in TIMED:
+            known = " and ".join(TIMED)
+            raise ValueError(f"time_constant belongs to the methods {known}; {self.method} counts readings")
         return self
 
 
@@ -117,10 +120,10 @@ def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Confi
     try:
         return model.model_validate(filled)
     except ValidationError as error:
-        raise InvalidConfiguration.of(faults(error.errors(include_url=False))) from None
+        raise InvalidConfiguration.of(to_faults(error.errors(include_url=False))) from None
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_configuration(text: str) -> dict[str, Any]:
     """Read a configuration that somebody typed, still to be checked.
 
     Raises:
@@ -138,16 +141,16 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def to_json(config: Configuration) -> dict[str, Any]:
-    """Give a configuration as plain JSON data."""
+    """Return a configuration as plain JSON data."""
     return config.model_dump(mode="json")
 
 
 def key_of(config: Configuration) -> str:
-    """Give the text by which equal configurations are equal."""
+    """Return the text by which equal configurations are equal."""
     return json.dumps(to_json(config), sort_keys=True)
 
 
 @functools.lru_cache(maxsize=4096)
 def from_key(key: str) -> Configuration:
-    """Give the configuration of a key."""
+    """Return the configuration of a key."""
     return configuration(json.loads(key), {})

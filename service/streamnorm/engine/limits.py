@@ -29,5 +29,5 @@ class Limits:
     max_features: int = DEFAULT_MAX_FEATURES
     max_elements: int = DEFAULT_MAX_ELEMENTS
     max_rows: int = DEFAULT_MAX_ROWS
-    #: how far, in seconds, a reading's timestamp may lie ahead of the service's clock
-    max_ahead: float = DEFAULT_MAX_AHEAD
+    #: how far, in seconds, a timestamp may lie ahead of the clock; None: there is no clock, and it is believed
+    max_ahead: float | None = DEFAULT_MAX_AHEAD

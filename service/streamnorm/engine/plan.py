@@ -7,11 +7,13 @@ import math
 from typing import Any
 
 from streamnorm.engine.config import Configuration, from_key, key_of, to_json
-from streamnorm.kernels import kernel
-from streamnorm.kernels import profile as base
+from streamnorm.kernels import base_statistics as base
+from streamnorm.kernels import kernel_for
 
 #: what `finish` is told where a method compensates nothing: no bound, no layer scaling
 NO_COMPENSATION = (math.inf, -1.0)
+#: readings that have an order
+SHORTEST_ORDER = 2
 
 
 class Plan:
@@ -25,8 +27,10 @@ class Plan:
         "kernel",
         "key",
         "missing",
+        "most_weight",
         "observe",
         "p",
+        "patience",
         "rule",
         "stride",
         "timed",
@@ -36,15 +40,19 @@ class Plan:
     def __init__(self, config: Configuration) -> None:
         self.config = config
         self.key = key_of(config)
-        self.kernel = kernel(config.method)
+        self.kernel = kernel_for(config.method)
         self.observe = self.kernel.observe
         self.p = config.pack()
         self.timed = config.time_constant is not None
         forgets = self.kernel.method.name != "cumulative" and config.horizon is not None
         decay = 1.0 - 1.0 / config.horizon if forgets and config.horizon else 1.0
+        #: that readings can add up to; by time there is no such weight
+        self.most_weight = (config.horizon or math.inf) if forgets else math.inf
         self.rule = (decay, config.time_constant or 0.0, float(config.warmup), config.robust or 0.0)
         self.stride = base.SIZE + self.kernel.own_size(self.p) + self.timed
         self.warmup = config.warmup
+        #: late readings in a row, in order among themselves, that tell of a clock that was set back
+        self.patience = float(max(config.warmup, SHORTEST_ORDER))
         self.missing = 0.0 if config.missing == "mean" else math.nan
         self.clamp = config.clamp or math.inf
         compensation = self.kernel.method.compensation
@@ -54,21 +62,21 @@ class Plan:
         )
 
     def gamma_beta(self, name: str) -> tuple[float, float]:
-        """Give a feature's affine map."""
+        """Return a feature's affine map."""
         affine = self.config.affine.get(name)
         return (affine.gamma, affine.beta) if affine else (1.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the configuration as plain JSON data."""
+        """Return the configuration as plain JSON data."""
         return to_json(self.config)
 
 
 @functools.lru_cache(maxsize=4096)
 def of_key(key: str) -> Plan:
-    """Give the plan of a configuration's key."""
+    """Return the plan of a configuration's key."""
     return Plan(from_key(key))
 
 
 def plan(config: Configuration) -> Plan:
-    """Give the plan of a configuration."""
+    """Return the plan of a configuration."""
     return of_key(key_of(config))

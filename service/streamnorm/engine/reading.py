@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.faults import escaped, shown
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.validation import abbreviate, escape_pointer
 from streamnorm.errors import Fault, InvalidReading
 
 Array = npt.NDArray[np.float64]
 #: stands for any number too large, so that a whole number of hundreds of digits does too
 _BEYOND = 2.0 * LARGEST_VALUE
-#: years 1 to 9999
-EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 
 
 class Channel(NamedTuple):
@@ -45,6 +43,9 @@ class Channel(NamedTuple):
         return cls(elements, float(origin) + about, variance, float(present.min()), float(present.max()))
 
 
+#: pandas is not imported for the sake of two names
+MISSING_TYPES = frozenset({"NAType", "NaTType"})
+
 Value: TypeAlias = "float | Channel"
 
 
@@ -71,13 +72,15 @@ class Answer:
     gap: int = 0
     replayed: bool = False
     #: each feature's mean and standard deviation after the reading, where they were asked for
-    spreads: list[tuple[float, float]] | None = None
+    mean_stds: list[tuple[float, float]] | None = None
+    #: seconds by which the stamp was ahead of the arrival; negative: by which the device's clock was found set back
+    skew: float = 0.0
 
 
-def reading(
+def parse_reading(
     values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"
 ) -> Reading:
-    """Make a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
+    """Build a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
 
     Raises:
         InvalidReading: naming every wrong place below `pointer`.
@@ -87,7 +90,7 @@ def reading(
     if isinstance(values, dict):
         names, given = tuple(values), list(values.values())
     elif isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim):
-        names, given = ordinals(len(values)), list(values)
+        names, given = ordinal_names(len(values)), list(values)
     else:
         raise InvalidReading.at(pointer, "must be an object of features, or an array")
     if not names:
@@ -98,30 +101,16 @@ def reading(
         if type(value) is float and -LARGEST_VALUE <= value <= LARGEST_VALUE:
             continue
         name = str(names[place])
-        given[place] = checked = _value(value, f"{pointer}/{escaped(name)}", limits, faults)
+        given[place] = checked = _value(value, f"{pointer}/{escape_pointer(name)}", limits, faults)
         plain = plain and type(checked) is float
     if faults:
         raise InvalidReading.of(faults)
     return Reading(names, given, listed, timestamp, seq, plain)
 
 
-def ordinals(count: int) -> tuple[str, ...]:
-    """Give the names of the features of an array: 0, 1 and so on."""
+def ordinal_names(count: int) -> tuple[str, ...]:
+    """Return the names of the features of an array: 0, 1 and so on."""
     return tuple(map(str, range(count)))
-
-
-def check_time(timestamp: float, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
-    """Refuse a time that no reading can have; both in seconds since 1970.
-
-    Raises:
-        InvalidReading: beyond the years 1 to 9999, or further ahead of `now` than the limit.
-
-    """
-    if not EARLIEST <= timestamp <= LATEST:
-        raise InvalidReading.at(pointer, f"{timestamp!r} is not within the years 1 to 9999")
-    if timestamp > now + limits.max_ahead:
-        ahead = timestamp - now
-        raise InvalidReading.at(pointer, f"lies {ahead:.0f} s ahead, the limit (max_ahead) is {limits.max_ahead:.0f} s")
 
 
 def check_seq(seq: int, pointer: str = "/seq") -> None:
@@ -131,17 +120,17 @@ def check_seq(seq: int, pointer: str = "/seq") -> None:
 
 
 def _value(value: object, pointer: str, limits: Limits, faults: list[Fault]) -> Value:
-    if value is None:
+    if is_absent(value):
         return math.nan
     if isinstance(value, (np.generic, np.ndarray)) and not value.ndim:
         value = value.item()
     if isinstance(value, (list, tuple, np.ndarray)):
         return _channel(value, pointer, limits, faults)
     if not _is_number(value):
-        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {shown(value)}"))
+        faults.append(Fault(pointer, f"must be a number, null or an array of numbers, not {abbreviate(value)}"))
         return math.nan
     if not -LARGEST_VALUE <= value <= LARGEST_VALUE and value == value:  # noqa: PLR0124 - NaN is a missing value
-        faults.append(Fault(pointer, f"{shown(value)} is not within ±{LARGEST_VALUE:g}"))
+        faults.append(Fault(pointer, f"{abbreviate(value)} is not within ±{LARGEST_VALUE:g}"))
         return math.nan
     return float(value)
 
@@ -162,24 +151,43 @@ def _channel(value: object, pointer: str, limits: Limits, faults: list[Fault]) -
 
 
 def _array(value: object) -> tuple[Array, Fault | None]:
-    """Make a float64 array of nested lists, or find the first place that is no number."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        return value.astype(np.float64), None
+    """Build a float64 array of nested lists, or find the first place that is no number."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return filled(value), None
     irregular = Fault("", "must be a regular array: its rows differ in length or depth")
     try:
         leaves = np.array(value, dtype=object)
     except ValueError:  # a list of arrays of several shapes
         return np.empty(0), irregular
-    flat = [leaf.item() if isinstance(leaf, np.generic) else leaf for leaf in leaves.ravel().tolist()]
+    flat: list[Any] = [plain_number(leaf) for leaf in leaves.ravel().tolist()]
     for place, leaf in enumerate(flat):
         if isinstance(leaf, (list, tuple, np.ndarray)):
             return np.empty(0), irregular
         if leaf is not None and not _is_number(leaf):
             path = "".join(f"/{part}" for part in np.unravel_index(place, leaves.shape))
-            return np.empty(0), Fault(path, f"must be a number or null, not {shown(leaf)}")
+            return np.empty(0), Fault(path, f"must be a number or null, not {abbreviate(leaf)}")
     bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
 
 
+def is_absent(value: object) -> bool:
+    """Return whether a value is one of those that stand for none: None, a masked element, pandas' NA and NaT."""
+    return value is None or value is np.ma.masked or type(value).__name__ in MISSING_TYPES
+
+
+def plain_number(value: object) -> object:
+    """Return a NumPy scalar, or an array of no dimension, as Python's, and what stands for no value as None."""
+    if is_absent(value):
+        return None
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.ndim else value
+
+
+def filled(values: npt.NDArray[Any], *, copy: bool = True) -> Array:
+    """Return an array as float64, NaN where an element is masked."""
+    kept = np.ma.filled(values.astype(np.float64, copy=copy), np.nan)
+    made: Array = np.asarray(kept)
+    return made
+
+
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float))  # True and False are 1 and 0

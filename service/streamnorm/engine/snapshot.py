@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from streamnorm.engine.clock import EARLIEST, LATEST, begin_clock
 from streamnorm.engine.config import configuration
-from streamnorm.engine.faults import faults
-from streamnorm.engine.layout import CREATED, UPDATED
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.plan import Plan
 from streamnorm.engine.plan import plan as plan_of
-from streamnorm.engine.reading import EARLIEST, LATEST
-from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.state_layout import CREATED, HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME, UPDATED
+from streamnorm.engine.stream import EMPTY, NO_SEQ, Stream
+from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot
-from streamnorm.kernels import profile
+from streamnorm.kernels import base_statistics
 
 VERSION = 1
 
@@ -25,6 +26,11 @@ _LARGEST = 4.0 * LARGEST_VALUE
 
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
+Span = Annotated[float, Field(ge=-4 * LATEST, le=4 * LATEST)]
+Shifted = Annotated[
+    float, Field(ge=-4 * LATEST, le=4 * LATEST, description="seconds since 1970, of the stream's clock")
+]
+Share = Annotated[float, Field(ge=0, le=1)]
 Value = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Square = Annotated[float, Field(ge=0, le=_LARGEST**2)]
 Own = Annotated[float, Field(ge=-(_LARGEST**2), le=_LARGEST**2)]
@@ -50,8 +56,19 @@ class Feature(BaseModel):
     min: Value
     max: Value
     run: Number
-    time: Time | None = None
+    still: Share | None = Field(None, description="share of readings that equal the one before")
+    falls: Share | None = Field(None, description="share of readings that are below the one before")
+    level: Value | None = Field(None, description="the mean at the end of the last horizon")
+    moved: Square | None = Field(None, description="mean square of how far it moved from one horizon to the next")
+    recent_min: Value | None = None
+    recent_max: Value | None = None
+    age: Share | None = Field(None, description="part of a horizon since then")
+    time: Shifted | None = None
     own: list[Own] = Field([], description="the method's own statistics")
+
+    def base(self) -> list[float]:
+        """Return the base block; what snapshots of before did not have begins as it does for them."""
+        return base_statistics.completed([getattr(self, field) for field in base_statistics.FIELDS])
 
     @model_validator(mode="after")
     def _weigh_what_was_counted(self) -> Self:
@@ -59,6 +76,18 @@ class Feature(BaseModel):
             message = f"count {self.count:g} and weight {self.weight:g} contradict each other"
             raise ValueError(message)
         return self
+
+
+class Clock(BaseModel):
+    """What is known of the device's clock; see `streamnorm.engine.clock`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    time: Shifted | None = Field(None, description="the latest reading's, in seconds since 1970")
+    offset: Span = Field(0.0, description="added to stamps since the clock was set back, in seconds")
+    late: Number = Field(0.0, description="readings in a row that were late")
+    late_time: Shifted = Field(0.0, description="the last late one's time")
+    skew: Span = Field(0.0, description="of the last reading, seconds ahead; negative: set back")
 
 
 class Snapshot(BaseModel):
@@ -72,17 +101,22 @@ class Snapshot(BaseModel):
     last_seq: Whole | None = None
     created: Time
     updated: Time
+    clock: Clock | None = None
     features: list[Feature]
 
 
 def export(stream: Stream) -> dict[str, Any]:
-    """Give a stream's whole state as plain JSON data."""
+    """Return a stream's whole state as plain JSON data."""
     plan, state, where = stream.plan, stream.state, stream.layout
     features = []
     for name, shape, start, end in zip(where.names, where.shapes, where.starts, where.ends, strict=True):
         block = state[start:end].tolist()
-        feature: dict[str, Any] = {"name": name, "shape": list(shape), **dict(zip(profile.FIELDS, block, strict=False))}
-        own = block[profile.SIZE : -1] if plan.timed else block[profile.SIZE :]
+        feature: dict[str, Any] = {
+            "name": name,
+            "shape": list(shape),
+            **dict(zip(base_statistics.FIELDS, block, strict=False)),
+        }
+        own = block[base_statistics.SIZE : -1] if plan.timed else block[base_statistics.SIZE :]
         if plan.timed:
             feature["time"] = block[-1]
         features.append(feature | {"own": own} if own else feature)
@@ -93,12 +127,19 @@ def export(stream: Stream) -> dict[str, Any]:
         "last_seq": stream.last_seq,
         "created": state[CREATED],
         "updated": state[UPDATED],
+        "clock": {
+            "time": state[TIME] if math.isfinite(state[TIME]) else None,
+            "offset": state[OFFSET],
+            "late": state[LATE],
+            "late_time": state[LATE_TIME],
+            "skew": state[SKEW],
+        },
         "features": features,
     }
 
 
-def restored(data: object, limits: Limits) -> Stream:
-    """Make a stream of a snapshot.
+def restore_stream(data: object, limits: Limits) -> Stream:
+    """Build a stream of a snapshot.
 
     Raises:
         InvalidSnapshot: another version, or data that do not fit each other, naming every wrong place.
@@ -112,25 +153,44 @@ def restored(data: object, limits: Limits) -> Stream:
         snapshot = Snapshot.model_validate(data)
         plan = plan_of(configuration(snapshot.config, {}))
     except ValidationError as error:
-        raise InvalidSnapshot.of(faults(error.errors(include_url=False))) from None
+        raise InvalidSnapshot.of(to_faults(error.errors(include_url=False))) from None
     except InvalidConfiguration as error:
         raise InvalidSnapshot.of(error.within("/config").faults) from None
     stream = Stream(plan)
     _fit(stream, snapshot.features, limits)
     seq = NO_SEQ if snapshot.last_seq is None else float(snapshot.last_seq)
-    stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated])
+    stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated, *EMPTY[TIME:]])
+    method = plan.kernel.method
     for place, feature in enumerate(snapshot.features):
-        block = [getattr(feature, field) for field in profile.FIELDS] + feature.own
+        base = feature.base()
+        own = _own_of_today(plan, base, feature.own)
+        block = [*base, *own]
         if plan.timed:
             block.append(feature.time or 0.0)
         if len(block) != plan.stride:
-            want = plan.stride - profile.SIZE - plan.timed
+            want = plan.stride - base_statistics.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
-        sound = plan.kernel.method.sound
-        if sound is not None and not sound(plan.p, feature.own):
+        if method.sound is not None and not method.sound(plan.p, own, feature.min, feature.max):
             raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
         stream.state.extend(block)
+    if snapshot.clock is None:
+        begin_clock(stream.state, HEADER_SIZE, plan)
+    else:
+        given = snapshot.clock
+        time = -math.inf if given.time is None else given.time
+        stream.state[TIME:HEADER_SIZE] = array("d", [time, given.offset, given.late, given.late_time, given.skew])
     return stream
+
+
+def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float]:
+    """Return a method's own numbers as it keeps them today, where a snapshot has them as an earlier version did."""
+    convert = plan.kernel.method.convert
+    converted = convert(plan.p, base, own) if convert is not None else None
+    if converted is not None:
+        return converted
+    grown = plan.kernel.method.grown
+    lacks = grown and len(own) == plan.stride - base_statistics.SIZE - plan.timed - grown
+    return own + [0.0] * grown if lacks else own
 
 
 def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
@@ -143,4 +203,4 @@ def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
             raise InvalidSnapshot.at(f"/features/{place}/name", "must be printable characters")
         if not all(shape) or math.prod(shape) > limits.max_elements:
             raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
-    stream.fit(names, shapes, [False] * len(names), limits)
+    stream.ensure_features(names, shapes, [False] * len(names), limits)

@@ -3,9 +3,9 @@
 Rules:
 
 1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
-2. What takes several readings (`streamnorm.engine.block`) may fail half-way: it runs on a draft, which replaces the
-   stream when it succeeded, and may do so in another thread while others look at the stream as it was.
-3. Time is an argument, in seconds since 1970.
+2. What takes several readings (`streamnorm.engine.blocks.block`) may fail half-way: it works on a copy, which replaces
+   the stream when it succeeded, and may do so in another thread while others read the stream as it was.
+3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.clock`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,42 @@ import math
 from array import array
 from typing import TYPE_CHECKING, Any, cast
 
-from streamnorm.engine.faults import escaped
-from streamnorm.engine.finish import finished
-from streamnorm.engine.layout import COUNT, CREATED, GAP, HEAD, LAST_SEQ, UPDATED, Layout, layout
+import numpy as np
+
+from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
-from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq, check_time
-from streamnorm.engine.retry import kept, recalled
+from streamnorm.engine.postprocess import postprocess
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
+from streamnorm.engine.replay import pack_replay, unpack_replay
+from streamnorm.engine.state_layout import (
+    COUNT,
+    CREATED,
+    GAP,
+    HEADER_SIZE,
+    LAST_SEQ,
+    OFFSET,
+    SKEW,
+    TIME,
+    UPDATED,
+    Layout,
+    layout_for,
+)
+from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
-from streamnorm.kernels import profile as base
+from streamnorm.kernels import base_statistics as base
+from streamnorm.kernels.base_statistics import least_weight, weight_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.layout import Shape
+    from streamnorm.engine.clock import Settlement
     from streamnorm.engine.plan import Plan
+    from streamnorm.engine.state_layout import Shape
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
+#: the state of a stream that has seen nothing; `layout` names its numbers
+EMPTY = (0.0, NO_SEQ, 0.0, 0.0, 0.0, -math.inf, 0.0, 0.0, 0.0, 0.0)
 
 
 class Stream:
@@ -43,9 +62,9 @@ class Stream:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.layout: Layout = layout((), (), plan.stride)
-        self.state = array("d", (0.0, NO_SEQ, 0.0, 0.0, 0.0))
-        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.retry`
+        self.layout: Layout = layout_for((), (), plan.stride)
+        self.state = array("d", EMPTY)
+        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None
@@ -90,22 +109,25 @@ class Stream:
                 check_seq(seq)
             if seq <= self.state[LAST_SEQ]:
                 return self._replay(reading, seq)
-        t = now
-        if reading.timestamp is not None:
-            t = reading.timestamp
-            check_time(t, now, limits)
+        t, plan = now, self.plan
+        settled = None
+        if plan.timed or reading.timestamp is not None:
+            settled = self._settle(reading.timestamp, now, limits)
+            t = settled[0]
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
         answered: array[float]
-        plan = self.plan
         if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
-            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEAD, plan.stride)
+            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
         else:
-            answered, ready = self._observe_each(reading, where.starts if plain else self.places(reading, limits), t)
+            answered, ready = self._observe_each(
+                reading, where.starts if plain else self.feature_offsets(reading, limits), t
+            )
         state = self.state
         state[COUNT] += 1.0
         state[UPDATED] = now
+        keep(state, settled)
         if not state[CREATED]:
             state[CREATED] = now
         self.before = self.answered = None
@@ -115,15 +137,22 @@ class Stream:
             gap = 0 if last == NO_SEQ else int(seq - last - 1.0)
             state[LAST_SEQ] = seq
             state[GAP] = gap
-            self.answered = answered if plain else kept(reading, answered, self.layout)
+            self.answered = answered if plain else pack_replay(reading, answered, self.layout)
         if plain and not plan.finishes:
             answers: list[float | Array] = [*answered]
         else:
-            answers = self._spread_out(reading, answered)
-        return Answer(answers, int(state[COUNT]), ready, gap)
+            answers = self._grow(reading, answered)
+        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW])  # noqa: FBT003 - named, it takes longer
+
+    def _settle(self, stamp: float | None, now: float, limits: Limits) -> Settlement:
+        state = self.state
+        if stamp is not None and state[TIME] <= stamp <= now and not state[OFFSET] and stamp >= EARLIEST:
+            return stamp, stamp, 0.0, 0.0, 0.0, 0.0  # as nearly always; what `settle` would return
+        check_time(stamp, now, limits)
+        return settle(state, stamp, now, limits, self.plan.patience)
 
     def _observe_each(self, reading: Reading, starts: Sequence[int], t: float) -> tuple[array[float], bool]:
-        """Take the values in one by one; gives the y of each, then the scale of each channel, and `ready`."""
+        """Take the values in one by one; returns the y of each, then the scale of each channel, and `ready`."""
         plan, state = self.plan, self.state
         observe, rule, p, stride = plan.observe, plan.rule, plan.p, plan.stride
         ys: list[float] = []
@@ -136,79 +165,124 @@ class Stream:
                 y, scale = observe(x, v, low, high, t, rule, p, state, at, at + stride)
                 scales.append(scale)
             ys.append(y)
-        return array("d", ys + scales), self.ready(starts)
+        return array("d", ys + scales), self.ready(starts, t)
 
-    def normalize(self, reading: Reading) -> Answer:
+    def normalize(self, reading: Reading, now: float) -> Answer:
         """Normalize a reading by today's statistics and learn nothing; a feature never seen gives NaN."""
         ys: list[float | Array] = []
         ready = True
         for name, value in zip(reading.names, reading.values, strict=True):
-            ys.append(self.score(name, value if isinstance(value, float) else value.elements))
+            if isinstance(value, float):
+                ys.append(self.score(name, value))
+            else:
+                ys.append(self.score(name, value.elements, value.elements.size))
             ready = ready and name in self.layout.index
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
-        return Answer(finished(self.plan, reading.names, ys), self.count, ready and self.ready(starts))
+        return Answer(
+            postprocess(self.plan, reading.names, ys), self.count, ready and self.ready(starts, self.today(now))
+        )
 
     def denormalize(self, reading: Reading) -> list[float | Array]:
         """Invert the map from values to answers, by today's statistics.
 
         Raises:
-            CannotInvert: a feature is unknown, its gamma is 0, or layer scaling mixes it with the others.
+            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, or layer scaling mixes it with the
+                others.
 
         """
-        faults = []
+        faults: list[Fault] = []
         xs: list[float | Array] = []
         for name, value in zip(reading.names, reading.values, strict=True):
-            mean, std = self.spread(name)
+            mean, std = self.mean_std(name)
             gamma, beta = self.plan.gamma_beta(name)
-            if gamma == 0.0 or math.isnan(mean) or self.plan.compensation[1] >= 0.0:
-                one_way = "gamma is 0" if gamma == 0.0 else "layer scaling cannot be undone"
-                faults.append(Fault(f"/values/{escaped(name)}", "unknown feature" if math.isnan(mean) else one_way))
-                continue
             y = value if isinstance(value, float) else value.elements
-            xs.append((y - beta) / gamma * std + mean)
+            why = self._one_way(mean, std, gamma, np.any((y != beta) & ~np.isnan(y)))
+            if why:
+                faults.append(Fault(f"/values/{escape_pointer(name)}", why))
+            else:
+                xs.append((y - beta) / gamma * std + mean)
         if faults:
             raise CannotInvert.of(faults)
         return xs
 
-    def spread(self, name: str) -> tuple[float, float]:
-        """Give a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
+    def _one_way(self, mean: float, std: float, gamma: float, moves: np.bool_) -> str:
+        """Return why a value cannot be turned back; an empty text where it can."""
+        if math.isnan(mean):
+            return "unknown feature"
+        if gamma == 0.0:
+            return "gamma is 0"
+        if self.plan.compensation[1] >= 0.0:
+            return "layer scaling cannot be undone"
+        return "the feature has been constant so far" if std == 0.0 and moves else ""
+
+    def mean_std(self, name: str) -> tuple[float, float]:
+        """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
         if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
             return math.nan, math.nan
         return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
 
-    def score(self, name: str, x: Any) -> Any:
-        """Give the z-score of a number, or those of an array, by a feature's statistics of today.
+    def score(self, name: str, x: Any, elements: int = 1) -> Any:
+        """Return the z-score of a number, or those of an array, by a feature's statistics of today.
 
-        As when observing, 0 where nothing has varied, or where the feature's mean would no longer resolve x − μ. NaN
-        stays NaN, and is the answer of a feature without readings.
+        As when observing, 0 where the feature's mean would no longer resolve x − μ, and bounded: by √W with W the
+        weight of the past, of a channel of n elements by √(nW), which is what x has where nothing has varied. NaN stays
+        NaN, and is the answer of a feature without readings.
         """
-        mean, std = self.spread(name)
-        weight = 1.0 if math.isnan(mean) else self.state[self.layout.starts[self.layout.index[name]]]
+        mean, std = self.mean_std(name)
+        if math.isnan(mean):
+            return x * math.nan
+        weight = self.state[self.layout.starts[self.layout.index[name]]]
         delta = x - mean
-        return delta / (std or math.inf) * (mean + delta / weight != mean) + 0.0
+        bound = math.sqrt(weight * elements) if self.plan.kernel.method.bounded else math.inf
+        if isinstance(x, float):
+            if mean + delta / weight == mean:
+                return 0.0
+            y = delta / std if std else math.copysign(bound, delta)
+            return y if -bound <= y <= bound or x != x else math.copysign(bound, delta)  # noqa: PLR0124 - NaN
+        with np.errstate(over="ignore"):
+            ys = np.clip(delta / std if std else np.copysign(bound, delta), -bound, bound)
+        return np.where(np.isnan(x), math.nan, np.where(mean + delta / weight == mean, 0.0, ys))
 
-    def ready(self, starts: Sequence[int]) -> bool:
-        """Tell whether the features at these places have had their warmup."""
+    def ready(self, starts: Sequence[int], t: float) -> bool:
+        """Return whether the features at these places rest on enough at the time `t` of the stream's clock.
+
+        They have had their warmup and, where statistics fade by time, have weight.
+        """
         state, warmup = self.state, self.plan.warmup
-        return all(state[at + base.COUNT] >= warmup for at in starts)
+        if not all(state[at + base.COUNT] >= warmup for at in starts):
+            return False
+        least = least_weight(warmup)
+        return not self.plan.timed or all(self.weight(at, t) >= least for at in starts)
 
-    def lacking(self, starts: Sequence[int]) -> list[float]:
-        """Tell how many readings the features at these places lack of their warmup; none, or fewer, if they had it."""
-        state, warmup = self.state, self.plan.warmup
-        return [warmup - state[at + base.COUNT] for at in starts]
+    def weight(self, at: int, t: float) -> float:
+        """Return the effective number of readings that the statistics at a place rest on at the time `t`."""
+        if not self.plan.timed:
+            return self.state[at]
+        return weight_at(t, self.plan.rule[1], self.state[at + self.plan.stride - 1], self.state[at])
 
-    def places(self, reading: Reading, limits: Limits) -> Sequence[int]:
-        """Give where the features of a reading have their state, making room for new ones."""
+    def today(self, now: float) -> float:
+        """Return the time of the stream's clock, which is its devices', when the service's is `now`."""
+        return self.state[TIME] + max(0.0, now - self.state[UPDATED])
+
+    def forgive_missing(self, names: Sequence[str], absent: Sequence[int]) -> None:
+        """Take back that so many values of each feature were counted as missing: their readings did not have it."""
+        for name, count in zip(names, absent, strict=False):
+            self.state[self.layout.starts[self.layout.index[name]] + base.MISSING] -= count
+
+    def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
+        """Return where the features of a reading have their state, making room for new ones."""
         where = self.layout
         if reading.plain and where.plain and reading.names == where.names:
             return where.starts
         shapes = [() if isinstance(value, float) else value.elements.shape for value in reading.values]
-        self.fit(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
+        self.ensure_features(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
         where = self.layout
         return [where.starts[where.index[name]] for name in reading.names]
 
-    def fit(self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits) -> None:
+    def ensure_features(
+        self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits
+    ) -> None:
         """Make sure that features of these names and shapes have their place; a missing value fits any shape.
 
         Raises:
@@ -226,33 +300,34 @@ class Stream:
             elif had[place] != shape and not absent:
                 if self.state[where.starts[place] + base.COUNT]:
                     was = f"has the shape {list(had[place])}, not {list(shape)}"
-                    raise ShapeMismatch.at(f"/values/{escaped(name)}", was)
+                    raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", was)
                 had[place] = shape
         if len(where.names) + len(new) > limits.max_features:
             total = len(where.names) + len(new)
             detail = f"the stream would have {total} features, the limit (max_features) is {limits.max_features}"
             raise LimitExceeded("max_features", detail)
         if new or had != list(where.shapes):
-            self.layout = layout((*where.names, *new), (*had, *new.values()), where.stride)
+            self.layout = layout_for((*where.names, *new), (*had, *new.values()), where.stride)
             self.state.frombytes(bytes(8 * where.stride * len(new)))  # to the byte; `extend` takes some in reserve
 
     def _replay(self, reading: Reading, seq: int) -> Answer:
         last = int(self.state[LAST_SEQ])
         if seq < last or self.answered is None:
             raise StaleSequence(seq, last)
-        answered = recalled(reading, self.answered, self.layout, seq)
+        answered = unpack_replay(reading, self.answered, self.layout, seq)
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
-        answers = self._spread_out(reading, answered)
-        return Answer(answers, self.count, self.ready(starts), int(self.state[GAP]), replayed=True)
+        answers = self._grow(reading, answered)
+        ready = self.ready(starts, self.state[TIME])
+        return Answer(answers, self.count, ready, int(self.state[GAP]), replayed=True, skew=self.state[SKEW])
 
-    def _spread_out(self, reading: Reading, answered: array[float]) -> list[float | Array]:
-        """Give every element of a channel its y, by the channel's y and scale; then the configured finish."""
+    def _grow(self, reading: Reading, answered: array[float]) -> list[float | Array]:
+        """Return every element of a channel its y, by the channel's y and scale; then the configured finish."""
         scale = iter(answered[len(reading.names) :])
         raw: list[float | Array] = [
             y if isinstance(value, float) else _elements(value, y, next(scale))
             for value, y in zip(reading.values, answered, strict=False)
         ]
-        return finished(self.plan, reading.names, raw)
+        return postprocess(self.plan, reading.names, raw)
 
 
 def _elements(channel: Channel, y: float, scale: float) -> Array:

@@ -89,7 +89,7 @@ class Lines:
 
     @property
     def waiting(self) -> bool:
-        """Tell whether a text goes on in the next line."""
+        """Return whether a text goes on in the next line."""
         return bool(self._begun)
 
     def __call__(self, line: str) -> str | None:
@@ -117,11 +117,11 @@ class Lines:
 
 
 def _numeric(value: object) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    return value is None or isinstance(value, (int, float))
 
 
 def _listed(values: Any) -> Any:
-    """Give arrays as lists: as JSON has them."""
+    """Return arrays as lists: as JSON has them."""
     if isinstance(values, Mapping):
         return {name: _listed(value) for name, value in values.items()}
     return values.tolist() if hasattr(values, "tolist") else values

@@ -30,7 +30,7 @@ class Streams:
         self.save()  # so is a file that cannot be written
 
     def stream(self, stream_id: str) -> Normalizer:
-        """Give a stream, which is made where there is none."""
+        """Return a stream, which is made where there is none."""
         found = self._streams.get(stream_id)
         if found is None:
             found = self._streams[stream_id] = Normalizer(**self._config)

@@ -9,7 +9,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._:~-]")
 
 
 def fitting(name: str) -> str:
-    """Make a stream's id of a name; what an id cannot have becomes an underscore.
+    """Build a stream's id of a name; what an id cannot have becomes an underscore.
 
     >>> fitting("living room/lamp")
     'living_room_lamp'

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+from numbers import Real
+
+#: a time in the sixtieth second of a minute, without that second
+LEAP = re.compile(r"(.{10}[T ]\d\d:\d\d:)60((?:[.,]\d+)?(?:[Zz]|[+-]\d\d:?\d\d))")
 
 
 def seconds(value: object) -> float:
     """Read a time, into seconds since 1970: epoch seconds, RFC 3339 with its offset, or a datetime with its zone.
 
+    A leap second (23:59:60 in UTC) is the second after it, as in POSIX time.
+
     >>> seconds("2026-11-22T09:00:00Z"), seconds(1.5)
     (1795338000.0, 1.5)
+    >>> rfc3339(seconds("2016-12-31T23:59:60Z"))
+    '2017-01-01T00:00:00Z'
     >>> seconds("9:00")
     Traceback (most recent call last):
     ValueError: must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not '9:00'
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
-    moment: datetime | None = None
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
+    moment = value if isinstance(value, datetime) else _parsed(value) if isinstance(value, str) else None
     if moment is not None and moment.tzinfo is not None:
         return moment.timestamp()
     message = f"must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not {value!r:.60}"
     raise ValueError(message)
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    leap = LEAP.fullmatch(text)
+    try:
+        before = datetime.fromisoformat(f"{leap[1]}59{leap[2]}") if leap else None
+    except ValueError:
+        return None
+    if before is None or before.tzinfo is None or before.astimezone(UTC).timetuple()[3:5] != (23, 59):
+        return None
+    return before + timedelta(seconds=1)
 
 
 def rfc3339(moment: float) -> str:

@@ -7,12 +7,13 @@ stand in quotes, where quotes and backslashes are escaped, and may go over sever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.formats.ids import fitting
 
 FieldValue: TypeAlias = float | int | bool | str
@@ -40,7 +41,7 @@ DEFAULT_TEMPLATE = "{measurement}{tags}"
 _MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
 _KEY = re.compile(r"((?:\\[,= ]|[^,= ])+)=")
 _TAG = re.compile(r"((?:\\[,= ]|[^,= ])+)")
-_TEXT = re.compile(r'"((?:\\["\\]|[^"])*)"', re.DOTALL)
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE = re.compile(r"([^, ]+)")
 _TIME = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -61,7 +62,7 @@ class Unclosed(Malformed):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One line: `time` is in ticks of the write's precision, None where the line leaves it to whoever takes it."""
+    """One line: `time` is in ticks of the write's precision, None where the line has none."""
 
     measurement: str
     tags: tuple[tuple[str, str], ...]
@@ -69,7 +70,7 @@ class Point:
     time: int | None = None
 
     def numbers(self) -> dict[str, float]:
-        """Give the fields that can be normalized: numbers, and booleans as 0 and 1."""
+        """Return the fields that can be normalized: numbers, and booleans as 0 and 1."""
         return {name: float(value) for name, value in self.fields.items() if not isinstance(value, str)}
 
 
@@ -89,27 +90,39 @@ class PointReading(Reading):
     point: Point | None = None
 
 
-def parsed(text: str) -> Iterator[Parsed]:
-    """Parse lines; empty lines and comments are passed over, a malformed line is told and passed over too."""
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        line = lines[at].strip()
-        first, at = at + 1, at + 1
+def parsed(text: str | Iterable[str]) -> Iterator[Parsed]:
+    """Parse a text, or its lines; empty lines and comments are passed over, a malformed one is told and passed over."""
+    lines = enumerate(text.split("\n") if isinstance(text, str) else text, 1)
+    again: deque[tuple[int, str]] = deque()
+    while (numbered := again.popleft() if again else next(lines, None)) is not None:
+        first, line = numbered[0], numbered[1].strip()
         if not line or line.startswith("#"):
             continue
+        more: list[tuple[int, str]] = []
         try:
             while True:
                 try:
                     yield Parsed(first, parse(line))
                     break
                 except Unclosed:
-                    if at == len(lines) or at - first > MOST_LINES:
+                    own = _to_next_quote(again, lines, MOST_LINES - len(more))
+                    more += own
+                    if not own or '"' not in own[-1][1]:
                         raise
-                    line, at = f"{line}\n{lines[at]}", at + 1
+                    line = "\n".join([line, *(text for _, text in own)])
         except Malformed as error:
-            at = first
+            again.extendleft(reversed(more))
             yield Parsed(first, None, str(error))
+
+
+def _to_next_quote(again: deque[tuple[int, str]], lines: Iterator[tuple[int, str]], most: int) -> list[tuple[int, str]]:
+    """Take lines up to the first one in which a text may end."""
+    found: list[tuple[int, str]] = []
+    while len(found) < most and (numbered := again.popleft() if again else next(lines, None)) is not None:
+        found.append(numbered)
+        if '"' in numbered[1]:
+            break
+    return found
 
 
 def parse(line: str) -> Point:
@@ -184,14 +197,24 @@ def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
 
 
 def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
-    """Make a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
+    """Build a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
     numbers = point.numbers()
     if not numbers:
         return None
-    one = reading(numbers, limits, pointer="")
+    one = parse_reading(numbers, limits, pointer="")
     exact = None if point.time is None else point.time * tick
     timestamp = None if exact is None else exact / 1e9
     return PointReading(one.names, one.values, timestamp=timestamp, point=replace(point, time=exact))
+
+
+def told_by_size(time: int | None) -> int:
+    """Return the nanoseconds of a tick that a time is in: seconds to nanoseconds, as InfluxDB 3 tells them apart.
+
+    >>> told_by_size(1_795_338_000), told_by_size(1_795_338_000_000)
+    (1000000000, 1000000)
+    """
+    size = abs(time or 0)
+    return next((tick for tick, most in ((10**9, 5e9), (10**6, 5e12), (10**3, 5e15)) if size < most), 1)
 
 
 def _take(pattern: re.Pattern[str], line: str, at: int, what: str) -> tuple[str, int]:
@@ -213,10 +236,8 @@ def _spaces(line: str, at: int, what: str) -> int:
 def _value(line: str, at: int) -> tuple[FieldValue, int]:
     if line[at : at + 1] == '"':
         match = _TEXT.match(line, at)
-        if match is None:
-            message = f"the text that begins at column {at + 1} has no end"
-            raise Unclosed(message)
-        return re.sub(r'\\(["\\])', r"\1", match[1]), match.end()
+        text, end = (match[1], match.end()) if match else _loosely(line, at)
+        return re.sub(r'\\(["\\])', r"\1", text), end
     bare, end = _take(_BARE, line, at, "the value of a field")
     if bare in _BOOLEANS:
         return _BOOLEANS[bare], end
@@ -226,6 +247,15 @@ def _value(line: str, at: int) -> tuple[FieldValue, int]:
     if not _NUMBER.fullmatch(bare):
         raise _malformed(line, at, "a number, a boolean or a text in quotes")
     return float(bare), end
+
+
+def _loosely(line: str, at: int) -> tuple[str, int]:
+    """Read a text whose last quote has a backslash before it, which then was meant as one: a path of Windows, say."""
+    end = line.rfind('"', at + 1)
+    if end < 0:
+        message = f"the text that begins at column {at + 1} has no end"
+        raise Unclosed(message)
+    return line[at + 1 : end], end + 1
 
 
 def _malformed(line: str, at: int, what: str) -> Malformed:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import orjson
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, check_seq, reading
+from streamnorm.engine.reading import Reading, check_seq, parse_reading
 from streamnorm.errors import InvalidReading
-from streamnorm.formats import senml
+from streamnorm.formats import cbor, senml
 from streamnorm.formats.instants import seconds
 
 #: the feature of a bare number, where its topic names none
 DEFAULT_FEATURE = "value"
 WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
-#: the upper three bits of CBOR's first byte: an array
-CBOR_ARRAY = 4
 
 
 def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_FEATURE) -> list[Reading]:
@@ -35,11 +32,14 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         InvalidReading: it is none of these.
 
     """
-    if payload and payload[0] >> 5 == CBOR_ARRAY:
-        return _pack(_cbor(payload), now, limits)
+    if payload and payload[0] >> 5 == cbor.ARRAY:
+        try:
+            return _pack(cbor.loads(payload), now, limits)
+        except cbor.LibraryMissing as error:
+            raise InvalidReading.at("", str(error)) from None
     text = payload.decode("utf-8", "replace").strip()
     if text.lower() in WORDS:
-        return [reading({feature: WORDS[text.lower()]}, limits, pointer="")]
+        return [parse_reading({feature: WORDS[text.lower()]}, limits, pointer="")]
     try:
         data = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -48,7 +48,7 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         return _pack(data, now, limits)
     if isinstance(data, dict):
         return [_object(data, limits)]
-    return [reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
+    return [parse_reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
 
 
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
@@ -61,7 +61,7 @@ def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
 def _object(data: dict[str, Any], limits: Limits) -> Reading:
     if "values" not in data:
         numbers = {name: float(value) for name, value in data.items() if isinstance(value, (bool, int, float))}
-        return reading(numbers, limits, pointer="")
+        return parse_reading(numbers, limits, pointer="")
     unknown = data.keys() - {"values", "timestamp", "seq", "stream"}
     if unknown:
         raise InvalidReading.at(f"/{min(unknown)}", "is unknown")
@@ -74,15 +74,4 @@ def _object(data: dict[str, Any], limits: Limits) -> Reading:
         moment = None if timestamp is None else seconds(timestamp)
     except ValueError as error:
         raise InvalidReading.at("/timestamp", str(error)) from None
-    return reading(data["values"], limits, timestamp=moment, seq=seq)
-
-
-def _cbor(payload: bytes) -> Any:
-    try:
-        cbor2 = importlib.import_module("cbor2")
-    except ModuleNotFoundError:
-        raise InvalidReading.at("", "CBOR needs cbor2: pip install 'streamnorm[senml]'") from None
-    try:
-        return cbor2.loads(payload)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError) as error:
-        raise InvalidReading.at("", f"not CBOR: {error}") from None
+    return parse_reading(data["values"], limits, timestamp=moment, seq=seq)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Reading, reading
+from streamnorm.engine.reading import Array, Reading, parse_reading
 from streamnorm.errors import Fault, InvalidReading
 
 JSON = "application/senml+json"
@@ -71,6 +73,25 @@ class Timed(NamedTuple):
     records: list[int]
 
 
+class Resolver:
+    """Resolves a pack's records, one after the other; `now` is in seconds since 1970."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._base: dict[str, Any] = {}
+
+    def __call__(self, given: object) -> Record | None:
+        """Resolve the next record; None where it only tells what is common to those behind it.
+
+        Raises:
+            ValueError: it is none.
+
+        """
+        record, base = _labelled(given), self._base
+        base |= {label: record.pop(label) for label in ("bn", "bt", "bu", "bv", "bs", "bver") if label in record}
+        return _record(record, base, self._now) if record or base.keys() & {"bv", "bs"} else None
+
+
 def resolved(pack: object, now: float) -> list[Record]:
     """Resolve a pack, given as lists and dicts with the labels of JSON, or the numbers of CBOR.
 
@@ -83,72 +104,92 @@ def resolved(pack: object, now: float) -> list[Record]:
     """
     if not isinstance(pack, (list, tuple)) or not pack:
         raise InvalidReading.at("", "a SenML pack must be an array of at least one record")
-    base: dict[str, Any] = {}
+    resolve = Resolver(now)
     found: list[Record] = []
     faults: list[Fault] = []
     for place, given in enumerate(pack):
         try:
-            record = _labelled(given)
-            base |= {label: record.pop(label) for label in ("bn", "bt", "bu", "bv", "bs", "bver") if label in record}
-            if record or base.keys() & {"bv", "bs"}:
-                found.append(_record(record, base, now))
+            record = resolve(given)
         except ValueError as error:
             faults.append(Fault(f"/{place}", str(error)))
+        else:
+            found += () if record is None else (record,)
     if faults:
         raise InvalidReading.of(faults)
     return found
 
 
 def readings(records: Sequence[Record], limits: Limits) -> list[Timed]:
-    """Make readings of resolved records: one a time, in the order of their first records.
+    """Build readings of resolved records: one a time, in the order of their first records.
 
     A name that comes twice at one time begins another reading.
     """
     units: dict[str, set[str]] = {}
-    for record in records:
-        if record.value is not None:
-            units.setdefault(record.name, set()).add(record.unit)
-    groups: list[tuple[float, dict[str, int]]] = []
-    latest: dict[float, dict[str, int]] = {}
-    for place, record in enumerate(records):
-        if record.value is None:
-            continue
-        feature = f"{record.name}[{record.unit}]" if len(units[record.name]) > 1 else record.name
-        group = latest.get(record.time)
-        if group is None or feature in group:
-            group = latest[record.time] = {}
-            groups.append((record.time, group))
-        group[feature] = place
+    places = [place for place, record in enumerate(records) if record.value is not None]
+    for place in places:
+        units.setdefault(records[place].name, set()).add(records[place].unit)
+    features = [feature(records[place].name, records[place].unit, units) for place in places]
     return [
         Timed(
-            reading({name: records[place].value for name, place in group.items()}, limits, timestamp=time, pointer=""),
-            list(group.values()),
+            parse_reading(
+                {features[at]: records[places[at]].value for at in group}, limits, timestamp=time, pointer=""
+            ),
+            [places[at] for at in group],
         )
-        for time, group in groups
+        for time, group in grouped([records[place].time for place in places], features)
     ]
 
 
+def feature(name: str, unit: str, units: Mapping[str, Collection[str]]) -> str:
+    """Name a record's feature; `units` are those that each name has in the pack."""
+    return f"{name}[{unit}]" if len(units[name]) > 1 else name
+
+
+def grouped(times: Sequence[float] | Array, features: Sequence[Hashable]) -> Iterator[tuple[float, list[int]]]:
+    """Group records into readings by their times and features; returns the time, and the records' places, of each."""
+    order = np.argsort(times, kind="stable")
+    seen: set[Hashable] = set()
+    before: float | None = None
+    starts: list[int] = []
+    for at, place in enumerate(order.tolist()):
+        time = times[place]
+        if time != before or features[place] in seen:
+            starts.append(at)
+            seen.clear()
+        before = time
+        seen.add(features[place])
+    bounds = np.array([*starts, len(order)])
+    for one in np.argsort(order[bounds[:-1]]):
+        group = order[bounds[one] : bounds[one + 1]].tolist()
+        yield float(times[group[0]]), group
+
+
 def answered(records: Sequence[Record], ys: Mapping[int, float]) -> list[dict[str, Any]]:
-    """Make the pack of the answer: resolved records, each number replaced by `ys` of its place, without a unit.
+    """Build the pack of the answer: resolved records, each number replaced by `ys` of its place, without a unit.
 
     A number for which there is nothing to say (NaN) is left out.
     """
     pack = []
     for place, record in enumerate(records):
-        entry: dict[str, Any] = {"n": record.name, "t": record.time}
-        if record.value is not None:
-            y = ys.get(place, math.nan)
-            entry |= {} if math.isnan(y) else {"v": y}
-        elif record.unit:
-            entry["u"] = record.unit
-        entry |= record.rest
-        if entry.keys() & VALUES:
+        entry = answer(record, ys.get(place, math.nan))
+        if entry is not None:
             pack.append(entry)
     return pack
 
 
+def answer(record: Record, y: float) -> dict[str, Any] | None:
+    """Build the answer to a record; None where there is nothing to say."""
+    entry: dict[str, Any] = {"n": record.name, "t": record.time}
+    if record.value is not None:
+        entry |= {} if math.isnan(y) else {"v": y}
+    elif record.unit:
+        entry["u"] = record.unit
+    entry |= record.rest
+    return entry if entry.keys() & VALUES else None
+
+
 def numbered(pack: Iterable[Mapping[str, Any]]) -> list[dict[int, Any]]:
-    """Give a pack the labels that CBOR has."""
+    """Return a pack the labels that CBOR has."""
     return [{NUMBERS[label]: value for label, value in record.items()} for record in pack]
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import importlib.util
 
-from streamnorm.kernels.adaptive import ADAPTIVE
-from streamnorm.kernels.batch import BATCH
-from streamnorm.kernels.batch_renorm import BATCH_RENORM
-from streamnorm.kernels.kernel import Kernel
+from streamnorm.kernels.dispatch import MethodKernel
 from streamnorm.kernels.method import Method
-from streamnorm.kernels.online import CUMULATIVE, ONLINE
-from streamnorm.kernels.online_2019 import ONLINE_2019
-from streamnorm.kernels.streaming import STREAMING
+from streamnorm.kernels.methods.adaptive import ADAPTIVE
+from streamnorm.kernels.methods.batch import BATCH
+from streamnorm.kernels.methods.batch_renorm import BATCH_RENORM
+from streamnorm.kernels.methods.online import CUMULATIVE, ONLINE
+from streamnorm.kernels.methods.online_2019 import ONLINE_2019
+from streamnorm.kernels.methods.streaming import STREAMING
 
-__all__ = ["METHODS", "Kernel", "Method", "kernel"]
+__all__ = ["METHODS", "Method", "MethodKernel", "kernel_for"]
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
@@ -22,11 +22,11 @@ METHODS: dict[str, Method] = {
 
 
 @functools.cache
-def kernel(name: str) -> Kernel:
+def kernel_for(name: str) -> MethodKernel:
     """Give the kernel of a method; its loops compile at their first use where Numba (the extra `fast`) is installed."""
-    made = Kernel(METHODS[name])
+    made = MethodKernel(METHODS[name])
     if importlib.util.find_spec("numba") is not None:
-        from streamnorm.kernels.compiled import compiled  # noqa: PLC0415 - triples the memory; only where asked for
+        from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - triples the memory; only where asked for
 
         made.fast = compiled(made.method)
     return made

@@ -64,10 +64,18 @@ class Method:
     merge: Callable[[Packed, Buffer, int, Buffer, int], None] | None
     #: True where the base block, which every feature has, is the whole method
     base: bool = False
+    #: False where statistics begin at those of nothing that was read, and what is only normalized has no bound
+    bounded: bool = True
     #: what is done to a reading's answers last, after the affine map: (bound or infinity, ε of layer scaling or −1)
     compensation: Callable[[Packed], tuple[float, float]] | None = None
-    #: (p, own block) -> whether readings could have made it: `step` trusts counts to index by, and squares to be none
-    #: below 0, which a block from outside need not keep
-    sound: Callable[[Packed, Sequence[float]], bool] | None = None
+    #: (p, own block, least, greatest) -> whether readings within these could have made it: `step` trusts counts to
+    #: index by, and squares to be none below 0, which a block from outside need not keep
+    sound: Callable[[Packed, Sequence[float], float, float], bool] | None = None
+    #: (factor, p, state, at): let the weights of a block fade, for a method that a time constant may go with
+    fade: Callable[[float, Packed, Buffer, int], None] | None = None
+    #: (p, base block, own block of another size) -> the block of today, where an earlier version kept that one, or None
+    convert: Callable[[Packed, Sequence[float], Sequence[float]], list[float] | None] | None = None
+    #: floats at the end of the block that states of before did not have; they begin at 0
+    grown: int = 0
     #: own parameters whose change voids the block, so that the statistics must restart
     restarts: frozenset[str] = frozenset()

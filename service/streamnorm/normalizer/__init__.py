@@ -8,7 +8,6 @@ boiler.observe({"temp": 21.4, "door": 0}).values
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,23 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamnorm.engine import block, change, snapshot
+from streamnorm.engine import lifecycle, snapshot
+from streamnorm.engine.blocks import block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import Array, Reading, reading
+from streamnorm.engine.reading import Array, Reading, parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
-from streamnorm.kernels.arrays import is_on_device
-from streamnorm.normalizer import forms
+from streamnorm.kernels.array_types import is_on_device
+from streamnorm.normalizer import inputs
 
 __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
 
 #: In process nobody else pays for what a program does: only what the arithmetic cannot take is refused, and recorded
 #: or simulated time may run ahead of the clock.
-UNLIMITED = Limits(max_features=2**31, max_elements=2**31, max_rows=2**31, max_ahead=math.inf)
+UNLIMITED = Limits(max_features=2**31, max_elements=2**31, max_rows=2**31, max_ahead=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Normalized:
     std: Any = None
     gap: int = 0
     replayed: bool = False
+    #: seconds by which the device's clock was found set back: its stamps are moved forward by as much from now on
+    clock_set_back: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,20 @@ class NormalizedBlock:
     ready: bool
     gap: int = 0
     replayed: bool = False
+    #: as of a reading
+    clock_set_back: float = 0.0
 
 
 class Normalizer:
-    """One stream in process: the arithmetic, the bits and the words of the service, without its server.
+    """One stream in process, with results and errors identical to those of the service.
 
     The parameters are those of a stream's configuration: `method`, `horizon` or `time_constant`, `warmup`, `clamp`,
     `robust`, `missing`, `affine` and the method's own. `clock` gives the time of readings that come without one.
 
     Values are a dict of features, a sequence, a NumPy array or a pandas Series; a feature is a number or an array (a
-    channel); None and NaN are missing values. What comes back has the same form. A feature needs about 100 bytes.
+    channel); None and NaN are missing values. Results have the same form. A feature takes about 100 bytes.
 
-    Nothing is locked: threads that share a normalizer must take turns. It can be pickled and deep-copied.
+    A normalizer is not thread-safe: threads that share one must use a lock. It can be pickled and deep-copied.
 
     >>> boiler = Normalizer()
     >>> [round(boiler.observe({"temp": x}).values["temp"], 3) for x in (20.0, 22.0, 20.0)]
@@ -87,22 +91,22 @@ class Normalizer:
 
     @classmethod
     def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
-        """Make a normalizer of a snapshot, of another one's or of a service's stream; it goes on to the same bits.
+        """Build a normalizer from a snapshot of another one, or of a service's stream; it continues bit-identically.
 
         Raises:
-            InvalidSnapshot: of another version, or damaged.
+            InvalidSnapshot: the snapshot is of another version, or damaged.
 
         """
-        made = cls.__new__(cls)
-        made._clock, made._stream = clock, snapshot.restored(dict(data), UNLIMITED)  # noqa: SLF001 - our own
-        return made
+        restored = cls.__new__(cls)
+        restored._clock, restored._stream = clock, snapshot.restore_stream(dict(data), UNLIMITED)  # noqa: SLF001 - our own
+        return restored
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a snapshot: versioned plain data."""
         return _restored, (type(self), self.snapshot(), self._clock)
 
     def __repr__(self) -> str:
-        """Tell the method, and how much was seen."""
+        """Show the method and the counts of readings and features."""
         return f"<Normalizer {self.config['method']}: {self.count} readings of {len(self.features)} features>"
 
     @property
@@ -117,44 +121,45 @@ class Normalizer:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The names of the features, in the order they first came."""
+        """The names of the features, in order of first appearance."""
         return self._stream.layout.names
 
     def observe(self, values: Any, *, timestamp: Any = None, seq: int | None = None, stats: bool = False) -> Normalized:
-        """Normalize a reading and learn from it.
+        """Normalize a reading (`values` in any of the forms above) and learn from it.
 
         `timestamp` is epoch seconds, RFC 3339 or a datetime with a zone; `seq` makes retries safe, as in the service;
         `stats` adds each feature's mean and standard deviation.
 
         Raises:
-            InvalidReading, ShapeMismatch, StaleSequence: nothing has changed then.
+            InvalidReading, ShapeMismatch, StaleSequence: the reading is rejected, and the state is unchanged.
 
         """
-        given = forms.one(values)
+        given = inputs.parse_single(values)
         one = self._reading(given, timestamp, seq)
         answer = self._stream.observe(one, self._clock(), UNLIMITED)
         means, stds = self._spreads(one, given) if stats else (None, None)
+        values, set_back = given.shaped(answer.values), max(0.0, -answer.skew)
         return Normalized(
-            given.shaped(answer.values), answer.count, answer.ready, means, stds, answer.gap, answer.replayed
+            values, answer.count, answer.ready, means, stds, answer.gap, answer.replayed, clock_set_back=set_back
         )
 
     def normalize(self, values: Any, *, stats: bool = False) -> Normalized:
         """Normalize a reading by today's statistics, and learn nothing; a feature never seen gives a missing value."""
-        given = forms.one(values)
+        given = inputs.parse_single(values)
         one = self._reading(given)
-        answer = self._stream.normalize(one)
+        answer = self._stream.normalize(one, self._clock())
         means, stds = self._spreads(one, given) if stats else (None, None)
         return Normalized(given.shaped(answer.values), answer.count, answer.ready, means, stds)
 
     def denormalize(self, values: Any) -> Any:
-        """Turn normalized values back into the sensors' units, by today's statistics.
+        """Convert normalized values back to the sensors' units, by the current statistics.
 
         Raises:
             CannotInvert: a feature is unknown, or its gamma is 0.
 
         """
-        given = forms.one(values)
-        return given.shaped(self._stream.denormalize(self._reading(given)))
+        parsed = inputs.parse_single(values)
+        return parsed.shaped(self._stream.denormalize(self._reading(parsed)))
 
     def observe_block(
         self,
@@ -164,65 +169,73 @@ class Normalizer:
         timestamps: Iterable[Any] | None = None,
         first_seq: int | None = None,
     ) -> NormalizedBlock:
-        """Observe many readings in order, to the same bits as one by one; as a whole or not at all.
+        """Observe many readings in order and atomically, bit-identically to observing them one by one.
 
-        `rows` is a 2-D array, a data frame, a list of lists or of dicts. `features` names the columns, `timestamps`
-        has one a row, `first_seq` numbers the rows. An array on a CUDA device (CuPy's, PyTorch's, Numba's: float64 or
-        float32 in C order) is worked on there, and so is the answer, which speaks the CUDA array interface too; that
-        needs the extra `gpu`, and agrees to 12 digits instead of to the bit.
+        `rows` is a 2-D array, a data frame, a list of lists, dicts or Series, or one Series, a feature over time.
+        `features` names the columns, `timestamps` has one a row, `first_seq` numbers the rows. An array on a CUDA
+        device (CuPy's, PyTorch's, Numba's: float64 or float32 in C order) is worked on there, and so is the answer,
+        which speaks the CUDA array interface too; that needs the extra `gpu`, and agrees to 12 digits instead of to
+        the bit.
 
         Raises:
-            InvalidReading, StaleSequence: nothing has changed then, nor after an error of the device.
+            InvalidReading, StaleSequence: the block is rejected; the state is unchanged, also after a device error.
 
         """
-        many = forms.many(rows, features)
+        many = inputs.parse_table(rows, features)
         times = None if timestamps is None else _times(timestamps)
         draft = self._stream.draft()
         whole = block.Block(many.names, many.values, times, first_seq)
         answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)
         if not answer.replayed:
+            draft.forgive_missing(many.names, many.absent)
             self._stream = draft
+        values, set_back = many.shaped(answer.values), answer.clock_set_back
         return NormalizedBlock(
-            many.shaped(answer.values), many.names, answer.count, answer.ready, answer.gap, answer.replayed
+            values, many.names, answer.count, answer.ready, answer.gap, answer.replayed, clock_set_back=set_back
         )
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
-        """Normalize many readings by today's statistics, and learn nothing; arrays on a device are not taken."""
-        many = forms.many(rows, features)
+        """Normalize many readings by the current statistics without learning.
+
+        Raises:
+            InvalidReading: the rows are invalid, or lie on a CUDA device.
+
+        """
+        many = inputs.parse_table(rows, features)
         if is_on_device(many.values):
             raise InvalidReading.at("/values", "lies on a CUDA device; only observe_block takes that")
         answer = block.normalize_block(self._stream, block.Block(many.names, many.values), self._clock(), UNLIMITED)
         return NormalizedBlock(many.shaped(answer.values), many.names, answer.count, answer.ready)
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the whole state as versioned plain JSON data."""
+        """Return the whole state as versioned plain JSON data."""
         return snapshot.export(self._stream)
 
     def merge(self, other: Normalizer | Mapping[str, Any]) -> None:
-        """Merge another normalizer or a snapshot in, as if its readings had been observed here too.
+        """Merge another normalizer or a snapshot, as if its readings had been observed here, too.
 
         Raises:
-            CannotMerge: another method or other parameters, or a method that cannot merge.
+            CannotMerge: its method or parameters differ, or the method cannot merge.
 
         """
         data = other.snapshot() if isinstance(other, Normalizer) else dict(other)
         draft = self._stream.draft()
-        change.merge(draft, snapshot.restored(data, UNLIMITED), self._clock(), UNLIMITED)
+        lifecycle.merge(draft, snapshot.restore_stream(data, UNLIMITED), self._clock(), UNLIMITED)
         self._stream = draft
 
     def reset(self) -> None:
-        """Forget the statistics; the configuration stays."""
+        """Discard the statistics; the configuration is kept."""
         draft = self._stream.draft()
-        change.reset(draft, self._clock())
+        lifecycle.reset(draft, self._clock())
         self._stream = draft
 
-    def _reading(self, given: forms.One, timestamp: Any = None, seq: int | None = None) -> Reading:
-        moment = None if timestamp is None else _seconds(timestamp, "/timestamp")
-        return reading(given.values, UNLIMITED, timestamp=moment, seq=seq)
+    def _reading(self, parsed: inputs.SingleInput, timestamp: Any = None, seq: int | None = None) -> Reading:
+        instant = None if timestamp is None else _seconds(timestamp, "/timestamp")
+        return parse_reading(parsed.values, UNLIMITED, timestamp=instant, seq=seq)
 
-    def _spreads(self, one: Reading, given: forms.One) -> tuple[Any, Any]:
-        spreads = [self._stream.spread(name) for name in one.names]
-        return given.shaped([mean for mean, _ in spreads]), given.shaped([std for _, std in spreads])
+    def _spreads(self, reading: Reading, parsed: inputs.SingleInput) -> tuple[Any, Any]:
+        spreads = [self._stream.mean_std(name) for name in reading.names]
+        return parsed.shaped([mean for mean, _ in spreads]), parsed.shaped([std for _, std in spreads])
 
 
 def _seconds(moment: Any, pointer: str) -> float:

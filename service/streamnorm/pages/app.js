@@ -24,6 +24,7 @@ const live = new Live(heard, state);
 
 function heard(name, data) {
   if (name === "reading" && data.stream === view?.id) view.reading(data);
+  else if (name === "kind" && data.stream === view?.id) view.kind(data);
   else if (name === "history" && data.stream === view?.id) view.history(data.readings);
   else if (name === "latest") streams.glance(data.streams).catch(() => {});
 }

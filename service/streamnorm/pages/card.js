@@ -10,6 +10,7 @@ const PROFILE = [
 const template = document.getElementById("card-template");
 
 export class Card {
+  changedUntil = 0; // when its kind is no news any more
   seen = false; // by IntersectionObserver: what is off screen is not drawn
 
   constructor(name, trace) {
@@ -59,12 +60,19 @@ export class Card {
   profile(found) {
     for (const [part, , shown] of PROFILE) set(this.parts[part], shown(found[part]));
     set(this.badge, found.kind);
+    this.badge.classList.toggle("changed", Date.now() < this.changedUntil);
     this.badge.hidden = false;
     this.badge.dataset.kind = found.kind;
     this.element.dataset.kind = found.kind;
     set(this.why, why(found.kind));
     this.why.hidden = !attention(found.kind);
     this.trace.note(this.name, found.mean, found.std);
+  }
+
+  /** Say on the badge, for a minute, that the sensor was another kind. */
+  was({ was, time }) {
+    this.badge.title = `${was} until ${new Date(1000 * time).toLocaleTimeString()}`;
+    this.changedUntil = Date.now() + 60_000;
   }
 
   remake() {

@@ -58,9 +58,10 @@ export class Rate {
 const KINDS = {
   stuck: "It used to vary and has repeated one value for long: the sensor may be broken.",
   constant: "It has never changed; a constant normalizes to exactly 0.",
+  invalid: "It sends nothing but missing values.",
   drifting: "Its level keeps moving; it is measured against its recent past.",
 };
 export const attention = (kind) => kind in KINDS;
 export const why = (kind) => KINDS[kind] ?? "";
 /** The gravest first. */
-export const gravity = ["stuck", "constant", "drifting"];
+export const gravity = ["stuck", "invalid", "constant", "drifting"];

@@ -90,6 +90,12 @@ export class StreamView {
   }
 
   /** Take in the recent past. */
+  /** A sensor became another kind: look at once, and say on its badge what it was. */
+  kind(change) {
+    this.#cards.get(change.feature)?.was(change);
+    this.#look();
+  }
+
   history(readings) {
     for (const reading of readings) {
       this.trace.add(reading, true);

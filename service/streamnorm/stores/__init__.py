@@ -1,1 +1,1 @@
-"""Where state rests between readings: stores keep blobs under ids and know nothing of what is in them."""
+"""Persistence: stores map stream ids to opaque blobs."""

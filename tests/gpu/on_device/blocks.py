@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 
 from streamnorm import Normalizer, devices
-from streamnorm.engine import blocks as engine_blocks
-from streamnorm.engine.block import Block, observe_block
-from streamnorm.engine.blocks import all_on_one_device, observe_blocks
+from streamnorm.engine.blocks import many as engine_blocks
+from streamnorm.engine.blocks.block import Block, observe_block
+from streamnorm.engine.blocks.many import observe_blocks, share_one_device
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
-from streamnorm.kernels import METHODS, Kernel, cuda, kernel
-from streamnorm.kernels.kernel import NEVER
+from streamnorm.kernels import METHODS, MethodKernel, kernel_for
+from streamnorm.kernels.cuda import device
+from streamnorm.kernels.dispatch import NEVER
 
 CONFIGS: list[dict[str, object]] = [
     {},
@@ -31,15 +32,15 @@ CONFIGS: list[dict[str, object]] = [
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+def sent(monkeypatch: pytest.MonkeyPatch) -> MethodKernel:
     """Have every block sent to the device."""
-    works = kernel("online")
+    works = kernel_for("online")
     monkeypatch.setattr(works, "device_from", (0, 0))
     return works
 
 
 def rows(kind: str = "f8", seed: int = 0) -> Any:
-    """Make a block of two features, some values of it missing."""
+    """Build a block of two features, some values of it missing."""
     rng = np.random.default_rng(seed)
     values = rng.normal(20.0, 3.0, (20, 2)).astype(kind)
     values[rng.random(values.shape) < 0.1] = math.nan
@@ -66,12 +67,12 @@ def assert_alike(found: Any, expected: Any) -> None:
 @pytest.mark.parametrize("kind", ["f8", "f4"])
 @pytest.mark.parametrize("piece", [engine_blocks.PIECE, 100])
 def test_blocks_of_many_streams_go_there_together(
-    sent: Kernel, config: dict[str, object], kind: str, piece: int, monkeypatch: pytest.MonkeyPatch
+    sent: MethodKernel, config: dict[str, object], kind: str, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_blocks, "PIECE", piece)
     ours = blocks(kind, kind, kind)
     there, here = drafts(ours, **config), drafts(ours, **config)
-    assert all_on_one_device(there, ours)
+    assert share_one_device(there, ours)
     found = observe_blocks(there, ours, 0.0, Limits())
     sent.device_from = NEVER
     expected = observe_blocks(here, ours, 0.0, Limits())
@@ -86,7 +87,7 @@ def test_a_retry_is_computed_stream_by_stream() -> None:
     ours = blocks("f8", "f8")
     streams = drafts(ours)
     first = observe_blocks(streams, ours, 0.0, Limits())
-    assert not all_on_one_device(streams, ours)
+    assert not share_one_device(streams, ours)
     again = observe_blocks(streams, ours, 0.0, Limits())
     assert all(again[name].replayed for name in ours)
     assert_alike(again["s-1"].values, first["s-1"].values)
@@ -99,9 +100,9 @@ def failing(*_: object) -> None:
 
 @pytest.mark.parametrize("ways", ["together", "one by one"])
 def test_where_a_device_fails_the_processor_gives_the_answers(
-    sent: Kernel, ways: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sent: MethodKernel, ways: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sent, "device_failed", devices.leave)
+    monkeypatch.setattr(sent, "device_failed", devices.disable_device)
     ours = blocks("f8", "f8", "f8")
     there, here = drafts(ours), drafts(ours)
     with monkeypatch.context() as patched:
@@ -119,13 +120,13 @@ def test_where_a_device_fails_the_processor_gives_the_answers(
 
 
 def test_a_device_that_is_asked_for_gets_all_blocks_that_are_not_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    works = kernel("online")
+    works = kernel_for("online")
     monkeypatch.setattr(devices, "METHODS", {"online": METHODS["online"]})
-    monkeypatch.setattr(devices, "exists", lambda: True)
+    monkeypatch.setattr(devices, "device_exists", lambda: True)
     monkeypatch.setattr(devices, "PREPARED", (1, 2))
     monkeypatch.setattr(works, "device_failed", works.device_failed)
     monkeypatch.setattr(works, "device_from", NEVER)
-    devices.use("cuda", "online")
+    devices.enable_device("cuda", "online")
     assert works.device_from == (devices.SIZES[0], devices.SIZES[0])
 
 
@@ -135,7 +136,7 @@ def test_a_normalizer_takes_arrays_on_the_device_and_answers_there(config: dict[
     there, here = Normalizer(**config), Normalizer(**config)
     for half in (slice(0, 12), slice(12, 20)):
         values, times = rows(kind)[half], (np.arange(20.0) * 7.0)[half].tolist()
-        given = cuda.cuda.to_device(np.ascontiguousarray(values))
+        given = device.cuda.to_device(np.ascontiguousarray(values))
         answer = there.observe_block(given, features=["a", "b"], timestamps=times)
         expected = here.observe_block(values.astype("f8"), features=["a", "b"], timestamps=times)
         assert_alike(answer.values.copy_to_host(), expected.values.astype(kind))
@@ -145,7 +146,7 @@ def test_a_normalizer_takes_arrays_on_the_device_and_answers_there(config: dict[
 
 
 def test_a_numbered_block_on_the_device_may_come_again() -> None:
-    normalizer, given = Normalizer(clamp=2.0), cuda.cuda.to_device(rows())
+    normalizer, given = Normalizer(clamp=2.0), device.cuda.to_device(rows())
     first = normalizer.observe_block(given, first_seq=5)
     again = normalizer.observe_block(given, first_seq=5)
     assert (again.replayed, again.count, normalizer.count) == (True, 20, 20)
@@ -153,10 +154,10 @@ def test_a_numbered_block_on_the_device_may_come_again() -> None:
 
 
 def test_a_device_that_fails_leaves_a_normalizer_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    normalizer, given = Normalizer(), cuda.cuda.to_device(rows())
+    normalizer, given = Normalizer(), device.cuda.to_device(rows())
     normalizer.observe({"0": 1.0, "1": 2.0})
     before = normalizer.snapshot()
-    monkeypatch.setattr(kernel("online").device, "observe", failing)
+    monkeypatch.setattr(kernel_for("online").device, "observe", failing)
     with pytest.raises(RuntimeError, match="the device is lost"):
         normalizer.observe_block(given)
     assert normalizer.snapshot() == before
@@ -164,10 +165,10 @@ def test_a_device_that_fails_leaves_a_normalizer_as_it_was(monkeypatch: pytest.M
 
 def test_a_normalizer_refuses_what_is_no_table_on_the_device() -> None:
     with pytest.raises(InvalidReading, match="float64 or float32"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
+        Normalizer().observe_block(device.cuda.to_device(np.zeros((2, 2), dtype=np.int32)))
     with pytest.raises(InvalidReading, match="is no block"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.zeros(2)))
+        Normalizer().observe_block(device.cuda.to_device(np.zeros(2)))
     with pytest.raises(InvalidReading, match="/values/1/0"):
-        Normalizer().observe_block(cuda.cuda.to_device(np.array([[1.0], [math.inf]])))
+        Normalizer().observe_block(device.cuda.to_device(np.array([[1.0], [math.inf]])))
     with pytest.raises(InvalidReading, match="only observe_block takes that"):
-        Normalizer().normalize_block(cuda.cuda.to_device(np.zeros((2, 2))))
+        Normalizer().normalize_block(device.cuda.to_device(np.zeros((2, 2))))

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from streamnorm.kernels import METHODS, Kernel, cuda, profile
+from streamnorm.kernels import METHODS, MethodKernel, base_statistics
+from streamnorm.kernels.cuda import device as cuda
 
 Array = npt.NDArray[Any]
 Rule = tuple[float, float, float, float]
@@ -25,7 +26,7 @@ every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
 
 def table(rows: int, columns: int, kind: str = "f8") -> Array:
-    """Make a block with some values missing, and a constant."""
+    """Build a block with some values missing, and a constant."""
     rng = np.random.default_rng(0)
     values = rng.normal(20.0, 3.0, (rows, columns)).astype(kind)
     values[rng.random(values.shape) < 0.05] = math.nan
@@ -42,12 +43,12 @@ def parameters(method: str) -> tuple[float, ...]:
 
 
 def places(method: str, columns: int, rule: Rule) -> tuple[range, range]:
-    stride = profile.SIZE + Kernel(METHODS[method]).own_size(parameters(method)) + (rule[1] > 0.0)
+    stride = base_statistics.SIZE + MethodKernel(METHODS[method]).own_size(parameters(method)) + (rule[1] > 0.0)
     return range(5, 5 + stride * columns, stride), range(5 + stride, 6 + stride * columns, stride)
 
 
 def run(observe_block: Any, method: str, values: Any, rule: Rule) -> tuple[Any, Array]:
-    """Observe a block twice in two halves; gives the answers of the second half, and the state."""
+    """Observe a block twice in two halves; returns the answers of the second half, and the state."""
     rows, columns = values.shape
     starts, ends = places(method, columns, rule)
     state = array("d", [0.0] * ends[-1])
@@ -74,7 +75,7 @@ def test_a_block_comes_to_what_it_does_here(
 ) -> None:
     monkeypatch.setattr(cuda, "IN_REGISTERS", registers)
     values = table(24, 3)
-    device, here = cuda.device(METHODS[method]), Kernel(METHODS[method])
+    device, here = cuda.device(METHODS[method]), MethodKernel(METHODS[method])
     assert_alike(run(device.observe_block, method, values, rule), run(here.observe_block, method, values, rule))
 
 
@@ -82,7 +83,7 @@ def test_a_block_comes_to_what_it_does_here(
 def test_a_block_that_is_too_large_goes_there_in_pieces(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "PIECE", 10)
     values = np.asfortranarray(table(24, 3))
-    device, here = cuda.device(METHODS["online"]), Kernel(METHODS["online"])
+    device, here = cuda.device(METHODS["online"]), MethodKernel(METHODS["online"])
     assert_alike(run(device.observe_block, "online", values, rule), run(here.observe_block, "online", values, rule))
 
 
@@ -108,7 +109,7 @@ def test_float32_goes_in_and_comes_out() -> None:
     values = table(24, 3, "f4")
     found = run(cuda.device(METHODS["online"]).observe_block, "online", values, HORIZON)
     assert found[0].dtype == np.float32
-    assert_alike(found, run(Kernel(METHODS["online"]).observe_block, "online", values, HORIZON))
+    assert_alike(found, run(MethodKernel(METHODS["online"]).observe_block, "online", values, HORIZON))
 
 
 @pytest.mark.parametrize("method", ["online", "cumulative"])
@@ -116,7 +117,7 @@ def test_float32_goes_in_and_comes_out() -> None:
 def test_few_columns_are_worked_on_in_stretches(method: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "SHORTEST_STRETCH", 8)
     values = table(rows, 2)
-    device, here = cuda.device(METHODS[method]), Kernel(METHODS[method])
+    device, here = cuda.device(METHODS[method]), MethodKernel(METHODS[method])
     assert device._stretch(rows // 2, 2, HORIZON) < rows // 2  # noqa: SLF001 - that it is what is tested
     assert_alike(run(device.observe_block, method, values, HORIZON), run(here.observe_block, method, values, HORIZON))
 
@@ -137,7 +138,7 @@ def test_arrays_on_the_device_stay_there() -> None:
     starts, ends = places("online", 3, HORIZON)
     state = array("d", [0.0] * ends[-1])
     ys = device.observe_block(there, times_for(24), HORIZON, (), state, starts, ends)
-    expected = Kernel(METHODS["online"]).observe_block(
+    expected = MethodKernel(METHODS["online"]).observe_block(
         values, times_for(24), HORIZON, (), array("d", [0.0] * ends[-1]), starts, ends
     )
     np.testing.assert_allclose(ys.copy_to_host(), expected, rtol=1e-12, atol=1e-12)
@@ -146,7 +147,7 @@ def test_arrays_on_the_device_stay_there() -> None:
 
 def test_streams_have_an_axis_of_their_own() -> None:
     values = np.random.default_rng(0).normal(size=(3, 10, 2))
-    state = cuda.cuda.to_device(np.zeros((profile.SIZE, 6)))
+    state = cuda.cuda.to_device(np.zeros((base_statistics.SIZE, 6)))
     ys = (
         cuda.device(METHODS["online"])
         .observe(cuda.cuda.to_device(values), times_for(10), HORIZON, (), state)
@@ -154,7 +155,10 @@ def test_streams_have_an_axis_of_their_own() -> None:
     )
     for stream in range(3):
         alone, _ = run(
-            Kernel(METHODS["online"]).observe_block, "online", np.vstack([values[stream][:0], values[stream]]), HORIZON
+            MethodKernel(METHODS["online"]).observe_block,
+            "online",
+            np.vstack([values[stream][:0], values[stream]]),
+            HORIZON,
         )
         np.testing.assert_allclose(ys[stream, 5:], alone, rtol=1e-12, atol=1e-12)
 
@@ -166,7 +170,7 @@ def test_a_wild_value_is_found(place: int | None, value: float) -> None:
     values[1, 0] = math.nan
     if place is not None:
         values.ravel()[place:] = value
-    found = cuda.device(METHODS["online"]).first_wild(cuda.cuda.to_device(values), 1e75)
+    found = cuda.device(METHODS["online"]).first_out_of_range(cuda.cuda.to_device(values), 1e75)
     assert found == (-1 if place is None else place)
 
 
@@ -176,7 +180,9 @@ def test_answers_are_finished_as_here(compensation: tuple[float, float], missing
     ys = table(10, 3) - 20.0
     arguments = (missing, 2.5, [1.0, 2.0, 3.0], [0.0, 1.0, 2.0], compensation)
     done = cuda.device(METHODS["online"]).finish_block(cuda.cuda.to_device(ys), *arguments).copy_to_host()
-    np.testing.assert_allclose(done, Kernel(METHODS["online"]).finish_block(ys, *arguments), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        done, MethodKernel(METHODS["online"]).finish_block(ys, *arguments), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_another_type_is_refused() -> None:

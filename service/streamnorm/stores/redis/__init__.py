@@ -1,5 +1,5 @@
-"""Valkey or Redis, one node or a cluster: where the streams of several replicas of the service rest.
+"""Valkey or Redis, one node or a cluster: the store that several replicas of the service share.
 
-The store keeps blobs and compares; all arithmetic happens in the service, so a reading gets the same bits as on one
-machine.
+The store holds blobs and performs the compare-and-set; all arithmetic happens in the service, so results are
+bit-identical to those of a single machine.
 """

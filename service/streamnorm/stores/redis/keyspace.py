@@ -1,8 +1,9 @@
-"""How the store's keys are called, and which of a cluster's slots they fall into.
+"""The names of the store's keys, and the cluster slots they map to.
 
 The blob of stream `boiler-7` is `streamnorm:{p092}:boiler-7`, where `p092` is one of 1024 partitions: a hash tag, so
-everything of a partition is on one node. Beside the blobs each partition has an index, `streamnorm:{p092}`: the ids of
-its streams as a sorted set, so that listing costs what is listed and not what is stored. Both names are fixed for good.
+all keys of a partition are on one node. Besides the blobs each partition has an index, `streamnorm:{p092}`: the ids of
+its streams as a sorted set, so that the cost of a listing depends on what is listed, not on what is stored. Both names
+are stable.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from functools import cache
 
 from redis.crc import key_slot
 
-#: Many more than nodes, so that they spread evenly; few enough to ask them all for a page of a listing.
+#: Many more than nodes, so that they spread evenly; few enough to query all of them for a page of a listing.
 PARTITIONS = 1024
 DEFAULT_PREFIX = "streamnorm"
 
 
 def partition(stream_id: str) -> int:
-    """Give the partition of a stream."""
+    """Return the partition of a stream."""
     return zlib.crc32(stream_id.encode()) % PARTITIONS
 
 
 def tag(number: int) -> str:
-    """Give a partition's hash tag.
+    """Return a partition's hash tag.
 
     >>> tag(146)
     '{p092}'
@@ -33,7 +34,7 @@ def tag(number: int) -> str:
 
 @cache
 def slot(number: int) -> int:
-    """Give the slot, out of a cluster's 16 384, that a partition falls into."""
+    """Return the slot, out of a cluster's 16 384, that a partition maps to."""
     return key_slot(tag(number).encode())
 
 
@@ -49,9 +50,9 @@ class Keyspace:
         self._starts = [f"{prefix}:{tag(number)}:" for number in range(PARTITIONS)]
 
     def blob(self, stream_id: str) -> str:
-        """Give the key of a stream's blob."""
+        """Return the key of a stream's blob."""
         return self._starts[partition(stream_id)] + stream_id
 
     def index(self, number: int) -> str:
-        """Give the key of a partition's index."""
+        """Return the key of a partition's index."""
         return self._starts[number][:-1]

@@ -1,0 +1,168 @@
+"""The service's answers as frozen dataclasses; unknown members are ignored."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streamnorm_client._errors import UnexpectedAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Slots save memory for callers that keep many answers; dataclasses support them from Python 3.10 on.
+SLOTS: dict[str, bool] = {"slots": True} if sys.version_info >= (3, 10) else {}
+
+AnswerT = TypeVar("AnswerT", bound="Answer")
+
+
+@dataclass(frozen=True, **SLOTS)
+class Answer:
+    """The base of all answers, built from JSON."""
+
+    @classmethod
+    def from_json(cls: type[AnswerT], data: Mapping[str, Any]) -> AnswerT:
+        """Build the answer from its known members.
+
+        Raises:
+            UnexpectedAnswer: a required member is missing.
+
+        """
+        if not isinstance(data.get("stream", ""), str) or not isinstance(data.get("count", 0), int):
+            raise UnexpectedAnswer(f"this is not a valid {cls.__name__}: {data!r:.200}")
+        try:
+            return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
+        except TypeError as error:
+            raise UnexpectedAnswer(f"this is not a valid {cls.__name__}: {data!r:.200}") from error
+
+
+@dataclass(frozen=True, **SLOTS)
+class Normalized(Answer):
+    """A normalized reading.
+
+    `values`, and on request `mean` and `std`, have the shape of the input: a dict, or a list; None is a missing value.
+    `ready` is False during the warm-up. `gap` counts the sequence numbers missing before this one.
+    `replayed`: an earlier attempt had applied the reading, and this is its first answer. `recomputed`: it had been
+    applied, but its first answer is lost, and these values come from statistics that already include the reading.
+    """
+
+    stream: str
+    count: int
+    ready: bool
+    values: Any
+    seq: int | None = None
+    mean: Any = None
+    std: Any = None
+    gap: int = 0
+    replayed: bool = False
+    recomputed: bool = False
+
+
+@dataclass(frozen=True, **SLOTS)
+class Denormalized(Answer):
+    """Values converted back to the sensor's units, in the shape of the input."""
+
+    stream: str
+    values: Any
+
+
+@dataclass(frozen=True, **SLOTS)
+class Block(Answer):
+    """A normalized block: `values` has the type of the input (lists, dicts, array or frame), with a row per reading.
+
+    The other members are as in `Normalized`, and describe the state after the last row; `gap` is the total of all rows.
+    """
+
+    stream: str
+    count: int
+    ready: bool
+    features: list[str]
+    values: Any
+    last_seq: int | None = None
+    gap: int = 0
+    replayed: bool = False
+    recomputed: bool = False
+
+
+@dataclass(frozen=True, **SLOTS)
+class StreamInfo(Answer):
+    """A stream's configuration and counters; `created` and `updated` are RFC 3339."""
+
+    stream: str
+    count: int
+    last_seq: int | None
+    features: list[str]
+    config: dict[str, Any]
+    created: str
+    updated: str
+
+
+@dataclass(frozen=True, **SLOTS)
+class FeatureProfile(Answer):
+    """The statistics of one feature.
+
+    `kind` is warming, constant, stuck, two-level, rarely-active, drifting or continuous. `mean`, `std`, `min`, `max`
+    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None if it
+    is undefined.
+    """
+
+    count: int
+    missing: int
+    mean: float | None
+    std: float | None
+    weight: float
+    min: float | None
+    max: float | None
+    last: float | None
+    skew: float | None
+    kurtosis: float | None
+    kind: str
+
+
+@dataclass(frozen=True, **SLOTS)
+class Profile(Answer):
+    """The statistics of each feature of a stream."""
+
+    stream: str
+    features: dict[str, FeatureProfile]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Profile:
+        """Build the profile of every feature."""
+        known = {name: FeatureProfile.from_json(feature) for name, feature in data["features"].items()}
+        return cls(data["stream"], known)
+
+
+@dataclass(frozen=True, **SLOTS)
+class Configured(StreamInfo):
+    """The stream after a configuration change; `restarted`: its statistics were restarted, for this `reason`."""
+
+    restarted: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, **SLOTS)
+class Page(Answer):
+    """One page of the list of streams; `next` is the start of the following page, None on the last."""
+
+    streams: list[StreamInfo]
+    next: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Page:
+        """Build the page and its streams."""
+        return cls([StreamInfo.from_json(info) for info in data["streams"]], data.get("next"))
+
+
+@dataclass(frozen=True, **SLOTS)
+class Health(Answer):
+    """The service is alive; `details` is the whole answer."""
+
+    status: str = "ok"
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Health:
+        """Keep the whole answer beside its status."""
+        return cls(str(data.get("status", "ok")), dict(data))

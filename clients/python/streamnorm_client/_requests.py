@@ -1,0 +1,319 @@
+"""The service's HTTP calls as plain descriptions without I/O: what to send, and how to parse the answer.
+
+Only a `Call` combines encoding and decoding, so another encoding of blocks is another function like `block_call`, and
+nothing else changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Callable, Generic, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
+
+from streamnorm_client._errors import InvalidArgument, Problem, UnexpectedAnswer, problem
+from streamnorm_client._json_values import instant, plain
+from streamnorm_client._models import (
+    Block,
+    Configured,
+    Denormalized,
+    Health,
+    Normalized,
+    Page,
+    Profile,
+    StreamInfo,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+T = TypeVar("T")
+
+STREAM_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,128}")
+ERRORS_FROM = 400
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})  # RFC 9110, 9.2.2
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+PAGE_SIZE = 1000  # the service's maximum: few round trips, and a page is still small
+
+
+class Response(NamedTuple):
+    """A raw HTTP response; the names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request in the service's log."""
+        return self.headers.get("x-request-id")
+
+    def json(self) -> Any:
+        """Return the body's JSON.
+
+        Raises:
+            UnexpectedAnswer: the body is not valid JSON.
+
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError as error:
+            raise UnexpectedAnswer(f"the answer is not valid JSON: {self.body[:80]!r}", response=self) from error
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One HTTP request and how to parse its answer; `repeatable`: it is idempotent."""
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    repeatable: bool = True
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that belong to the body and the answer."""
+        return {"accept": "application/json"} | ({} if self.body is None else {"content-type": "application/json"})
+
+    @property
+    def quoted_path(self) -> str:
+        """The percent-encoded path."""
+        return quote(self.path, safe="/:~")
+
+    @property
+    def target(self) -> str:
+        """The quoted path and the query."""
+        return f"{self.quoted_path}?{urlencode(self.params)}" if self.params else self.quoted_path
+
+    def answer(self, response: Response) -> T:
+        """Parse a successful answer.
+
+        Raises:
+            UnexpectedAnswer: it is not from a streamnorm service.
+
+        """
+        try:
+            return self.read(json.loads(response.body) if response.body else None)
+        except (ValueError, KeyError, TypeError, AttributeError, UnexpectedAnswer) as error:
+            raise self.unexpected(response) from error
+
+    def unexpected(self, response: Response) -> UnexpectedAnswer:
+        """Build the error for an answer that cannot be parsed."""
+        place = response.headers.get("location")
+        what = f"was redirected to {place}" if place else f"was answered with {response.body[:80]!r}"
+        return UnexpectedAnswer(f"{self.method} {self.path} {what}: is this a streamnorm service?", response=response)
+
+
+def problem_of(response: Response) -> Problem | None:
+    """Build the error of a response; None for a success.
+
+    >>> problem_of(Response(200, {}, b"{}")) is None
+    True
+    >>> problem_of(Response(502, {"retry-after": "3"}, b"<html>bad gateway</html>")).retry_after
+    3.0
+    """
+    if response.status < ERRORS_FROM:
+        return None
+    try:
+        members = json.loads(response.body)
+    except ValueError:
+        members = {}
+    error = problem(response.status, members if isinstance(members, dict) else {}, _seconds(response.headers))
+    error.response = response
+    return error
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Parse Retry-After in seconds; a date is ignored, because it would need synchronized clocks."""
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdecimal() else None
+
+
+def encode(value: Any) -> bytes:
+    """Encode as compact JSON.
+
+    >>> encode({"temp": 21.4, "door": None})
+    b'{"temp":21.4,"door":null}'
+    """
+    try:
+        return _ENCODER.encode(value).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidArgument(f"{value!r:.200} cannot be encoded as JSON: {error}") from error
+
+
+@lru_cache(maxsize=1024)
+def stream_path(stream: str) -> str:
+    """Build a stream's path.
+
+    >>> stream_path("boiler-7")
+    '/v1/streams/boiler-7'
+    >>> stream_path("boiler 7")
+    Traceback (most recent call last):
+    streamnorm_client._errors.InvalidArgument: stream 'boiler 7' is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
+    """
+    if not isinstance(stream, str) or not STREAM_ID.fullmatch(stream):
+        raise InvalidArgument(f"stream {stream!r} is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
+    return f"/v1/streams/{stream}"
+
+
+def reading(values: Any, timestamp: Any) -> dict[str, Any]:
+    """Build a reading's body, and validate its values."""
+    try:
+        body = {"values": plain(values)}
+    except RecursionError as error:
+        raise InvalidArgument("/values: is nested too deeply, or contains itself") from error
+    return body if timestamp is None else body | {"timestamp": instant(timestamp)}
+
+
+def observe(stream: str, reading: Mapping[str, Any], *, stats: bool, seq: int | None = None) -> Call[Normalized]:
+    """Build the call that normalizes a reading and learns from it; repeatable if it is numbered."""
+    params = {"stats": "true"} if stats else {}
+    body = encode({**reading, "seq": seq} if seq is not None else reading)
+    path = f"{stream_path(stream)}/readings"
+    return Call("POST", path, Normalized.from_json, params, body, repeatable=seq is not None)
+
+
+def normalize(stream: str, reading: Mapping[str, Any], *, stats: bool) -> Call[Normalized]:
+    """Build the call that normalizes a reading without changing the state."""
+    params = {"learn": "false"} | ({"stats": "true"} if stats else {})
+    return Call("POST", f"{stream_path(stream)}/readings", Normalized.from_json, params, encode(reading))
+
+
+def denormalize(stream: str, values: Any) -> Call[Denormalized]:
+    """Build the call that converts normalized values back to the sensor's units."""
+    body = encode({"values": plain(values)})
+    return Call("POST", f"{stream_path(stream)}/denormalize", Denormalized.from_json, body=body)
+
+
+class EncodedBlock(NamedTuple):
+    """Rows of one stream, encoded one by one, so that their size is known before sending."""
+
+    features: Sequence[str] | None
+    rows: Sequence[bytes]
+    timestamps: Sequence[Any] | None
+
+
+def block_call(stream: str, block: EncodedBlock, *, learn: bool, first_seq: int | None = None) -> Call[Block]:
+    """Build the call of a block; `learn=False` only normalizes. Repeatable if it is numbered or does not learn."""
+    members: dict[str, Any] = {}
+    if block.features is not None:
+        members["features"] = block.features
+    if block.timestamps is not None:
+        members["timestamps"] = block.timestamps
+    if first_seq is not None:
+        members["first_seq"] = first_seq
+    fields = [encode(name) + b":" + encode(member) for name, member in members.items()]
+    body = b"{" + b",".join([*fields, b'"values":[' + b",".join(block.rows) + b"]"]) + b"}"
+    params = {} if learn else {"learn": "false"}
+    repeatable = first_seq is not None or not learn
+    return Call("POST", f"{stream_path(stream)}/bulk", Block.from_json, params, body, repeatable=repeatable)
+
+
+def many(readings: Iterable[Mapping[str, Any]]) -> Call[list[Normalized]]:
+    """Build the call that observes readings of many streams; repeatable if all are numbered."""
+    addressed = [_addressed(item) for item in readings]
+    repeatable = all("seq" in item for item in addressed)
+    return Call("POST", "/v1/bulk", _normalized_list, body=encode({"readings": addressed}), repeatable=repeatable)
+
+
+def configure(stream: str, config: Mapping[str, Any]) -> Call[Configured]:
+    """Build the call that creates a stream, or replaces its configuration."""
+    return Call("PUT", stream_path(stream), Configured.from_json, body=encode(config))
+
+
+def info(stream: str) -> Call[StreamInfo]:
+    """Build the call that reads a stream's configuration and counters."""
+    return Call("GET", stream_path(stream), StreamInfo.from_json)
+
+
+def profile(stream: str) -> Call[Profile]:
+    """Build the call that reads a stream's profile."""
+    return Call("GET", f"{stream_path(stream)}/profile", Profile.from_json)
+
+
+def delete(stream: str) -> Call[None]:
+    """Build the call that deletes a stream."""
+    return Call("DELETE", stream_path(stream), _nothing)
+
+
+def reset(stream: str) -> Call[StreamInfo]:
+    """Build the call that discards a stream's statistics."""
+    return Call("POST", f"{stream_path(stream)}/reset", StreamInfo.from_json)
+
+
+def snapshot(stream: str) -> Call[dict[str, Any]]:
+    """Build the call that exports a stream."""
+    return Call("GET", f"{stream_path(stream)}/snapshot", dict)
+
+
+def restore(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
+    """Build the call that replaces the stream by a snapshot."""
+    return Call("PUT", f"{stream_path(stream)}/snapshot", StreamInfo.from_json, body=encode(state))
+
+
+def merge(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
+    """Build the call that merges a snapshot into the stream; not repeatable, because it would count twice."""
+    return Call("POST", f"{stream_path(stream)}/merge", StreamInfo.from_json, body=encode(state), repeatable=False)
+
+
+def streams(prefix: str, after: str, size: int = PAGE_SIZE) -> Call[Page]:
+    """Build the call that lists a page of streams."""
+    params = {"limit": str(size)} | {name: text for name, text in (("prefix", prefix), ("after", after)) if text}
+    return Call("GET", "/v1/streams", Page.from_json, params)
+
+
+def health() -> Call[Health]:
+    """Build the call that checks whether the service is alive."""
+    return Call("GET", "/healthz", Health.from_json)
+
+
+def events(streams: Sequence[str], prefix: str, *, history: bool, latest: bool) -> tuple[tuple[str, str], ...]:
+    """Return the query of the event stream."""
+    flags = (("history", history), ("latest", latest))
+    named = [("stream", _known(stream)) for stream in streams]
+    return (*named, *((("prefix", prefix),) if prefix else ()), *((name, "true") for name, wanted in flags if wanted))
+
+
+@dataclass(frozen=True)
+class RawCall(Call[Response]):
+    """A call that returns the raw response."""
+
+    def answer(self, response: Response) -> Response:
+        """Return the response."""
+        return response
+
+
+def any_path(method: str, path: str, params: Mapping[str, str] | None, body: bytes | None) -> RawCall:
+    """Build a call of any path of the service."""
+    if not path.startswith("/"):
+        raise InvalidArgument(f"path {path!r} does not begin with /")
+    return RawCall(
+        method.upper(), path, lambda answer: answer, params or {}, body, repeatable=method.upper() in IDEMPOTENT
+    )
+
+
+def _known(stream: str) -> str:
+    stream_path(stream)
+    return stream
+
+
+def _addressed(item: Mapping[str, Any]) -> dict[str, Any]:
+    for member in ("stream", "values"):
+        if not isinstance(item, Mapping) or member not in item:
+            raise InvalidArgument(f"{item!r:.200} is not a reading of a stream: {member!r} is missing")
+    content = reading(item["values"], item.get("timestamp"))
+    numbered = {"seq": item["seq"]} if item.get("seq") is not None else {}
+    return {"stream": item["stream"], **content, **numbered}
+
+
+def _normalized_list(data: Any) -> list[Normalized]:
+    return [Normalized.from_json(item) for item in data["readings"]]
+
+
+def _nothing(_: Any) -> None:
+    """Ignore the empty answer."""

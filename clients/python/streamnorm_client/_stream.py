@@ -1,0 +1,184 @@
+"""The blocking handle of a stream; `streamnorm_client._async_stream` has the same interface for asyncio."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streamnorm_client import _forks, _requests
+from streamnorm_client._live import Live
+from streamnorm_client._procedures import StreamProcedures
+from streamnorm_client._sync_driver import drive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from streamnorm_client._http_adapter import Timeout
+    from streamnorm_client._models import Block, Configured, Denormalized, Normalized, Profile, StreamInfo
+    from streamnorm_client._outbox import Sender
+    from streamnorm_client._retry import Outcome, Procedure
+    from streamnorm_client._sync_driver import Transport
+    from streamnorm_client._window import LiveProcedure
+
+T = TypeVar("T")
+
+
+class Stream:
+    """The handle of one stream, returned by `Client.stream`.
+
+    It numbers its readings, so that a retried reading is applied once; for that it requests the stream's `last_seq`
+    before the first one. Readings of several threads are sent sequentially. `streamnorm_client._sequencing` describes
+    what happens if two programs write to one stream.
+    """
+
+    def __init__(self, stream: str, transport: Transport, sender: Sender | None) -> None:
+        self._transport = transport
+        self._procedures = StreamProcedures(stream, transport.retries, sender)
+        self._turn = threading.Lock()
+        _forks.register(self)
+
+    def __repr__(self) -> str:
+        """Return a representation with the stream's id and the service's URL."""
+        return f"<{type(self).__name__} {self.id!r} of {self._transport.connection.url}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the handle itself, so that cloned estimators share it."""
+        return self
+
+    @property
+    def id(self) -> str:
+        """The stream's id."""
+        return self._procedures.stream
+
+    def observe(
+        self,
+        values: Any,
+        *,
+        timestamp: Any = None,
+        stats: bool = False,
+        seq: int | None = None,
+        numbered: bool = True,
+        timeout: Timeout = None,
+    ) -> Normalized:
+        """Normalize a reading and learn from it.
+
+        `values` is a dict of features or a sequence; a feature is a number, or an array (a channel); None, or NaN, is a
+        missing value. `timestamp` is a datetime with a time zone, RFC 3339 or epoch seconds. `stats=True` adds mean and
+        standard deviation. `seq` sets the sequence number explicitly; `numbered=False` sends none, and then a request
+        without an answer raises TransportError instead of being retried.
+        """
+        return self._in_turn(
+            self._procedures.observe(values, timestamp, stats=stats, seq=seq, numbered=numbered), timeout=timeout
+        )
+
+    def live(self) -> Live:
+        """Open a live connection (a WebSocket), which costs less per reading than requests; needs the extra `live`.
+
+        ```python
+        with client.stream("boiler-7").live() as live:
+            live.observe({"temp": 21.4})
+        ```
+        """
+        return Live(self._procedures, self._transport, self._in_turn)
+
+    def put(self, values: Any, *, timestamp: Any = None) -> None:
+        """Put a reading into the client's outbox, which sends it as soon as the service is reachable.
+
+        It is on disk when this returns. `timestamp` defaults to now. From then on the outbox numbers the stream's
+        readings, so numbered calls of `observe` and `bulk` raise StreamInUse.
+        """
+        self._procedures.put(values, timestamp)
+
+    def normalize(
+        self, values: Any, *, timestamp: Any = None, stats: bool = False, timeout: Timeout = None
+    ) -> Normalized:
+        """Normalize a reading without changing the stream; an unknown feature gives None."""
+        reading = _requests.reading(values, timestamp)
+        return self._run(self._procedures.read_only(_requests.normalize(self.id, reading, stats=stats)), timeout)
+
+    def denormalize(self, values: Any, *, timeout: Timeout = None) -> Denormalized:
+        """Convert normalized values back to the sensors' units, with the current statistics."""
+        return self._run(self._procedures.read_only(_requests.denormalize(self.id, values)), timeout)
+
+    def bulk(
+        self,
+        rows: Any,
+        *,
+        features: Sequence[str] | None = None,
+        timestamps: Iterable[Any] | None = None,
+        seq: int | None = None,
+        numbered: bool = True,
+        learn: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+        timeout: Timeout = None,
+    ) -> Block:
+        """Observe many readings, in order, with a request per block of 10 000 rows or 8 MiB.
+
+        `rows` are lists, dicts, a 2-D NumPy array (readings, features) or a pandas DataFrame; the answer's `values` are
+        of the same type, with NaN for missing values in arrays and frames, and a frame keeps its index and columns.
+        `features` names the columns, `timestamps` has one per row. `progress(done, total)` is called after each block.
+        `seq` is the first row's number, `learn=False` only normalizes. An error has in `rows_done` the number of rows
+        applied before it.
+        """
+        return self._in_turn(
+            self._procedures.bulk(
+                rows, features, timestamps, seq=seq, numbered=numbered, learn=learn, progress=progress
+            ),
+            timeout=timeout,
+        )
+
+    def configure(self, *, timeout: Timeout = None, **config: Any) -> Configured:
+        """Create the stream, or replace its configuration: `configure(method="adaptive", warmup=64)`.
+
+        Omitted parameters take the service's defaults. The answer's `restarted` says whether the statistics were
+        restarted.
+        """
+        return self._in_turn(self._procedures.mutating(_requests.configure(self.id, config)), timeout=timeout)
+
+    def info(self, *, timeout: Timeout = None) -> StreamInfo:
+        """Read the stream's configuration and counters."""
+        return self._run(self._procedures.read_only(_requests.info(self.id)), timeout)
+
+    def profile(self, *, timeout: Timeout = None) -> Profile:
+        """Read the statistics of each feature, and its kind of sensor."""
+        return self._run(self._procedures.read_only(_requests.profile(self.id)), timeout)
+
+    def snapshot(self, *, timeout: Timeout = None) -> dict[str, Any]:
+        """Export the stream's whole state as JSON data."""
+        return self._run(self._procedures.read_only(_requests.snapshot(self.id)), timeout)
+
+    def restore(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
+        """Replace the stream by a snapshot."""
+        return self._in_turn(self._procedures.mutating(_requests.restore(self.id, snapshot)), timeout=timeout)
+
+    def merge(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
+        """Merge a snapshot, as if the stream had observed its readings too.
+
+        It is not retried once it may have arrived, because the readings would count twice.
+        """
+        return self._in_turn(self._procedures.mutating(_requests.merge(self.id, snapshot)), timeout=timeout)
+
+    def reset(self, *, timeout: Timeout = None) -> StreamInfo:
+        """Clear the statistics and keep the configuration."""
+        return self._in_turn(self._procedures.mutating(_requests.reset(self.id)), timeout=timeout)
+
+    def delete(self, *, timeout: Timeout = None) -> None:
+        """Delete the stream."""
+        self._in_turn(self._procedures.delete(), timeout=timeout)
+
+    def after_fork(self) -> None:
+        """Reset the numbering in a forked child; another thread of the parent may have held the lock."""
+        self._turn = threading.Lock()
+        self._procedures.after_fork()
+
+    def _run(self, procedure: Procedure[T], timeout: Timeout) -> T:
+        return self._transport.run(procedure, timeout)
+
+    def _in_turn(
+        self, procedure: LiveProcedure[T], perform: Callable[[Any], Outcome] | None = None, timeout: Timeout = None
+    ) -> T:
+        """Run a procedure that changes the numbering, exclusively."""
+        with self._turn:
+            return self._transport.run(procedure, timeout) if perform is None else drive(procedure, perform)

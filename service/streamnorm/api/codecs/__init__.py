@@ -1,0 +1,1 @@
+"""Codecs of request and response bodies, one media type per file."""

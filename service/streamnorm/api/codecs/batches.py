@@ -1,0 +1,155 @@
+"""Decoded batches, independent of the media type: single readings, a table of one stream, tables of many streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamnorm.api.codecs.codec import Table
+from streamnorm.api.codecs.serialize import reading_to_json, rows_to_json
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.convert import table_rows
+from streamnorm.engine.bulk import Pointer
+from streamnorm.engine.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.ingest import IngestService
+
+#: approximate bytes of an answer in JSON
+LINE = 100
+
+
+@dataclass
+class ReadingBatch:
+    """Readings of any streams, one by one; `pointer` names each in errors."""
+
+    columns: ReadingColumns
+    pointer: Pointer
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the answers form a table."""
+        return self.columns.alike()
+
+    async def observe(self, service: IngestService, *, learn: bool) -> AnsweredReadings:
+        """Observe the readings, or only normalize them."""
+        if not len(self.columns):
+            return AnsweredReadings(self, AnswerColumns(self.columns))
+        if learn:
+            return AnsweredReadings(self, await service.observe_columns(self.columns, self.pointer))
+        return AnsweredReadings(self, await service.normalize_columns(self.columns))
+
+
+@dataclass
+class AnsweredReadings:
+    """Readings and their answers."""
+
+    batch: ReadingBatch
+    answers: AnswerColumns
+
+    @property
+    def bytes(self) -> int:
+        """Approximate size of the answers as text."""
+        return len(self.batch.columns) * LINE
+
+    def bodies(self) -> Iterator[dict[str, Any]]:
+        """Return the answer to each reading."""
+        return rows_to_json(self.batch.columns, self.answers)
+
+    def table(self) -> Table:
+        """Return the answers as a table."""
+        columns, answers = self.batch.columns, self.answers
+        names, values = answers.table()
+        seq = int(columns.seqs[-1])
+        gap, replayed = int(answers.gaps.sum()), bool(answers.replayed[-1])
+        skews = answers.skews if answers.skews.any() else None
+        answer = BlockAnswer(values, int(answers.counts[-1]), bool(answers.ready[-1]), gap, replayed, skews)
+        return Table(columns.stream_ids[0], names, answer, None if seq < 0 else seq)
+
+
+@dataclass
+class BlockBatch:
+    """A table of one stream."""
+
+    stream_id: str
+    block: Block
+    is_table = True
+
+    async def observe(self, service: IngestService, *, learn: bool) -> AnsweredBlock:
+        """Observe the rows, or only normalize them."""
+        call = service.observe_block if learn else service.normalize_block
+        return AnsweredBlock(self, await call(self.stream_id, self.block))
+
+
+@dataclass
+class AnsweredBlock:
+    """A table and its answer."""
+
+    batch: BlockBatch
+    answer: BlockAnswer
+
+    @property
+    def bytes(self) -> int:
+        """Approximate size of the answers as text."""
+        return max(self.answer.values.nbytes, len(self.answer.values) * LINE)
+
+    def bodies(self) -> Iterator[dict[str, Any]]:
+        """Return the answer to each row."""
+        block = self.batch.block
+        listed = block.names == ordinal_names(len(block.names))
+        return (
+            reading_to_json(self.batch.stream_id, reading, answer)
+            for reading, answer in table_rows(block, self.answer, listed=listed)
+        )
+
+    def table(self) -> Table:
+        """Return the answers as a table."""
+        block = self.batch.block
+        last_seq = None if block.first_seq is None else block.last_seq
+        return Table(self.batch.stream_id, block.names, self.answer, last_seq)
+
+
+@dataclass
+class BlocksBatch:
+    """One table for each of several streams; the answers are written to `out`."""
+
+    blocks: Mapping[str, Block]
+    out: Array
+    is_table = True
+
+    async def observe(self, service: IngestService, *, learn: bool) -> AnsweredBlocks:
+        """Observe the tables, or only normalize them."""
+        if learn:
+            return AnsweredBlocks(self, await service.observe_blocks(self.blocks))
+        answers = {name: await service.normalize_block(name, block) for name, block in self.blocks.items()}
+        return AnsweredBlocks(self, answers)
+
+
+@dataclass
+class AnsweredBlocks:
+    """Tables of many streams and their answers."""
+
+    batch: BlocksBatch
+    answers: Mapping[str, BlockAnswer]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the answers."""
+        return self.batch.out.nbytes
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the arrays of the answer."""
+        answers = self.answers.values()
+        arrays: dict[str, np.ndarray[Any, Any]] = {
+            "streams": np.array(list(self.answers)),
+            "values": self.batch.out,
+            "count": np.array([answer.count for answer in answers]),
+            "ready": np.array([answer.ready for answer in answers]),
+        }
+        if any(answer.gap for answer in answers):
+            arrays["gap"] = np.array([answer.gap for answer in answers])
+        if any(answer.replayed for answer in answers):
+            arrays["replayed"] = np.array([answer.replayed for answer in answers])
+        return arrays

@@ -1,0 +1,187 @@
+"""Parses readings from JSON (bodies, lines, messages), with a fast path for flat objects of numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from streamnorm.api.dependencies import STREAM_ID
+from streamnorm.api.http.body import json, validate
+from streamnorm.api.middleware.authorization import check_streams
+from streamnorm.api.schemas import ReadingBody, StreamReadingBody
+from streamnorm.auth.api_keys import ANYONE, ApiKey
+from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.reading import Reading, parse_reading
+from streamnorm.errors import Fault, Forbidden, InvalidReading, LimitExceeded, StreamnormError
+from streamnorm.formats.instants import seconds
+
+_STREAM_ID = re.compile(STREAM_ID)
+#: Faults collected from many readings; problem details report fewer.
+MOST_FAULTS = 200
+#: placeholder for a reading with invalid values, whose stream is still to be authorized
+_NOTHING = Reading((), [])
+
+
+def parse_simple_reading(body: Any) -> Reading | None:
+    """Parse an object of numbers and nulls; return None for anything else, whether invalid or only unusual.
+
+    The result equals that of `to_reading` for the validated body, at a fifth of the cost.
+    """
+    if body.__class__ is not dict:
+        return None
+    values, timestamp, seq = body.get("values"), body.get("timestamp"), body.get("seq")
+    if len(body) != 1 + (timestamp is not None) + (seq is not None) or values.__class__ is not dict or not values:
+        return None
+    numbers = list(values.values())
+    if not _floats(numbers) or (seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ)):
+        return None
+    if timestamp is not None:
+        try:
+            timestamp = seconds(timestamp)
+        except ValueError:
+            return None
+    return Reading(tuple(values), numbers, False, timestamp, seq)  # noqa: FBT003 - named, it takes twice as long
+
+
+def _floats(numbers: list[Any]) -> bool:
+    """Convert integers and nulls to floats in place; return False if there is anything else."""
+    for index, number in enumerate(numbers):
+        kind = number.__class__
+        if (kind is float or kind is int) and -LARGEST_VALUE <= number <= LARGEST_VALUE:
+            if kind is int:
+                numbers[index] = float(number)
+        elif number is None:
+            numbers[index] = math.nan
+        else:
+            return False
+    return True
+
+
+class ReadingParser:
+    """Parses readings of the stream `stream_id`, or, if that is None, readings that name their stream.
+
+    Streams must be within the scope of `caller`, and readings within `limits`.
+    """
+
+    def __init__(self, limits: Limits, stream_id: str | None = None, caller: ApiKey = ANYONE) -> None:
+        self._limits = limits
+        self._stream_id = stream_id
+        self._caller = caller
+
+    def __call__(self, text: bytes | str, line: int = 0, row: int | None = None) -> tuple[str, Reading]:
+        """Parse a text to a stream id and a reading; `line` and `row` locate it in errors.
+
+        Raises:
+            HTTPProblem: the text is not JSON.
+            InvalidReading: the reading is invalid; the error names every invalid member.
+            Forbidden: the caller has no access to the stream.
+
+        """
+        body = json(text, line)
+        if self._stream_id is not None:
+            return self._stream_id, parse_simple_reading(body) or self._checked(body, row)
+        stream_id = body.pop("stream", None) if body.__class__ is dict else None
+        if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+            check_streams(self._caller, (stream_id,))
+            return stream_id, parse_simple_reading(body) or self._checked(body, row)
+        validate(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, _pointer(row))
+        raise AssertionError("validation accepted an invalid stream id")
+
+    def _checked(self, body: Any, row: int | None) -> Reading:
+        pointer = _pointer(row)
+        return to_reading(validate(ReadingBody, body, pointer), self._limits, pointer)
+
+
+def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
+    """Convert a validated body to a reading within `limits`.
+
+    Raises:
+        InvalidReading: values are invalid; the error names each of them below `pointer`.
+        LimitExceeded: the reading has more features than a stream may have.
+
+    """
+    if isinstance(body.values, (dict, list)) and len(body.values) > limits.max_features:
+        detail = f"a stream would have {len(body.values)} features, the limit (max_features) is {limits.max_features}"
+        raise LimitExceeded("max_features", detail)
+    return parse_reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
+
+
+def _pointer(row: int | None) -> str:
+    return "" if row is None else f"/{row}"
+
+
+class JSONReadings:
+    """Collects readings of many streams; errors are reported after the last one.
+
+    Schema faults of all bodies take precedence over streams without access, and those over invalid values.
+    """
+
+    def __init__(self, limits: Limits, caller: ApiKey) -> None:
+        self.columns = ReadingColumns(limits)
+        self.seen = 0
+        self._limits = limits
+        self._caller = caller
+        self._faults: list[Fault] = []
+        self._wrong: StreamnormError | None = None
+
+    def append(self, body: Any) -> None:
+        """Add a reading's body.
+
+        Raises:
+            LimitExceeded: there are too many rows or features.
+
+        """
+        pointer = f"/readings/{self.seen}"
+        self.seen += 1
+        stream_id: Any = body.get("stream") if body.__class__ is dict else None
+        reading: Reading | None = None
+        if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+            del body["stream"]
+            reading = parse_simple_reading(body)
+            body["stream"] = stream_id
+        if reading is None:
+            reading = self._checked(body, pointer)
+        if self._faults or reading is None:
+            return
+        try:
+            check_streams(self._caller, (stream_id,))
+        except Forbidden as error:
+            self._wrong = error if not isinstance(self._wrong, Forbidden) else self._wrong
+        if self._wrong is None:
+            self.columns.append(stream_id, reading)
+
+    def check(self, rest: Callable[[], object]) -> None:
+        """Raise the collected errors, if any; `rest` validates the body's other members first.
+
+        Raises:
+            InvalidReading: the body is invalid; the error names every invalid member.
+            Forbidden: the caller has no access to a stream.
+
+        """
+        try:
+            rest()
+        except InvalidReading as error:
+            self._faults += error.faults
+        if self._faults:
+            raise InvalidReading.of(self._faults)
+        if self._wrong is not None:
+            raise self._wrong
+
+    def _checked(self, body: Any, pointer: str) -> Reading | None:
+        """Validate an unusual body and record its errors; None if the body itself is invalid."""
+        try:
+            model = validate(StreamReadingBody, body, pointer)
+        except InvalidReading as error:
+            if len(self._faults) < MOST_FAULTS:
+                self._faults += error.faults
+            return None
+        if self._faults:
+            return None
+        try:
+            return to_reading(model, self._limits, pointer)
+        except InvalidReading as error:
+            self._wrong = self._wrong or error
+            return _NOTHING

@@ -1,0 +1,135 @@
+"""InfluxDB line protocol: valid points are observed; the response reports the others in InfluxDB's format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Response
+
+from streamnorm.api.codecs.codec import DecodeContext, Described
+from streamnorm.api.codecs.ndjson import split_lines
+from streamnorm.api.http.problems import HTTPProblem
+from streamnorm.api.http.responses import encoded
+from streamnorm.api.middleware.authorization import check_streams
+from streamnorm.engine.columns import AnswerColumns
+from streamnorm.errors import InvalidInput, StreamnormError
+from streamnorm.formats import line_protocol
+from streamnorm.formats.point_columns import PointColumns
+from streamnorm.ingest import IngestService
+
+#: Rejected points that are listed in the response.
+TOLD = 10
+#: Points of many streams that are observed before control returns to the event loop: about ten milliseconds.
+AT_ONCE = 2000
+
+
+@dataclass
+class PointBatch:
+    """Points, and the faults of invalid lines."""
+
+    columns: PointColumns
+    faults: Faults
+    is_table = False
+
+    async def observe(self, service: IngestService, *, learn: bool) -> Faults:
+        """Observe the valid points, in order within each stream; return the faults of the others."""
+        assert learn  # noqa: S101 - a write only learns
+        answers = AnswerColumns(self.columns)
+        waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
+        points = 0
+        for stream_id, rows in self.columns.groups():
+            waiting.append(service.observe_some(stream_id, self.columns, rows, answers))
+            points += len(rows)
+            if points >= AT_ONCE:
+                await self._all(waiting)
+                waiting, points = [], 0
+        await self._all(waiting)
+        return self.faults
+
+    async def _all(self, waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]]) -> None:
+        for refused in await asyncio.gather(*waiting):
+            for row, error in refused.items():
+                self.faults.add(self.columns.lines[row], error)
+
+
+@dataclass
+class Faults:
+    """The faults of lines: the first few, and the total count."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+    bytes = 0
+
+    def add(self, line: int, detail: object) -> None:
+        """Record the fault of a line."""
+        self.count += 1
+        if self.count <= TOLD:
+            self.first.append(f"line {line}: {detail}")
+
+
+class LineProtocolCodec:
+    """Points of line protocol, whatever media type the request declares."""
+
+    media_type = "text/plain"
+    binary = False
+    general = False
+    body: Described | None = None
+    answer: Described | None = None
+
+    def decode(self, data: bytes, context: DecodeContext) -> PointBatch:
+        """Decode points; invalid lines are recorded as faults.
+
+        Raises:
+            Malformed: the body is not UTF-8.
+            Forbidden: the caller has no access to a stream.
+            HTTPProblem: there are too many points.
+
+        """
+        columns, faults = PointColumns(context.limits), Faults()
+        for line, point, detail in line_protocol.parsed(_texts(data)):
+            if point is None:
+                faults.add(line, detail)
+                continue
+            try:
+                tick = context.tick or line_protocol.told_by_size(point.time)
+                reading = line_protocol.to_reading(point, tick, context.limits)
+                stream_id = line_protocol.stream_id(point, context.template)
+            except (InvalidInput, line_protocol.Malformed) as error:
+                faults.add(line, error)
+                continue
+            if reading is not None:
+                if len(columns) >= context.limits.max_rows:
+                    limit = context.limits.max_rows
+                    raise HTTPProblem("body-too-large", f"the body has more than {limit} points, the limit (max_rows)")
+                columns.append_point(stream_id, reading, line)
+        columns.freeze()
+        check_streams(context.caller, columns.stream_ids)
+        return PointBatch(columns, faults)
+
+    def encode(self, answered: Faults) -> Response:
+        """Respond 204 if all points were accepted; otherwise list those that were not."""
+        if not answered.count:
+            return Response(status_code=204)
+        more = f"; and {answered.count - TOLD} more" if answered.count > TOLD else ""
+        return refused(f"partial write: {answered.count} refused: {'; '.join(answered.first)}{more}")
+
+
+def refused(message: str) -> Response:
+    """Build an error response in InfluxDB's format."""
+    return encoded({"code": "invalid", "message": message}, 400)
+
+
+def _texts(data: bytes) -> Iterator[str]:
+    """Yield the lines of the body; fail on invalid UTF-8 before anything is observed."""
+    at = 0
+    for line in split_lines(data):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            start, end = error.start + at, error.end + at
+            located = UnicodeDecodeError(error.encoding, bytes(data), start, end, error.reason)
+            raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
+        at += len(line) + 1

@@ -1,0 +1,65 @@
+"""NDJSON: one reading per line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import Response
+
+from streamnorm.api.codecs.batches import ReadingBatch
+from streamnorm.api.codecs.codec import Answered, DecodeContext, Described, Lines
+from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.serialize import lines
+from streamnorm.api.http.body import too_large
+from streamnorm.api.http.negotiation import NDJSON
+from streamnorm.api.http.responses import Pieces
+from streamnorm.api.schemas import ReadingAnswer, ReadingBody, StreamReadingBody
+from streamnorm.engine.columns import ReadingColumns
+from streamnorm.errors import InvalidReading
+
+#: Bytes of text that are split into lines at a time.
+SLICE = 64 * 1024
+
+
+class NDJSONCodec:
+    """Readings of one stream, or of many."""
+
+    media_type = NDJSON
+    binary = False
+    general = True
+    body: Described | None = Lines(ReadingBody)
+    answer: Described | None = Lines(ReadingAnswer)
+
+    def decode(self, data: bytes, context: DecodeContext) -> ReadingBatch:
+        """Decode one reading per line, skipping empty lines."""
+        parse = ReadingParser(context.limits, context.stream_id, context.caller)
+        columns, longest = ReadingColumns(context.limits), context.max_reading_bytes
+        for at, line in enumerate(split_lines(data), 1):
+            if not line or line.isspace():
+                continue
+            if len(line) > longest:
+                raise too_large(longest, f"line {at}")
+            columns.append(*parse(line, at, len(columns)))
+        if not len(columns):
+            raise InvalidReading.at("", "the body must hold at least one line")
+        return ReadingBatch(columns.freeze(), "/{}".format)
+
+    def encode(self, answered: Answered) -> Response:
+        """Encode one answer per line."""
+        return Pieces(lines(answered.bodies()), NDJSON)
+
+
+class ManyNDJSONCodec(NDJSONCodec):
+    """NDJSON whose readings name their streams."""
+
+    body = Lines(StreamReadingBody)
+
+
+def split_lines(data: bytes) -> Iterator[bytes]:
+    """Split a text at its newlines, slice by slice."""
+    start = 0
+    while start <= len(data):
+        end = data.find(b"\n", start + SLICE)
+        end = len(data) if end < 0 else end
+        yield from bytes(data[start:end]).split(b"\n")
+        start = end + 1

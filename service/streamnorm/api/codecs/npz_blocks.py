@@ -1,0 +1,108 @@
+"""Blocks of many streams as arrays: `streams` (N names) and `values` (streams × rows × features)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import Response
+
+from streamnorm.api.codecs.batches import AnsweredBlocks, BlocksBatch
+from streamnorm.api.codecs.codec import BINARY, DecodeContext, Described
+from streamnorm.api.codecs.npy import table_of
+from streamnorm.api.codecs.npz import NPZ, from_npz, to_npz
+from streamnorm.api.dependencies import STREAM_ID
+from streamnorm.api.http.responses import Pieces
+from streamnorm.api.middleware.authorization import check_streams
+from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.errors import InvalidReading
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+#: `features` has F names, `first_seq` N numbers (negative for none), `timestamps` T or N × T epoch seconds
+MEMBERS = frozenset({"streams", "values", "features", "first_seq", "timestamps"})
+LAST_ASCII = 127
+_STREAM_ID = re.compile(STREAM_ID)
+
+
+def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
+    """Build a block for each stream; return the array for their answers, and the blocks by stream id.
+
+    Raises:
+        InvalidReading: an array is missing or invalid; the error names it.
+
+    """
+    for name in ("streams", "values"):
+        if name not in arrays:
+            raise InvalidReading.at(f"/{name}", "is missing")
+    streams = _names(arrays, "streams")
+    values = table_of(arrays["values"], "values", "streams", "rows", "features")
+    many, rows, columns = values.shape
+    if len(streams) != many:
+        raise InvalidReading.at("/streams", f"names {len(streams)} streams, values have {many}")
+    for index, stream in enumerate(streams):
+        if not _STREAM_ID.fullmatch(stream):
+            raise InvalidReading.at(f"/streams/{index}", f"{stream!r:.140} is no stream id")
+    if len(set(streams)) != many or not many:
+        raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
+    names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)
+    numbers = _array(arrays, "first_seq", "iu", (many,))
+    times = _array(arrays, "timestamps", "fiu", (rows,), (many, rows))
+    out = np.empty_like(values, order="C")
+    return out, {
+        stream: Block(
+            names,
+            values[index],
+            None if times is None else (times if times.ndim == 1 else times[index]).astype(np.float64, copy=False),
+            None if numbers is None or numbers[index] < 0 else int(numbers[index]),
+            out[index],
+        )
+        for index, stream in enumerate(streams)
+    }
+
+
+class NpzCodec:
+    """Tables of many streams."""
+
+    media_type = NPZ
+    binary = True
+    general = False
+    body: Described | None = BINARY
+    answer: Described | None = BINARY
+
+    def decode(self, data: memoryview, context: DecodeContext) -> BlocksBatch:
+        """Decode the arrays without a copy."""
+        out, blocks = blocks_of(from_npz(data, MEMBERS))
+        check_streams(context.caller, blocks)
+        return BlocksBatch(blocks, out)
+
+    def encode(self, answered: AnsweredBlocks) -> Response:
+        """Encode the arrays without a copy."""
+        return Pieces(to_npz(answered.arrays()), NPZ)
+
+
+def _names(arrays: Arrays, name: str) -> tuple[str, ...]:
+    array = arrays[name]
+    if array.ndim != 1 or array.dtype.kind not in "US":
+        raise InvalidReading.at(
+            f"/{name}", f"is {array.dtype} of shape {list(array.shape)}; it must be a list of names"
+        )
+    letters = np.ascontiguousarray(array).view(np.uint8 if array.dtype.kind == "S" else np.uint32)
+    if array.size and letters.max() > (LAST_ASCII if array.dtype.kind == "S" else sys.maxunicode):
+        raise InvalidReading.at(f"/{name}", "contains invalid Unicode")
+    return tuple(array.astype(np.str_).tolist())
+
+
+def _array(arrays: Arrays, name: str, kinds: str, *shapes: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    if name not in arrays:
+        return None
+    array = arrays[name]
+    if array.dtype.kind not in kinds or array.shape not in shapes:
+        detail = f"is {array.dtype} of shape {list(array.shape)}; the shape must be {' or '.join(map(str, shapes))}"
+        raise InvalidReading.at(f"/{name}", detail)
+    return array

@@ -1,0 +1,106 @@
+"""The inline fast path: a simple reading is answered before there is an ASGI request.
+
+A task, a scope and messages cost more than observing a reading, and so does the admission middleware. Simple requests
+(a resident stream, a JSON object of numbers that arrived in one piece, no query, a preauthorized key) are answered
+here; anything else, errors included, is passed on. All paths use the same `Authorizer`, `IngestService` and `Metrics`,
+so they answer alike; a test sends the same requests through each of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from time import perf_counter
+
+import orjson
+
+from streamnorm.api.codecs import serialize
+from streamnorm.api.codecs.json_readings import parse_simple_reading
+from streamnorm.api.fastpath.asgi import PREFIX, SUFFIX
+from streamnorm.api.http import negotiation, problems
+from streamnorm.api.http.body import LARGE
+from streamnorm.api.http.metrics import Metrics
+from streamnorm.api.middleware.admission import RequestIds
+from streamnorm.api.middleware.authorization import Authorizer
+from streamnorm.errors import StreamnormError
+from streamnorm.ingest import IngestService
+
+log = logging.getLogger(__name__)
+
+START, END = PREFIX.encode(), SUFFIX.encode()
+JSON = negotiation.JSON.encode()
+#: The status line, the server's default headers, and those of the response.
+ANSWER = (
+    b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
+    b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n\r\n%b"
+)
+#: The response to a request that cannot be parsed; the connection is closed.
+REFUSAL = (
+    b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
+    b"x-content-type-options: nosniff\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
+)
+OK, FAILED = (b"200 OK", JSON), (b"500 Internal Server Error", problems.MEDIA_TYPE.encode())
+_FIRST, _LAST = len(START), -len(END)
+
+
+class InlineResponder:
+    """Answers simple readings of at most `max_reading_bytes`.
+
+    `access` decides which calls are authorized, `names` assigns request ids, `service` observes the readings, and
+    `metrics` records latencies and rejections.
+    """
+
+    def __init__(
+        self, access: Authorizer, names: RequestIds, service: IngestService, metrics: Metrics, max_reading_bytes: int
+    ) -> None:
+        self._access = access
+        self._names = names
+        self._service = service
+        self._latency = metrics.latencies.of("readings")
+        self._max_reading_bytes = min(max_reading_bytes, LARGE)
+        self._refused = metrics.refused
+
+    def refusal(self, error: problems.HTTPProblem, given: bytes) -> bytes:
+        """Return the complete response to a request that was rejected before parsing, and count it.
+
+        `given` are the server's default headers.
+        """
+        kind, problem = problems.to_problem(error)
+        self._refused(kind.slug)
+        payload, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
+        return REFUSAL % (kind.status, phrase, given, len(payload), FAILED[1], self._names.of({}), payload)
+
+    def answer(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes, given: bytes) -> bytes | None:
+        """Return the complete response to a POST, or None, without side effects, if the fast path cannot answer it.
+
+        `url` is the request target, `headers` and `body` are the request's, `given` are the server's default headers.
+        """
+        began = perf_counter()
+        if not url.startswith(START) or len(body) > self._max_reading_bytes or log.isEnabledFor(logging.DEBUG):
+            return None  # the admission middleware logs every request
+        named = dict(headers)
+        if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
+            return None  # the protocol class checks these
+        stream_id = url[_FIRST:_LAST].decode("latin-1")  # no resident stream has an invalid id
+        if (
+            named.get(b"content-type") != JSON
+            or b"content-encoding" in named
+            or b"origin" in named  # cross-origin requests need CORS headers
+            or not self._access.is_preauthorized(named, stream_id, began)
+        ):
+            return None
+        try:
+            reading = parse_simple_reading(orjson.loads(body))
+            answer = None if reading is None else self._service.try_observe_inline(stream_id, reading)
+            if reading is None or answer is None:
+                return None
+            (status, media), payload = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
+        except (orjson.JSONDecodeError, StreamnormError):
+            return None  # the route reports the error
+        except Exception:  # a defect of ours; a retry on the route might observe the reading twice
+            log.exception("POST %s failed", url.decode("latin-1"))
+            (status, media), payload = FAILED, orjson.dumps(problems.FAILED)
+        response = ANSWER % (status, given, len(payload), media, self._names.of(named), payload)
+        self._latency.add(perf_counter() - began)
+        return response

@@ -1,0 +1,91 @@
+"""Write coalescing for WebSockets: the messages of one iteration of the event loop are sent by one system call.
+
+For a short message the system call takes longer than all other work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, cast
+
+import orjson
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from streamnorm.api.http import problems
+
+#: Bytes after which the buffer is written immediately: about uvloop's high-water mark.
+MAX_COALESCED_BYTES = 64 * 1024
+UNREADABLE = "the handshake of the WebSocket cannot be read"
+
+
+def refuse(status: HTTPStatus | int, text: str) -> Response:
+    """Refuse a handshake with a problem, where `websockets` would with plain text."""
+    kind = problems.of_status(HTTPStatus(status))
+    body = orjson.dumps(problems.problem(kind, text.strip()))
+    headers = Headers({"Connection": "close", "Content-Length": str(len(body)), "Content-Type": problems.MEDIA_TYPE})
+    return Response(kind.status, kind.title, headers, body)
+
+
+class CoalescingTransport:
+    """A transport that coalesces writes, and delegates everything else to `transport`."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._gathered: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Delegate to the transport."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Buffer data until the end of this iteration of the event loop."""
+        if not self._gathered:
+            self._loop.call_soon(self.flush)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size > MAX_COALESCED_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the buffered data."""
+        if self._gathered and not self._transport.is_closing():
+            self._transport.write(b"".join(self._gathered))
+        self._gathered.clear()
+        self._size = 0
+
+    def close(self) -> None:
+        """Write the buffered data, and close."""
+        self.flush()
+        self._transport.close()
+
+
+class WebSockets(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol on a coalescing transport."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.conn.reject = refuse  # type: ignore[method-assign] # uvicorn builds `conn` itself
+        super().connection_made(
+            cast("asyncio.Transport", CoalescingTransport(cast("asyncio.Transport", transport), self.loop))
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Parse received data; reject a handshake that the parser cannot parse, on which uvicorn would wait forever."""
+        super().data_received(data)
+        if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
+            return
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, UNREADABLE).serialize())
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close the connection; before a handshake without a close frame."""
+        if self.handshake_initiated:
+            super().shutdown()
+        else:
+            self.transport.close()

@@ -1,0 +1,1 @@
+"""Streaming: readings that are answered one by one over long-lived connections."""

@@ -1,0 +1,1 @@
+"""MQTT: subscribes to raw readings, publishes normalized ones."""

@@ -1,0 +1,296 @@
+"""The bridge to MQTT: subscribes to raw readings, publishes normalized ones.
+
+Rules:
+
+1. The session is persistent: the broker queues messages while the service is down.
+2. Readings received by other protocols are published, too, as far as the outbox has room.
+3. A failed, refused or lost connection is logged, and retried with exponential backoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from time import monotonic
+
+import aiomqtt
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from streamnorm.bridges.bridge import State, contained
+from streamnorm.bridges.mqtt import payloads
+from streamnorm.bridges.mqtt.client import TAKEN_OVER, Client, DroppedEarly, reason_of, speaks_older
+from streamnorm.bridges.mqtt.discovery import Discovery
+from streamnorm.bridges.mqtt.intake import Intake
+from streamnorm.bridges.mqtt.options import Options
+from streamnorm.bridges.mqtt.outbox import Outbox
+from streamnorm.bridges.mqtt.session import Session
+from streamnorm.bridges.mqtt.topics import filled
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.reading import Answer, Reading
+from streamnorm.errors import StreamnormError, StreamNotFound
+from streamnorm.ingest import IngestService
+
+log = logging.getLogger(__name__)
+
+#: Seconds between attempts to reach the broker: at first, and at most.
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+#: The same after another client has taken the session over: otherwise both would disconnect each other endlessly.
+TAKEN_OVER_PAUSE, LONGEST_TAKEN_OVER_PAUSE = 5.0, 300.0
+#: Seconds that a connection must last to reset the backoff.
+STABLE = 10.0
+#: Consecutive short-lived connections after which another client is the likeliest reason.
+SHORT_LIVED = 4
+#: Connections dropped before CONNACK after which the other version of MQTT is tried.
+EARLY_DROPS = 3
+#: Seconds to drain at a graceful shutdown.
+DRAIN = 1.0
+#: Seconds between checks for expired streams.
+EXPIRY_INTERVAL = 60.0
+
+
+class MqttBridge:
+    """A bridge that listens to the `service` for readings received by other protocols.
+
+    `options` are the checked settings; `settle` returns when every change made so far is durable.
+    """
+
+    name = "mqtt"
+    max_rows: int | None = None
+
+    def __init__(self, service: IngestService, options: Options, settle: Callable[[], Awaitable[None]]) -> None:
+        self._service = service
+        self._options = options
+        self._outbox = Outbox()
+        self._intake = Intake(
+            service,
+            options.topics,
+            options.max_bytes,
+            settle=settle,
+            publish=self._publish,
+            dead_letters=self._publish_dead_letter,
+        )
+        self._session = Session(options.folder)
+        self._client_id = options.client_id
+        self._discovery: Discovery | None = None
+        #: when each stream was last active, if streams expire
+        self._active: dict[str, float] = {}
+        self._state = State(up=False, detail=f"connecting to {options.address}")
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        #: whether to use MQTT 5 instead of 3.1.1
+        self._modern = True
+        self._early_drops = 0
+        #: consecutive connections that the broker accepted and that were short-lived
+        self._short_lived = 0
+
+    def attach(self) -> None:
+        """Load the session, and register with the service."""
+        self._session.load()
+        self._client_id = self._options.client_id or self._session.client_id
+        if self._options.discovery:
+            self._discovery = Discovery(self._options.discovery, self._client_id, self._options.expire_after)
+        self._service.listeners.append(self)
+
+    async def run(self) -> None:
+        """Stay connected, reconnecting as needed."""
+        self._ended.clear()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                expiry = tasks.create_task(self._remove_expired())
+                await self._connect()
+                expiry.cancel()
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Drain pending messages, publish the offline status, and disconnect."""
+        if self in self._service.listeners:
+            self._service.listeners.remove(self)
+        self._stopping.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), 2 * DRAIN)
+        self._intake.cancel()
+
+    @contained
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Publish a reading received by another protocol; see `streamnorm.ingest.Listener.on_reading`."""
+        if id(reading) not in self._intake.own:
+            self._publish(stream_id, reading, answer, now)
+
+    @contained
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Publish the readings of a block; see `streamnorm.ingest.Listener.on_block`."""
+        self._announce(stream_id, Reading(block.names, []), now)
+        topic = filled(self._options.publish, stream_id)
+        for payload in payloads.of_block(stream_id, block, answer, now):
+            self._outbox.put(topic, payload)
+
+    def state(self) -> State:
+        """Return whether the broker is connected, and all subscriptions were granted."""
+        return self._state
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return the counts of received, published, pending and dropped messages."""
+        intake, outbox = self._intake, self._outbox
+        yield GaugeMetricFamily("streamnorm_mqtt_connected", "1 while there is a broker.", float(self._state.up))
+        yield CounterMetricFamily("streamnorm_mqtt_taken", "Messages whose readings were observed.", intake.taken)
+        refused = CounterMetricFamily(
+            "streamnorm_mqtt_refused", "Messages refused, by topic filter and reason.", labels=["filter", "reason"]
+        )
+        for labels, count in intake.refusals.counts.items():
+            refused.add_metric(labels, count)
+        yield refused
+        ignored = CounterMetricFamily(
+            "streamnorm_mqtt_ignored", "Messages left alone: retained ones, and copies.", labels=["reason"]
+        )
+        for reason in ("retained", "duplicate"):
+            ignored.add_metric([reason], intake.ignored[reason])
+        yield ignored
+        yield CounterMetricFamily("streamnorm_mqtt_published", "Messages that the broker has.", outbox.published)
+        yield GaugeMetricFamily("streamnorm_mqtt_waiting", "Messages that wait for the broker.", len(outbox))
+        dropped = CounterMetricFamily(
+            "streamnorm_mqtt_dropped", "Messages that were not published, by reason.", labels=["reason"]
+        )
+        for reason in ("full", "too-large", "denied", "invalid-topic"):
+            dropped.add_metric([reason], outbox.dropped.counts["", reason])
+        yield dropped
+
+    def forget(self, stream_id: str, features: Iterable[str]) -> None:
+        """Remove the sensors of a deleted stream from Home Assistant."""
+        self._active.pop(stream_id, None)
+        if self._discovery is not None:
+            for topic, payload in self._discovery.removed(stream_id, tuple(features)):
+                self._outbox.put(topic, payload, retain=True)
+
+    async def _connect(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            began = monotonic()
+            error: BaseException | None = None
+            try:
+                async with self._connection() as connection:
+                    await self._serve(connection)
+            except* (aiomqtt.MqttError, OSError, ValueError) as group:
+                error = _first(group)
+            if error is None:
+                continue
+            if monotonic() - began > STABLE:
+                pause, self._short_lived = FIRST_PAUSE, 0
+            pause = self._on_error(error, pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+            pause = min(max(LONGEST_PAUSE, pause), 2 * pause)
+
+    def _on_error(self, error: BaseException, pause: float) -> float:
+        """Record why the connection failed; return the seconds until the next attempt."""
+        detail = str(error)
+        taken_over = reason_of(error) == TAKEN_OVER
+        if taken_over or self._short_lived >= SHORT_LIVED:
+            detail = f"session taken over: another client uses the client id {self._client_id!r} (--mqtt-client-id)"
+            if not taken_over:  # many brokers close the connection without a reason code
+                detail = f"{self._short_lived} connections in a row did not last; perhaps a {detail}"
+            pause = min(max(TAKEN_OVER_PAUSE, pause), LONGEST_TAKEN_OVER_PAUSE)
+        else:
+            pause = min(pause, LONGEST_PAUSE)
+        self._early_drops = self._early_drops + 1 if isinstance(error, DroppedEarly) else 0
+        if speaks_older(error) or self._early_drops >= EARLY_DROPS:
+            self._modern, self._early_drops = not self._modern, 0
+            detail += f"; trying MQTT {'5' if self._modern else '3.1.1'}"
+        self._state = State(up=False, detail=f"{self._options.address} is not connected: {detail}")
+        log.warning("MQTT: %s; next attempt in %.1f s", detail, pause)
+        return pause
+
+    def _connection(self) -> Client:
+        return Client(self._options, self._client_id, modern=self._modern, refused=self._count)
+
+    def _count(self, reason: str, detail: str) -> None:
+        if reason == "denied":
+            self._outbox.dropped.add(reason, detail)
+            self._outbox.published -= 1  # the confirmation counts it as published
+        else:
+            self._intake.refuse(detail, b"", reason, "too many messages wait")
+
+    async def _serve(self, connection: Client) -> None:
+        """Exchange messages over a connection until it breaks or the bridge stops."""
+        status = payloads.status(self._client_id)
+        refused = await self._subscribe(connection)
+        await connection.publish(status, payloads.ONLINE, qos=1, retain=True)
+        self._early_drops = 0
+        self._short_lived += 1
+        version = "5" if self._modern else "3.1.1"
+        detail = f"connected to {self._options.address} as {self._client_id}, MQTT {version}"
+        log.info("MQTT: %s", detail)
+        self._state = State(up=not refused, detail=detail + "".join(f"; {item}" for item in refused))
+        if self._discovery is not None:
+            self._discovery.renew()
+        acknowledging: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(self._outbox.send(connection))
+            reading = tasks.create_task(self._intake.read(connection, tasks, acknowledging))
+            await self._stopping.wait()
+            reading.cancel()
+            if acknowledging:
+                await asyncio.wait(acknowledging, timeout=DRAIN)
+            for task in (sending, *acknowledging):
+                task.cancel()
+        await connection.publish(status, payloads.OFFLINE, qos=1, retain=True)
+
+    async def _subscribe(self, connection: Client) -> list[str]:
+        """Update the session's subscriptions to the settings; return what the broker refuses.
+
+        Raises:
+            MqttError: the broker refuses all subscriptions.
+
+        """
+        wanted = {item.filter for item in self._intake.subscriptions}
+        for outdated in self._session.outdated(self._client_id, wanted):
+            await connection.unsubscribe(outdated)
+        self._session.keep(self._client_id, wanted)
+        refused = []
+        for template in self._intake.subscriptions:
+            if reason := await connection.listen(template):
+                refused.append(f"it refuses the subscription {template.filter!r}: {reason}")
+                log.error("MQTT: %s", refused[-1])
+        if len(refused) == len(wanted):
+            raise aiomqtt.MqttError("; ".join(refused))
+        return refused
+
+    async def _remove_expired(self) -> None:
+        """Remove the sensors of streams that expired after `stream_ttl` from Home Assistant."""
+        ttl = self._options.stream_ttl
+        while ttl and self._discovery is not None:
+            await asyncio.sleep(EXPIRY_INTERVAL)
+            due = self._service.clock() - ttl
+            for stream_id in [name for name, active in self._active.items() if active < due]:
+                try:
+                    await self._service.streams.read(stream_id, lambda _: None)
+                except StreamNotFound:
+                    self.forget(stream_id, ())
+                except StreamnormError as error:
+                    log.debug("MQTT: %s: %s", stream_id, error)
+
+    def _publish(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> asyncio.Future[None]:
+        self._announce(stream_id, reading, now)
+        payload = payloads.of_reading(stream_id, reading, answer, now)
+        return self._outbox.put(filled(self._options.publish, stream_id), payload)
+
+    def _publish_dead_letter(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
+        if self._options.dead_letter:
+            letter = payloads.dead_letter(topic, payload, reason, detail, self._service.clock())
+            self._outbox.put(self._options.dead_letter, letter)
+
+    def _announce(self, stream_id: str, reading: Reading, now: float) -> None:
+        """Announce sensors to Home Assistant that were not announced over this connection yet."""
+        if self._discovery is None:
+            return
+        if self._options.stream_ttl:
+            self._active[stream_id] = now
+        topic = filled(self._options.publish, stream_id)
+        for announcement, payload in self._discovery.fresh(stream_id, topic, reading):
+            self._outbox.put(announcement, payload, retain=True)
+
+
+def _first(group: BaseException) -> BaseException:
+    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group

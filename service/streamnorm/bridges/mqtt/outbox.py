@@ -1,0 +1,107 @@
+"""The outbox: messages that the broker has not confirmed yet. It outlives a connection, not the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamnorm.bridges.refusals import Refusals
+
+log = logging.getLogger(__name__)
+
+#: A minute of a thousand readings a second, about 10 MB; beyond it the oldest are dropped.
+MOST_WAITING = 60_000
+#: The in-flight window: enough for a broker that writes to disk, few enough for its limits.
+WINDOW = 100
+#: Bytes that a packet has besides its topic and payload, at most.
+PACKET_OVERHEAD = 16
+
+
+@dataclass
+class Publication:
+    """One message, with a future that completes when it is confirmed or dropped."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def settle(self) -> None:
+        """Complete the future."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Publisher(Protocol):
+    """The connection that publishes messages."""
+
+    #: bytes of the largest packet that the broker accepts; None: no limit
+    max_packet: int | None
+
+    async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
+        """Publish a `payload` to a `topic` with `qos` and the `retain` flag, and wait for the confirmation."""
+
+
+class Outbox:
+    """A bounded queue of messages in order of publication."""
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._waiting: deque[Publication] = deque()
+        self._sent: dict[int, Publication] = {}
+        self._news = asyncio.Event()
+        #: what was not published, by reason: full, too-large, denied, invalid-topic
+        self.dropped = Refusals(log, "MQTT: messages not published")
+        #: confirmed by the broker
+        self.published = 0
+
+    def __len__(self) -> int:
+        """Return how many messages are queued or in flight."""
+        return len(self._waiting) + len(self._sent)
+
+    def put(self, topic: str, payload: bytes, *, retain: bool = False) -> asyncio.Future[None]:
+        """Queue a message of `topic`, `payload` and `retain` flag, dropping the oldest if the queue is full.
+
+        The future completes when the message is confirmed or dropped.
+        """
+        if len(self._waiting) >= self._most:
+            oldest = self._waiting.popleft()
+            oldest.settle()
+            self.dropped.add("full", oldest.topic)
+        publication = Publication(topic, payload, retain)
+        self._waiting.append(publication)
+        self._news.set()
+        return publication.done
+
+    async def send(self, connection: Publisher) -> None:
+        """Publish over a connection until it breaks, in order, beginning with what the last one left unconfirmed."""
+        self._waiting.extendleft(reversed(self._sent.values()))
+        self._sent.clear()
+        window = asyncio.Semaphore(WINDOW)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                while not self._waiting:
+                    self._news.clear()
+                    await self._news.wait()
+                await window.acquire()
+                publication = self._waiting.popleft()
+                self._sent[id(publication)] = publication
+                tasks.create_task(self._publish(connection, publication, window))
+
+    async def _publish(self, connection: Publisher, publication: Publication, window: asyncio.Semaphore) -> None:
+        topic, payload = publication.topic, publication.payload
+        size = len(payload) + len(topic.encode()) + PACKET_OVERHEAD
+        try:
+            if connection.max_packet is not None and size > connection.max_packet:
+                self.dropped.add("too-large", f"{topic}: {size} bytes, the broker takes {connection.max_packet}")
+            else:
+                await connection.publish(topic, payload, qos=1, retain=publication.retain)
+                self.published += 1
+        except ValueError as error:  # a retry cannot succeed
+            self.dropped.add("invalid-topic", f"{topic!r}: {error}")
+        self._sent.pop(id(publication), None)
+        window.release()
+        publication.settle()

@@ -1,0 +1,67 @@
+"""The payloads that the MQTT bridge publishes: normalized readings, and dead letters."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.convert import table_rows
+from streamnorm.engine.reading import Answer, Reading
+from streamnorm.formats.instants import rfc3339
+
+ONLINE, OFFLINE = b"online", b"offline"
+#: Bytes of a refused message that its dead letter repeats.
+MAX_DEAD_LETTER = 64 * 1024
+
+
+def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> bytes:
+    """Return the `answer` to a `reading` of a `stream` as JSON; `now` (s since 1970) is its time if it has none.
+
+    >>> of_reading("s", Reading(("temp",), [21.5]), Answer([0.25], 7, True), 0)
+    b'{"stream":"s","timestamp":"1970-01-01T00:00:00Z","count":7,"ready":true,"values":{"temp":0.25}}'
+    """
+    values = answer.values if reading.listed else dict(zip(reading.names, answer.values, strict=True))
+    body: dict[str, Any] = {"stream": stream} | ({} if reading.seq is None else {"seq": reading.seq})
+    moment = now if reading.timestamp is None else reading.timestamp
+    body |= {"timestamp": written(moment), "count": answer.count, "ready": answer.ready, "values": values}
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iterator[bytes]:
+    """Yield the payload of each reading of a `block` of a `stream`; see `of_reading` for `answer` and `now`."""
+    return (of_reading(stream, *row, now) for row in table_rows(block, answer))
+
+
+def dead_letter(topic: str, payload: bytes, reason: str, detail: str, now: float) -> bytes:
+    """Return a rejected message as JSON, its `payload` as text, or as base64 if it is not UTF-8.
+
+    `topic` is the message's, `reason` and `detail` say why it was rejected, `now` is the time (s since 1970).
+
+    >>> dead_letter("a/raw", b"hot", "invalid-reading", "no number", 0)
+    b'{"topic":"a/raw","time":"1970-01-01T00:00:00Z","reason":"invalid-reading","detail":"no number","bytes":3,"payload":"hot"}'
+    """  # noqa: E501
+    body: dict[str, Any] = {"topic": topic, "time": rfc3339(now), "reason": reason, "detail": detail}
+    shown = payload[:MAX_DEAD_LETTER]
+    body["bytes"] = len(payload)
+    try:
+        body["payload"] = shown.decode()
+    except UnicodeDecodeError:
+        body["payload_base64"] = base64.b64encode(shown).decode()
+    return orjson.dumps(body)
+
+
+def status(client: str) -> str:
+    """Return the topic of a client's status."""
+    return f"{client}/status"
+
+
+def written(moment: float) -> str | float:
+    """Return a time as RFC 3339; as seconds where the calendar has no such year."""
+    try:
+        return rfc3339(moment)
+    except (ValueError, OverflowError, OSError):
+        return moment

@@ -1,0 +1,45 @@
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; one file per command.
+
+The commands on files and pipes start alone, without the imports of the service, which take most of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["cli", "main"]
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["backfill"]:
+        from streamnorm.cli.backfill import backfill_files  # noqa: PLC0415
+
+        _run_alone("backfill", backfill_files)
+    elif arguments[:1] == ["filter"]:
+        from streamnorm.cli.filter import filter_lines  # noqa: PLC0415
+
+        _run_alone("filter", filter_lines)
+    else:
+        from streamnorm.cli.commands import cli  # noqa: PLC0415
+
+        cli()
+
+
+def _run_alone(name: str, command: Any) -> None:
+    import typer  # noqa: PLC0415
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name)(command)
+    app(sys.argv[2:], prog_name=f"streamnorm {name}")
+
+
+def __getattr__(name: str) -> Any:
+    """Import all commands when they are asked for."""
+    if name == "cli":
+        from streamnorm.cli.commands import cli  # noqa: PLC0415
+
+        return cli
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,95 @@
+"""`streamnorm migrate`: copies all streams and keys from one store to another."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamnorm import shared_store
+from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.errors import StoreError
+from streamnorm.settings import SHARED_STORES, Settings, is_shared
+from streamnorm.stores.copy import BlobEndpoint, SQLiteEndpoint, Tally, copy_blobs
+from streamnorm.stores.local.sqlite import DATABASE_FILE, SQLiteStore
+
+SQLITE = "sqlite://"
+PREFIX = Settings.model_fields["store_prefix"].default
+ADDRESS = f"{SQLITE}/folder, or {', '.join(f'{scheme}…' for scheme in SHARED_STORES)}"
+
+
+def migrate(
+    source: Annotated[str, typer.Option("--from", metavar="STORE", help=f"where the streams are: {ADDRESS}")],
+    target: Annotated[str, typer.Option("--to", metavar="STORE", help="where to copy them, in the same form")],
+    *,
+    store_prefix: Annotated[
+        str, typer.Option(envvar="STREAMNORM_STORE_PREFIX", help="prefix of the names of a shared store's keys")
+    ] = PREFIX,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace streams that the target has with another state")
+    ] = False,
+) -> None:
+    """Copy all streams and keys from one store to another, while no service runs on either.
+
+    Every stream is read back and compared. An interrupted copy is resumed by the same command.
+    """
+    try:
+        tally, total = asyncio.run(_copied(source, target, store_prefix, overwrite=overwrite))
+        keys = _keys(target, store_prefix).adopt(_keys(source, store_prefix).all())
+    except StoreError as error:
+        typer.echo(f"streamnorm migrate: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"{tally.seen} streams: {tally.copied} copied, {tally.same} there before; {keys} keys copied; "
+        f"the target has {total} streams, all read back"
+    )
+    if tally.different:
+        typer.echo(
+            f"{tally.different} streams differ in the target and were left so; --overwrite replaces them", err=True
+        )
+        raise typer.Exit(1)
+
+
+async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> tuple[Tally, int]:
+    """Copy the streams with a progress bar; return the tally, and the number of streams in the target."""
+    origin = _endpoint(source, prefix, must_exist=True)
+    try:
+        destination = _endpoint(target, prefix)
+        try:
+            tally = Tally()
+            columns = (TextColumn("streams"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=Console(stderr=True)) as progress:
+                bar = progress.add_task("", total=await origin.count())
+                async for tally in copy_blobs(origin, destination, overwrite=overwrite):
+                    progress.update(bar, completed=tally.seen)
+            if tally.seen != (expected := await origin.count()):
+                raise StoreError(f"{tally.seen} streams were copied of {expected}: is a service running on the source?")
+            return tally, await destination.count()
+        finally:
+            await destination.close()
+    finally:
+        await origin.close()
+
+
+def _endpoint(store: str, prefix: str, *, must_exist: bool = False) -> BlobEndpoint:
+    if is_shared(store):
+        return shared_store.blob_endpoint(store, prefix)
+    folder = _folder(store)
+    if must_exist and not (folder / DATABASE_FILE).exists():
+        raise StoreError(f"there is no {folder / DATABASE_FILE}")
+    return SQLiteEndpoint(SQLiteStore(folder, synchronous="full"))
+
+
+def _keys(store: str, prefix: str) -> SQLiteApiKeys:
+    return shared_store.api_keys_at(store, prefix) if is_shared(store) else SQLiteApiKeys(_folder(store))
+
+
+def _folder(store: str) -> Path:
+    if not store.startswith(SQLITE):
+        raise StoreError(f"{store!r} is no store: it must be {ADDRESS}")
+    path = Path(store.removeprefix(SQLITE))
+    return path.parent if path.name == DATABASE_FILE else path

@@ -1,0 +1,247 @@
+"""Many readings of one stream at once, in order; all of this runs on a draft of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamnorm.engine.clock import Settled, check_time, settle_rows
+from streamnorm.engine.limits import LARGEST_VALUE, Limits
+from streamnorm.engine.postprocess import postprocess_block
+from streamnorm.engine.reading import Array, check_seq
+from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED, layout_for
+from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
+from streamnorm.kernels import base_statistics
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Sequence
+
+    from streamnorm.kernels import MethodKernel
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Readings of one stream as a table: `values` is rows × features, NaN where a value is missing.
+
+    They are float64, or float32 and then answered in float32; statistics are kept in float64 all the same.
+
+    `times` are seconds since 1970, one a row, or None for now; `first_seq` numbers the rows from there on.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    times: Array | None = None
+    first_seq: int | None = None
+    #: where the answer's values are to be written, if not to an array of their own
+    out: Array | None = None
+
+    @property
+    def last_seq(self) -> int:
+        """The last row's number, where rows are numbered."""
+        return (self.first_seq or 0) + len(self.values) - 1
+
+
+@dataclass(slots=True)
+class BlockAnswer:
+    """The normalized block, of the same shape, with the stream's counters after it."""
+
+    values: Array
+    count: int
+    ready: bool
+    gap: int = 0
+    replayed: bool = False
+    #: see `Answer.skew`, one a row; None where there is nothing to tell
+    skews: Array | None = None
+    #: what the block's features rested on before it; None where nothing was learned of it
+    before: Before | None = None
+
+    @property
+    def clock_ahead(self) -> float:
+        """The most seconds by which a row's stamp was ahead of the arrival."""
+        return 0.0 if self.skews is None else max(0.0, float(self.skews.max()))
+
+    @property
+    def clock_set_back(self) -> float:
+        """The most seconds by which the device's clock was found set back."""
+        return 0.0 if self.skews is None else max(0.0, -float(self.skews.min()))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What features rested on before a block, and the times of its rows: enough to tell when they were ready."""
+
+    #: readings that each lacked of its warmup; none, or fewer, if it had it
+    lacking: list[float]
+    #: effective weights, and the times that they are of
+    weights: list[float]
+    lasts: list[float]
+    times: Array
+    #: 0 where weights do not fade
+    time_constant: float
+    #: weight that is enough
+    least: float
+
+
+@dataclass(slots=True)
+class BlockInProgress:
+    """A block that was checked and has its place in the stream, ready for the arithmetic."""
+
+    values: Array
+    times: Array
+    settled: Settled | None
+    starts: list[int]
+    ends: list[int]
+    rested: Before
+    before: array[float]
+    gap: int
+
+
+def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
+    """Normalize a block of readings and learn from it; the same bits as one reading after the other.
+
+    Raises:
+        StaleSequence: a row's number was applied before, and the block is not the last one again.
+        InvalidReading: naming the row.
+        LimitExceeded: too many rows, or features.
+
+    """
+    if is_replay(draft, block):
+        then = before_last_block(draft, block.first_seq or 0, block.last_seq, len(block.values))
+        return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
+    work, plan = begin_block(draft, block, now, limits), draft.plan
+    out = block.out if work.values is block.values else None
+    ys = plan.kernel.observe_block(work.values, work.times, plan.rule, plan.p, draft.state, work.starts, work.ends, out)
+    return end_block(draft, block, work, ys, now)
+
+
+def is_replay(stream: Stream, block: Block) -> bool:
+    """Return whether a block's numbers begin before those that are still to come."""
+    if block.first_seq is None:
+        return False
+    check_seq(block.first_seq, "/first_seq")
+    return block.first_seq <= stream.state[LAST_SEQ]
+
+
+def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockInProgress:
+    """Check a block, and make room for its features."""
+    kernel = draft.plan.kernel
+    _check(kernel, block, now, limits)
+    settled = None
+    if block.times is not None or draft.plan.timed:
+        stamps = np.full(len(block.values), now) if block.times is None else block.times
+        settled = settle_rows(draft.state, stamps, now, limits, draft.plan.patience)
+    times = np.full(len(block.values), now) if settled is None else settled.times
+    gap = 0
+    if block.first_seq is not None:
+        check_seq(block.last_seq, "/first_seq")
+        gap = _gap(draft, block.first_seq)
+    before = draft.state[:]
+    columns = len(block.names)
+    draft.ensure_features(block.names, [()] * columns, [False] * columns, limits)
+    where = draft.layout
+    starts = [where.starts[where.index[name]] for name in block.names]
+    ends = [start + draft.plan.stride for start in starts]
+    values = kernel.as_type(block.values, np.float64) if draft.plan.finishes else block.values
+    return BlockInProgress(values, times, settled, starts, ends, rested(draft, starts, times), before, gap)
+
+
+def rested(stream: Stream, starts: Sequence[int], times: Array) -> Before:
+    """Return what features rest on before a block with these times."""
+    state, plan = stream.state, stream.plan
+    lasts = [state[at + plan.stride - 1] for at in starts] if plan.timed else []
+    weights = [state[at + base_statistics.WEIGHT] for at in starts]
+    lacking = [plan.warmup - state[at + base_statistics.COUNT] for at in starts]
+    return Before(lacking, weights, lasts, times, plan.rule[1], base_statistics.least_weight(plan.warmup))
+
+
+def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now: float) -> BlockAnswer:
+    """Count what was observed, and make the answer of its raw z-scores."""
+    draft.state[COUNT] += len(block.values)
+    draft.touch(now)
+    draft.state[SKEW] = 0.0
+    skews = None
+    if work.settled is not None:
+        draft.state[TIME:HEADER_SIZE] = work.settled.clock[TIME:]
+        skews = work.settled.skews
+    draft.answered = draft.before = None
+    if block.first_seq is not None:
+        draft.state[LAST_SEQ] = block.last_seq
+        draft.before = work.before
+    done = postprocess_block(draft.plan, block.names, ys, block.values.dtype)
+    if block.out is not None and done is not block.out:
+        block.out[...] = done
+    ready = draft.ready(work.starts, float(work.times[-1]))
+    return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested)
+
+
+def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
+    """Normalize a block by today's statistics and learn nothing."""
+    _check(stream.plan.kernel, block, now, limits)
+    ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
+    done = postprocess_block(stream.plan, block.names, ys, block.values.dtype)
+    return BlockAnswer(done, stream.count, ready_for(stream, block.names, now))
+
+
+def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
+    """Return whether the stream knows features, and their statistics rest on enough at the time `now`."""
+    where = stream.layout
+    known = [where.starts[where.index[name]] for name in names if name in where.index]
+    return len(known) == len(names) and stream.ready(known, stream.today(now))
+
+
+def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
+    """Return the stream as it was before its last block, where that is the block of these numbers and so many rows.
+
+    A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
+
+    Raises:
+        StaleSequence: it is another.
+
+    """
+    last = int(stream.state[LAST_SEQ])
+    before = stream.before
+    if (
+        before is None
+        or last_seq != last
+        or before[LAST_SEQ] >= first_seq
+        or stream.state[COUNT] - before[COUNT] != rows
+    ):
+        raise StaleSequence(first_seq, last)
+    where = stream.layout
+    had = (len(before) - HEADER_SIZE) // where.stride
+    then = stream.draft()
+    then.layout = layout_for(where.names[:had], where.shapes[:had], where.stride)
+    then.state = before[:]
+    return then
+
+
+def _gap(stream: Stream, seq: int) -> int:
+    last = stream.state[LAST_SEQ]
+    return 0 if last == NO_SEQ else int(seq - last - 1)
+
+
+def _check(kernel: MethodKernel, block: Block, now: float, limits: Limits) -> None:
+    rows, columns = block.values.shape
+    if not rows or not columns:
+        raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
+    if rows > limits.max_rows:
+        raise LimitExceeded("max_rows", f"the block has {rows} rows, the limit (max_rows) is {limits.max_rows}")
+    if len(block.names) != columns:
+        raise InvalidReading.at("/features", f"names {len(block.names)} features, the rows have {columns}")
+    if len(set(block.names)) != columns:
+        raise InvalidReading.at("/features", "names a feature twice")
+    wild = kernel.first_out_of_range(block.values, LARGEST_VALUE)
+    if wild is not None:
+        row, column = wild
+        detail = f"{float(block.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
+        raise InvalidReading.at(f"/values/{row}/{column}", detail)
+    if block.times is None:
+        return
+    if len(block.times) != rows:
+        raise InvalidReading.at("/timestamps", f"has {len(block.times)} entries for {rows} rows")
+    for row in {int(np.argmin(block.times)), int(np.argmax(block.times))}:
+        check_time(float(block.times[row]), now, limits, f"/timestamps/{row}")

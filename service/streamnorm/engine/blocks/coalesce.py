@@ -1,0 +1,152 @@
+"""Readings of one stream that come close behind each other: those that are alike are taken in as one table."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, rested
+from streamnorm.engine.blocks.convert import ready_after
+from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
+from streamnorm.engine.limits import LARGEST_SEQ, Limits
+from streamnorm.engine.postprocess import postprocess_block
+from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
+from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.errors import StreamnormError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Rows = npt.NDArray[np.int64]
+
+#: Fewer readings are as fast one by one.
+SHORTEST_TABLE = 4
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What became of readings that were observed one after the other."""
+
+    #: one for each reading up to the first one that was refused
+    answers: list[Answer] = field(default_factory=list)
+    #: why that one was; it and those behind it are not observed
+    error: StreamnormError | None = None
+    #: the same in the pieces that were worked on at once, for who listens
+    pieces: list[tuple[Reading, Answer] | tuple[Block, BlockAnswer]] = field(default_factory=list)
+
+
+class Table(NamedTuple):
+    """What became of rows that were observed as a table; `gaps` is None where no row has a number."""
+
+    values: Array
+    ready: list[bool]
+    gaps: Rows | None
+    #: what the features rested on before
+    before: Before
+    #: see `Answer.skew`, one a row; None where there is nothing to tell
+    skews: Array | None
+
+
+def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> RunResult:
+    """Observe readings one after the other, to the same bits as `Stream.observe` does."""
+    run = RunResult()
+    answers = run.answers
+    try:
+        while len(answers) < len(readings):
+            start = len(answers)
+            latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
+            end = _split_by_features(stream, readings, start, latest)
+            if end - start >= SHORTEST_TABLE:
+                _observe_table(stream, readings[start:end], now, limits, run)
+                continue
+            for reading in readings[start : max(end, start + 1)]:
+                answer = stream.observe(reading, now, limits)
+                answers.append(answer)
+                run.pieces.append((reading, answer))
+    except StreamnormError as error:
+        run.error = error
+    return run
+
+
+def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:
+    """Tell up to where readings have just the stream's features, all of them plain, and nothing to object to."""
+    names, stamped = stream.layout.names, readings[start].timestamp is not None
+    if not stream.layout.plain:
+        return start
+    seq = stream.state[LAST_SEQ]
+    for place in range(start, len(readings)):
+        reading = readings[place]
+        if not reading.plain or reading.names != names:
+            return place
+        if (reading.timestamp is not None) is not stamped:
+            return place
+        if reading.timestamp is not None and not EARLIEST <= reading.timestamp <= latest:
+            return place
+        if reading.seq is not None:
+            if not seq < reading.seq <= LARGEST_SEQ:
+                return place
+            seq = reading.seq
+    return len(readings)
+
+
+def observe_table(
+    stream: Stream, values: Array, stamps: Array, seqs: Rows | None, *, now: float, limits: Limits, stamped: bool
+) -> Table:
+    """Observe rows of exactly the stream's features, of which nothing is to be refused.
+
+    `values` is rows × features, `stamps` are times in seconds since 1970, `now` where the rows are not `stamped`;
+    `seqs` are the rows' numbers, negative for none, or None where no row has one.
+    """
+    plan, where, state = stream.plan, stream.layout, stream.state
+    settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.timed or stamped else None
+    times = stamps if settled is None else settled.times
+    before = rested(stream, where.starts, times)
+    ready = ready_after(values, before)
+    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, state, where.starts, where.ends)
+    gaps = None if seqs is None else _number(state, seqs)
+    stream.before = None
+    stream.answered = None if seqs is None or seqs[-1] < 0 else array("d", ys[-1])
+    state[COUNT] += len(values)
+    state[UPDATED] = now
+    state[SKEW] = 0.0
+    skews = None
+    if settled is not None:
+        state[TIME:HEADER_SIZE], skews = settled.clock[TIME:], settled.skews
+    return Table(postprocess_block(plan, where.names, ys), ready, gaps, before, skews)
+
+
+def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits, run: RunResult) -> None:
+    values = np.array([reading.values for reading in readings])
+    stamps = np.array([now if reading.timestamp is None else reading.timestamp for reading in readings])
+    numbered = any(reading.seq is not None for reading in readings)
+    seqs = np.array([-1 if reading.seq is None else reading.seq for reading in readings]) if numbered else None
+    count, stamped = stream.count, readings[0].timestamp is not None
+    done = observe_table(stream, values, stamps, seqs, now=now, limits=limits, stamped=stamped)
+    rows = cast("list[list[float | Array]]", done.values.tolist())
+    gaps = repeat(0) if done.gaps is None else done.gaps.tolist()
+    answers = [*map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready, gaps)]
+    if done.skews is not None:
+        for answer, skew in zip(answers, done.skews.tolist(), strict=True):
+            answer.skew = skew
+    run.answers += answers
+    whole = BlockAnswer(done.values, stream.count, done.ready[-1], skews=done.skews, before=done.before)
+    run.pieces.append((Block(stream.layout.names, values, stamps), whole))
+
+
+def _number(state: array[float], seqs: Rows) -> Rows:
+    """Note rows' numbers, and tell how many before each never came."""
+    gaps = np.zeros(len(seqs), np.int64)
+    numbered = np.flatnonzero(seqs >= 0)
+    last = int(state[LAST_SEQ])
+    gaps[numbered] = np.diff(seqs[numbered], prepend=last) - 1
+    if last == NO_SEQ:
+        gaps[numbered[0]] = 0
+    state[LAST_SEQ] = float(seqs[numbered[-1]])
+    state[GAP] = float(gaps[numbered[-1]])
+    return gaps

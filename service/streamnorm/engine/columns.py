@@ -1,0 +1,255 @@
+"""Readings and their answers as columns: many of them in a hundred bytes each, where objects take a thousand.
+
+Rules:
+
+1. Rows are in the order in which the readings came; those of one stream keep it.
+2. A row has a head: its features' names and shapes. Rows of one head have equally many numbers, and may be gathered as
+   a table.
+3. `freeze` ends the filling; answers can only be made of, and read by, frozen columns.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.engine.reading import Answer, Array, Channel, Reading, Value
+from streamnorm.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from streamnorm.engine.limits import Limits
+    from streamnorm.engine.state_layout import Shape
+
+Rows = npt.NDArray[np.int64]
+
+#: stands for a reading without a number
+NO_SEQ = -1
+
+
+class Head(NamedTuple):
+    """What rows have in common: the features' names, their shapes (empty of numbers), and whether they were listed."""
+
+    names: tuple[str, ...]
+    shapes: tuple[Shape, ...] | None
+    listed: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether no feature is a channel."""
+        return self.shapes is None
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many numbers each feature has."""
+        return [math.prod(shape) for shape in self.shapes or [()] * len(self.names)]
+
+
+class ReadingColumns:
+    """Readings of any streams; at most `limits.max_rows`, of features as `limits` allow.
+
+    >>> from streamnorm.engine.limits import Limits
+    >>> columns = ReadingColumns(Limits())
+    >>> columns.append("boiler-7", Reading(("temp",), [21.4], seq=17))
+    >>> columns.freeze().reading(0)
+    Reading(names=('temp',), values=[21.4], listed=False, timestamp=None, seq=17, plain=True)
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._streams: dict[str, int] = {}
+        self._heads: dict[Head, int] = {}
+        self._features: set[str] = set()
+        self._numbers = array("d")
+        self._stream_of, self._head_of = array("i"), array("i")
+        self._time_of, self._seq_of = array("d"), array("q")
+        #: ids in the order of their first rows
+        self.stream_ids: tuple[str, ...] = ()
+        self.heads: tuple[Head, ...] = ()
+
+    @classmethod
+    def of(cls, readings: Iterable[tuple[str, Reading]], limits: Limits) -> Self:
+        """Build frozen columns of readings, each with its stream."""
+        columns = cls(limits)
+        for stream_id, reading in readings:
+            columns.append(stream_id, reading)
+        columns.freeze()
+        return columns
+
+    def __len__(self) -> int:
+        return len(self._stream_of)
+
+    def append(self, stream_id: str, reading: Reading) -> None:
+        """Add a reading.
+
+        Raises:
+            LimitExceeded: there are more rows than `max_rows`, or more features than any stream may have.
+
+        """
+        if len(self._stream_of) >= self._limits.max_rows:
+            limit = self._limits.max_rows
+            raise LimitExceeded("max_rows", f"there are more than {limit} readings, the limit (max_rows)")
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            stream = self._streams[stream_id] = len(self._streams)
+        values = reading.values
+        shapes = None
+        if not reading.plain:
+            shapes = tuple([() if isinstance(value, float) else value.elements.shape for value in values])
+        head = self._heads.get((reading.names, shapes, reading.listed))  # type: ignore[call-overload]  # as a Head hashes
+        if head is None:
+            head = self._add_head(Head(reading.names, shapes, reading.listed))
+        if reading.plain:
+            self._numbers.fromlist(values)  # type: ignore[arg-type]  # plain: all are floats
+        else:
+            for value in values:
+                self._numbers.extend([value] if isinstance(value, float) else value.elements.ravel().tolist())
+        self._stream_of.append(stream)
+        self._head_of.append(head)
+        self._time_of.append(math.nan if reading.timestamp is None else reading.timestamp)
+        self._seq_of.append(NO_SEQ if reading.seq is None else reading.seq)
+
+    def freeze(self) -> Self:
+        """End the filling, and index the rows."""
+        self.stream_ids, self.heads = tuple(self._streams), tuple(self._heads)
+        self._streams.clear()
+        self.numbers: Array = np.frombuffer(self._numbers)
+        self.stream_of = np.frombuffer(self._stream_of, np.int32)
+        self.head_of = np.frombuffer(self._head_of, np.int32)
+        #: seconds since 1970, NaN for none
+        self.times: Array = np.frombuffer(self._time_of)
+        self.seqs: Rows = np.frombuffer(self._seq_of, np.int64)
+        widths = np.array([sum(head.sizes) for head in self.heads], np.int64)
+        ends = widths[self.head_of].cumsum()
+        #: where each row's numbers begin, and after the last one where they end
+        self.starts: Rows = np.concatenate(([0], ends))
+        return self
+
+    def groups(self) -> Iterator[tuple[str, Rows]]:
+        """Yield the rows of each stream, streams in the order of their first rows."""
+        if len(self.stream_ids) == 1:
+            yield self.stream_ids[0], np.arange(len(self))
+            return
+        order = np.argsort(self.stream_of, kind="stable")
+        ends = np.bincount(self.stream_of, minlength=len(self.stream_ids)).cumsum()
+        start = 0
+        for stream_id, end in zip(self.stream_ids, ends.tolist(), strict=True):
+            yield stream_id, order[start:end]
+            start = end
+
+    def size(self, rows: Rows | None = None) -> int:
+        """Count the numbers, of all rows or of some."""
+        return len(self.numbers) if rows is None else int((self.starts[rows + 1] - self.starts[rows]).sum())
+
+    def reading(self, row: int) -> Reading:
+        """Build the reading of a row."""
+        head = self.heads[self.head_of[row]]
+        values = self.split(row, self.numbers)
+        given: list[Value] = [value if isinstance(value, float) else Channel.of(value) for value in values]
+        seq, time = int(self.seqs[row]), float(self.times[row])
+        return Reading(
+            head.names,
+            given,
+            head.listed,
+            None if math.isnan(time) else time,
+            None if seq < 0 else seq,
+            head.plain,
+        )
+
+    def split(self, row: int, flat: Array) -> list[float | Array]:
+        """Cut a row's values out of numbers that are laid out as these: a number, or an array, for each feature."""
+        head = self.heads[self.head_of[row]]
+        own = flat[self.starts[row] : self.starts[row + 1]]
+        if head.shapes is None:
+            numbers: list[float | Array] = own.tolist()
+            return numbers
+        pieces = np.split(own, np.cumsum(head.sizes)[:-1])
+        return [piece.reshape(shape) if shape else float(piece[0]) for piece, shape in zip(pieces, head.shapes)]  # noqa: B905
+
+    def positions(self, rows: Rows) -> slice | Rows:
+        """Tell where the numbers of rows of one head are: one behind the other, or rows × features."""
+        first, last = int(self.starts[rows[0]]), int(self.starts[rows[-1]])
+        width = int(self.starts[rows[0] + 1]) - first
+        if int(rows[-1] - rows[0]) == len(rows) - 1 and last - first == (len(rows) - 1) * width:
+            return slice(first, last + width)
+        where: Rows = self.starts[rows][:, None] + np.arange(width)
+        return where
+
+    def table(self, rows: Rows) -> Array:
+        """Gather rows of one head, which has no channel, into rows × features."""
+        found: Array = self.numbers[self.positions(rows)].reshape(len(rows), -1)
+        return found
+
+    def alike(self) -> bool:
+        """Whether all rows make one table: they have the same features, in any order, and no channels."""
+        names = set(self.heads[0].names)
+        return all(head.plain and names == set(head.names) for head in self.heads)
+
+    def _add_head(self, key: Head) -> int:
+        most = self._limits.max_features
+        self._features.update(key.names)
+        if len(key.names) > most or len(self._features) > most * len(self._streams):
+            count = max(len(key.names), len(self._features) // len(self._streams))
+            detail = f"a stream would have {count} features, the limit (max_features) is {most}"
+            raise LimitExceeded("max_features", detail)
+        index = self._heads[key] = len(self._heads)
+        return index
+
+
+class AnswerColumns:
+    """The answers to frozen columns, row by row; `values` are laid out as the readings' numbers."""
+
+    def __init__(self, columns: ReadingColumns) -> None:
+        rows = len(columns)
+        self.values: Array = np.empty(len(columns.numbers))
+        self.counts = np.zeros(rows, np.int64)
+        self.ready = np.zeros(rows, np.bool_)
+        self.gaps = np.zeros(rows, np.int64)
+        self.replayed = np.zeros(rows, np.bool_)
+        #: see `Answer.skew`
+        self.skews: Array = np.zeros(rows)
+        self._columns = columns
+
+    def put(self, row: int, answer: Answer) -> None:
+        """Note the answer to a row."""
+        start, end = self._columns.starts[row : row + 2]
+        if self._columns.heads[self._columns.head_of[row]].plain:
+            self.values[start:end] = answer.values
+        else:
+            self.values[start:end] = np.concatenate([np.ravel(y) for y in answer.values])
+        self.counts[row], self.ready[row], self.gaps[row] = answer.count, answer.ready, answer.gap
+        self.replayed[row], self.skews[row] = answer.replayed, answer.skew
+
+    def answer(self, row: int) -> Answer:
+        """Build the answer to a row."""
+        values = self._columns.split(row, self.values)
+        return Answer(
+            values,
+            int(self.counts[row]),
+            bool(self.ready[row]),
+            int(self.gaps[row]),
+            bool(self.replayed[row]),
+            skew=float(self.skews[row]),
+        )
+
+    def table(self) -> tuple[tuple[str, ...], Array]:
+        """Return the features of readings that are alike, and the values as rows × features."""
+        columns, names = self._columns, self._columns.heads[0].names
+        if len(columns.heads) == 1:
+            return names, self.values.reshape(len(columns), -1)
+        found = np.empty((len(columns), len(names)))
+        for index, head in enumerate(columns.heads):
+            rows = np.flatnonzero(columns.head_of == index)
+            place = {name: column for column, name in enumerate(head.names)}
+            own = self.values[columns.positions(rows)].reshape(len(rows), -1)
+            found[rows] = own[:, [place[name] for name in names]]
+        return names, found
+
+
+def of_list(readings: Sequence[Reading], limits: Limits) -> ReadingColumns:
+    """Build columns of one stream's readings."""
+    return ReadingColumns.of([("", reading) for reading in readings], limits)

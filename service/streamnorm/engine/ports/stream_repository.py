@@ -1,0 +1,90 @@
+"""What the ways in ask of the streams, wherever those live: in this process, or in a cluster's store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
+
+from streamnorm.engine.plan import Plan
+from streamnorm.engine.stream import Stream
+
+T = TypeVar("T")
+
+#: Works on a stream and gives what is to be answered; where it raises, nothing has happened.
+Change = Callable[[Stream], T]
+
+
+class RepositoryStats(NamedTuple):
+    """Figures of how streams are kept, for those who watch."""
+
+    #: streams in memory
+    resident: int
+    #: streams in the store only
+    evicted: int
+    #: seconds since the last commit, where there is something to save
+    lag: float
+    #: commits made, and the seconds they took
+    commits: int
+    commit_seconds: float
+
+
+class StreamRepository(Protocol):
+    """All streams of a service by their ids; every change is atomic and in order within a stream."""
+
+    #: the configuration of a stream that is created by its first reading
+    default_plan: Plan
+
+    def get_for_inline_update(self, stream_id: str) -> Stream | None:
+        """Return a stream that may be observed into here and now, noting that it changes; None where it may not."""
+
+    async def update(
+        self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
+    ) -> T:
+        """Change a stream, which is made where there is none, and answer when the change is as safe as configured.
+
+        `draft` lets the change work on a copy that replaces the stream when it succeeded: for changes that may fail
+        half-way. `heavy` does the same in another thread.
+
+        Raises:
+            StreamNotFound: there is none of this id, and `create` is false.
+
+        """
+
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+        """Change several streams, as a whole or not at all."""
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams, as a whole or not at all, by one change, which is given a draft of each."""
+
+    async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
+        """Inspect a stream.
+
+        Raises:
+            StreamNotFound: there is none of this id.
+
+        """
+
+    async def replace(self, stream_id: str, stream: Stream) -> bool:
+        """Put a whole stream in place; returns whether there was none before."""
+
+    async def delete(self, stream_id: str) -> None:
+        """Discard a stream.
+
+        Raises:
+            StreamNotFound: there is none of this id.
+
+        """
+
+    def peek(self, stream_id: str) -> Stream | None:
+        """Inspect a stream where it is in this process's memory, without waiting for a store."""
+
+    async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
+        """List streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
+
+    def check(self) -> None:
+        """Raise the StoreError that keeps changes from being kept, if there is one."""
+
+    def stats(self) -> RepositoryStats:
+        """Return figures of how the streams are kept."""

@@ -1,0 +1,190 @@
+"""Ring buffers of events, bounded by number and bytes: a stream's recent history, and a subscriber's queue."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import Self
+
+from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
+from streamnorm.events.kinds import KindChange, Kinds
+
+#: Bytes of an empty history.
+EMPTY = 1200
+#: Limit of one subscriber's queue: 170 readings of four features, 58 of twenty. There may be thousands of slow ones.
+MOST_QUEUED_BYTES = 32 * 1024
+
+
+class Ring:
+    """A bounded queue of events that drops the oldest."""
+
+    __slots__ = ("bytes", "dropped", "rows")
+
+    #: bytes of an empty buffer
+    empty = 0
+    #: limit in bytes
+    most_bytes = MOST_BYTES
+
+    def __init__(self) -> None:
+        self.rows: deque[ReadingEvent] = deque()
+        self.bytes = self.empty
+        self.dropped = 0
+
+    def add(self, row: ReadingEvent) -> None:
+        """Append an event."""
+        rows = self.rows
+        rows.append(row)
+        self.bytes += len(row.packed) + OVERHEAD
+        while len(rows) > MOST_ROWS or (self.bytes > self.most_bytes and len(rows) > 1):
+            self.bytes -= len(rows.popleft().packed) + OVERHEAD
+            self.dropped += 1
+
+    def clear(self) -> None:
+        """Discard everything."""
+        self.rows.clear()
+        self.bytes, self.dropped = self.empty, 0
+
+
+class StreamHistory(Ring):
+    """One stream's recent events, and when its mean and deviation were recorded last."""
+
+    __slots__ = ("count", "here", "kinds", "names", "noted", "number", "pack", "tail", "unnoted")
+
+    empty = EMPTY
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Names = ()
+        #: what its features were when they were looked at last
+        self.kinds = Kinds()
+        #: packs a row without means and deviations
+        self.pack = numbers(3).pack
+        self.noted = -math.inf
+        #: readings since then
+        self.unnoted = 0
+        #: the hub's sequence number of the latest event
+        self.number = 0
+        #: the stream's count of readings at the latest event
+        self.count = 0
+        #: whether the latest event was observed by this process
+        self.here = True
+        #: the latest events, if they came as a block and were not unpacked yet
+        self.tail: LazyBlockEvents | None = None
+
+    def add_tail(self, tail: LazyBlockEvents, *, alone: bool) -> None:
+        """Append the events of a block; with `alone` they replace all others."""
+        if alone:
+            self.clear()
+        else:
+            self.unpack()
+        self.tail = tail
+        self.bytes += tail.weight
+
+    def unpack(self) -> None:
+        """Build the events of the last block."""
+        tail, self.tail = self.tail, None
+        if tail is not None:
+            self.bytes -= tail.weight
+            for row in tail.rows():
+                self.add(row)
+
+    @property
+    def latest(self) -> ReadingEvent | None:
+        """The latest event."""
+        if self.tail is not None:
+            return self.tail.rows(1)[0]
+        return self.rows[-1] if self.rows else None
+
+    def clear(self) -> None:
+        """Discard everything."""
+        super().clear()
+        self.tail = None
+
+
+class Subscription(Ring):
+    """A subscriber's queue: the events of the named `streams` (None: of all) whose ids start with `prefix`.
+
+    It is one of `readers` while it receives events; `glance` is the prefix of the streams whose latest events the
+    subscriber requests as summaries.
+    """
+
+    __slots__ = ("_readers", "changes", "ended", "full", "glance", "prefix", "reason", "streams", "wake")
+
+    most_bytes = MOST_QUEUED_BYTES
+    #: whether it receives events of other replicas, too
+    everywhere = True
+
+    def __init__(
+        self, readers: list[Subscription], streams: frozenset[str] | None, prefix: str, glance: str | None = None
+    ) -> None:
+        super().__init__()
+        self._readers, self.streams, self.prefix, self.glance = readers, streams, prefix, glance
+        self.wake = asyncio.Event()
+        #: set when the queue is half full
+        self.full = asyncio.Event()
+        self.ended = False
+        #: why it ended
+        self.reason = ""
+        #: of the kinds of sensors; bounded, the oldest go first
+        self.changes: deque[KindChange] = deque(maxlen=MOST_ROWS)
+
+    def wants(self, stream_id: str) -> bool:
+        """Return whether a stream is subscribed to."""
+        return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
+
+    def add(self, row: ReadingEvent) -> None:
+        """Queue an event."""
+        super().add(row)
+        self.wake.set()
+        if self.bytes > self.most_bytes // 2:
+            self.full.set()
+
+    def add_change(self, change: KindChange) -> None:
+        """Queue a change of a sensor's kind."""
+        self.changes.append(change)
+        self.wake.set()
+
+    def take_changes(self) -> list[KindChange]:
+        """Return the changes that are queued."""
+        taken = list(self.changes)
+        self.changes.clear()
+        return taken
+
+    def take(self) -> tuple[list[ReadingEvent], int]:
+        """Return and clear the queue, with the number of events dropped before it."""
+        taken = list(self.rows), self.dropped
+        self.clear()
+        return taken
+
+    def clear(self) -> None:
+        """Discard everything."""
+        super().clear()
+        self.wake.clear()
+        self.full.clear()
+
+    def take_one(self) -> tuple[ReadingEvent | None, int]:
+        """Remove and return the oldest event, if there is one, with the number of events dropped before it."""
+        dropped, self.dropped = self.dropped, 0
+        if not self.rows:
+            return None, dropped
+        row = self.rows.popleft()
+        self.bytes -= len(row.packed) + OVERHEAD
+        if not self.rows:
+            self.clear()
+        return row, dropped
+
+    def end(self, reason: str) -> None:
+        """End the subscription with a reason."""
+        self.ended, self.reason = True, reason
+        self.wake.set()
+        self.full.set()
+
+    def __enter__(self) -> Self:
+        """Start receiving events."""
+        self._readers.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop receiving events."""
+        self._readers.remove(self)

@@ -1,0 +1,221 @@
+"""The event hub: the recent history of every stream, and queues for subscribers.
+
+Rules:
+
+1. A reading is packed once, and the event is shared by all subscribers.
+2. All buffers are bounded by rows and bytes, and drop their oldest events; a queue counts what it dropped.
+3. All work happens on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING
+
+from streamnorm.events.buffers import EMPTY, StreamHistory, Subscription
+from streamnorm.events.event import (
+    MOST_ROWS,
+    LazyBlockEvents,
+    Names,
+    ReadingEvent,
+    make_row,
+    most_rows,
+    numbers,
+    plain,
+    shared,
+)
+from streamnorm.events.kinds import SECONDS_BETWEEN_LOOKS, KindChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from streamnorm.engine.blocks.block import Block, BlockAnswer
+    from streamnorm.engine.reading import Answer, Reading
+    from streamnorm.engine.stream import Stream
+
+#: Limit of all histories together: 200 readings each for 500 streams of 8 features.
+MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+STOPPING = "the service is stopping"
+#: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
+SECONDS_BETWEEN_SPREADS = 0.25
+READINGS_BETWEEN_SPREADS = 32
+
+
+class EventHub:
+    """Keeps the recent history of every stream, and publishes events; a `streamnorm.ingest.Listener`.
+
+    `peek` returns a resident stream, for its mean and deviation.
+    """
+
+    max_rows: int | None = MOST_ROWS
+
+    def __init__(self, peek: Callable[[str], Stream | None]) -> None:
+        self._peek = peek
+        self._pasts: OrderedDict[str, StreamHistory] = OrderedDict()
+        self._bytes = 0
+        self.subscriptions: list[Subscription] = []
+        self.ended = False
+        #: sequence number of the latest event
+        self.number = 0
+        #: the features of the streams whose past is remembered, by the kind of sensor that they look like
+        self.kinds: Counter[str] = Counter()
+        #: are told when a feature becomes another kind of sensor; must be quick, and never raise
+        self.kind_listeners: list[Callable[[KindChange], object]] = []
+
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Record the event of one reading; see `streamnorm.ingest.Listener.on_reading`."""
+        values, ys = reading.values, answer.values
+        if not reading.plain:
+            values, ys = [plain(value) for value in values], [plain(y) for y in ys]
+        past = self._past(stream_id, reading.names, answer.count)
+        time = now if reading.timestamp is None else min(reading.timestamp, now)
+        if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
+            packed = past.pack(time, answer.count, answer.ready, *values, *ys)
+        else:
+            spreads = self._spreads(past, stream_id, now)
+            pack = numbers(3 + 2 * len(values) + len(spreads)).pack
+            packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
+        self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
+
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Record the events of a block's last rows; see `streamnorm.ingest.Listener.on_block`."""
+        rows = len(block.values)
+        past = self._past(stream_id, block.names, answer.count - rows + 1)
+        past.count = answer.count
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
+        most = most_rows(len(past.names), share)
+        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
+        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        self._bytes -= past.bytes
+        past.add_tail(tail, alone=rows >= most)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, True
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if subscription.wants(stream_id):
+                for row in tail.rows():
+                    subscription.add(row)
+
+    def take(self, row: ReadingEvent) -> None:
+        """Record an event of another replica, unless it arrives out of order."""
+        time, count = numbers(2).unpack_from(row.packed)
+        known = self._pasts.get(row.stream)
+        latest = None if known is None else known.latest
+        if known is not None and latest is not None and count <= known.count and time <= latest.time:
+            return
+        past = self._past(row.stream, row.names, int(count))
+        self._add(past, row, here=False)
+
+    def subscribe(
+        self, streams: frozenset[str] | None = None, prefix: str = "", glance: str | None = None
+    ) -> Subscription:
+        """Build a subscription, which receives events while its `with` block runs.
+
+        It covers the named `streams` (None: all) whose ids start with `prefix`; `glance` is the prefix of the streams
+        to summarize, if any.
+        """
+        subscription = Subscription(self.subscriptions, streams, prefix, glance)
+        if self.ended:
+            subscription.end(STOPPING)
+        return subscription
+
+    def past(self, stream_id: str) -> list[ReadingEvent]:
+        """Return the recent events of a stream, the oldest first."""
+        past = self._pasts.get(stream_id)
+        if past is None:
+            return []
+        self._bytes -= past.bytes
+        past.unpack()
+        self._bytes += past.bytes
+        return list(past.rows)
+
+    def newest(self, stream_id: str) -> ReadingEvent | None:
+        """Return the latest event of a stream, if there is one."""
+        past = self._pasts.get(stream_id)
+        return None if past is None else past.latest
+
+    def latest(self, since: int, prefix: str = "", *, everywhere: bool = True) -> Iterator[ReadingEvent]:
+        """Yield the latest event of each stream with `prefix` that has had one after the number `since`, newest first.
+
+        Without `everywhere`, events of other replicas are left out.
+        """
+        for past in reversed(self._pasts.values()):
+            if past.number <= since:
+                return
+            row = past.latest if everywhere or past.here else None
+            if row is not None and row.stream.startswith(prefix):
+                yield row
+
+    def discard(self, stream_id: str) -> None:
+        """Discard the history of a deleted stream."""
+        past = self._pasts.pop(stream_id, None)
+        if past is not None:
+            self._bytes -= past.bytes
+            past.kinds.forget(self.kinds)
+
+    def end(self) -> None:
+        """End every subscription, so that open event streams do not delay a shutdown."""
+        self.ended = True
+        for subscription in self.subscriptions:
+            subscription.end(STOPPING)
+
+    def _past(self, stream_id: str, names: Names, count: int) -> StreamHistory:
+        past = self._pasts.get(stream_id)
+        if past is None:
+            past = self._pasts[stream_id] = StreamHistory()
+            self._bytes += past.bytes
+        else:
+            self._pasts.move_to_end(stream_id)
+        if count <= past.count:  # reset, restored or recreated
+            self._bytes += past.empty - past.bytes
+            past.clear()
+        past.count = count
+        past.unnoted += 1
+        if names != past.names:
+            past.names = shared(names)
+            past.pack = numbers(3 + 2 * len(names)).pack
+        return past
+
+    def _add(self, past: StreamHistory, row: ReadingEvent, *, here: bool = True) -> None:
+        self._bytes -= past.bytes
+        if past.tail is not None:
+            past.unpack()
+        past.add(row)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, here
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if (here or subscription.everywhere) and subscription.wants(row.stream):
+                subscription.add(row)
+
+    def _make_room(self) -> None:
+        """Discard the histories of the least recently active streams until the total limit holds."""
+        while self._bytes > MOST_BYTES_IN_ALL and len(self._pasts) > 1:
+            _, oldest = self._pasts.popitem(last=False)
+            self._bytes -= oldest.bytes
+            oldest.kinds.forget(self.kinds)
+
+    def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> tuple[float, ...]:
+        stream = self._peek(stream_id)
+        if stream is None:
+            return ()
+        past.noted, past.unnoted = now, 0
+        if now - past.kinds.looked >= SECONDS_BETWEEN_LOOKS:
+            self._look(past, stream_id, stream, now)
+        means, stds = zip(*map(stream.mean_std, past.names), strict=True)
+        return (*means, *stds)
+
+    def _look(self, past: StreamHistory, stream_id: str, stream: Stream, now: float) -> None:
+        """Notify the listeners of changed kinds of a stream's features."""
+        for change in past.kinds.look(stream_id, stream, now, self.kinds):
+            for listener in self.kind_listeners:
+                listener(change)
+            for subscription in self.subscriptions:
+                if subscription.wants(stream_id) or (
+                    subscription.glance is not None and stream_id.startswith(subscription.glance)
+                ):
+                    subscription.add_change(change)

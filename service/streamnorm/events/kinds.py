@@ -1,0 +1,86 @@
+"""What changes about a sensor itself: it becomes stuck, begins to drift, is alive again, sends nothing valid.
+
+A stream is looked at once a second at most, when it is heard of. A change is told once two looks agree on it, so that a
+sensor between two kinds is not told back and forth; a sensor that is still warming up is of no kind yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from streamnorm.engine.feature_profile import kinds
+from streamnorm.kernels import base_statistics as base
+
+if TYPE_CHECKING:
+    from streamnorm.engine.stream import Stream
+
+#: Seconds between two looks at a stream: a kind is a matter of horizons, and a look costs as much as a reading does.
+SECONDS_BETWEEN_LOOKS = 1.0
+#: what a sensor is called that sent nothing but missing and invalid values since the last look
+INVALID = "invalid"
+WARMING = "warming"
+
+
+class KindChange(NamedTuple):
+    """A feature is another kind of sensor than before."""
+
+    stream: str
+    feature: str
+    was: str
+    kind: str
+    #: seconds since 1970
+    time: float
+
+
+class Kinds:
+    """What the features of one stream were at the last looks."""
+
+    __slots__ = ("_counts", "_maybe", "_missing", "looked", "told")
+
+    def __init__(self) -> None:
+        self.looked = 0.0
+        #: feature -> the kind that was told, or that it began with
+        self.told: dict[str, str] = {}
+        self._maybe: dict[str, str] = {}
+        self._counts: dict[str, float] = {}
+        self._missing: dict[str, float] = {}
+
+    def look(self, stream_id: str, stream: Stream, now: float, total: Counter[str]) -> list[KindChange]:
+        """Return what has changed since the look before the last one; `total` counts the features by kind."""
+        self.looked = now
+        changes = []
+        for name, kind in self._found(stream).items():
+            was = self.told.get(name)
+            if was is None or (WARMING in {was, kind} and was != kind):
+                self._settle(name, kind, total)
+            elif kind == was:
+                self._maybe.pop(name, None)
+            elif self._maybe.get(name) != kind:
+                self._maybe[name] = kind
+            else:
+                changes.append(KindChange(stream_id, name, was, kind, now))
+                self._settle(name, kind, total)
+        return changes
+
+    def forget(self, total: Counter[str]) -> None:
+        """Take the stream's features out of `total`."""
+        total.subtract(self.told.values())
+        self.told.clear()
+
+    def _settle(self, name: str, kind: str, total: Counter[str]) -> None:
+        if name in self.told:
+            total[self.told[name]] -= 1
+        self.told[name] = kind
+        total[kind] += 1
+        self._maybe.pop(name, None)
+
+    def _found(self, stream: Stream) -> dict[str, str]:
+        found: dict[str, str] = dict(kinds(stream))
+        for name, at in zip(stream.layout.names, stream.layout.starts, strict=True):
+            count, missing = stream.state[at + base.COUNT], stream.state[at + base.MISSING]
+            silent = count == self._counts.get(name) and missing >= self._missing.get(name, missing)
+            if silent and (missing > self._missing[name] or self.told.get(name) == INVALID):
+                found[name] = INVALID
+            self._counts[name], self._missing[name] = count, missing
+        return found

@@ -1,0 +1,311 @@
+"""The service: what every way in (HTTP, WebSocket, MQTT, line protocol) calls to have readings normalized.
+
+It gives the engine the time, keeps what changed by way of the streams, and notifies its listeners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeAlias, cast
+
+import numpy as np
+
+from streamnorm.engine import lifecycle, snapshot
+from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
+from streamnorm.engine.blocks.coalesce import RunResult, observe_run
+from streamnorm.engine.blocks.many import observe_blocks
+from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
+from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.config import Configuration, configuration
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.ports.stream_repository import StreamRepository
+from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
+
+Pair: TypeAlias = tuple[Reading, Answer]
+
+#: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
+OFFLOAD_THRESHOLD = 10_000
+#: Readings that a listener hears of before others have their turn: some three milliseconds.
+TOLD_AT_ONCE = 500
+
+
+class ObservationListener(Protocol):
+    """Hears of everything that is observed, after it was; must be quick, and never raises."""
+
+    #: of a stream's readings that are observed together it hears of so many, the last ones; None: of all
+    max_rows: int | None
+
+    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        """Be notified of one reading."""
+
+    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Be notified of a block."""
+
+
+class IngestService:
+    """Observes readings for all ways in."""
+
+    def __init__(
+        self,
+        streams: StreamRepository,
+        *,
+        limits: Limits,
+        defaults: Mapping[str, Any],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.streams = streams
+        self.limits = limits
+        self.clock = clock
+        #: configuration of streams that are not configured
+        self.defaults = defaults
+        self.listeners: list[ObservationListener] = []
+        #: readings observed since the start
+        self.observed = 0
+        #: readings of bulks that listeners heard of
+        self._told = 0
+
+    def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
+        """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
+        stream = self.streams.get_for_inline_update(stream_id)
+        if stream is None:
+            return None
+        now = self.clock()
+        answer = stream.observe(reading, now, self.limits)
+        self._notify(stream_id, reading, answer, now)
+        return answer
+
+    async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
+        """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std."""
+        now = self.clock()
+
+        def apply(stream: Stream) -> Answer:
+            answer = stream.observe(reading, now, self.limits)
+            if stats:
+                answer.mean_stds = [stream.mean_std(name) for name in reading.names]
+            return answer
+
+        answer = await self.streams.update(stream_id, apply)
+        self._notify(stream_id, reading, answer, now)
+        return answer
+
+    async def observe_run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
+        """Observe readings one after the other, up to the first one that is refused."""
+        now = self.clock()
+
+        def apply(stream: Stream) -> RunResult:
+            run = observe_run(stream, readings, now, self.limits)
+            if run.error is not None and not run.answers:
+                raise run.error  # nothing has happened, and no stream is created by it
+            return run
+
+        stream = self.streams.get_for_inline_update(stream_id)
+        try:
+            run = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
+        except StreamnormError as error:
+            return RunResult(error=error)
+        for what, answer in run.pieces:
+            if isinstance(what, Reading):
+                self._notify(stream_id, what, cast("Answer", answer), now)
+            else:
+                self._notify_block(stream_id, what, cast("BlockAnswer", answer), now)
+        return run
+
+    async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
+        """Normalize a reading and learn nothing."""
+        now = self.clock()
+
+        def look(stream: Stream) -> Answer:
+            answer = stream.normalize(reading, now)
+            if stats:
+                answer.mean_stds = [stream.mean_std(name) for name in reading.names]
+            return answer
+
+        return await self.streams.read(stream_id, look)
+
+    async def denormalize(self, stream_id: str, reading: Reading) -> list[float | Array]:
+        """Turn normalized values back, by today's statistics."""
+        return await self.streams.read(stream_id, lambda stream: stream.denormalize(reading))
+
+    async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:
+        """Observe a block of one stream's readings, as a whole or not at all."""
+        now = self.clock()
+        heavy = block.values.size > OFFLOAD_THRESHOLD
+        answer = await self.streams.update(
+            stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
+        )
+        self._notify_block(stream_id, block, answer, now)
+        return answer
+
+    async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
+        """Observe a block of each of several streams, as a whole or not at all."""
+        now = self.clock()
+        heavy = sum(block.values.size for block in blocks.values()) > OFFLOAD_THRESHOLD
+        answers = await self.streams.update_together(
+            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
+        )
+        for stream_id, answer in answers.items():
+            self._notify_block(stream_id, blocks[stream_id], answer, now)
+        return answers
+
+    async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
+        """Normalize a block and learn nothing."""
+        now = self.clock()
+        if block.values.size <= OFFLOAD_THRESHOLD:
+            return await self.streams.read(stream_id, lambda stream: normalize_block(stream, block, now, self.limits))
+        copy = await self.streams.read(stream_id, Stream.draft)
+        return await asyncio.to_thread(normalize_block, copy, block, now, self.limits)
+
+    async def observe_readings(self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str]) -> list[Answer]:
+        """Observe readings of any streams, in order within each, as a whole or not at all.
+
+        `pointers` name the readings' places in errors. Listeners hear of the very readings.
+        """
+        columns = ReadingColumns.of(readings, self.limits)
+        now = self.clock()
+        answers = await self._observe_columns(columns, pointers.__getitem__, now)
+        found = [answers.answer(row) for row in range(len(columns))]
+        await self._tell_columns(columns, answers, now, lambda row: (readings[row][1], found[row]))
+        return found
+
+    async def observe_columns(self, columns: ReadingColumns, pointer: Pointer) -> AnswerColumns:
+        """Observe readings of any streams, in order within each, as a whole or not at all.
+
+        `pointer` names a row's place in errors.
+        """
+        now = self.clock()
+        answers = await self._observe_columns(columns, pointer, now)
+        await self._tell_columns(columns, answers, now, lambda row: (columns.reading(row), answers.answer(row)))
+        return answers
+
+    async def observe_some(
+        self, stream_id: str, columns: ReadingColumns, rows: Rows, answers: AnswerColumns
+    ) -> dict[int, StreamnormError]:
+        """Observe those of a stream's rows that can be, and put their answers in place; gives why others cannot be."""
+        now = self.clock()
+        wrong: dict[int, StreamnormError] = {}
+
+        def apply(draft: Stream) -> None:
+            wrong.clear()
+            observe_each(draft, Work(columns, answers, now, self.limits), rows, wrong.__setitem__)
+            if len(wrong) == len(rows):
+                raise next(iter(wrong.values()))  # nothing has happened, and no stream is created by it
+
+        try:
+            await self.streams.update(stream_id, apply, draft=True, heavy=columns.size(rows) > OFFLOAD_THRESHOLD)
+        except (InvalidInput, LimitExceeded) as error:
+            wrong = wrong or dict.fromkeys(rows.tolist(), error)
+        taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
+        await self._tell_rows(stream_id, taken, now, lambda row: (columns.reading(row), answers.answer(row)))
+        return wrong
+
+    async def normalize_columns(self, columns: ReadingColumns) -> AnswerColumns:
+        """Normalize readings by each stream's statistics of one moment, and learn nothing."""
+        answers, now = AnswerColumns(columns), self.clock()
+        for stream_id, rows in columns.groups():
+            copy = await self.streams.read(stream_id, Stream.draft)
+            if columns.size(rows) <= OFFLOAD_THRESHOLD:
+                normalize_bulk(copy, columns, rows, answers, now)
+            else:
+                await asyncio.to_thread(normalize_bulk, copy, columns, rows, answers, now)
+        return answers
+
+    async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
+        """Create or reconfigure a stream; returns it, and why its statistics had to restart if they had to."""
+        new = plan(self.configuration(config))
+        now = self.clock()
+
+        def apply(draft: Stream) -> tuple[Stream, str | None]:
+            had = bool(draft.layout.names)
+            reason = lifecycle.reconfigure(draft, new, now)
+            return draft, reason if had else None
+
+        return await self.streams.update(stream_id, apply, draft=True)
+
+    def configuration(self, config: Mapping[str, Any]) -> Configuration:
+        """Fill a configuration up with the defaults and check it."""
+        return configuration(config, self.defaults)
+
+    async def reset(self, stream_id: str) -> Stream:
+        """Discard a stream's statistics."""
+        now = self.clock()
+
+        def apply(draft: Stream) -> Stream:
+            lifecycle.reset(draft, now)
+            return draft
+
+        return await self.streams.update(stream_id, apply, draft=True, create=False)
+
+    async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
+        """Put a snapshot in place of a stream; returns it, and whether there was none before."""
+        stream = snapshot.restore_stream(data, self.limits)
+        return stream, await self.streams.replace(stream_id, stream)
+
+    async def merge(self, stream_id: str, data: object) -> Stream:
+        """Merge a snapshot into a stream."""
+        other = snapshot.restore_stream(data, self.limits)
+        now = self.clock()
+
+        def apply(draft: Stream) -> Stream:
+            lifecycle.merge(draft, other, now, self.limits)
+            return draft
+
+        return await self.streams.update(stream_id, apply, draft=True, create=False)
+
+    async def _observe_columns(self, columns: ReadingColumns, pointer: Pointer, now: float) -> AnswerColumns:
+        answers = AnswerColumns(columns)
+        work = Work(columns, answers, now, self.limits, pointer)
+        groups = dict(columns.groups())
+        heavy = columns.size() > OFFLOAD_THRESHOLD
+
+        def apply(stream_id: str, draft: Stream) -> None:
+            try:
+                observe_bulk(draft, work, groups[stream_id])
+            except StaleSequence as error:
+                raise StaleSequence(error.seq, error.last_seq, stream_id) from None
+
+        def apply_all(drafts: Mapping[str, Stream]) -> None:
+            for stream_id, draft in drafts.items():
+                apply(stream_id, draft)
+
+        if len(groups) == 1:  # waits for nobody
+            (stream_id,) = groups
+            await self.streams.update(stream_id, partial(apply, stream_id), draft=True, heavy=heavy)
+        elif heavy:
+            await self.streams.update_together(groups, apply_all, heavy=True)
+        else:
+            await self.streams.update_many({stream_id: partial(apply, stream_id) for stream_id in groups})
+        return answers
+
+    async def _tell_columns(
+        self, columns: ReadingColumns, answers: AnswerColumns, now: float, pair: Callable[[int], Pair]
+    ) -> None:
+        for stream_id, rows in columns.groups():
+            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair)
+
+    async def _tell_rows(self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair]) -> None:
+        """Tell of a stream's rows; others have their turn between some and some."""
+        self.observed += len(rows)
+        for listener in [*self.listeners]:
+            for row in rows[-(listener.max_rows or 0) :].tolist():
+                listener.on_reading(stream_id, *pair(row), now)
+                self._told += 1
+                if self._told % TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def _notify(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+        if not answer.replayed:
+            self.observed += 1
+            for listener in self.listeners:
+                listener.on_reading(stream_id, reading, answer, now)
+
+    def _notify_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        if not answer.replayed:
+            self.observed += len(block.values)
+            for listener in self.listeners:
+                listener.on_block(stream_id, block, answer, now)

@@ -1,0 +1,47 @@
+"""Binds loops to a method's step: the same source, interpreted or compiled."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from streamnorm.kernels import templates
+from streamnorm.kernels.method import Method
+
+#: what the names of the modules begin with whose functions are kernels
+KERNELS = __package__ + "."
+
+Decorate = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def specialize(function: Any, names: dict[str, Any], *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Build a function anew with some of its global names bound, and the kernels it calls decorated as it is.
+
+    Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, which is
+    why the loops are bound through globals, under a label of their own.
+    """
+    scope = {**function.__globals__, **names}
+    for name in function.__code__.co_names:
+        value = scope.get(name)
+        if name not in names and isinstance(value, FunctionType) and value.__module__.startswith(KERNELS):
+            scope[name] = specialize(value, {}, decorate=decorate, label=label)
+    copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{label}.{function.__name__}"
+    return decorate(copy)
+
+
+def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Bind `loops.observe` to a method's step."""
+    build = functools.partial(specialize, decorate=decorate, label=label)
+    step = build(method.step, {})
+    if not method.base:
+        step = build(templates.step_behind_base, {"step": step})
+    return build(templates.observe, {"step": step})
+
+
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function with nothing: it is interpreted."""
+    return function

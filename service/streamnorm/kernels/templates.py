@@ -1,0 +1,175 @@
+"""The loops that run a step: one reading of one feature, and a block of rows.
+
+They are templates: `step` is a name that `streamnorm.kernels.dispatch` binds to a method's step, in plain Python or
+compiled, so there is one source for all methods and machines. A feature's state is its base block (`profile`), then
+the method's own block, and where a time constant is used, last, the time of its latest reading.
+"""
+
+from __future__ import annotations
+
+import math
+
+from streamnorm.kernels.base_statistics import SIZE, clip_of, decay_and_weight, least_weight, update_base, weight_at
+from streamnorm.kernels.method import Buffer, Packed, Span
+from streamnorm.kernels.methods import online
+
+base_step = online.step
+INFINITE = math.inf
+NAN = math.nan
+#: columns of a state that is laid out value by value
+LANES = 64
+
+
+def step(
+    _x: float, _v: float, _lam: float, _omega: float, _clip: float, _p: Packed, _state: Buffer, _at: int
+) -> tuple[float, float]:
+    """Stand in for the method's step until a loop is bound to one."""
+    raise NotImplementedError
+
+
+def step_behind_base(
+    x: float, v: float, lam: float, omega: float, clip: float, p: Packed, state: Buffer, at: int
+) -> tuple[float, float]:
+    """Run a method that keeps a block of its own behind the base block."""
+    base_step(x, v, lam, omega, clip, p, state, at)
+    return step(x, v, lam, omega, clip, p, state, at + SIZE)
+
+
+def observe(
+    x: float, v: float, low: float, high: float, t: float, rule: Packed, p: Packed, state: Buffer, at: int, end: int
+) -> tuple[float, float]:
+    """Take one value of one feature in: `x`, or for a channel its elements' mean, variance, least and greatest.
+
+    `t` is the reading's time in seconds, `rule` is (λ, time constant or 0, warmup, robust or 0) and `state[at:end]`
+    the feature's state. NaN is a missing value: it is counted and changes nothing else. Returns what the step does.
+    """
+    if x != x:  # noqa: PLR0124 - NaN; math.isnan costs twice as much interpreted
+        state[at + 7] += 1.0
+        return NAN, 0.0
+    lam = rule[0]
+    omega = 1.0
+    if rule[1] > 0.0:
+        last = state[end - 1]
+        lam, omega = decay_and_weight(t, rule[1], last, state[at])
+        if t > last or state[at] == 0.0:
+            state[end - 1] = t
+    clip = clip_of(rule[3], state, at) if rule[3] > 0.0 and state[at + 6] >= rule[2] else INFINITE
+    update_base(x, low, high, lam, omega, clip, state, at)
+    return step(x, v, lam, omega, clip, p, state, at)
+
+
+def observe_rows(
+    values: Buffer,
+    times: Buffer,
+    rule: Packed,
+    p: Packed,
+    state: Buffer,
+    starts: Buffer,
+    ends: Buffer,
+    span: Span,
+    out: Buffer,
+) -> None:
+    """Take some columns of a block in, in the order of its rows.
+
+    `values` and `out` (which may be the same) are flat, row by row, with a column for each of `starts` and `ends`;
+    `times` has one a row.
+    """
+    rows, columns, first, last = span
+    for row in range(rows):
+        t = times[row]
+        place = row * columns + first
+        for column in range(first, last):
+            x = values[place]
+            out[place] = observe(x, 0.0, x, x, t, rule, p, state, starts[column], ends[column])[0]
+            place += 1
+
+
+def lane(state: Buffer, _number: int) -> Buffer:
+    """Stand in for what gives one column of a state that is laid out value by value."""
+    raise NotImplementedError
+
+
+def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
+    """Do what `observe_rows` does, for some columns whose `state` is (size of the base block × LANES).
+
+    There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
+    one instruction (`streamnorm.kernels.cpu.simd`).
+    """
+    rows, columns, first, last = span
+    plain = (rule[0], 0.0, rule[2], 0.0)
+    for row in range(rows):
+        place = row * columns + first
+        for number in range(last - first):
+            x = values[place + number]
+            own = lane(state, number)
+            out[place + number] = observe(x, 0.0, x, x, 0.0, plain, p, own, 0, SIZE)[0]
+
+
+def observe_row(
+    values: Buffer, count: int, t: float, rule: Packed, p: Packed, state: Buffer, first: int, stride: int
+) -> bool:
+    """Take one reading of `count` plain features in whose states lie side by side, the first at `first`.
+
+    `values` are replaced by the raw z-scores. Returns whether every feature has had its warmup and, where a time
+    constant is used, still has weight at the time of the reading.
+    """
+    ready = True
+    at = first
+    for place in range(count):
+        x = values[place]
+        values[place] = observe(x, 0.0, x, x, t, rule, p, state, at, at + stride)[0]
+        if state[at + 6] < rule[2]:
+            ready = False
+        elif rule[1] > 0.0:
+            weight = weight_at(t, rule[1], state[at + stride - 1], state[at])
+            ready = ready and weight >= least_weight(rule[2])
+        at += stride
+    return ready
+
+
+def first_out_of_range(values: Buffer, size: int, limit: float) -> int:
+    """Find the first value beyond ±limit, infinities too, and return its place; −1 where there is none.
+
+    >>> first_out_of_range([1.0, NAN, -5.0], 3, 4.0), first_out_of_range([1.0], 1, 4.0)
+    (2, -1)
+    """
+    for place in range(size):
+        if values[place] > limit or values[place] < -limit:
+            return place
+    return -1
+
+
+def finish_rows(
+    out: Buffer,
+    rows: int,
+    columns: int,
+    missing: float,
+    clamp: float,
+    gamma: Buffer,
+    beta: Buffer,
+    compensation: Packed,
+) -> None:
+    """Turn raw z-scores into answers, in place: missing value, clamp, affine map, compensation.
+
+    `missing` is what a missing value becomes before the affine map (NaN to leave it missing), `clamp` a bound or
+    infinity, `gamma` and `beta` have one a column. `compensation` is what `online-2019` does last: (bound or infinity,
+    ε of layer scaling or −1 for none); layer scaling divides a row by the root mean square of what is not missing.
+    """
+    for row in range(rows):
+        squares = 0.0
+        present = 0
+        for column in range(columns):
+            y = out[row * columns + column]
+            if y != y:  # noqa: PLR0124
+                y = missing
+            y = min(max(y, -clamp), clamp) if y == y else y  # noqa: PLR0124
+            y = y * gamma[column] + beta[column]
+            if y == y:  # noqa: PLR0124
+                y = min(max(y, -compensation[0]), compensation[0])
+                squares += y * y
+                present += 1
+            out[row * columns + column] = y
+        if compensation[1] >= 0.0 and present > 0:
+            scale = math.sqrt(squares / present + compensation[1])
+            for column in range(columns):
+                out[row * columns + column] /= scale

@@ -1,0 +1,1 @@
+"""Single-machine backend: streams in memory, persisted to SQLite by write-behind."""

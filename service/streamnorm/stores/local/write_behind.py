@@ -1,0 +1,338 @@
+"""Write-behind: a resident set of streams in memory, backed by a store; the `StreamRepository` of one machine.
+
+Rules:
+
+1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run in other threads.
+2. No update is lost. A change either holds the stream's lock (`StreamLocks`) from before it reads the stream until its
+   result is installed, or it awaits nothing between finding the stream resident and unlocked and installing its
+   result (`_is_free`, `get_for_inline_update`). So a change always replaces exactly the state it was computed from.
+   Reads never wait for a lock.
+3. Only clean, unlocked streams are evicted or expire; neither awaits between that check and the removal.
+4. Fail closed: after a failed commit, changes are rejected until a commit succeeds.
+5. A rejected change has no effect. Changes that are acknowledged after their commit work on copies (copy-on-write), and
+   a failed commit rolls them back. Only that may replace a stream whose lock is held, so a change computed in another
+   thread compares before it installs its result (compare-and-set), and is rejected on a conflict.
+6. No response depends on state that may be rolled back: an error awaits the commit of the state it is based on. Reads
+   do not: they may see a change that is not durable yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from streamnorm.engine.ports.stream_repository import RepositoryStats
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
+from streamnorm.stores.codec import decode
+from streamnorm.stores.local.group_commit import Durability, GroupCommitter
+from streamnorm.stores.stream_locks import StreamLocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.ports.blob_store import BlobStore
+    from streamnorm.engine.ports.stream_repository import Change
+
+T = TypeVar("T")
+
+#: Of 8 features a stream takes 1.7 kB of memory: 170 MB for as many as these.
+DEFAULT_MAX_RESIDENT_STREAMS = 100_000
+#: A stream of 8 features takes 1.4 kB on disk: 14 GB in all.
+DEFAULT_MAX_STREAMS = 10_000_000
+#: One in this many resident streams is evicted at a time, which amortizes the search for idle ones.
+EVICTION_SHARE = 16
+#: Streams discarded before control returns to the event loop.
+EXPIRY_BATCH = 256
+
+
+class WriteBehindStreams:
+    """All streams of one process.
+
+    `max_resident` limits the resident set, the streams changed last; `max_streams` limits all. A stream that has not
+    changed for `ttl` seconds is deleted; 0 disables expiry. `durability` decides which changes await their commit;
+    new streams take `default_plan`; `clock` returns seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: BlobStore,
+        default_plan: Plan,
+        *,
+        durability: Durability = "everysec",
+        max_resident: int = DEFAULT_MAX_RESIDENT_STREAMS,
+        max_streams: int = DEFAULT_MAX_STREAMS,
+        ttl: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.default_plan = default_plan
+        self._store = store
+        self._max_resident = max_resident
+        self._max_streams = max_streams
+        self._ttl = ttl
+        self._clock = clock
+        self._streams: dict[str, Stream] = {}
+        self._committer = GroupCommitter(store, self._streams, durability, clock, self._roll_back)
+        self._locks = StreamLocks()
+        self._total = store.count()
+        self._expiry: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start committing changes and, with a `ttl`, expiring idle streams."""
+        self._committer.start()
+        if self._ttl:
+            self._expiry = asyncio.create_task(self._expire(), name="streamnorm expiry")
+
+    async def stop(self) -> None:
+        """Save all changes and close the store.
+
+        Raises:
+            StoreError: the final commit failed; unsaved changes are lost.
+
+        """
+        if self._expiry is not None:
+            self._expiry.cancel()
+            await asyncio.gather(self._expiry, return_exceptions=True)
+        try:
+            await self._committer.stop()
+        finally:
+            self._store.close()
+
+    def get_for_inline_update(self, stream_id: str) -> Stream | None:
+        """Return a stream if it is resident and unlocked and no commit must be awaited; otherwise None."""
+        stream = self._streams.get(stream_id)
+        committer = self._committer
+        if stream is None or committer.waits or stream_id in self._locks or stream_id in committer.undo:
+            return None
+        committer.dirty.add(stream_id)
+        return stream
+
+    async def update(
+        self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
+    ) -> T:
+        """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
+        if heavy or not self._is_free(stream_id):
+            ids = (stream_id,)
+            return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, heavy=heavy)
+        stream = self._streams[stream_id]
+        if draft or self._committer.must_copy(stream_id):
+            stream = stream.draft()
+        try:
+            result = change(stream)
+        except StreamnormError:
+            await self._committer.founded((stream_id,))
+            raise
+        self._install(stream_id, stream)
+        await self._committer.wait_durable((stream_id,))
+        return result
+
+    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+        """Change several streams atomically; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
+
+        def change(drafts: Mapping[str, Stream]) -> dict[str, T]:
+            return {stream_id: changes[stream_id](draft) for stream_id, draft in drafts.items()}
+
+        return await self.update_together(changes, change, heavy=heavy)
+
+    async def update_together(
+        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+    ) -> T:
+        """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
+        return await self._update_locked(list(stream_ids), change, create=True, heavy=heavy)
+
+    async def _update_locked(
+        self, ids: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, heavy: bool
+    ) -> T:
+        """Apply a change to drafts of streams while holding their locks, then install the drafts."""
+        try:
+            async with self._locks.acquire(sorted(ids)):
+                await self._make_room(ids)
+                before = {stream_id: self._find(stream_id) for stream_id in ids}
+                drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
+                self._check_quota(sum(stream is None for stream in before.values()))
+                result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
+                if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
+                    raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
+                for stream_id, draft in drafts.items():
+                    self._install(stream_id, draft)
+        except StreamnormError:
+            await self._committer.founded(ids)
+            raise
+        await self._committer.wait_durable(ids)
+        return result
+
+    async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
+        """Return what `view` makes of a stream, which it must not change.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            stream = self._load(stream_id)
+            if stream is None:
+                raise StreamNotFound(stream_id)
+            if len(self._streams) < self._max_resident or self._evict(1):
+                self._streams[stream_id] = stream
+        return view(stream)
+
+    async def replace(self, stream_id: str, stream: Stream) -> bool:
+        """Create or replace a stream; return whether it was created."""
+        async with self._locks.acquire([stream_id]):
+            await self._make_room([stream_id])
+            created = self._find(stream_id) is None
+            self._check_quota(int(created))
+            self._install(stream_id, stream)
+        await self._committer.wait_durable((stream_id,))
+        return created
+
+    async def delete(self, stream_id: str) -> None:
+        """Delete a stream.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+
+        """
+        async with self._locks.acquire([stream_id]):
+            await self._make_room([stream_id])
+            stream = self._find(stream_id)
+            if stream is None:
+                await self._committer.founded((stream_id,))
+                raise StreamNotFound(stream_id)
+            self._committer.changed(stream_id, stream)
+            self._forget(stream_id)
+        await self._committer.wait_durable((stream_id,))
+
+    def peek(self, stream_id: str) -> Stream | None:
+        """Return a stream if it is resident, to be read only."""
+        return self._streams.get(stream_id)
+
+    async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
+        """List at most `limit` streams with `prefix` and ids greater than `after` in byte order, evicted ones too."""
+        unsaved = self._committer.dirty | self._committer.in_flight
+        fresh = (key for key in unsaved if key in self._streams and key.startswith(prefix) and key > after)
+        gone = sum(key not in self._streams for key in unsaved)
+        stored = self._store.page(prefix, after, limit + gone)
+        ids = sorted({*heapq.nsmallest(limit, fresh), *stored})
+        streams: list[tuple[str, Stream]] = []
+        for stream_id in ids:
+            stream = self._streams.get(stream_id) or self._load(stream_id)
+            if stream is not None:
+                streams.append((stream_id, stream))
+            if len(streams) == limit:
+                break
+        return streams
+
+    def check(self) -> None:
+        """Raise the StoreError that prevents commits, if there is one."""
+        if self._committer.failure is not None:
+            raise self._committer.failure
+        self._store.check()
+
+    def stats(self) -> RepositoryStats:
+        """Return the counts of resident and evicted streams, the persistence lag, and commit totals."""
+        committer = self._committer
+        lag = self._clock() - committer.durable_until if committer.dirty or committer.in_flight else 0.0
+        evicted = max(0, self._total - len(self._streams))
+        return RepositoryStats(len(self._streams), evicted, lag, committer.commits, committer.commit_seconds)
+
+    async def flush(self) -> None:
+        """Save every change made so far.
+
+        Raises:
+            StoreError: the commit failed; a later flush retries it.
+
+        """
+        await self._committer.flush()
+
+    async def expire(self) -> None:
+        """Delete the streams whose last commit is more than `ttl` seconds ago."""
+        idle = [""]
+        while idle:
+            await self._committer.wait_next_commit()
+            expired = self._store.idle(self._clock() - self._ttl, EXPIRY_BATCH)
+            idle = [key for key in expired if self._committer.is_persisted(key) and key not in self._locks]
+            for stream_id in idle:
+                self._forget(stream_id)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(min(max(self._ttl / 10, 0.1), 60.0))
+            with contextlib.suppress(StoreError):  # logged by the committer
+                await self.expire()
+
+    async def _make_room(self, stream_ids: Collection[str]) -> None:
+        """Evict streams until those named fit into memory; fail while commits fail."""
+        if self._committer.failure is not None:
+            await self._committer.wait_next_commit()
+        wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
+        while wanted and len(self._streams) > max(0, self._max_resident - wanted):
+            if not self._evict(wanted):
+                if not self._committer.dirty and not self._committer.in_flight:
+                    break  # every resident stream is locked
+                await self._committer.wait_next_commit()
+
+    def _evict(self, wanted: int) -> bool:
+        """Evict the clean, unlocked streams committed longest ago; return whether there were any."""
+        idle = (key for key in self._streams if self._committer.is_persisted(key) and key not in self._locks)
+        evicted = list(islice(idle, max(wanted, len(self._streams) // EVICTION_SHARE)))
+        for stream_id in evicted:
+            del self._streams[stream_id]
+        return bool(evicted)
+
+    def _find(self, stream_id: str) -> Stream | None:
+        """Return a stream from memory, or load it from the store into the resident set."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            stream = self._load(stream_id)
+            if stream is not None:
+                self._streams[stream_id] = stream
+        return stream
+
+    def _load(self, stream_id: str) -> Stream | None:
+        if not self._committer.is_persisted(stream_id):
+            return None  # deleted, but the deletion is not committed yet
+        blob = self._store.load(stream_id)
+        return None if blob is None else decode(stream_id, blob)
+
+    def _is_free(self, stream_id: str) -> bool:
+        """Return whether a stream can be changed without an await before the result is installed."""
+        return self._committer.failure is None and stream_id in self._streams and stream_id not in self._locks
+
+    def _draft(self, stream_id: str, stream: Stream | None, *, create: bool) -> Stream:
+        """Return the working copy for a change: a draft of the stream, or a new stream."""
+        if stream is not None:
+            return stream.draft()
+        if not create:
+            raise StreamNotFound(stream_id)
+        return Stream(self.default_plan)
+
+    def _check_quota(self, new: int) -> None:
+        if new and self._total + new > self._max_streams:
+            raise TooManyStreams(self._total + new, self._max_streams)
+
+    def _install(self, stream_id: str, stream: Stream) -> None:
+        before = self._streams.get(stream_id)
+        self._committer.changed(stream_id, before)
+        self._total += before is None
+        self._streams[stream_id] = stream
+
+    def _forget(self, stream_id: str) -> None:
+        self._streams.pop(stream_id, None)
+        self._total -= 1
+        self._committer.dirty.add(stream_id)
+
+    def _roll_back(self, before: Mapping[str, Stream | None]) -> None:
+        """Restore streams to their state before changes whose commit failed."""
+        for stream_id, stream in before.items():
+            self._total += (stream is not None) - (stream_id in self._streams)
+            if stream is None:
+                self._streams.pop(stream_id, None)
+            else:
+                self._streams[stream_id] = stream

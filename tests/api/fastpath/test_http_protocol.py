@@ -1,0 +1,156 @@
+"""uvicorn's protocol with usual readings answered at once: order, ends of connections, and bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from streamnorm.app import with_middleware
+from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.settings import Settings
+from tests.support.http_calls import Api, running
+from tests.support.http_wire import DATE, Connection
+
+BODY = b'{"values":{"temp":21.5}}'
+LONGEST_HEAD = 1024
+
+
+def post(body: bytes = BODY, *lines: bytes, version: bytes = b"1.1", query: bytes = b"") -> bytes:
+    """Write a request."""
+    head = [b"POST /v1/streams/boiler-7/readings%b HTTP/%b" % (query, version), b"host: localhost"]
+    head += [b"content-type: application/json", b"content-length: %d" % len(body), *lines]
+    return b"\r\n".join([*head, b"", body])
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """Start the application, with a stream in memory."""
+    async with running() as running_api:
+        await running_api.observe("boiler-7", {"values": {"temp": 20}})
+        yield running_api
+
+
+@pytest.fixture
+def connection(api: Api, tmp_path: Path) -> Connection:
+    """Connect."""
+    settings = Settings(insecure=True, max_head_bytes=LONGEST_HEAD)
+    return Connection(with_middleware(api.app, settings, SQLiteApiKeys(tmp_path)), settings)
+
+
+async def counts(connection: Connection, number: int) -> list[int]:
+    """Return the counts of so many answers."""
+    answers = await connection.answers(number)
+    assert [status for status, _ in answers] == [200] * number
+    return [orjson.loads(response.body)["count"] for _, response in answers]
+
+
+async def test_an_answer_leaves_in_one_write(connection: Connection) -> None:
+    await connection.send(post())
+    assert len(connection.sent.writes) == 1
+    assert connection.protocol.cycle is None
+    assert b"\r\ndate: " + DATE + b"\r\n" in connection.sent.writes[0]
+
+
+async def test_requests_in_one_piece_are_answered_in_order(connection: Connection) -> None:
+    await connection.send(post() * 3 + post(query=b"?stats=true") + post() * 2)
+    assert await counts(connection, 6) == [2, 3, 4, 5, 6, 7]
+
+
+async def test_a_request_behind_one_that_is_not_answered_yet_waits(connection: Connection) -> None:
+    slow = post(query=b"?stats=true")
+    await connection.send(slow[:-5])
+    await connection.send(slow[-5:] + post())
+    assert await counts(connection, 2) == [2, 3]
+
+
+async def test_what_is_left_of_a_piece_may_come_later(connection: Connection) -> None:
+    two = post() + post()
+    for cut in range(len(post()) - 30, len(post()) + 30):
+        connection.sent.writes.clear()
+        await connection.send(two[:cut], two[cut:])
+        await counts(connection, 2)
+
+
+async def test_a_client_that_does_not_read_is_not_answered_at_once(connection: Connection) -> None:
+    connection.protocol.pause_writing()
+    await connection.send(post() * 5)
+    assert connection.sent.writes == []
+    connection.protocol.resume_writing()
+    assert await counts(connection, 5) == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [post(BODY, b"connection: close"), post(version=b"1.0")],
+    ids=["asked for", "HTTP/1.0"],
+)
+async def test_the_connection_is_closed_where_the_client_wants_it(connection: Connection, request_: bytes) -> None:
+    await connection.send(request_)
+    assert await counts(connection, 1) == [2]
+    assert connection.sent.closed
+
+
+async def test_a_client_may_ask_before_it_sends_its_body(connection: Connection) -> None:
+    request_ = post(BODY, b"expect: 100-continue")
+    await connection.send(request_[: -len(BODY)])
+    assert connection.sent.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    connection.sent.writes.clear()
+    await connection.send(BODY)
+    assert await counts(connection, 1) == [2]
+
+
+async def test_a_chunked_body_is_a_body(connection: Connection) -> None:
+    head = b"POST /v1/streams/boiler-7/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    await connection.send(head + b"transfer-encoding: chunked\r\n\r\n5\r\n" + BODY[:5] + b"\r\n")
+    await connection.send(b"%x\r\n" % len(BODY[5:]) + BODY[5:] + b"\r\n0\r\n\r\n")
+    assert await counts(connection, 1) == [2]
+
+
+async def test_what_is_no_http_behind_an_answer_ends_the_connection(connection: Connection, api: Api) -> None:
+    await connection.send(post() + b"nonsense\r\n\r\n")
+    answers = await connection.answers(2)
+    assert [status for status, _ in answers] == [200, 400]
+    assert connection.sent.closed
+    assert (await api.get("/v1/streams/boiler-7")).json()["count"] == 2
+
+
+async def test_half_a_request_and_nonsense_is_not_worked_on(connection: Connection, api: Api) -> None:
+    head = b"POST /v1/streams/boiler-7/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    await connection.send(head + b"transfer-encoding: chunked\r\n\r\nnonsense")
+    assert connection.sent.closed
+    assert connection.protocol.cycle is None
+    assert (await api.get("/v1/streams/boiler-7")).json()["count"] == 1
+
+
+async def test_heads_are_bounded_one_by_one(connection: Connection) -> None:
+    for _ in range(2 * LONGEST_HEAD // len(post()) + 1):
+        await connection.send(post())
+    assert not connection.sent.closed
+    await connection.send(post()[:50] + b"x" * LONGEST_HEAD)
+    assert connection.sent.closed
+    assert b"max_head_bytes" in connection.sent.writes[-1]
+
+
+async def test_a_page_of_another_site_is_answered_by_the_guard(connection: Connection) -> None:
+    await connection.send(post(BODY, b"origin: http://elsewhere.test"))
+    assert await counts(connection, 1) == [2]
+    assert connection.protocol.cycle is not None
+
+
+async def test_a_connection_between_two_requests_is_closed_when_the_server_stops(connection: Connection) -> None:
+    await connection.send(post())
+    connection.protocol.shutdown()
+    assert connection.sent.closed
+
+
+async def test_a_connection_that_is_silent_is_closed(connection: Connection) -> None:
+    await connection.send(post())
+    waiting = connection.protocol.timeout_keep_alive_task
+    assert isinstance(waiting, asyncio.TimerHandle)
+    assert not waiting.cancelled()
+    connection.protocol.timeout_keep_alive_handler()
+    assert connection.sent.closed

@@ -1,0 +1,37 @@
+"""Readings gathered as columns: what is too much is refused before anything is observed."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.reading import parse_reading
+from streamnorm.errors import LimitExceeded
+
+FEW = Limits(max_features=2)
+
+
+def gathered(*readings: tuple[str, str]) -> ReadingColumns:
+    """Gather readings, given as a stream's id and the letters that its features are named."""
+    return ReadingColumns.of([(to, parse_reading(dict.fromkeys(names, 1.0), Limits())) for to, names in readings], FEW)
+
+
+def test_as_many_features_as_every_stream_may_have_are_gathered() -> None:
+    assert len(gathered(("s", "ab"), ("s", "ba"), ("s", "a"))) == 3
+    assert len(gathered(("s", "ab"), ("t", "cd"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("readings", "count"),
+    [
+        ([("s", "abc")], 3),
+        ([("s", "ab"), ("s", "c")], 3),
+        ([("s", "a"), ("s", "b"), ("s", "cd")], 4),
+        ([("s", "ab"), ("t", "abc")], 3),
+    ],
+)
+def test_more_features_than_a_stream_may_have_are_refused(readings: list[tuple[str, str]], count: int) -> None:
+    with pytest.raises(LimitExceeded, match=f"a stream would have {count} features, the limit") as caught:
+        gathered(*readings)
+    assert caught.value.limit == "max_features"
