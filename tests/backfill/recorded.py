@@ -15,13 +15,21 @@ from streamnorm.cli import cli
 from streamnorm.engine.reading import Array
 
 ROWS = np.random.default_rng(0).normal(20, 3, (60, 2)).round(3)
+UNSET = "columns exclude time_column missing state thousands quote comment precision out"
+EMPTY = (
+    "stream stream_column feature_column value_column time_format time_zone time_unit decimal input_format preset "
+    "delimiter encoding names sheet url suffix format"
+)
 OPTIONS: dict[str, object] = {
-    **dict.fromkeys(("columns", "exclude", "time_column", "missing", "state", "thousands", "quote", "comment", "precision", "out")),
-    **dict.fromkeys(
-        ("stream", "stream_column", "feature_column", "value_column", "time_format", "time_zone", "time_unit", "decimal",
-         "input_format", "preset", "delimiter", "encoding", "names", "sheet", "url", "suffix", "format"), ""),
-    "on_bad_row": "null", "skip_rows": 0, "no_header": False, "data_dir": Path("data"), "config": "{}", "again": False,
-}  # fmt: skip
+    **dict.fromkeys(UNSET.split()),
+    **dict.fromkeys(EMPTY.split(), ""),
+    "on_bad_row": "null",
+    "skip_rows": 0,
+    "no_header": False,
+    "data_dir": Path("data"),
+    "config": "{}",
+    "again": False,
+}
 
 
 class Ran(NamedTuple):

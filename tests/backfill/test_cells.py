@@ -18,7 +18,7 @@ ENDS = st.sampled_from(["\n", "\r\n"])
 def test_rows_that_are_cut_and_joined_are_the_rows_that_were_read(
     rows: list[list[str]],
     end: str,
-    closed: bool,
+    closed: bool,  # noqa: FBT001 - drawn
     delimiter: str,
 ) -> None:
     text = end.join(delimiter.join(row) for row in rows) + (end if closed and rows else "")
@@ -32,7 +32,7 @@ def test_rows_that_are_alike_are_cut_as_rows_one_by_one(end: str) -> None:
     text = "".join(f"{n},x{n},{n / 4}{end}" for n in range(50))
     at_once, quoted = cut(text, Dialect(), 3, 5), cut(text + f'"50",x50,12.5{end}', Dialect(), 3, 5)
     assert [
-        column + [last] for column, last in zip(at_once.columns, ('"50"', "x50", "12.5"), strict=True)
+        [*column, last] for column, last in zip(at_once.columns, ('"50"', "x50", "12.5"), strict=True)
     ] == quoted.columns
     assert [*at_once.lines, 55] == list(quoted.lines)
 

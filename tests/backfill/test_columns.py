@@ -32,7 +32,7 @@ CASES = {
     "two times": (table("start_time,end_time,x", "2026-01-0{d} {h:02}:00,2026-01-0{d} {h:02}:30,{x}"), ("x",), ("start_time",)),
     "a least value called min": (table("time,min,max", "2026-01-0{d} {h:02}:00,{h},{x}"), ("min", "max"), ("time",)),
     "digits of a date": (table("datum,x", "202601{d:02}{h:02}00,{x}"), ("x",), ("datum",)),
-    "cells that are text at first": (table("a,b", "{x},5").copy()[:1] + ["err,5", "err,6"] + table("a,b", "{x},5.{n}")[1:], ("a", "b"), ()),
+    "cells that are text at first": ([*table("a,b", "{x},5").copy()[:1], "err,5", "err,6", *table("a,b", "{x},5.{n}")[1:]], ("a", "b"), ()),
 }  # fmt: skip
 
 

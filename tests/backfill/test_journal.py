@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from streamnorm import Normalizer
-from streamnorm.backfill import conduct, sources
+from streamnorm.backfill import sources
 from streamnorm.backfill.conduct import Conductor, Order
+from streamnorm.backfill.journal import OtherBackfill
 from streamnorm.backfill.options import order_of
 from streamnorm.backfill.readings import Part
 from streamnorm.backfill.run import Done
@@ -36,9 +37,9 @@ class Stopped(Exception):
 class Deaf:
     """Hears nothing."""
 
-    def found(self, looked: object) -> None: ...
-    def note(self, text: str) -> None: ...
-    def progress(self, rows: int, part: float) -> None: ...
+    def found(self, looked: object) -> None: ...  # noqa: D102
+    def note(self, text: str) -> None: ...  # noqa: D102
+    def progress(self, rows: int, part: float) -> None: ...  # noqa: D102
 
 
 class Breaking:
@@ -49,10 +50,10 @@ class Breaking:
     def __init__(self, sink: Sink, blocks: int, *, applied: bool) -> None:
         self._sink, self._left, self._applied = sink, blocks, applied
 
-    def last_seq(self, stream: str) -> int:
+    def last_seq(self, stream: str) -> int:  # noqa: D102
         return self._sink.last_seq(stream)
 
-    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
+    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:  # noqa: D102
         self._left -= 1
         if self._left == 0 and not self._applied:
             raise Stopped
@@ -61,10 +62,10 @@ class Breaking:
             raise Stopped
         return answer
 
-    def commit(self) -> None:
+    def commit(self) -> None:  # noqa: D102
         self._sink.commit()
 
-    def kinds(self, stream: str) -> dict[str, str]:
+    def kinds(self, stream: str) -> dict[str, str]:  # noqa: D102
         return self._sink.kinds(stream)
 
 
@@ -269,7 +270,7 @@ def test_streams_that_lost_readings_meanwhile_are_told(tmp_path: Path) -> None:
         put(file, order(tmp_path), (5, False))
     for database in (tmp_path / "data").glob("streamnorm.db*"):
         database.unlink()
-    with pytest.raises(conduct.journals.OtherBackfill, match="has lost"):
+    with pytest.raises(OtherBackfill, match="has lost"):
         put(file, order(tmp_path))
 
 
@@ -277,7 +278,7 @@ def test_other_options_do_not_go_on_with_a_work(tmp_path: Path) -> None:
     file = written(tmp_path, TEXT)
     with pytest.raises(Stopped):
         put(file, order(tmp_path), (5, False))
-    with pytest.raises(conduct.journals.OtherBackfill, match="another columns"):
+    with pytest.raises(OtherBackfill, match="another columns"):
         put(file, order(tmp_path, columns=["x"]))
 
 

@@ -18,15 +18,16 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamnorm.engine.reading import Array
 from tests.backfill.recorded import ROWS, column, run, written
 
 
-def expected(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def expected(values: Array) -> Array:
     """Normalize by pandas."""
-    moving = pd.DataFrame(values).ewm(alpha=1 / 1000)
-    return ((values - moving.mean()) / moving.std(bias=True)).fillna(0.0).to_numpy()
+    frame = pd.DataFrame(values)
+    moving = frame.ewm(alpha=1 / 1000)
+    found: Array = ((frame - moving.mean()) / moving.std(bias=True)).fillna(0.0).to_numpy()
+    return found
 
 
 PLAIN = "time,x,note,y\n" + "".join(f"2026-01-01 00:00:{n:02},{x},n{n},{y}\n" for n, (x, y) in enumerate(ROWS.tolist()))
@@ -63,7 +64,8 @@ def test_values_are_those_of_pandas(tmp_path: Path) -> None:
 
 def test_quotes_units_titles_comments_and_empty_columns_stay(tmp_path: Path) -> None:
     text = (
-        '\ufeffLogger 7\r\n"Zeit","T1 °C","Notiz",""\r\n"-","°C","-",""\r\n"2026-01-01 00:00:00","021.50","ok, ""x""",""\r\n'
+        '\ufeffLogger 7\r\n"Zeit","T1 °C","Notiz",""\r\n"-","°C","-",""\r\n'
+        '"2026-01-01 00:00:00","021.50","ok, ""x""",""\r\n'
         '# pause\r\n\r\n"2026-01-01 00:01:00","n/a","NA",""\r\n"2026-01-01 00:02:00","1e1"," 5 ",""\r\n,,,\r\n'
     )
     ran = run(tmp_path, written(tmp_path, text))

@@ -18,7 +18,8 @@ MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2060, 1, 1)).map(lambda ea
 
 def seconds(*texts: str, **options: str) -> list[float]:
     """Recognize times, and read them."""
-    return Clock(recognized(texts, **options)).column(texts).tolist()  # type: ignore[arg-type]
+    found: list[float] = Clock(recognized(texts, zone=options.get("zone", ""))).column(texts).tolist()
+    return found
 
 
 def at(text: str) -> float:

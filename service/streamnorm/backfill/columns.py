@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from streamnorm.backfill import times
 from streamnorm.backfill.cells import unquoted
 from streamnorm.backfill.numbers import Numerals, Reader
 from streamnorm.backfill.presets import Preset
-from streamnorm.backfill.times import TimeForm
+from streamnorm.backfill.times import Order, TimeForm, Unit
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.reading import Array
 
@@ -85,8 +85,14 @@ PARTS: dict[str, tuple[str, int, int, bool]] = {
     **dict.fromkeys(("week", "weekofyear"), ("week", 0, 53, False)),
     **dict.fromkeys(("doy", "dayofyear", "day_of_year", "yday"), ("day of the year", 0, 366, True)),
 }
-CODES = frozenset({-200.0, -99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -9999.0, -9999.9, -9999.99, -99999.0, -6999.0, -7999.0,
-         7999.0, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0, 85.0, -127.0, 127.9, 65535.0, 32767.0, -32768.0, 6553.5})  # fmt: skip
+#: what loggers write for no value
+CODES = frozenset(
+    {
+        *(-99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -9999.0, -9999.9, -9999.99, -99999.0),
+        *(999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0),
+        *(-200.0, -6999.0, -7999.0, 7999.0, 85.0, -127.0, 127.9, 65535.0, 32767.0, -32768.0, 6553.5),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ def settled(
     time = asked.time_column or tuple(name for name in preset.time if name in seen and seen[name].present)[:1]
     in_parts = False
     if not time:
-        time, in_parts = _time(seen, steps, kept)
+        time, in_parts = _time(seen, kept)
     form = _form(time, seen, asked, preset, numerals, steps, in_parts=in_parts, long=bool(feature_column))
     kept.update(dict.fromkeys(time, "time"))
     if feature_column:
@@ -241,7 +247,8 @@ def _stream(asked: Asked, preset: Preset, columns: Columns) -> str:
     if asked.stream:
         for name in re.findall(r"\{([^{}]+)\}", asked.stream):
             if name not in columns and name not in {"file", "folder"}:
-                message = f"--stream: there is no column {name!r}; there are {', '.join(columns)}, and {{file}} and {{folder}}"
+                known = ", ".join((*columns, "{file}", "{folder}"))
+                message = f"--stream: there is no column {name!r}; there are {known}"
                 raise Unreadable(message)
         return asked.stream
     names = re.findall(r"\{([^{}]+)\}", preset.stream)
@@ -257,8 +264,8 @@ def _check_streams(seen: Mapping[str, _Seen], asked: Asked, stream: str) -> None
         if 1 < len(found) <= column.present / 2 and not _is_measured(column):
             shown = ", ".join(sorted(found)[:3])
             message = (
-                f"the column {name!r} names {len(found)} of them ({shown}, …): --stream-column {name!r} makes each a stream, "
-                f"--feature-column {name!r} --value-column … each a feature, --stream ID takes all as one"
+                f"the column {name!r} names {len(found)} ({shown}, …): --stream-column {name!r} for a stream each, "
+                f"--feature-column {name!r} for a feature each, --stream ID to take all as one"
             )
             raise Unreadable(message)
 
@@ -267,7 +274,7 @@ def _is_measured(column: _Seen) -> bool:
     return column.numbers > 0 and not column.whole
 
 
-def _time(seen: Mapping[str, _Seen], steps: Sequence[int], kept: dict[str, str]) -> tuple[tuple[str, ...], bool]:
+def _time(seen: Mapping[str, _Seen], kept: dict[str, str]) -> tuple[tuple[str, ...], bool]:
     """Find the time: a column of dates and times, a date and a time of the day, numbers of such a name, or parts."""
     texts = {
         name: column for name, column in seen.items() if column.present and column.numbers <= MOST * column.present
@@ -329,7 +336,7 @@ def _is_time(column: _Seen) -> bool:
     return middle > 0 and float(np.mean(np.abs(steps - middle) <= middle / 2)) >= NEARLY_ALL
 
 
-def _form(
+def _form(  # noqa: C901, PLR0911, PLR0917 - one case after the other, what is said before what is found
     time: Sequence[str], seen: Mapping[str, _Seen], asked: Asked, preset: Preset, numerals: Numerals,
     steps: Sequence[int], *, in_parts: bool, long: bool,
 ) -> TimeForm:  # fmt: skip
@@ -343,7 +350,7 @@ def _form(
     if in_parts:
         return replace(base, order="ymd")
     if asked.time_format in {"dmy", "mdy", "ymd"}:
-        return replace(base, order=asked.time_format)
+        return replace(base, order=cast("Order", asked.time_format))
     if asked.time_format:
         return replace(base, pattern=asked.time_format)
     first = seen[time[0]]
@@ -351,7 +358,7 @@ def _form(
         if asked.time_unit not in {*times.UNITS, "excel"}:
             message = f"--time-unit: {asked.time_unit!r} is none of {', '.join(times.UNITS)}, excel"
             raise Unreadable(message)
-        return replace(base, unit=asked.time_unit, naive=asked.time_unit == "excel")
+        return replace(base, unit=cast("Unit", asked.time_unit), naive=asked.time_unit == "excel")
     if len(time) == 1 and first.numbers > MOST * first.present and first.share(times.is_date) < 1.0:
         unit = times.by_size(first.values, first.name)
         return replace(base, unit=unit, naive=unit == "excel")
@@ -362,7 +369,7 @@ def _form(
         try:
             return replace(times.recognized(texts, steps=steps, zone=zone), steady=base.steady)
         except Unreadable:
-            return replace(base, order=preset.order)  # type: ignore[arg-type]
+            return replace(base, order=cast("Order", preset.order))
     found = times.recognized(texts, steps=steps, zone=zone, day_first=numerals.decimal == ",")
     return replace(found, steady=base.steady)
 
@@ -405,7 +412,7 @@ def _features(
     return features, notes
 
 
-def _reason(column: _Seen, asked: Asked, preset: Preset) -> str:
+def _reason(column: _Seen, asked: Asked, preset: Preset) -> str:  # noqa: PLR0911 - a reason a return
     """Say why a column is no feature; empty where it is one."""
     name = column.name
     if any(name == each or fnmatchcase(name, each) for each in asked.exclude):

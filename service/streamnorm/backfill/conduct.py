@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -39,7 +39,7 @@ PARQUET_SAMPLE = 20_000
 class Order:
     """What is asked for, of all recordings alike."""
 
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     out: Path | None = None
     suffix: str = ""
     precision: int | None = None
@@ -83,7 +83,7 @@ class Conductor:
         self._sink: Sink | None = None
         self._fed: dict[str, Path] = {}
 
-    def __enter__(self) -> Conductor:
+    def __enter__(self) -> Self:
         self._spool = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="streamnorm-")))
         return self
 
@@ -154,7 +154,10 @@ class Conductor:
         """Refuse two recordings that would be one stream only because their names are alike."""
         before = self._fed.setdefault(looked.template, looked.file)
         if before != looked.file and not self._order.reading.asked.stream and "{" not in looked.template:
-            message = f"{before} and {looked.file} would both be the stream {looked.template!r}: --stream '{{folder}}-{{file}}', or --stream ID for all"
+            message = (
+                f"{before} and {looked.file} would both be the stream {looked.template!r}: "
+                "--stream '{folder}-{file}', or --stream ID for all"
+            )
             raise Unreadable(message)
 
     def _new(self, looked: Looked, target: str, folder: Path, sketch: list[str]) -> Journal:
@@ -192,7 +195,8 @@ class Conductor:
             "columns": list(roles.numbered), "time": list(roles.time), "time form": str(roles.time_form),
             "--out": str(out.resolve()) if out else "", "--suffix": order.suffix, "--precision": order.precision,
             "--on-bad-row": order.on_bad if order.on_bad == "skip" else "", "--format": order.format,
-            "missing": sorted(map(str, looked.findings.numerals.codes)), "states": dict(looked.findings.numerals.states),
+            "missing": sorted(map(str, looked.findings.numerals.codes)),
+            "states": dict(looked.findings.numerals.states),
         }  # fmt: skip
         if journal.options and journal.done.rows and journal.options != options:
             changed = ", ".join(sorted(name for name in options if journal.options.get(name) != options[name]))
@@ -291,7 +295,7 @@ def put_together(out: Path, count: int) -> None:
                     first = head
                     whole.write(head)
                 elif head.strip() != first.strip():
-                    message = f"{path} has other columns than the results before it: name a folder for the results, --out FOLDER/"
+                    message = f"{path} has other columns than the results before it: --out FOLDER/ writes one each"
                     raise Unreadable(message)
                 while data := file.read(2**20):
                     whole.write(data)

@@ -1,4 +1,4 @@
-"""How a table's lines are cut, and where its names and its rows are: found in a sample, each finding to be overridden."""
+"""How a table's lines are cut, and where its names and its rows are: found in a sample; each may be overridden."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def _cut(
     )
     cells = "no delimiter stands in them" if width == 1 else f"{share:.0%} of them have {width} cells, the others not"
     message = (
-        f"the lines are no table that is known ({cells}): --delimiter says what is between cells, --quote what is around "
-        f"them, --skip-rows how many lines come before the table; {EXTRA}"
+        f"the lines are no table that is known ({cells}): --delimiter says what is between cells, --quote what is "
+        f"around them, --skip-rows how many lines come before the table; {EXTRA}"
     )
     raise Unreadable(message)
 
@@ -222,4 +222,5 @@ def _sniffed(text: str) -> Dialect | None:
             return None
     if row is None or not row[0]:
         return None
-    return Dialect(row[0], *(sign if sign and sign != "(empty)" else "" for sign in row[1:]))
+    quote, comment = ("" if sign in {None, "(empty)"} else str(sign) for sign in row[1:])
+    return Dialect(str(row[0]), quote, comment)

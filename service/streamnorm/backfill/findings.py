@@ -45,14 +45,14 @@ class Reading:
     form: str = ""
     preset: str = ""
     encoding: str = ""
-    wanted: Wanted = Wanted()
+    wanted: Wanted = field(default_factory=Wanted)
     names: tuple[str, ...] = ()
     decimal: str = ""
     thousands: str | None = None
     missing: tuple[str, ...] = ()
     codes: Mapping[str, frozenset[float]] = field(default_factory=dict)
     states: Mapping[str, float] = field(default_factory=dict)
-    asked: Asked = Asked()
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Findings:
     names: tuple[str, ...]
     roles: Roles
     numerals: Numerals
-    encoding: Encoding = Encoding()
-    table: Lines = Lines(Dialect(), 0, None, 0)
+    encoding: Encoding = field(default_factory=Encoding)
+    table: Lines = field(default_factory=lambda: Lines(Dialect(), 0, None, 0))
     head: str = ""
     preset: Preset | None = None
     notes: tuple[str, ...] = ()
@@ -211,7 +211,7 @@ def _split(text: str, table: Lines) -> tuple[str, str]:
     return text[:place], text[place:]
 
 
-def _names(
+def _names(  # noqa: C901 - each case of names that do not fit
     head: str, body: str, table: Lines, encoding: Encoding, reading: Reading
 ) -> tuple[tuple[str, ...], list[str]]:
     """Name the columns, each by a name of its own."""

@@ -140,8 +140,8 @@ def known(journals: Sequence[Journal], target: str, survey: Survey, sketch: Sequ
         shared = set(journal.sketch) & set(sketch)
         if len(journal.sketch) >= FEWEST_LINES and 2 * len(shared) >= min(len(journal.sketch), len(sketch)):
             message = (
-                f"{journal.done.rows:,} rows of it were learned before, from {journal.file}, and it has changed since, or "
-                "begins elsewhere: --again learns all of it once more (reset the stream before, so that no row counts twice)"
+                f"{journal.done.rows:,} rows of it were learned before, from {journal.file}; it has changed since, "
+                "or begins elsewhere: --again learns all of it once more (reset the stream before: else rows count twice)"
             )
             raise OtherBackfill(message)
     return Known()
@@ -158,6 +158,6 @@ def _holds(survey: Survey, mark: Mark) -> bool:
 
 
 def _only_done(journal: Journal) -> Journal:
-    """Return a journal of which what was begun has changed since: only if nothing of it was applied, that is no harm."""
+    """Return a journal of which what was begun has changed since; harmless if nothing of it was applied."""
     journal.begun = None
     return journal

@@ -122,7 +122,7 @@ class Reader:
             values[place] = found
         return values, bad
 
-    def _at_once(self, cells: Sequence[Any]) -> Array | None:
+    def _at_once(self, cells: Sequence[Any]) -> Array | None:  # noqa: PLR0911 - one way out each
         numerals = self.numerals
         if isinstance(cells, np.ndarray):
             return np.array(cells, dtype=np.float64)

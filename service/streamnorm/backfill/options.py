@@ -46,7 +46,8 @@ def order_of(given: Mapping[str, Any]) -> Order:
     )  # fmt: skip
     return Order(
         reading, Path(given["out"]) if given["out"] else None, given["suffix"], given["precision"], given["format"],
-        given["on_bad_row"], given["again"], given["sheet"], given["data_dir"], given["url"], parse_configuration(given["config"]),
+        given["on_bad_row"], given["again"], given["sheet"], given["data_dir"], given["url"],
+        parse_configuration(given["config"]),
     )  # fmt: skip
 
 

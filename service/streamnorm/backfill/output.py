@@ -209,7 +209,8 @@ def _csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bytes:
 def _to_parquet(part: Path, out: Path, numbers: set[str]) -> None:
     """Make a file of Parquet of rows of NDJSON; what is normalized is float64."""
     arrow, parquet = pyarrow(), pyarrow(".parquet")
-    writer, schema = None, None
+    writer: Any = None
+    schema: Any = None
     with part.open("rb") as file:
         while lines := list(zip(range(BATCH), file, strict=False)):
             rows, _ = parsed_lines(b"".join(line for _, line in lines), 1)

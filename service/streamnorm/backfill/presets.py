@@ -144,7 +144,7 @@ def statistics(lines: Sequence[str]) -> Preset | None:
 
 
 def dwd(lines: Sequence[str]) -> Preset | None:
-    """The German weather service's observations: station, time as digits, quality levels, values, `eor`."""
+    """Find observations of the German weather service: station, time as digits, quality levels, values, `eor`."""
     if not {"STATIONS_ID", "MESS_DATUM"} <= set(_names(lines[0], ";")):
         return None
     exclude = (r"STATIONS_ID", r"QN.*", r"QUALITAETS.*", r"eor")

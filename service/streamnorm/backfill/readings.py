@@ -1,4 +1,4 @@
-"""The readings in a chunk of rows, sorted by their streams: wide tables (a row a reading) and long ones (a row a value)."""
+"""The readings in a chunk of rows, by streams: wide tables (a row a reading) and long ones (a row a value)."""
 
 from __future__ import annotations
 
@@ -157,7 +157,8 @@ class Sorter:
             bad.setdefault(place, []).append(Bad(chunk.line(place), " ".join(roles.time), self._shown(cells[place])))
         if unknown.all() and math.isnan(self.memory.time):
             column = " and ".join(roles.time)
-            message = f"the times of {column!r} cannot be read, such as {self._shown(cells[0])!r}: --time-format or --time-column"
+            shown = self._shown(cells[0])
+            message = f"the times of {column!r} cannot be read, such as {shown!r}: --time-format or --time-column"
             raise Unreadable(message)
         if unknown.any():
             first = self.memory.time if not math.isnan(self.memory.time) else float(found[~unknown][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import datetime
+import datetime as dt
 import glob
 import importlib
 import re
@@ -92,6 +92,6 @@ def _sheet(path: Path, folder: Path, sheet: str) -> Path:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
     return "" if value is None else value

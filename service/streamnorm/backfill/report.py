@@ -28,7 +28,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>streamnorm
 
 
 class Trace:
-    """Points of a feature that lie evenly, however many readings come: every second one goes when there are too many."""
+    """Points of a feature that lie evenly; every second one goes when there are too many."""
 
     def __init__(self) -> None:
         self.seen = 0

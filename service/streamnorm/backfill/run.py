@@ -102,7 +102,10 @@ def _check(sink: Sink, journal: Journal) -> None:
             )
             raise OtherBackfill(message)
         if last > done and journal.begun is None:
-            message = f"{last - done} readings of the stream {stream!r} came from rows that have changed since, or from elsewhere; --again"
+            message = (
+                f"{last - done} readings of the stream {stream!r} came from rows that have changed since, or from "
+                "elsewhere; --again"
+            )
             raise OtherBackfill(message)
 
 

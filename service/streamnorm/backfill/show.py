@@ -77,10 +77,10 @@ class Screen:
             cells = (path.name, f"{each.rows:,}", shortened(each.features), kinds, f"{each.bad:,}", streams)
             table.add_row(*map(Text, cells))
         self._console.print(table)
-        rows, streams = sum(each.rows for _, each in done), {name for _, each in done for name in each.streams}
+        rows, fed = sum(each.rows for _, each in done), {name for _, each in done for name in each.streams}
         earlier = sum(each.resumed_at for _, each in done)
         again = f" (the first {earlier:,} of them in an earlier run)" if earlier else ""
-        self.say(f"{rows:,} rows{again} in {len(streams):,} streams, warmed up in {where}")
+        self.say(f"{rows:,} rows{again} in {len(fed):,} streams, warmed up in {where}")
 
     def troubles(self, path: Path, done: Done) -> None:
         """List bad cells, and tell of times that do not rise."""

@@ -37,7 +37,7 @@ class Sink(Protocol):
         """Return a stream's last number, creating the stream where there is none; 0 if it has no number."""
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
-        """Observe a block under its numbers; returns the normalized values, and how many numbers before it never came."""
+        """Observe a block under its numbers; return the normalized values, and how many numbers before it lack."""
 
     def commit(self) -> None:
         """Bring what was observed to rest."""

@@ -1,4 +1,4 @@
-"""Recordings in chunks of rows, each with the place in the file where it ends, so that the work can go on from there."""
+"""Recordings in chunks of rows, each with the place in the file where it ends: the work can go on from there."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def parsed_lines(raw: bytes, line: int) -> tuple[list[Row], list[int]]:
     return [_flat(row) for row in rows], [n for n, _ in numbered]
 
 
-def arrow_column(column: Any) -> Sequence[Any]:
+def arrow_column(column: Any) -> Any:
     """Return a column of Arrow as numbers, as seconds since 1970 where it holds times, or one by one."""
     arrow = pyarrow()
     types = arrow.types

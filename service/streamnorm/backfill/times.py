@@ -39,8 +39,22 @@ MONTHS = {
 }  # fmt: skip
 
 #: what is written behind a time, in minutes east of Greenwich
-ABBREVIATIONS = {"z": 0, "utc": 0, "gmt": 0, "ut": 0, "cet": 60, "cest": 120, "est": -300, "edt": -240, "cst": -360,
-                 "cdt": -300, "mst": -420, "mdt": -360, "pst": -480, "pdt": -420, "akst": -540, "akdt": -480, "hst": -600}  # fmt: skip
+ABBREVIATIONS = {
+    **dict.fromkeys(("z", "utc", "gmt", "ut"), 0),
+    "cet": 60,
+    "cest": 120,
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+    "akst": -540,
+    "akdt": -480,
+    "hst": -600,
+}
 
 _CLOCK = (
     r"(?P<h>\d{1,2})[:.h](?P<mi>\d{2})(?:[:.m](?P<s>\d{2})s?(?:[.,:](?P<f>\d{1,9}))?)?"
@@ -55,8 +69,8 @@ _NAMED = re.compile(
 )
 _ONLY_CLOCK = re.compile(_CLOCK + _ZONE)
 _COMPACT = re.compile(
-    r"(?P<a>(?:19|20)\d{2})(?P<b>\d{2})(?P<c>\d{2})(?:[T ]?(?P<h>\d{2})(?::?(?P<mi>\d{2})(?::?(?P<s>\d{2})(?:\.(?P<f>\d+))?)?)?)?"
-    + _ZONE
+    r"(?P<a>(?:19|20)\d{2})(?P<b>\d{2})(?P<c>\d{2})"
+    r"(?:[T ]?(?P<h>\d{2})(?::?(?P<mi>\d{2})(?::?(?P<s>\d{2})(?:\.(?P<f>\d+))?)?)?)?" + _ZONE
 )
 _FIXED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?")
 _TAIL = re.compile(r"(?:[Zz]|[+-]\d\d:\d\d)$")
@@ -111,7 +125,9 @@ def has_clock(text: str) -> bool:
     return found is not None and found["h"] is not None
 
 
-def recognized(texts: Sequence[str], *, steps: Sequence[int] = (), zone: str = "", day_first: bool = False) -> TimeForm:
+def recognized(  # noqa: PLR0911 - one evidence after the other
+    texts: Sequence[str], *, steps: Sequence[int] = (), zone: str = "", day_first: bool = False
+) -> TimeForm:
     """Find what the dates of a column mean; `steps` are the places where a row does not follow the one before.
 
     Raises:
@@ -365,7 +381,7 @@ def _by_order(texts: Sequence[str], steps: set[int], form: TimeForm) -> Order:
         return "mdy"
     if fallen["mdy"][2] > 20 * DAY > 2 * DAY > fallen["dmy"][2]:
         return "dmy"
-    message = f"{texts[0]!r} and the others may be day first or month first: --time-format dmy or --time-format mdy says which"
+    message = f"{texts[0]!r} may be day first or month first: --time-format dmy or --time-format mdy says which"
     raise Unreadable(message)
 
 

@@ -39,7 +39,7 @@ def backfill_files(
     precision: Annotated[
         int | None, typer.Option(min=0, max=17, help="digits behind the decimal point", rich_help_panel=RESULT)
     ] = None,
-    format: Annotated[
+    format: Annotated[  # noqa: A002
         str, typer.Option(help="csv, ndjson or parquet; by the ending of --out if not given", rich_help_panel=RESULT)
     ] = "",
     report: Annotated[
@@ -122,9 +122,9 @@ def backfill_files(
 ) -> None:
     """Normalize recorded files, and leave their streams warmed up.
 
-    What a file is like is found and told before the work begins, and every finding can be overridden. Run it again after
-    it was stopped, and it goes on where it was; a file that was learned is not learned twice, and one that grew is learned
-    from where it ended. The status is 3 where cells were bad.
+    What a file is like is found and told before the work begins; options override each finding. Run again after a stop,
+    it continues where it was; a file that was learned is not learned twice, and one that grew is continued. The status
+    is 3 if cells were bad.
     """
     from streamnorm.backfill.options import order_of  # noqa: PLC0415 - --help needs none of it
 
@@ -136,7 +136,7 @@ def backfill_files(
     raise typer.Exit(carried_out(order, files, report, dry_run=dry_run))
 
 
-def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_run: bool) -> int:
+def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_run: bool) -> int:  # noqa: C901 - each error has its status
     """Do the work; returns the status."""
     from rich.console import Console  # noqa: PLC0415
 
