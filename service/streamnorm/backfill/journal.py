@@ -140,8 +140,8 @@ def known(journals: Sequence[Journal], target: str, survey: Survey, sketch: Sequ
         shared = set(journal.sketch) & set(sketch)
         if len(journal.sketch) >= FEWEST_LINES and 2 * len(shared) >= min(len(journal.sketch), len(sketch)):
             message = (
-                f"{journal.done.rows:,} rows of it were learned before, from {journal.file}; it has changed since, "
-                "or begins elsewhere: --again learns all of it once more (reset the stream before: else rows count twice)"
+                f"{journal.done.rows:,} rows of it were learned before, from {journal.file}; it changed since, "
+                "or begins elsewhere: --again learns all of it once more (reset the stream before, or rows count twice)"
             )
             raise OtherBackfill(message)
     return Known()

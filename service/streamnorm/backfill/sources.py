@@ -100,7 +100,8 @@ class ArrowChunk:
 
     def column(self, name: str) -> Sequence[Any]:
         """Return a column: numbers, times in seconds, or values one by one."""
-        return arrow_column(self.batch.column(self.batch.schema.get_field_index(name)))
+        found: Sequence[Any] = arrow_column(self.batch.column(self.batch.schema.get_field_index(name)))
+        return found
 
     def line(self, row: int) -> int:
         """Return a row's number, from 1."""
