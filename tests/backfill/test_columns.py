@@ -127,10 +127,14 @@ def test_a_time_constant_needs_times(tmp_path: Path) -> None:
         ({"encoding": "utf-9"}, "--encoding"),
         ({"on_bad_row": "drop"}, "--on-bad-row"),
         ({"decimal": "::"}, "--decimal"),
-        ({"state": ["ON"]}, "--state"),
         ({"names": "a"}, "--names"),
     ],
 )
 def test_an_option_that_is_wrong_is_named(tmp_path: Path, options: dict[str, object], told: str) -> None:
     with pytest.raises(Unreadable, match=told):
         looked(written(tmp_path, "time,x\n2026-01-01,1\n2026-01-02,2\n"), **options)
+
+
+def test_a_state_without_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--states: 'ON' is no text with its value"):
+        looked(written(tmp_path, "x\n1\n2\n"), state=["ON"])

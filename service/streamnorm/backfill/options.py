@@ -13,6 +13,7 @@ from streamnorm.backfill.dialects import Wanted
 from streamnorm.backfill.findings import Reading
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.config import parse_configuration
+from streamnorm.formats.states import parse_states
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "blanks": BLANKS, " ": BLANKS, "comma": ",", "semicolon": ";"}
 
@@ -42,7 +43,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
     preset = given["preset"] or ("none" if given["skip_rows"] or given["no_header"] else "")
     reading = Reading(
         given["input_format"], preset, given["encoding"], wanted, _listed([given["names"]]), given["decimal"],
-        given["thousands"], words, codes, states_of(given["state"] or ()), asked,
+        given["thousands"], words, codes, parse_states(given["state"] or ()), asked,
     )  # fmt: skip
     return Order(
         reading, Path(given["out"]) if given["out"] else None, given["suffix"], given["precision"], given["format"],
@@ -67,29 +68,6 @@ def missing_of(given: Iterable[str]) -> tuple[tuple[str, ...], dict[str, frozens
             except ValueError:
                 words.append(value)
     return tuple(words), {column: frozenset(values) for column, values in codes.items()}
-
-
-def states_of(given: Iterable[str]) -> dict[str, float]:
-    """Read what values texts have.
-
-    >>> states_of(["ON=1,OFF=0"])
-    {'ON': 1.0, 'OFF': 0.0}
-
-    Raises:
-        Unreadable: one has none.
-
-    """
-    found = {}
-    for each in ",".join(given).split(","):
-        text, equals, value = each.rpartition("=")
-        if not each:
-            continue
-        try:
-            found[text] = float(value) if equals else float("?")
-        except ValueError:
-            message = f"--state: {each!r} is no text with its value, such as ON=1"
-            raise Unreadable(message) from None
-    return found
 
 
 def _listed(given: Iterable[str] | None) -> tuple[str, ...]:
