@@ -15,9 +15,9 @@ def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["backfill"]:
-        from streamnorm.cli.backfill import backfill_files  # noqa: PLC0415
+        from streamnorm.cli.backfill import backfill_file  # noqa: PLC0415
 
-        _run_alone("backfill", backfill_files)
+        _run_alone("backfill", backfill_file)
     elif arguments[:1] == ["filter"]:
         from streamnorm.cli.filter import filter_lines  # noqa: PLC0415
 

@@ -26,7 +26,7 @@ LAYOUT, COLUMNS, TIMES, VALUES, RESULT = (
 BAD_CELLS = 3
 
 
-def backfill_files(
+def backfill_file(
     files: Annotated[list[str], typer.Argument(help="files, folders or globs; - is standard input")],
     *,
     out: Annotated[
@@ -137,7 +137,10 @@ def backfill_files(
 
 
 def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_run: bool) -> int:  # noqa: C901 - each error has its status
-    """Do the work; returns the status."""
+    """Do what the `order` asks for with `files`, draw the `report` if there is one, and return the exit status.
+
+    With `dry_run`, nothing is learned.
+    """
     from rich.console import Console  # noqa: PLC0415
 
     from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import streamnorm
-from streamnorm.cli.backfill import backfill_files
+from streamnorm.cli.backfill import backfill_file
 from streamnorm.cli.demo import demo
 from streamnorm.cli.filter import filter_lines
 from streamnorm.cli.keys import keys
@@ -43,7 +43,7 @@ def streamnorm_command(
 
 cli.command()(serve)
 cli.command()(demo)
-cli.command("backfill")(backfill_files)
+cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
 cli.add_typer(keys, name="keys")
 cli.command()(migrate)

@@ -11,7 +11,9 @@ from streamnorm.stores.local.sqlite import SQLiteStore
 
 
 def open_store(name: str, folder: Path, durability: str, *, expiring: bool = False) -> BlobStore:
-    """Open the store of one process: `memory`, or SQLite in a folder.
+    """Open the store of one process: `name` is `memory`, or `sqlite` for a file in `folder`.
+
+    `durability` is that of the settings, `expiring` whether streams expire.
 
     Raises:
         StoreError: it cannot be opened.
