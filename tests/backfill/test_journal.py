@@ -235,7 +235,7 @@ def test_a_corrected_cell_makes_no_row_count_twice(tmp_path: Path) -> None:
     assert again(tmp_path).status == 3
     written(tmp_path, TEXT)
     ran = again(tmp_path)
-    assert (ran.status, "has changed since" in ran.told, "--again" in ran.told) == (1, True, True)
+    assert (ran.status, "it changed since" in ran.told, "--again" in ran.told) == (1, True, True)
     assert seqs(tmp_path) == (160, 80)
 
 
@@ -296,3 +296,11 @@ def test_nothing_is_written_beside_a_recording(tmp_path: Path) -> None:
     written(tmp_path / "card", TEXT)
     run(tmp_path, "card/in.csv", "--stream-column", "device")
     assert [path.name for path in (tmp_path / "card").iterdir()] == ["in.csv"]
+
+
+def test_short_lines_tell_a_corrected_recording_too(tmp_path: Path) -> None:
+    lines = [f"{1000 + n},{20 + n % 7 / 10}" for n in range(300)]
+    broken = [*lines[:150], "1150,ERR", *lines[151:]]
+    assert run(tmp_path, written(tmp_path, "\n".join(["time,temp", *broken, ""]))).status == 3
+    ran = run(tmp_path, written(tmp_path, "\n".join(["time,temp", *lines, ""])))
+    assert (ran.status, "it changed since" in ran.told) == (1, True)

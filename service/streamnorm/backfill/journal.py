@@ -23,8 +23,6 @@ VERSION = 2
 FOLDER = "backfills"
 #: so many lines of a recording are remembered, to tell it when it comes again changed or in part
 SKETCH = 200
-#: a line as short as this may come again by chance
-TELLING = 12
 FEWEST_LINES = 3
 
 
@@ -148,8 +146,8 @@ def known(journals: Sequence[Journal], target: str, survey: Survey, sketch: Sequ
 
 
 def sketched(lines: Iterable[str]) -> list[str]:
-    """Return short hashes of lines that are long enough to tell."""
-    found = dict.fromkeys(line.strip() for line in lines if len(line.strip()) >= TELLING)
+    """Return short hashes of lines."""
+    found = dict.fromkeys(line.strip() for line in lines if line.strip())
     return [hashlib.blake2b(line.encode("utf-8", "replace"), digest_size=5).hexdigest() for line in found]
 
 
