@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
+from streamnorm import logs
 from tests.support.processes import NUMBA_CACHE
 
 # A deadline would be a timed assertion. On CI the examples are the same in every run.
@@ -43,3 +45,12 @@ def fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     report.outcome = "failed"
     report.longrepr = f"{reason}\nNothing may be skipped but tests marked gpu: install what is missing."
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_left_as_they_were() -> Generator[None]:
+    """Remove the handlers of a service that was configured in this process: their stream ends with the test."""
+    yield
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler.formatter, logs.Text | logs.Json)]:
+        root.removeHandler(handler)

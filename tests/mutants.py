@@ -105,7 +105,7 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[str]:
             yield _unparsed(ast.BinOp(left, OPERATORS[type(op)](), right))
         case ast.Constant(int(value) | float(value)):
             yield repr(not value if isinstance(value, bool) else value + max(1, abs(value)))
-        case ast.Call(func, [first, second, *others], keywords):
+        case ast.Call(func, [first, second, *others], keywords) if ast.unparse(func) not in {"min", "max"}:
             if not {type(first), type(second)} & {ast.Starred} and ast.dump(first) != ast.dump(second):
                 yield _unparsed(ast.Call(func, [second, first, *others], keywords))
         case ast.AugAssign() | ast.Raise() | ast.Delete() | ast.Expr(ast.Call() | ast.Await()):

@@ -19,7 +19,7 @@ def within(x: float, y: float = 0.5) -> bool:
     """Return whether x is within 1."""
     if not x < LIMIT or x is y:
         raise ValueError(f"ü {x + 1}")
-    return max(x, y) * 2 == 4
+    return pow(x, y) * 2 == 4
 '''
 TESTED = """
 import subprocess
@@ -55,11 +55,11 @@ def test_every_kind_of_place_is_changed_and_nothing_that_only_documents() -> Non
         "if not (x <= LIMIT) or x is y:",
         "if not x < LIMIT or (x is not y):",
         "pass",
-        "return (max(x, y) * 2 != 4)",
-        "return (max(x, y) / 2) == 4",
-        "return (max(y, x)) * 2 == 4",
-        "return max(x, y) * 4 == 4",
-        "return max(x, y) * 2 == 8",
+        "return (pow(x, y) * 2 != 4)",
+        "return (pow(x, y) / 2) == 4",
+        "return (pow(y, x)) * 2 == 4",
+        "return pow(x, y) * 4 == 4",
+        "return pow(x, y) * 2 == 8",
     }
 
 

@@ -56,7 +56,7 @@ def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Arr
 
 
 def denormalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:
-    """Turn a normalized block back; three questions, however many rows.
+    """Convert normalized `rows` (rows × `features`) back with the backend `handle`, in three calls for any size.
 
     Raises:
         CannotInvert: as the engine, or the service, says of a value; a feature never seen gives NaN.

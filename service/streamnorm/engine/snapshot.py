@@ -170,7 +170,8 @@ def restore_stream(data: object, limits: Limits) -> Stream:
         if len(block) != plan.stride:
             want = plan.stride - base_statistics.SIZE - plan.timed
             raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
-        if method.sound is not None and not method.sound(plan.p, own, feature.min, feature.max):
+        # the least and the greatest of a profile are those of the last horizons, older readings may lie beyond
+        if method.sound is not None and not method.sound(plan.p, own, *_reach(feature)):
             raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
         stream.state.extend(block)
     if snapshot.clock is None:
@@ -180,6 +181,12 @@ def restore_stream(data: object, limits: Limits) -> Stream:
         time = -math.inf if given.time is None else given.time
         stream.state[TIME:HEADER_SIZE] = array("d", [time, given.offset, given.late, given.late_time, given.skew])
     return stream
+
+
+def _reach(feature: Feature) -> tuple[float, float]:
+    """Return bounds that all readings of a feature lay within, as far as its statistics tell."""
+    spread = 1e3 * math.sqrt(feature.variance)
+    return min(feature.min, feature.mean - spread), max(feature.max, feature.mean + spread)
 
 
 def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float]:

@@ -47,7 +47,10 @@ class Kinds:
         self._missing: dict[str, float] = {}
 
     def look(self, stream_id: str, stream: Stream, now: float, total: Counter[str]) -> list[KindChange]:
-        """Return what has changed since the look before the last one; `total` counts the features by kind."""
+        """Return the kinds of `stream` that have changed since the look before the last one.
+
+        `stream_id` names it in the changes, `now` is in seconds since 1970, `total` counts the features by kind.
+        """
         self.looked = now
         changes = []
         for name, kind in self._found(stream).items():

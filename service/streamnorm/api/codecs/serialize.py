@@ -163,7 +163,10 @@ def of_stream(stream_id: str, stream: Stream) -> dict[str, Any]:
 
 
 def of_profile(stream_id: str, stream: Stream, now: float) -> dict[str, Any]:
-    """Describe each feature at the service's time `now` (seconds since 1970), and the device's clock."""
+    """Describe the features of `stream` at the time `now` (seconds since 1970), and its device's clock.
+
+    `stream_id` is how the answer names it.
+    """
     return {
         "stream": stream_id,
         "clock_ahead": max(0.0, round(stream.state[SKEW], 3)),
