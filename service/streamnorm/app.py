@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -33,8 +33,7 @@ from streamnorm.errors import StoreError
 from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
-from streamnorm.stores.local.memory import MemoryStore
-from streamnorm.stores.local.sqlite import SQLiteStore
+from streamnorm.stores.local.open import open_store
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 
 if TYPE_CHECKING:
@@ -48,20 +47,6 @@ DESCRIPTION = (
     "Beside the calls below, WebSockets at `/v1/streams/{stream_id}/live` and `/v1/live` take a reading a message, and "
     "`/write` and `/api/v2/write` take line protocol."
 )
-
-
-def open_store(settings: Settings) -> BlobStore:
-    """Open the store that the settings name.
-
-    Raises:
-        StoreError: it cannot be opened.
-
-    """
-    if settings.store == "memory":
-        return MemoryStore()
-    # A write once a second may well wait for the disk: only `no` goes without.
-    synchronous: Literal["normal", "full"] = "normal" if settings.durability == "no" else "full"
-    return SQLiteStore(settings.data_dir, synchronous=synchronous, expiring=settings.stream_ttl > 0)
 
 
 async def save(residents: WriteBehindStreams | SharedStreams) -> None:
@@ -155,7 +140,7 @@ def open_streams(settings: Settings, default_plan: Plan, store: BlobStore | None
     if store is None and settings.shared:
         return shared_store.shared_streams(settings, default_plan)
     return WriteBehindStreams(
-        store or open_store(settings),
+        store or open_store(settings.store, settings.data_dir, settings.durability, expiring=settings.stream_ttl > 0),
         default_plan,
         durability=settings.durability,
         max_resident=settings.max_resident_streams,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streamnorm.app import open_store
 from streamnorm.kernels import METHODS
 from streamnorm.settings import Settings
+from streamnorm.stores.local.open import open_store
 from tests.support.http_calls import JSON, Api, assert_problem, document, running
 from tests.support.methods import OWN
 
@@ -113,10 +113,10 @@ async def test_a_streams_statistics_outlive_the_service(method: str, tmp_path: P
     async with running() as uninterrupted:
         await uninterrupted.post(HERE, config, method="PUT")
         expected = await uninterrupted.observe("boiler-7", *READINGS)
-    async with running(open_store(settings)) as api:
+    async with running(open_store("sqlite", settings.data_dir, settings.durability)) as api:
         await api.post(HERE, config, method="PUT")
         await api.observe("boiler-7", *READINGS[:25])
-    async with running(open_store(settings)) as api:
+    async with running(open_store("sqlite", settings.data_dir, settings.durability)) as api:
         assert await api.observe("boiler-7", *READINGS[25:]) == expected
 
 

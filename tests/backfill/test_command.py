@@ -18,7 +18,7 @@ from streamnorm import Normalizer
 from streamnorm.cli import cli
 from tests.support.processes import PATIENCE, Service
 
-ROWS = np.random.default_rng(0).normal(20, 3, (60_000, 2)).round(3)
+ROWS = np.random.default_rng(0).normal(20, 3, (600_000, 2)).round(3)
 
 
 def recorded(path: Path, rows: int) -> Path:
@@ -29,13 +29,17 @@ def recorded(path: Path, rows: int) -> Path:
 
 def run(*options: str | Path) -> Result:
     """Run the command."""
-    return CliRunner().invoke(cli, ["backfill", *map(str, options)])
+    return CliRunner().invoke(cli, ["backfill", *map(str, options)], env={"COLUMNS": "300"})
 
 
 def test_it_tells_what_came_of_it(tmp_path: Path) -> None:
     file = recorded(tmp_path / "room.csv", 100)
     result = run(file, "--data-dir", tmp_path / "data", "--out", tmp_path / "out.csv")
-    assert (result.exit_code, "100 rows in 1 streams" in result.stderr) == (0, True)
+    assert (result.exit_code, "100 rows in 1 streams" in result.stderr, "features: x, y" in result.stderr) == (
+        0,
+        True,
+        True,
+    )
     found = np.loadtxt(tmp_path / "out.csv", delimiter=",", skiprows=1)
     np.testing.assert_array_equal(found, Normalizer().observe_block(ROWS[:100]).values)
 
@@ -46,8 +50,9 @@ def test_a_killed_one_goes_on_where_it_was(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "streamnorm", "backfill", *options]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own program
         deadline = time.monotonic() + PATIENCE
-        journal = out.with_name("out.csv.backfill")
-        while not (journal.exists() and json.loads(journal.read_text())["rows"]) and time.monotonic() < deadline:
+        journals = tmp_path / "data" / "backfills"
+        while not any(json.loads(path.read_text())["done"][1] for path in journals.glob("*.json")):
+            assert time.monotonic() < deadline
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     assert not out.exists()
@@ -68,11 +73,8 @@ def test_a_folder_in_use_is_told_without_a_traceback(tmp_path: Path) -> None:
     file = recorded(tmp_path / "room.csv", 10)
     with Service(tmp_path):
         result = run(file, "--data-dir", tmp_path / "data")
-    assert (result.exit_code, result.stderr.startswith("streamnorm backfill: "), result.stderr.count("\n")) == (
-        1,
-        True,
-        1,
-    )
+    told = [line for line in result.stderr.splitlines() if line.startswith("streamnorm backfill: ")]
+    assert (result.exit_code, len(told), "Traceback" in result.stderr) == (1, 1, False)
 
 
 def test_a_service_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -81,11 +83,141 @@ def test_a_service_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert (result.exit_code, "no answer from http://127.0.0.1:9" in result.stderr) == (1, True)
 
 
-def test_a_restart_forgets_one_that_was_begun(tmp_path: Path) -> None:
-    file = recorded(tmp_path / "room.csv", 10)
-    file.with_name("room.csv.backfill").write_text('{"work": {}}')
-    assert "--restart forgets it" in run(file, "--data-dir", tmp_path / "data").stderr
-    assert run(file, "--data-dir", tmp_path / "data", "--restart").exit_code == 0
+def test_bad_cells_are_listed_counted_and_told_by_the_status(tmp_path: Path) -> None:
+    lines = ["x,y", *(f"{n}.5,{'warm' if n % 2 else n}" for n in range(40))]
+    (tmp_path / "room.csv").write_text("\n".join([*lines, "1,2,3,4", ""]))
+    result = run(tmp_path / "room.csv", "--data-dir", tmp_path / "data", "--columns", "x,y")
+    told = " ".join(result.stderr.split())
+    assert result.exit_code == 3
+    assert "room.csv, line 3, column y: 'warm' is taken as missing" in told
+    assert "11 more cells are bad, 21 in all" in told
+
+
+def test_rows_with_bad_cells_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "room.csv").write_text("x,y\n1,1\n2,ERR\n3,3\n4,4\n")
+    result = run(
+        tmp_path / "room.csv", "--data-dir", tmp_path / "d", "--out", tmp_path / "o.csv", "--on-bad-row", "skip"
+    )
+    values = Normalizer().observe_block([[1, 1], [3, 3], [4, 4]]).values
+    assert (result.exit_code, np.loadtxt(tmp_path / "o.csv", delimiter=",", skiprows=1).tolist()) == (3, values)
+
+
+def test_names_of_columns_and_files_are_no_markup(tmp_path: Path) -> None:
+    (tmp_path / "[red]x[bold].csv").write_text("time,flow [l/s],rate [/min]\n1,2,3\n2,3,4\n")
+    result = run(tmp_path / "[[]red]x[[]*.csv", "--data-dir", tmp_path / "data", "--out", tmp_path / "o.csv")
+    assert (result.exit_code, "flow [l/s], rate [/min]" in result.stderr, "[red]x[bold].csv" in result.stderr) == (
+        0,
+        True,
+        True,
+    )
+
+
+def test_a_dry_run_shows_ten_rows_and_touches_nothing(tmp_path: Path) -> None:
+    file = recorded(tmp_path / "room.csv", 100)
+    result = run(file, "--data-dir", tmp_path / "data", "--dry-run")
+    shown = [line.split() for line in result.stderr.splitlines() if line.strip()[:1].isdigit()]
+    normalized = Normalizer().observe_block(ROWS[:10]).values
+    assert [float(line[0]) for line in shown] == ROWS[:10, 0].tolist()
+    np.testing.assert_allclose([float(line[1]) for line in shown], normalized[:, 0], rtol=2e-3, atol=1e-9)
+    assert not (tmp_path / "data").exists()
+
+
+def test_many_files_are_one_result_each_or_one_in_all(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for n in (1, 2, 10):
+        np.savetxt(
+            folder / f"day{n}.csv", ROWS[n * 20 : n * 20 + 20], delimiter=",", header="x,y", comments="", fmt="%.3f"
+        )
+    options = ("--data-dir", tmp_path / "data", "--stream", "all")
+    assert run(folder, *options, "--out", tmp_path / "each").exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == ["day1.csv", "day10.csv", "day2.csv"]
+    assert (
+        run(
+            f"{folder}/*.csv", *options, "--out", tmp_path / "one.csv", "--again", "--data-dir", tmp_path / "d2"
+        ).exit_code
+        == 0
+    )
+    rows = np.vstack([ROWS[n * 20 : n * 20 + 20] for n in (1, 2, 10)])
+    found = np.loadtxt(tmp_path / "one.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(found, Normalizer().observe_block(rows).values)
+
+
+def test_files_of_one_name_do_not_become_one_stream_by_chance(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        recorded(tmp_path / name / "log.csv", 20 if name == "a" else 30)
+    result = run(tmp_path / "a", tmp_path / "b", "--data-dir", tmp_path / "data")
+    assert (result.exit_code, "--stream '{folder}-{file}'" in result.stderr) == (1, True)
+    again = run(tmp_path / "a", tmp_path / "b", "--data-dir", tmp_path / "data", "--stream", "{folder}-{file}")
+    assert (again.exit_code, "2 streams" in again.stderr) == (0, True)
+
+
+def test_one_file_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("note\nwarm\n")
+    recorded(tmp_path / "b.csv", 20)
+    result = run(tmp_path / "a.csv", tmp_path / "b.csv", "--data-dir", tmp_path / "data")
+    assert (result.exit_code, "20 rows" in result.stderr, "a.csv: " in result.stderr) == (1, True, True)
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "streamnorm",
+        "backfill",
+        "-",
+        "--data-dir",
+        "d",
+        "--out",
+        "o.csv",
+        "--stream",
+        "s",
+    ]
+    text = recorded(tmp_path / "room.csv", 50).read_bytes()
+    subprocess.run(command, input=text, cwd=tmp_path, check=True, capture_output=True)  # noqa: S603 - our own program
+    found = np.loadtxt(tmp_path / "o.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(found, Normalizer().observe_block(ROWS[:50]).values)
+
+
+@pytest.mark.parametrize("command", ["backfill", "filter"])
+def test_no_server_is_imported_for_files_and_pipes(tmp_path: Path, command: str) -> None:
+    recorded(tmp_path / "room.csv", 50)
+    program = (
+        "import sys\nfrom streamnorm.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'fastapi', 'uvicorn', 'starlette', 'duckdb', 'httpx'} & set(sys.modules)))"
+    )
+    options = ["room.csv", "--data-dir", "d"] if command == "backfill" else []
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, command, *options],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.png"])
+def test_a_report_shows_each_feature_raw_and_normalized(tmp_path: Path, name: str) -> None:
+    file = recorded(tmp_path / "room.csv", 500)
+    assert run(file, "--data-dir", tmp_path / "data", "--report", tmp_path / name).exit_code == 0
+    made = (tmp_path / name).read_bytes()
+    if name.endswith("png"):
+        assert made.startswith(b"\x89PNG")
+    else:
+        assert all(word in made for word in (b"<svg", b"room x", b"room y", b"normalized"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--report", "r.pdf"], ".html"), (["--on-bad-row", "x"], "--on-bad-row"), (["nope.csv"], "no recording")],
+)
+def test_what_cannot_be_done_is_told_before_the_work(tmp_path: Path, options: list[str], told: str) -> None:
+    result = run(recorded(tmp_path / "room.csv", 5), *options, "--data-dir", tmp_path / "data")
+    assert (result.exit_code in {1, 2}, told in result.stderr, (tmp_path / "data").exists()) == (True, True, False)
 
 
 @pytest.mark.parametrize("name", ["./room.csv", "sub/../room.csv", "hard.csv", "soft.csv"])

@@ -17,6 +17,7 @@ PARTS = {
     "blocks": "Blocks",
     "arithmetic": "The arithmetic alone",
     "small": "Small",
+    "files": "Recorded files",
     "client": "The Python client",
     "gpu": "GPU",
 }

@@ -133,3 +133,43 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
 def test_wrong_options_are_told(options: list[str], told: str) -> None:
     status, _, errors = run("", *options)
     assert (status, told in errors, len(errors.splitlines())) == (2, True, 1)
+
+
+def test_lines_that_arrive_together_are_normalized_as_one_by_one() -> None:
+    rows = [{"stream": "ab"[n % 3 == 1], "t": n % 7 + 0.5, "u": None if n % 5 == 0 else n} for n in range(200)]
+    normalizers = {name: Normalizer() for name in "ab"}
+    expected = [row | normalizers[str(row["stream"])].observe({"t": row["t"], "u": row["u"]}).values for row in rows]
+    assert objects("\n".join(map(json.dumps, rows))) == expected
+
+
+def test_a_bad_line_among_many_is_told_and_the_others_are_filtered() -> None:
+    lines = [json.dumps({"t": n}) for n in range(40)]
+    expected = objects("\n".join(lines))
+    lines[20:20] = ["nope", '{"t": 1e99}', "[1]"]
+    status, found, errors = run("\n".join(lines))
+    assert (status, [json.loads(line) for line in found]) == (1, expected)
+    assert [line.split(":")[1].strip() for line in errors.splitlines()] == ["line 21", "line 22", "line 23"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    assert objects('\ufeff{"temp": 20}\n{"temp": 21}\n')[0] == {"temp": 0.0}
+
+
+def test_states_of_home_assistant_are_understood() -> None:
+    states = ["20", "unavailable", "22"]
+    text = "".join(
+        json.dumps({"entity_id": "sensor.a", "state": state, "last_changed": f"2026-01-01T00:0{n}:00Z"}) + "\n"
+        for n, state in enumerate(states)
+    )
+    found = [row["state"] for row in objects(text)]
+    assert found == [0.0, None, pytest.approx(0.9994998749374611)]
+
+
+def test_texts_are_numbers_or_states_where_that_is_said() -> None:
+    found = objects('{"t": "20.5", "door": "ON", "note": "x"}\n', "--strings", "--states", "ON=1,OFF=0")
+    assert found == [{"t": 0.0, "door": 0.0, "note": "x"}]
+
+
+def test_lines_without_any_number_are_told() -> None:
+    status, lines, errors = run('{"t": "20.5"}\n')
+    assert (status, lines, "--strings" in errors) == (0, ['{"t":"20.5"}'], True)

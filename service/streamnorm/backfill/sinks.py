@@ -11,18 +11,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from streamnorm.app import open_store
-from streamnorm.backfill.shapes import Part
+from streamnorm.backfill.readings import Part
 from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.config import configuration
+from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Array
 from streamnorm.errors import StreamNotFound
 from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
+from streamnorm.stores.local.open import open_store
 from streamnorm.stores.local.write_behind import WriteBehindStreams
-from streamnorm_client import Client
-from streamnorm_client import StreamNotFound as NoStream
 
 #: retries: about a minute and a half
 PATIENCE = 40
@@ -31,18 +30,26 @@ PATIENCE = 40
 class Sink(Protocol):
     """Takes blocks."""
 
+    #: whether a block is a request
+    remote: bool
+
     def last_seq(self, stream: str) -> int:
-        """Return a stream's last number, making the stream where there is none; 0 if it has no number."""
+        """Return a stream's last number, creating the stream where there is none; 0 if it has no number."""
 
     def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
-        """Observe a block under its numbers; gives the normalized values, and how many numbers before it never came."""
+        """Observe a block under its numbers; return the normalized values, and how many numbers before it lack."""
 
     def commit(self) -> None:
         """Bring what was observed to rest."""
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return what kind of sensor each feature of a stream looks like."""
+
 
 class Local:
     """The streams in a data folder."""
+
+    remote = False
 
     def __init__(
         self, runner: asyncio.Runner, residents: WriteBehindStreams, service: IngestService, config: Mapping[str, Any]
@@ -66,6 +73,11 @@ class Local:
         """Save the streams."""
         self._runner.run(self._residents.flush())
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return the kinds of a stream's features."""
+        found = self._runner.run(self._service.streams.read(stream, profile))
+        return {name: each.kind for name, each in found.items()}
+
     async def _last_seq(self, stream: str) -> int:
         try:
             return await self._service.streams.read(stream, lambda found: found.last_seq) or 0
@@ -77,12 +89,16 @@ class Local:
 class Remote:
     """A running service, through the SDK."""
 
-    def __init__(self, client: Client, config: Mapping[str, Any]) -> None:
+    remote = True
+
+    def __init__(self, client: Any, config: Mapping[str, Any]) -> None:
         self._client = client
         self._config = config
 
     def last_seq(self, stream: str) -> int:
         """Return a stream's last number."""
+        from streamnorm_client import StreamNotFound as NoStream  # noqa: PLC0415 - see `remote`
+
         try:
             return self._client.stream(stream).info().last_seq or 0
         except NoStream:
@@ -101,6 +117,10 @@ class Remote:
     def commit(self) -> None:
         """Leave it to the service: it keeps its streams as it is told to."""
 
+    def kinds(self, stream: str) -> dict[str, str]:
+        """Return the kinds of a stream's features."""
+        return {name: str(each.kind) for name, each in self._client.stream(stream).profile().features.items()}
+
 
 @contextmanager
 def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
@@ -112,9 +132,10 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     """
     settings = Settings(data_dir=folder)
     defaults = settings.stream_defaults
-    residents = WriteBehindStreams(open_store(settings), plan(configuration({}, defaults)), durability="no")
-    believing = replace(settings.limits, max_ahead=None)  # a recording's times have no clock to be compared with
-    service = IngestService(residents, limits=believing, defaults=defaults)
+    store = open_store(settings.store, folder, "no", expiring=settings.stream_ttl > 0)
+    residents = WriteBehindStreams(store, plan(configuration({}, defaults)), durability="no")
+    limits = replace(settings.limits, max_ahead=None)  # what is recorded is believed
+    service = IngestService(residents, limits=limits, defaults=defaults)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
         try:
@@ -126,6 +147,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
 @contextmanager
 def remote(url: str, config: Mapping[str, Any]) -> Iterator[Sink]:
     """Reach a service; the key comes from STREAMNORM_KEY."""
+    from streamnorm_client import Client  # noqa: PLC0415 - the SDK is an extra, and takes a while to import
+
     with Client(url, retries=0) as client:
         client.health()  # a wrong address is told at once; a service that restarts later is waited for
     with Client(url, timeout=120.0, retries=PATIENCE) as client:

@@ -1,54 +1,45 @@
-"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; one file per command."""
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; one file per command.
+
+The commands on files and pipes start alone, without the imports of the service, which take most of a second.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Any
 
-import typer
-
-import streamnorm
-from streamnorm.cli.backfill import backfill_file
-from streamnorm.cli.demo import demo
-from streamnorm.cli.filter import filter_lines
-from streamnorm.cli.keys import keys
-from streamnorm.cli.migrate import migrate
-from streamnorm.cli.serve import serve
-
-cli = typer.Typer(
-    name="streamnorm",
-    help=streamnorm.__doc__,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-def print_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
-    """Print the version and exit, if requested."""
-    if asked:
-        typer.echo(f"streamnorm {streamnorm.__version__}")
-        raise typer.Exit
-
-
-@cli.callback()
-def streamnorm_command(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="print the version")
-    ] = False,
-) -> None:
-    """Normalize sensor readings as they arrive, one at a time."""
-    del version
+__all__ = ["cli", "main"]
 
 
 def main() -> None:
     """Run the command line."""
-    cli()
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["backfill"]:
+        from streamnorm.cli.backfill import backfill_file  # noqa: PLC0415
+
+        _run_alone("backfill", backfill_file)
+    elif arguments[:1] == ["filter"]:
+        from streamnorm.cli.filter import filter_lines  # noqa: PLC0415
+
+        _run_alone("filter", filter_lines)
+    else:
+        from streamnorm.cli.commands import cli  # noqa: PLC0415
+
+        cli()
 
 
-cli.command()(serve)
-cli.command()(demo)
-cli.command("backfill")(backfill_file)
-cli.command("filter")(filter_lines)
-cli.add_typer(keys, name="keys")
-cli.command()(migrate)
+def _run_alone(name: str, command: Any) -> None:
+    import typer  # noqa: PLC0415
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name)(command)
+    app(sys.argv[2:], prog_name=f"streamnorm {name}")
+
+
+def __getattr__(name: str) -> Any:
+    """Import all commands when they are asked for."""
+    if name == "cli":
+        from streamnorm.cli.commands import cli  # noqa: PLC0415
+
+        return cli
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from types import MappingProxyType
+from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
 
@@ -15,8 +16,15 @@ from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
 from streamnorm.filtering.streams import Streams
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.formats.states import parse_states
 
 FORMATS = {"ndjson": Ndjson, "line": Lines}
+#: bytes that are taken together if so many have arrived: some thousand lines
+AT_ONCE = 2**18
+NO_NUMBER = (
+    'streamnorm filter: no line held a number, so all stay; --strings takes texts such as "20.3" as numbers, '
+    "--states ON=1,OFF=0 gives texts a value"
+)
 
 
 def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
@@ -25,6 +33,9 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     time_column: Annotated[str, typer.Option(help="member of a JSON line that holds its time")] = "timestamp",
     line_stream: Annotated[str, typer.Option(help="how points of line protocol name their streams")] = DEFAULT_TEMPLATE,
     suffix: Annotated[str, typer.Option(help="keep the raw fields, and add the normalized ones by this ending")] = "",
+    strings: Annotated[bool, typer.Option("--strings", help='take texts such as "20.3" as numbers')] = False,  # noqa: FBT002
+    states: Annotated[list[str] | None, typer.Option(help="value of a text: ON=1,OFF=0")] = None,
+    missing: Annotated[list[str] | None, typer.Option(help="text that means that there is no value")] = None,
     state: Annotated[Path | None, typer.Option(help="file that keeps what was learned for the next run")] = None,
     method: Annotated[str, typer.Option(help="how statistics are kept")] = "online",
     horizon: Annotated[float, typer.Option(help="how many readings “normal” reaches back")] = DEFAULT_HORIZON,
@@ -36,8 +47,9 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     Lines are NDJSON (a reading, or a flat object whose numbers are the features) or line protocol, as in Telegraf's
     execd processor. Invalid lines are reported on standard error; the exit status is then 1.
     """
-    names = Names(stream_column, time_column, line_stream, suffix)
     try:
+        known = MappingProxyType(parse_states(states or ()))
+        names = Names(stream_column, time_column, line_stream, suffix, strings, known, frozenset(missing or ()))
         streams = Streams(configured(method, horizon, warmup, config), state)
     except (StreamnormError, ValueError) as error:
         print(f"streamnorm filter: {error}", file=sys.stderr)  # noqa: T201
@@ -47,7 +59,6 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
         raise typer.Exit(2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
         refused = run_and_save(format, streams, names)
     except StoreUnavailable as error:
@@ -62,7 +73,7 @@ def run_and_save(format: str, streams: Streams, names: Names) -> int:  # noqa: A
     `format` is `ndjson`, `line` or empty (detect), `names` are the names of members.
     """
     try:
-        return run(sys.stdin, sys.stdout, format, streams, names)
+        return run(arriving(sys.stdin.buffer), sys.stdout, format, streams, names)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stdout = None  # the reader is gone: nothing to flush at exit
         return 0
@@ -77,26 +88,62 @@ def configured(method: str, horizon: float, warmup: int, config: str) -> dict[st
     return {"method": method, "warmup": warmup} | reach | more
 
 
-def run(lines: Iterable[str], out: TextIO, format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter `lines` to `out` until they end; return how many were rejected.
+def run(lines: Iterable[list[str]], out: TextIO, format: str, streams: Streams, names: Names) -> int:  # noqa: A002
+    """Filter `lines`, as many at once as have arrived, to `out` until they end; return how many were rejected.
 
     `format` is `ndjson`, `line` or empty (detect), `streams` holds the statistics, `names` are the names of members.
     """
-    refused = 0
+    refused, number = 0, 0
     work: Filter | None = FORMATS[format](streams, names) if format else None
-    for number, line in enumerate(lines, 1):
-        text = line.rstrip("\r\n")
-        if (not text.strip() or text.startswith("#")) and not (work and work.waiting):
+    for arrived in lines:
+        first = next((text for text in arrived if _is_reading(text, None)), None)
+        if work is None and first is not None:
+            work = FORMATS[guessed(first)](streams, names)
+        texts = [(n, text) for n, text in enumerate(arrived, number + 1) if _is_reading(text, work)]
+        number += len(arrived)
+        if work is None or not texts:
             continue
-        work = work or FORMATS[guessed(text)](streams, names)
-        try:
-            written = work(text)
-        except (StreamnormError, ValueError) as error:
-            refused += 1
-            print(f"streamnorm filter: line {number}: {error}", file=sys.stderr, flush=True)  # noqa: T201
-            continue
-        if written is not None:
-            out.write(written + "\n")
-            out.flush()
+        for (place, _), written in zip(texts, _filtered(work, [text for _, text in texts]), strict=True):
+            if isinstance(written, Exception):
+                refused += 1
+                print(f"streamnorm filter: line {place}: {written}", file=sys.stderr, flush=True)  # noqa: T201
+            elif written is not None:
+                out.write(written + "\n")
+        out.flush()
         streams.tick()
+    if isinstance(work, Ndjson) and not work.seen and number > refused:
+        print(NO_NUMBER, file=sys.stderr)  # noqa: T201
     return refused
+
+
+def arriving(file: BinaryIO) -> Iterator[list[str]]:
+    """Read the lines of a pipe as they arrive: those of one piece together, without waiting for more."""
+    rest, first = b"", True
+    while data := file.read1(AT_ONCE) if hasattr(file, "read1") else file.read():
+        *lines, rest = (rest + data).split(b"\n")
+        texts = [line.decode(errors="replace").rstrip("\r") for line in lines]
+        if first and texts:
+            texts[0], first = texts[0].removeprefix("\ufeff"), False
+        if texts:
+            yield texts
+    if rest:
+        yield [rest.decode(errors="replace").removeprefix("\ufeff" if first else "")]
+
+
+def _is_reading(text: str, work: Filter | None) -> bool:
+    """Return whether a line holds something; within a text of line protocol every line does."""
+    return isinstance(work, Lines) or (bool(text.strip()) and not text.startswith("#"))
+
+
+def _filtered(work: Filter, texts: Sequence[str]) -> Iterator[str | Exception | None]:
+    if isinstance(work, Ndjson):
+        yield from work.many(texts)
+        return
+    for text in texts:
+        if (not text.strip() or text.startswith("#")) and not work.waiting:
+            yield None
+            continue
+        try:
+            yield work(text)
+        except (StreamnormError, ValueError) as error:
+            yield error

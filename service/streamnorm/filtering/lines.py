@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 
-from streamnorm.errors import InvalidReading
+from streamnorm.errors import InvalidReading, StreamnormError
 from streamnorm.filtering.streams import Streams
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE, Malformed, Unclosed, parse, stream_id, written
 
@@ -21,15 +24,32 @@ MOST_LINES = 64
 
 
 class Names(NamedTuple):
-    """How lines say what they are of; `suffix` keeps the raw fields and names the normalized ones beside them."""
+    """How lines say what they are of; `suffix` keeps the raw fields and names the normalized ones beside them.
+
+    Of flat objects: `strings` that are numbers are values, `states` gives texts a value, `missing` texts mean none.
+    """
 
     stream: str = "stream"
     time: str = "timestamp"
     template: str = DEFAULT_TEMPLATE
     suffix: str = ""
+    strings: bool = False
+    states: Mapping[str, float] = MappingProxyType({})
+    missing: frozenset[str] = frozenset()
 
 
 DEFAULT_NAMES = Names()
+#: as Home Assistant exports the states of its entities
+HOME_ASSISTANT = Names(
+    "entity_id",
+    "last_changed",
+    strings=True,
+    states=MappingProxyType({"on": 1.0, "off": 0.0, "open": 1.0, "closed": 0.0}),
+    missing=frozenset({"unavailable", "unknown"}),
+)
+#: A block costs as much as so many readings one by one.
+FEWEST = 8
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 class Filter(Protocol):
@@ -48,35 +68,106 @@ def guessed(line: str) -> Format:
 
 @dataclass
 class Ndjson:
-    """A reading as in a body, `{"stream": …, "values": …}`, or a flat object, whose numbers are the features."""
+    """A reading as in a body, `{"stream": …, "values": …}`, or a flat object, whose numbers are the features.
+
+    What Home Assistant exports is understood where `names` say nothing else.
+    """
 
     streams: Streams
     names: Names = DEFAULT_NAMES
     waiting: bool = False
+    #: whether a line held a number
+    seen: bool = False
 
     def __call__(self, line: str) -> str | None:
         """Normalize a line."""
-        try:
-            given = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InvalidReading.at("", f"not JSON: {error}") from None
-        if not isinstance(given, dict):
-            raise InvalidReading.at("", "must be an object")
+        given = _object(line)
         return orjson.dumps(self._nested(given) if "values" in given else self._flat(given)).decode()
 
+    def many(self, lines: Sequence[str]) -> list[str | Exception]:
+        """Normalize lines that arrived together, as one block a stream if they are alike; an error for a bad line."""
+        rows: list[dict[str, Any]] = [{}] * len(lines)
+        found: list[str | Exception] = [""] * len(lines)
+        groups: dict[str, list[int]] = {}
+        for place, line in enumerate(lines):
+            try:
+                rows[place] = row = _object(line)
+            except InvalidReading as error:
+                found[place] = error
+            else:
+                values = row if "values" in row else self._values(row)
+                groups.setdefault(self._stream(row) if values else "", []).append(place)
+        for name, places in groups.items():
+            answers = self._block(name, [rows[place] for place in places])
+            for n, place in enumerate(places):
+                found[place] = self._one(rows[place]) if answers is None else orjson.dumps(answers[n]).decode()
+        return found
+
+    def _one(self, row: dict[str, Any]) -> str | Exception:
+        try:
+            return orjson.dumps(self._nested(row) if "values" in row else self._flat(row)).decode()
+        except (StreamnormError, ValueError) as error:
+            return error
+
+    def _block(self, stream_id: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """Normalize rows of one stream at once; None, and nothing is learned, where they are not alike."""
+        if len(rows) < FEWEST or any("values" in row for row in rows):
+            return None
+        values = [self._values(row) for row in rows]
+        names = tuple(values[0])
+        times = [row.get(self.names.time) for row in rows]
+        if not names or any(tuple(each) != names for each in values) or len({moment is None for moment in times}) > 1:
+            return None
+        table = np.array([list(each.values()) for each in values], dtype=np.float64)
+        try:
+            answer = self.streams.stream(stream_id).observe_block(
+                table, features=names, timestamps=None if times[0] is None else times
+            )
+        except StreamnormError:
+            return None
+        targets = [f"{name}{self.names.suffix}" for name in names]
+        return [row | dict(zip(targets, ys, strict=True)) for row, ys in zip(rows, answer.values.tolist(), strict=True)]
+
     def _nested(self, given: dict[str, Any]) -> dict[str, Any]:
-        stream = self.streams.stream(str(given.get(self.names.stream, DEFAULT_STREAM)))
+        self.seen = True
+        stream = self.streams.stream(self._stream(given))
         answer = stream.observe(_listed(given["values"]), timestamp=given.get(self.names.time))
         return given | {"count": answer.count, "ready": answer.ready, "values": _listed(answer.values)}
 
     def _flat(self, given: dict[str, Any]) -> dict[str, Any]:
-        stream = self.streams.stream(str(given.get(self.names.stream, DEFAULT_STREAM)))
-        own = {self.names.stream, self.names.time}
-        values = {name: value for name, value in given.items() if name not in own and _numeric(value)}
+        values = self._values(given)
         if not values:
             return given
+        stream = self.streams.stream(self._stream(given))
         answer = stream.observe(values, timestamp=given.get(self.names.time))
         return given | {f"{name}{self.names.suffix}": y for name, y in answer.values.items()}
+
+    def _stream(self, given: Mapping[str, Any]) -> str:
+        return str(given.get(self.names.stream, DEFAULT_STREAM))
+
+    def _values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Find the values of a flat object."""
+        if self.names == DEFAULT_NAMES and "entity_id" in given and isinstance(given.get("state"), str):
+            self.names = HOME_ASSISTANT
+        names = self.names
+        if not (names.strings or names.states or names.missing):
+            values = {name: value for name, value in given.items() if name not in names[:2] and _numeric(value)}
+        else:
+            values = {}
+            for name, value in given.items():
+                found = self._number(value) if isinstance(value, str) else value
+                if name not in names[:2] and _numeric(found):
+                    values[name] = found
+        self.seen = self.seen or bool(values)
+        return values
+
+    def _number(self, text: str) -> Any:
+        """Return the value of a text, None where it means that there is none, or the text itself."""
+        if text in self.names.missing:
+            return None
+        if text in self.names.states:
+            return self.names.states[text]
+        return float(text) if self.names.strings and _NUMBER.fullmatch(text) else text
 
 
 class Lines:
@@ -114,6 +205,16 @@ class Lines:
         normalized = {f"{name}{self.names.suffix}": y for name, y in ys.items() if y is not None}
         kept = point.fields if self.names.suffix else {n: v for n, v in point.fields.items() if n not in ys}
         return written(point, {**kept, **normalized})
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InvalidReading.at("", f"not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise InvalidReading.at("", "must be an object")
+    return given
 
 
 def _numeric(value: object) -> bool:

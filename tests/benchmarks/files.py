@@ -1,0 +1,68 @@
+"""A recorded file of a million rows, beside pandas: `python -m tests.benchmarks.files`; and lines through a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.report import Row, show
+
+ROWS, SENSORS, LINES, TURNS = 1_000_000, 4, 400_000, 3
+PANDAS = """
+import pandas as pd
+d = pd.read_csv("in.csv"); c = list("abcd"); e = d[c].ewm(alpha=1 / 1000)
+d[c] = (d[c] - e.mean()) / e.std(bias=True); d.to_csv("peer.csv", index=False)
+"""
+
+
+def seconds(command: list[str], folder: Path, stdin: Path | None = None) -> float:
+    """Return the processor time of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with Path(stdin or os.devnull).open("rb") as file:
+        subprocess.run(command, cwd=folder, stdin=file, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure() -> list[Row]:
+    """Measure ours and the peer in turns."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        times = np.datetime_as_string(np.datetime64("2026-01-01T00:00:00") + np.arange(ROWS) * np.timedelta64(10, "s"))
+        values = rng.normal(20, 3, (ROWS, SENSORS)).round(3).tolist()
+        lines = (f"{time},{','.join(map(str, row))}\n" for time, row in zip(times, values, strict=True))
+        with (folder / "in.csv").open("w") as file:
+            file.write("time,a,b,c,d\n")
+            file.writelines(lines)
+        with (folder / "in.ndjson").open("w") as file:
+            file.writelines(
+                json.dumps({"temp": row[0], "hum": row[1], "room": "hall"}) + "\n" for row in values[:LINES]
+            )
+        ours = [sys.executable, "-m", "streamnorm", "backfill", "in.csv", "--again", "--out", "out.csv"]
+        pipe = [sys.executable, "-m", "streamnorm", "filter"]
+        turns = [
+            (
+                seconds(ours, folder),
+                seconds([sys.executable, "-c", PANDAS], folder),
+                seconds(pipe, folder, folder / "in.ndjson"),
+            )
+            for _ in range(TURNS)
+        ]
+    mine, peer, piped = (float(np.median(column)) for column in zip(*turns, strict=True))
+    ratio = float(np.median([each[0] / each[1] for each in turns]))
+    return [
+        Row(f"a CSV of {ROWS:,} rows", "pandas read_csv, ewm, to_csv", peer, mine, "s", "at most 0.4", "CPU", ratio),
+        Row("lines of NDJSON in a pipe", "", None, LINES / piped, "lines/s", "at least 80 000", "a CPU second"),
+    ]
+
+
+if __name__ == "__main__":
+    show(measure())
