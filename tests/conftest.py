@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Generator
@@ -9,6 +10,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from streamnorm.kernels import METHODS, MethodKernel, kernel_for
 from tests.support.processes import NUMBA_CACHE
 
 # A deadline would be a timed assertion. On CI the examples are the same in every run.
@@ -46,10 +48,19 @@ def fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{reason}\nNothing may be skipped but tests marked gpu: install what is missing."
 
 
+@functools.cache
+def _kernels() -> list[MethodKernel]:
+    return [kernel_for(name) for name in METHODS]
+
+
 @pytest.fixture(autouse=True)
-def _logs_are_left_as_they_were() -> Generator[None]:
-    """Remove the handlers of a service that was configured in this process: their stream ends with the test."""
-    yield
+def _process_is_left_as_it_was() -> Generator[None]:
+    """Undo what a service does to its process: handlers whose stream ends with the test, interpreted kernels."""
     root = logging.getLogger()
+    level, compiled = root.level, [kernel.fast for kernel in _kernels()]
+    yield
     for handler in [handler for handler in root.handlers if type(handler) is logging.StreamHandler]:
         root.removeHandler(handler)
+    root.setLevel(level)
+    for kernel, fast in zip(_kernels(), compiled, strict=True):
+        kernel.fast = fast
