@@ -97,7 +97,7 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
     >>> p = AdaptiveParameters(horizon=50.0).pack()
     >>> state = [0.0] * size(p)
     >>> [round(step(x, 0.0, 0.98, 1.0, math.inf, p, state, 0)[0], 3) for x in (20.0, 22.0, 20.0)]
-    [0.0, 1.0, -0.707]
+    [0.0, 0.836, -0.689]
     """
     weight = state[at]
     if weight == 0.0:
