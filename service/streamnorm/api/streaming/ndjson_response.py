@@ -102,8 +102,8 @@ class NDJSONStreamingResponse(Response):
         while True:
             try:
                 async with asyncio.timeout(None) as self._waiting:
-                    part = await anext(self._parts, None)
-            except TimeoutError:
+                    part = await anext(self._parts)
+            except (TimeoutError, StopAsyncIteration):
                 part = None
             finally:
                 self._waiting = None
