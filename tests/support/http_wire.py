@@ -126,6 +126,23 @@ class Connection:
             await asyncio.sleep(0)
 
 
+class KeptWire(httpx.AsyncBaseTransport):
+    """Sends all requests in one piece over one connection, as long as that lasts."""
+
+    def __init__(self, front: ASGIStack, settings: Settings) -> None:
+        self._front, self._settings = front, settings
+        self._connection: Connection | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        if self._connection is None or self._connection.sent.closed:
+            self._connection = Connection(self._front, self._settings)
+        self._connection.sent.writes.clear()
+        await self._connection.send(head_of(request) + await request.aread())
+        [(status, response)] = await self._connection.answers(1)
+        return httpx.Response(status, headers=response.headers, content=response.body)
+
+
 class Wire(httpx.AsyncBaseTransport):
     """Sends every request over a connection of its own."""
 

@@ -20,15 +20,16 @@ from streamnorm.engine.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 from tests.support.http_calls import JSON, NOW, Api, running
-from tests.support.http_wire import Cut, Wire, apart, in_pieces, whole
+from tests.support.http_wire import Cut, KeptWire, Wire, apart, in_pieces, whole
 
 PATH = "/v1/streams/boiler-7/readings"
 PLAIN = {"content-type": JSON}
 USUAL = b'{"values":{"temp":21.5,"door":0}}'
 
 
-#: cut otherwise, a request is answered elsewhere: before it is one, in front of the route, by the route
-CUTS = (whole, apart, in_pieces)
+#: cut otherwise, a request is answered elsewhere: before it is one, in front of the route, by the route; and on a
+#: connection that is kept (None) by its head, which came before
+CUTS = (whole, apart, in_pieces, None)
 
 
 class House:
@@ -40,8 +41,11 @@ class House:
     async def same(
         self, body: bytes, headers: Mapping[str, str] = PLAIN, path: str = PATH, method: str = "POST"
     ) -> None:
-        """Send a request all ways; the answers are the same, and what is kept is too."""
-        named = {**headers, "x-request-id": "one"}
+        """Send a request all ways, twice; the answers are the same, and what is kept is too."""
+        for _ in range(2):
+            await self._same(body, {**headers, "x-request-id": "one"}, path, method)
+
+    async def _same(self, body: bytes, named: Mapping[str, str], path: str, method: str) -> None:
         answers = [await client.request(method, path, content=body, headers=named) for client in self.clients]
         one, *others = [(answer.status_code, answer.headers, answer.content) for answer in answers]
         assert others == [one] * len(others)
@@ -49,9 +53,10 @@ class House:
         assert states == [state] * len(states)
 
 
-def client_of(front: ASGIStack, cut: Cut = whole) -> httpx.AsyncClient:
+def client_of(front: ASGIStack, cut: Cut | None = whole) -> httpx.AsyncClient:
     """Build a client of what the server runs."""
-    return httpx.AsyncClient(transport=Wire(front, Settings(), cut), base_url="http://streamnorm")
+    transport = KeptWire(front, Settings()) if cut is None else Wire(front, Settings(), cut)
+    return httpx.AsyncClient(transport=transport, base_url="http://streamnorm")
 
 
 @pytest.fixture(params=["everysec", "always"])
@@ -161,7 +166,7 @@ async def test_a_defect_is_told_alike_and_logged(
     monkeypatch.setattr(Stream, "observe", defect)
     await house.same(USUAL)
     failed = f"POST {PATH} failed"
-    assert [record.message for record in caplog.records if record.message == failed] == [failed] * len(CUTS)
+    assert [record.message for record in caplog.records if record.message == failed] == [failed] * 2 * len(CUTS)
 
 
 json_values = st.recursive(

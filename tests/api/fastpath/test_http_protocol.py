@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from streamnorm.api.middleware.authorization import KEY_CHECK_INTERVAL
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.settings import Settings
@@ -152,5 +153,102 @@ async def test_a_connection_that_is_silent_is_closed(connection: Connection) -> 
     waiting = connection.protocol.timeout_keep_alive_task
     assert isinstance(waiting, asyncio.TimerHandle)
     assert not waiting.cancelled()
+    connection.protocol.timeout_keep_alive_handler()
+    assert connection.sent.closed
+
+
+# Heads that came before
+
+
+@pytest.fixture
+async def knowing(connection: Connection) -> Connection:
+    """Have a connection send a request, then take its parser away: only a head that is known can be answered."""
+    await connection.send(post())
+    connection.protocol.parser = None  # type: ignore[assignment]
+    return connection
+
+
+async def test_a_head_that_came_before_is_not_parsed_again(knowing: Connection) -> None:
+    await knowing.send(post(), post(b'{"values":{"temp":22.5}}'))
+    assert await counts(knowing, 3) == [2, 3, 4]
+
+
+OTHERS = {
+    "another stream": post().replace(b"boiler-7", b"boiler-8"),
+    "another body's length": post(BODY + b" "),
+    "a head that goes on": post(BODY, b"x-more: 1"),
+    "two requests": post() * 2,
+    "half a head": post()[:40],
+    "half a body": post()[:-5],
+    "an empty line before it": b"\r\n" + post(),
+}
+
+
+@pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
+async def test_anything_else_is_parsed(knowing: Connection, data: bytes) -> None:
+    with pytest.raises(AttributeError, match="feed_data"):
+        await knowing.send(data)
+    assert await counts(knowing, 1) == [2]
+
+
+async def test_a_known_head_in_the_middle_of_a_body_is_a_part_of_the_body(connection: Connection) -> None:
+    await connection.send(post())
+    inner = post()
+    outer = post(b'{"values":{"temp":1},"note":"' + b" " * len(inner) + b'"}', query=b"?stats=true")
+    start = outer.index(b" " * len(inner))
+    await connection.send(outer[:start], inner, outer[start + len(inner) :])
+    [(first, _), (second, _)] = await connection.answers(2)
+    assert (first, second) == (200, 400)  # its line ends are no JSON
+
+
+async def test_a_known_head_waits_for_the_request_before_it(connection: Connection) -> None:
+    await connection.send(post())
+    connection.protocol.data_received(post(query=b"?stats=true"))
+    connection.protocol.data_received(post())
+    assert await counts(connection, 3) == [2, 3, 4]
+
+
+async def test_a_known_head_of_a_client_that_does_not_read_is_not_answered_at_once(connection: Connection) -> None:
+    await connection.send(post())
+    connection.sent.writes.clear()
+    connection.protocol.pause_writing()
+    await connection.send(post())
+    assert connection.sent.writes == []
+    connection.protocol.resume_writing()
+    assert await counts(connection, 1) == [3]
+
+
+async def test_a_bad_body_behind_a_known_head_is_told(connection: Connection) -> None:
+    await connection.send(post(), post(b'{"values":{"temp":"hot"}'[: len(BODY)].ljust(len(BODY))))
+    assert [status for status, _ in await connection.answers(2)] == [200, 400]
+
+
+async def test_few_heads_are_kept(connection: Connection) -> None:
+    for length in range(20):
+        await connection.send(post(BODY + b" " * length))
+    connection.protocol.parser = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError, match="feed_data"):
+        await connection.send(post())
+
+
+async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: Path) -> None:
+    keys = SQLiteApiKeys(tmp_path)
+    bearer = b"authorization: Bearer " + keys.create("gauge", ["observe"]).encode()
+    settings = Settings()
+    connection = Connection(with_middleware(api.app, settings, keys), settings)
+    for _ in range(3):
+        await connection.send(post(BODY, bearer))
+    assert await counts(connection, 3) == [2, 3, 4]
+    keys.revoke(keys.all()[0].id)
+    await asyncio.sleep(KEY_CHECK_INTERVAL)
+    await connection.send(post(BODY, bearer))
+    assert [status for status, _ in await connection.answers(4)] == [200, 200, 200, 401]
+
+
+async def test_a_connection_is_not_idle_while_it_repeats_its_head(connection: Connection) -> None:
+    await connection.send(post(), post())
+    connection.protocol.timeout_keep_alive_handler()  # of the first request
+    assert not connection.sent.closed
+    connection.protocol.timeout_keep_alive = 0
     connection.protocol.timeout_keep_alive_handler()
     assert connection.sent.closed

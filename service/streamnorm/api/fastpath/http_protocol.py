@@ -4,6 +4,8 @@ uvicorn creates a task, a scope and messages for every request, and sends a resp
 reading that is most of the work: a response from `streamnorm.api.fastpath.inline` needs none of it, and is sent in one
 write. If the fast path declines, the buffered callbacks are replayed to uvicorn's own protocol class.
 
+A request whose head the connection has sent before is not parsed again (`streamnorm.api.fastpath.kept_heads`).
+
 Rules:
 
 1. Heads, trailers and chunk extensions are bounded by `max_head_bytes`, and the lines of a head by `MAX_HEADERS`; on
@@ -16,12 +18,16 @@ Rules:
 
 from __future__ import annotations
 
+import asyncio
+import math
 import socket
+from time import perf_counter
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streamnorm.api.fastpath.inline import END, InlineResponder
+from streamnorm.api.fastpath.kept_heads import KeptHeads
 from streamnorm.api.http.problems import HTTPProblem
 
 #: Lines of a head: proxies add a dozen. The WebSocket library's handshake parser has the same limit.
@@ -68,11 +74,28 @@ class FastPathProtocol(HttpToolsProtocol):
     _head: list[tuple[bytes, bytes]]
     #: the body received so far of a request that the fast path may answer; None if there is no such request
     _held: bytes | None = None
+    #: whether the next byte begins a request, and the data that has begun so
+    _between = False
+    _data: bytes | None = None
+    _kept: KeptHeads
+    #: when the last request was answered by a kept head, in the event loop's time
+    _repeated = -math.inf
     #: uvicorn's default headers, which it rebuilds every second, and their wire format
     _given: tuple[Any, bytes] = ([], b"")
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start with a connection."""
+        super().connection_made(transport)
+        self._kept, self._between = KeptHeads(), True
+
     def data_received(self, data: bytes) -> None:
-        """Parse received data."""
+        """Parse received data, unless it is a request with a kept head."""
+        if self._between:
+            if self._answer_repeated(data):
+                return
+            self._data = data
+        else:
+            self._data = None
         self._piece = len(data)
         super().data_received(data)
         if self._held is not None:
@@ -95,6 +118,7 @@ class FastPathProtocol(HttpToolsProtocol):
         """Start parsing a head; uvicorn's own callback is deferred until the head is complete."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self.scope = None  # type: ignore[assignment]
+        self._between = False
 
     def on_headers_complete(self) -> None:
         """Start processing a request, or buffer its body if the fast path may answer it."""
@@ -117,14 +141,19 @@ class FastPathProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a request inline if possible, otherwise pass it on."""
-        self._complete = True
+        self._complete = self._between = True
         if self._held is None:
             super().on_message_complete()
             return
         held, self._held = self._held, None
         answer = None
         if self._overhead + self._piece <= self.max_head_bytes or self._head_bytes() <= self.max_head_bytes:
-            answer = self.at_once.answer(self.url, self._head, held, self._headers_given())
+            began = perf_counter()
+            admitted = self.at_once.admit(self.url, self._head, began)
+            if admitted is not None:
+                if self._data is not None:
+                    self._kept.keep(self._data, len(held), admitted)
+                answer = self.at_once.answer(admitted, held, self._headers_given(), began)
         if answer is None:
             self._replay_to_uvicorn(held)
             super().on_message_complete()
@@ -132,10 +161,36 @@ class FastPathProtocol(HttpToolsProtocol):
         self.transport.write(answer)
         self.on_response_complete()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle; requests with kept heads do not restart the timer, to save time."""
+        rest = self._repeated + self.timeout_keep_alive - self.loop.time()
+        if rest > 0.0:
+            self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
     def send_400_response(self, msg: str) -> None:
         """Reject a request that the parser cannot parse."""
         del msg
         self._tell(HTTPProblem("malformed-request", "the request is not HTTP/1.1 as RFC 9112 has it"))
+
+    def _answer_repeated(self, data: bytes) -> bool:
+        """Answer data that is one request with a kept head; return whether it is, and was answered."""
+        found = self._kept.find(data)
+        if (
+            found is None
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused
+            or self.transport.is_closing()
+        ):
+            return False
+        answer = self.at_once.answer(*found, self._headers_given(), perf_counter())
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self._repeated = self.loop.time()
+        return True
 
     def _is_simple_request(self) -> bool:
         """Return whether a request is a plain POST, none before it is pending, and the client reads responses."""

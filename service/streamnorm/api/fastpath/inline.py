@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from time import perf_counter
+from typing import NamedTuple
 
 import orjson
 
@@ -22,7 +23,7 @@ from streamnorm.api.http import negotiation, problems
 from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.middleware.admission import RequestIds
-from streamnorm.api.middleware.authorization import Authorizer
+from streamnorm.api.middleware.authorization import Authorizer, Headers
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 
@@ -41,7 +42,17 @@ REFUSAL = (
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
 )
 OK, FAILED = (b"200 OK", JSON), (b"500 Internal Server Error", problems.MEDIA_TYPE.encode())
+#: The headers that decide about authorization and the request id.
+KEPT = (b"host", b"authorization", b"x-request-id")
 _FIRST, _LAST = len(START), -len(END)
+
+
+class Admitted(NamedTuple):
+    """What the fast path needs of a request's head."""
+
+    stream_id: str
+    #: those of the headers that are looked at with every request
+    headers: Headers
 
 
 class InlineResponder:
@@ -71,14 +82,13 @@ class InlineResponder:
         payload, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
         return REFUSAL % (kind.status, phrase, given, len(payload), FAILED[1], self._names.of({}), payload)
 
-    def answer(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes, given: bytes) -> bytes | None:
-        """Return the complete response to a POST, or None, without side effects, if the fast path cannot answer it.
+    def admit(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], began: float) -> Admitted | None:
+        """Return what the fast path needs of a POST's head, or None if it cannot answer the request.
 
-        `url` is the request target, `headers` and `body` are the request's, `given` are the server's default headers.
+        `url` is the request target, `headers` are the request's; `began` is the time of `perf_counter`.
         """
-        began = perf_counter()
-        if not url.startswith(START) or len(body) > self._max_reading_bytes or log.isEnabledFor(logging.DEBUG):
-            return None  # the admission middleware logs every request
+        if not url.startswith(START):
+            return None
         named = dict(headers)
         if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
             return None  # the protocol class checks these
@@ -87,6 +97,21 @@ class InlineResponder:
             named.get(b"content-type") != JSON
             or b"content-encoding" in named
             or b"origin" in named  # cross-origin requests need CORS headers
+            or not self._access.is_preauthorized(named, stream_id, began)
+        ):
+            return None
+        return Admitted(stream_id, {name: named[name] for name in KEPT if name in named})
+
+    def answer(self, admitted: Admitted, body: bytes, given: bytes, began: float) -> bytes | None:
+        """Return the complete response to a request, or None, without side effects, if the fast path cannot answer it.
+
+        `body` is the request's, `given` are the server's default headers. An admitted head may be used again: whether
+        it is still authorized is checked here.
+        """
+        stream_id, named = admitted
+        if (
+            len(body) > self._max_reading_bytes
+            or log.isEnabledFor(logging.DEBUG)  # the admission middleware logs every request
             or not self._access.is_preauthorized(named, stream_id, began)
         ):
             return None
@@ -99,7 +124,7 @@ class InlineResponder:
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route reports the error
         except Exception:  # a defect of ours; a retry on the route might observe the reading twice
-            log.exception("POST %s failed", url.decode("latin-1"))
+            log.exception("POST %s%s%s failed", PREFIX, stream_id, SUFFIX)
             (status, media), payload = FAILED, orjson.dumps(problems.FAILED)
         response = ANSWER % (status, given, len(payload), media, self._names.of(named), payload)
         self._latency.add(perf_counter() - began)
