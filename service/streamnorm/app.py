@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import streamnorm
 from streamnorm import bridges, shared_store
@@ -25,6 +24,7 @@ from streamnorm.api.middleware.authorization import Authorizer
 from streamnorm.api.openapi import document
 from streamnorm.api.routes import bulk, dashboard, influx, influx_handshake, probes, readings, sse, streams, websocket
 from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import Plan, plan
 from streamnorm.engine.ports.blob_store import BlobStore

@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from streamnorm.api.fastpath.http_protocol import protocol_class
 from streamnorm.api.fastpath.inline import InlineResponder
 from streamnorm.api.fastpath.ws_protocol import WebSockets
+from streamnorm.compat import uvicorn
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.settings import Settings
 from streamnorm.warmup import Warmup
@@ -44,7 +43,6 @@ GARBAGE: Final = (20_000, 20, 20)
 GOODBYE: Final = 0.2
 #: Seconds that threads have to finish after everything is saved.
 THREADS_GRACE: Final = 0.5
-TICKS: Final = 10  # uvicorn's ticks per second
 
 
 class Server(uvicorn.Server):
@@ -61,13 +59,6 @@ class Server(uvicorn.Server):
         self._idle_timeout = idle_timeout
         #: connections stalled by the client, and since when
         self._waiting: dict[Any, float] = {}
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Discard the stop signal: uvicorn would raise it again, and supervisors would take that for a failure."""
-        with super().capture_signals():
-            yield
-            self._captured_signals.clear()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped, without waiting for worker threads afterwards: nothing awaits their results."""
@@ -88,11 +79,6 @@ class Server(uvicorn.Server):
             sys.stdout.flush()
             os._exit(0 if self.stopped_cleanly else 1)
 
-    @property
-    def stopped_cleanly(self) -> bool:
-        """Whether the server has started, and has saved everything on shutdown."""
-        return self.started and not self.force_exit and not self.lifespan.should_exit
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, while the kernels are compiled or loaded in the background."""
         self._warmup.start()
@@ -101,11 +87,9 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(*GARBAGE)
 
-    async def on_tick(self, counter: int) -> bool:
-        """Check the connections every second."""
-        if counter % TICKS == 0:
-            self.close_stalled(time.monotonic())
-        return await super().on_tick(counter)
+    def each_second(self) -> None:
+        """Check the connections."""
+        self.close_stalled(time.monotonic())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End live connections first, because uvicorn waits for them; then shut down."""
@@ -113,16 +97,16 @@ class Server(uvicorn.Server):
         self._drain()
         await self._warmup.stop()
         await asyncio.sleep(GOODBYE)
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, WebSockets) and is_stalled(connection):
+        for connection in self.open_connections:
+            if isinstance(connection, WebSockets) and connection.stalled:
                 connection.transport.abort()  # the client would not read a close frame
         await super().shutdown(sockets)
 
     def close_stalled(self, now: float) -> None:
         """Abort the connections that have been stalled for longer than the idle timeout; `now` is monotonic (s)."""
         before, self._waiting = self._waiting, {}
-        for connection in self.server_state.connections:
-            if is_stalled(connection):
+        for connection in self.open_connections:
+            if connection.stalled:
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
@@ -174,15 +158,3 @@ def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) ->
         files = " and ".join(filter(None, (settings.ssl_certfile, settings.ssl_keyfile)))
         raise InvalidConfiguration.at("/ssl_certfile", f"cannot use {files}: {error.strerror or error}") from None
     return config
-
-
-def is_stalled(connection: asyncio.Protocol) -> bool:
-    """Return whether a connection waits for a head or a handshake, or for the client to read a response."""
-    if isinstance(connection, WebSockets):
-        return not (connection.handshake_complete and connection.writable.is_set())
-    if not isinstance(connection, HttpToolsProtocol):
-        return False
-    cycle = connection.cycle
-    if cycle is not None and not cycle.response_complete:
-        return connection.flow.write_paused
-    return connection.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request

@@ -49,7 +49,7 @@ async def test_a_handshake_that_cannot_be_read_is_answered(opened: Socket, rest:
 
 async def test_a_handshake_that_does_not_come_does_not_break_the_stop(opened: Socket) -> None:
     opened.protocol.data_received(HEAD)
-    assert server.is_stalled(opened.protocol)
+    assert opened.protocol.stalled
     opened.protocol.shutdown()
     assert opened.sent.closed
     assert opened.sent.writes == []

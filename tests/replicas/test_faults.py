@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from streamnorm.compat.redis import Command
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.stream import Stream
@@ -22,7 +23,6 @@ from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis import url as address
 from streamnorm.stores.redis.cas_batch import CasBatcher, Entry, StreamBatch
-from streamnorm.stores.redis.connection import Command
 from streamnorm.stores.redis.keyspace import Keyspace, partition, slot
 from tests.support.redis_servers import MASTERS, SLOTS, Cluster, Server, cluster, replicas, wait_until
 from tests.support.replica_load import sending

@@ -19,16 +19,14 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 from time import perf_counter
-from typing import Any, Final
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import Final
 
 from streamnorm.api.fastpath.inline import END, InlineResponder
 from streamnorm.api.fastpath.kept_heads import KeptHeads
 from streamnorm.api.http.problems import HTTPProblem
+from streamnorm.compat.uvicorn import Head, HTTPProtocol
 
 #: Lines of a head: proxies add a dozen. The WebSocket library's handshake parser has the same limit.
 MAX_HEADERS: Final = 128
@@ -47,20 +45,26 @@ OLD_VERSIONS: Final = frozenset({"0.9", "1.0"})
 PUNCTUATION: Final = 4
 
 
-class DiscardedTrailers(list[tuple[bytes, bytes]]):
-    """A list that discards trailers."""
+class EncodedHeaders:
+    """The server's default headers in wire format, encoded anew when uvicorn replaces them, every second."""
 
-    def append(self, _: tuple[bytes, bytes], /) -> None:
-        """Discard a trailer."""
+    def __init__(self) -> None:
+        self._headers: Head | None = None
+        self._wire = b""
+
+    def of(self, headers: Head) -> bytes:
+        """Return these headers in wire format."""
+        if self._headers is not headers:
+            self._headers, self._wire = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._wire
 
 
-DISCARDED: Final = DiscardedTrailers()
-
-
-class FastPathProtocol(HttpToolsProtocol):
+class FastPathProtocol(HTTPProtocol):
     """A connection that answers simple readings inline."""
 
     at_once: InlineResponder
+    #: shared by all connections
+    given: EncodedHeaders
     max_head_bytes: int
     #: bytes of the data being parsed
     _piece = 0
@@ -70,18 +74,12 @@ class FastPathProtocol(HttpToolsProtocol):
     _credit = 0
     #: whether a message ended in this data
     _complete = False
-    #: the head of the current request
-    _head: list[tuple[bytes, bytes]]
     #: the body received so far of a request that the fast path may answer; None if there is no such request
     _held: bytes | None = None
     #: whether the next byte begins a request, and the data that has begun so
     _between = False
     _data: bytes | None = None
     _kept: KeptHeads
-    #: when the last request was answered by a kept head, in the event loop's time
-    _repeated = -math.inf
-    #: uvicorn's default headers, which it rebuilds every second, and their wire format
-    _given: tuple[Any, bytes] = ([], b"")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start with a connection."""
@@ -115,21 +113,20 @@ class FastPathProtocol(HttpToolsProtocol):
         self._credit = 0
 
     def on_message_begin(self) -> None:
-        """Start parsing a head; uvicorn's own callback is deferred until the head is complete."""
-        self.url, self.headers, self.expect_100_continue = b"", [], False
-        self.scope = None  # type: ignore[assignment]
+        """Start parsing a head."""
+        super().on_message_begin()
         self._between = False
 
     def on_headers_complete(self) -> None:
         """Start processing a request, or buffer its body if the fast path may answer it."""
-        self._head = self.headers
-        if self.url.endswith(END) and self._is_simple_request():
+        super().on_headers_complete()
+        if self.url.endswith(END) and self.is_plain_post():
             self._held = b""
         else:
             self._begin()
             if self.parser.should_upgrade():
                 return  # uvicorn reads the headers again; there are no trailers
-        self.headers = DISCARDED
+        self.discard_trailers()
 
     def on_body(self, body: bytes) -> None:
         """Receive a part of a body."""
@@ -149,61 +146,31 @@ class FastPathProtocol(HttpToolsProtocol):
         answer = None
         if self._overhead + self._piece <= self.max_head_bytes or self._head_bytes() <= self.max_head_bytes:
             began = perf_counter()
-            admitted = self.at_once.admit(self.url, self._head, began)
+            admitted = self.at_once.admit(self.url, self.head, began)
             if admitted is not None:
                 if self._data is not None:
                     self._kept.keep(self._data, len(held), admitted)
-                answer = self.at_once.answer(admitted, held, self._headers_given(), began)
+                answer = self.at_once.answer(admitted, held, self.given.of(self.default_headers), began)
         if answer is None:
             self._replay_to_uvicorn(held)
             super().on_message_complete()
             return
-        self.transport.write(answer)
-        self.on_response_complete()
+        self.answer_inline(answer)
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle; requests with kept heads do not restart the timer, to save time."""
-        rest = self._repeated + self.timeout_keep_alive - self.loop.time()
-        if rest > 0.0:
-            self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
-        else:
-            super().timeout_keep_alive_handler()
-
-    def send_400_response(self, msg: str) -> None:
+    def refuse_malformed(self) -> None:
         """Reject a request that the parser cannot parse."""
-        del msg
         self._tell(HTTPProblem("malformed-request", "the request is not HTTP/1.1 as RFC 9112 has it"))
 
     def _answer_repeated(self, data: bytes) -> bool:
         """Answer data that is one request with a kept head; return whether it is, and was answered."""
         found = self._kept.find(data)
-        if (
-            found is None
-            or (self.cycle is not None and not self.cycle.response_complete)
-            or self.flow.write_paused
-            or self.transport.is_closing()
-        ):
+        if found is None or not self.is_idle():
             return False
-        answer = self.at_once.answer(*found, self._headers_given(), perf_counter())
+        answer = self.at_once.answer(*found, self.given.of(self.default_headers), perf_counter())
         if answer is None:
             return False
-        self.transport.write(answer)
-        self.server_state.total_requests += 1
-        self._repeated = self.loop.time()
+        self.answer_unparsed(answer)
         return True
-
-    def _is_simple_request(self) -> bool:
-        """Return whether a request is a plain POST, none before it is pending, and the client reads responses."""
-        parser = self.parser
-        return (
-            parser.get_method() == b"POST"
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-            and not self.expect_100_continue
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-        )
 
     def _begin(self) -> None:
         """Replay a head to uvicorn.
@@ -216,13 +183,7 @@ class FastPathProtocol(HttpToolsProtocol):
         if refusal is not None:
             self._tell(refusal)
             raise refusal
-        url, expected = self.url, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.headers, self.expect_100_continue = url, self._head, expected
-        self.scope["headers"] = self._head
-        super().on_headers_complete()
-        if self.parser.should_upgrade() and not self._should_upgrade():
-            self.cycle.keep_alive = False  # the parser has discarded what follows
+        self.forward_head()
         if self.url.startswith(EVENTS):
             self._bound_buffers()
 
@@ -234,7 +195,7 @@ class FastPathProtocol(HttpToolsProtocol):
 
         """
         self._begin()
-        self.headers = DISCARDED
+        self.discard_trailers()
         if held:
             self.on_body(held)
 
@@ -244,14 +205,14 @@ class FastPathProtocol(HttpToolsProtocol):
             return HTTPProblem(
                 "uri-too-long", f"the address is larger than {self.max_head_bytes} bytes (max_head_bytes)"
             )
-        if len(self._head) > MAX_HEADERS:
-            return HTTPProblem("head-too-large", f"there are {len(self._head)} headers, the limit is {MAX_HEADERS}")
+        if len(self.head) > MAX_HEADERS:
+            return HTTPProblem("head-too-large", f"there are {len(self.head)} headers, the limit is {MAX_HEADERS}")
         if self._head_bytes() > self.max_head_bytes:
             return self._too_large("The head")
-        hosts = sum(name == b"host" for name, _ in self._head)
+        hosts = sum(name == b"host" for name, _ in self.head)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() not in OLD_VERSIONS):
             return HTTPProblem("malformed-request", f"a request has one Host header, not {hosts}")
-        named = dict(self._head)
+        named = dict(self.head)
         if named.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             return HTTPProblem("not-implemented", "of transfer codings this service takes chunked, and no other")
         return self._upgrade_refusal(named) if self.parser.should_upgrade() else None
@@ -260,11 +221,11 @@ class FastPathProtocol(HttpToolsProtocol):
         """Return the problem of an unacceptable upgrade request, if there is one."""
         if b"transfer-encoding" in named or named.get(b"content-length", b"0").strip(b"0"):
             return HTTPProblem("malformed-request", "a request for another protocol (Upgrade) has no body")
-        if not self._should_upgrade():
+        if not self.upgrades():
             return None
         if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
             return HTTPProblem("malformed-request", "a WebSocket begins with a GET of HTTP/1.1 (RFC 6455)")
-        lines = max(len(self.url), *(len(name) + len(value) for name, value in self._head))
+        lines = max(len(self.url), *(len(name) + len(value) for name, value in self.head))
         if lines + PUNCTUATION > MAX_UPGRADE_LINE:
             return HTTPProblem(
                 "head-too-large", f"a line of a WebSocket's head is larger than {MAX_UPGRADE_LINE} bytes"
@@ -275,16 +236,14 @@ class FastPathProtocol(HttpToolsProtocol):
         return HTTPProblem("head-too-large", f"{what} is larger than {self.max_head_bytes} bytes (max_head_bytes).")
 
     def _head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + PUNCTUATION for name, value in self._head)
+        return len(self.url) + sum(len(name) + len(value) + PUNCTUATION for name, value in self.head)
 
     def _tell(self, refusal: HTTPProblem) -> None:
         """Send a problem and close the connection; a response in progress is truncated."""
         if self.transport.is_closing():
             return
-        cycle = self.cycle
-        idle = cycle is None or cycle.response_complete
-        if idle or (cycle.scope is self.scope and not cycle.response_started and not self.pipeline):
-            self.transport.write(self.at_once.refusal(refusal, self._headers_given()))
+        if self.may_refuse():
+            self.transport.write(self.at_once.refusal(refusal, self.given.of(self.default_headers)))
         self.transport.close()
 
     def _bound_buffers(self) -> None:
@@ -294,15 +253,8 @@ class FastPathProtocol(HttpToolsProtocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, EVENT_SEND_BUFFER)
         self.transport.set_write_buffer_limits(EVENT_WRITE_BUFFER)
 
-    def _headers_given(self) -> bytes:
-        encoded, wire = self._given
-        headers = self.server_state.default_headers
-        if encoded is not headers:
-            wire = b"".join(b"%b: %b\r\n" % header for header in headers)
-            type(self)._given = headers, wire  # noqa: SLF001 - all connections share them
-        return wire
-
 
 def protocol_class(at_once: InlineResponder, max_head_bytes: int) -> type[FastPathProtocol]:
     """Build the protocol class of a service."""
-    return type("Protocol", (FastPathProtocol,), {"at_once": at_once, "max_head_bytes": max_head_bytes})
+    attributes = {"at_once": at_once, "given": EncodedHeaders(), "max_head_bytes": max_head_bytes}
+    return type("Protocol", (FastPathProtocol,), attributes)

@@ -105,8 +105,8 @@ class InlineResponder:
     def answer(self, admitted: Admitted, body: bytes, given: bytes, began: float) -> bytes | None:
         """Return the complete response to a request, or None, without side effects, if the fast path cannot answer it.
 
-        `body` is the request's, `given` are the server's default headers. An admitted head may be used again: whether
-        it is still authorized is checked here.
+        `body` is the request's, `given` are the server's default headers, `began` is the time of `perf_counter`. An
+        `admitted` head may be used again: whether it is still authorized is checked here.
         """
         stream_id, named = admitted
         if (

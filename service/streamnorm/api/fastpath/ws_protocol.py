@@ -10,23 +10,14 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import orjson
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from streamnorm.api.http import problems
+from streamnorm.compat.uvicorn import WebSocketProtocol
 
 #: Bytes after which the buffer is written immediately: about uvloop's high-water mark.
 MAX_COALESCED_BYTES = 64 * 1024
-UNREADABLE = "the handshake of the WebSocket cannot be read"
-
-
-def refuse(status: HTTPStatus | int, text: str) -> Response:
-    """Refuse a handshake with a problem, where `websockets` would with plain text."""
-    kind = problems.of_status(HTTPStatus(status))
-    body = orjson.dumps(problems.problem(kind, text.strip()))
-    headers = Headers({"Connection": "close", "Content-Length": str(len(body)), "Content-Type": problems.MEDIA_TYPE})
-    return Response(kind.status, kind.title, headers, body)
 
 
 class CoalescingTransport:
@@ -64,28 +55,18 @@ class CoalescingTransport:
         self._transport.close()
 
 
-class WebSockets(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol on a coalescing transport."""
+class WebSockets(WebSocketProtocol):
+    """A WebSocket connection on a coalescing transport."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self.conn.reject = refuse  # type: ignore[method-assign] # uvicorn builds `conn` itself
-        super().connection_made(
-            cast("asyncio.Transport", CoalescingTransport(cast("asyncio.Transport", transport), self.loop))
+    def wrap(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> asyncio.Transport:
+        """Coalesce what is written to the `transport` of the `loop`."""
+        return cast("asyncio.Transport", CoalescingTransport(cast("asyncio.Transport", transport), loop))
+
+    def refuse(self, status: int, text: str) -> Response:
+        """Refuse a handshake with a problem of a `status` and a `text`, where `websockets` would with plain text."""
+        kind = problems.of_status(HTTPStatus(status))
+        body = orjson.dumps(problems.problem(kind, text.strip()))
+        headers = Headers(
+            {"Connection": "close", "Content-Length": str(len(body)), "Content-Type": problems.MEDIA_TYPE}
         )
-
-    def data_received(self, data: bytes) -> None:
-        """Parse received data; reject a handshake that the parser cannot parse, on which uvicorn would wait forever."""
-        super().data_received(data)
-        if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
-            return
-        answer = b"".join(self.conn.data_to_send())
-        self.transport.write(answer or self.conn.reject(HTTPStatus.BAD_REQUEST, UNREADABLE).serialize())
-        self.transport.close()
-
-    def shutdown(self) -> None:
-        """Close the connection; before a handshake without a close frame."""
-        if self.handshake_initiated:
-            super().shutdown()
-        else:
-            self.transport.close()
+        return Response(kind.status, kind.title, headers, body)

@@ -15,18 +15,18 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import monotonic
 
-import aiomqtt
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.mqtt import payloads
-from streamnorm.bridges.mqtt.client import TAKEN_OVER, Client, DroppedEarly, reason_of, speaks_older
+from streamnorm.bridges.mqtt.client import Client
 from streamnorm.bridges.mqtt.discovery import Discovery
 from streamnorm.bridges.mqtt.intake import Intake
 from streamnorm.bridges.mqtt.options import Options
 from streamnorm.bridges.mqtt.outbox import Outbox
 from streamnorm.bridges.mqtt.session import Session
 from streamnorm.bridges.mqtt.topics import filled
+from streamnorm.compat.aiomqtt import TAKEN_OVER, DroppedEarly, MqttError, reason_of, speaks_older
 from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import StreamnormError, StreamNotFound
@@ -172,7 +172,7 @@ class MqttBridge:
             try:
                 async with self._connection() as connection:
                     await self._serve(connection)
-            except* (aiomqtt.MqttError, OSError, ValueError) as group:
+            except* (MqttError, OSError, ValueError) as group:
                 error = _first(group)
             if error is None:
                 continue
@@ -250,11 +250,11 @@ class MqttBridge:
         self._session.keep(self._client_id, wanted)
         refused = []
         for template in self._intake.subscriptions:
-            if reason := await connection.listen(template):
+            if reason := await connection.listen(template.filter, template.identifier):
                 refused.append(f"it refuses the subscription {template.filter!r}: {reason}")
                 log.error("MQTT: %s", refused[-1])
         if len(refused) == len(wanted):
-            raise aiomqtt.MqttError("; ".join(refused))
+            raise MqttError("; ".join(refused))
         return refused
 
     async def _remove_expired(self) -> None:

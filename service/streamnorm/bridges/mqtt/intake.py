@@ -19,11 +19,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import aiomqtt
-
 from streamnorm.bridges.mqtt.client import RECEIVE_MAXIMUM, Client
 from streamnorm.bridges.mqtt.topics import TopicTemplate, subscriptions
 from streamnorm.bridges.refusals import Refusals
+from streamnorm.compat.aiomqtt import Message, identifiers
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import (
     InvalidInput,
@@ -131,7 +130,7 @@ class Intake:
         self.refusals.add(reason, f"{topic}: {detail}", label=label)
         self._dead_letters(topic, payload, reason, detail)
 
-    def _work(self, connection: Client, message: aiomqtt.Message) -> asyncio.Task[bool] | None:
+    def _work(self, connection: Client, message: Message) -> asyncio.Task[bool] | None:
         """Start processing a message in a task that outlives the connection; None if there is nothing to do."""
         topic = message.topic.value
         payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
@@ -150,7 +149,7 @@ class Intake:
                 del self._known[next(iter(self._known))]
         return work
 
-    async def _acknowledge(self, connection: Client, message: aiomqtt.Message, work: asyncio.Task[bool] | None) -> None:
+    async def _acknowledge(self, connection: Client, message: Message, work: asyncio.Task[bool] | None) -> None:
         if work is not None and not await asyncio.shield(work):
             self._known.pop(message.mid, None)
             return
@@ -158,10 +157,9 @@ class Intake:
             self._known[message.mid] = self._known[message.mid][0], None
         connection.acknowledge(message)
 
-    def _is_copy(self, topic: str, message: aiomqtt.Message) -> bool:
+    def _is_copy(self, topic: str, message: Message) -> bool:
         """Return whether a message was delivered for another subscription than the first that matches its topic."""
-        identifiers = getattr(message.properties, "SubscriptionIdentifier", None) or ()
-        ours = {item.identifier for item in self.subscriptions} & {*identifiers}
+        ours = {item.identifier for item in self.subscriptions} & identifiers(message)
         first = next((item for item in self.subscriptions if item.matches(topic)), None)
         return bool(ours) and first is not None and first.identifier not in ours
 

@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from redis.exceptions import ResponseError
-
+from streamnorm.compat.redis import ResponseError
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.stores.codec import decode, encode
@@ -33,7 +32,8 @@ from streamnorm.stores.redis.topology import is_redirect
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamnorm.stores.redis.connection import Command, NodeConnection, Reply
+    from streamnorm.compat.redis import Command, Reply
+    from streamnorm.stores.redis.connection import NodeConnection
     from streamnorm.stores.redis.keyspace import Keyspace
     from streamnorm.stores.redis.topology import Topology
 

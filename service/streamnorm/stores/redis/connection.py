@@ -15,21 +15,14 @@ import asyncio
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
+from streamnorm.compat.redis import RedisError, RedisTimeoutError, ResponseError
 from streamnorm.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis.asyncio.connection import Connection
-
+    from streamnorm.compat.redis import Command, Connection, Reply
     from streamnorm.stores.redis.url import NodeAddress, RedisURL
-
-Command = tuple[Any, ...]
-#: bytes, a number, a list or None; or an error, since other commands of the pipeline may have succeeded
-Reply = Any
 
 #: If a replica lags by more, the client should retry later.
 WAIT_MILLISECONDS = 1000
@@ -79,7 +72,7 @@ class NodeConnection:
             connection = await self._connected()
             wait = [("WAIT", replicas, WAIT_MILLISECONDS)] if replicas else []
             try:
-                replies = await _exchanged(connection, [*commands, *wait])
+                replies = await connection.exchange([*commands, *wait])
             except (RedisError, OSError) as error:
                 await self._drop()
                 if isinstance(error, (RedisTimeoutError, TimeoutError)):
@@ -113,18 +106,18 @@ class NodeConnection:
         if self._connection is None:
             connection = self._address.connection(self.place)
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]
-                (loaded,) = await _exchanged(connection, [("FUNCTION", "LOAD", LIBRARY)])
+                await connection.connect()
+                (loaded,) = await connection.exchange([("FUNCTION", "LOAD", LIBRARY)])
             except (RedisError, OSError) as error:
-                await connection.disconnect(nowait=True)
+                await connection.close()
                 if isinstance(error, (RedisTimeoutError, TimeoutError)):
                     raise self._fell_silent() from error
                 raise NotSent(f"the store at {self.place} cannot be reached: {error}") from error
             except BaseException:
-                await connection.disconnect(nowait=True)
+                await connection.close()
                 raise
             if isinstance(loaded, ResponseError) and "unknown command" in str(loaded):
-                await connection.disconnect(nowait=True)
+                await connection.close()
                 raise NotSent(f"the store at {self.place} does not support FUNCTION: Redis 7 or Valkey is required")
             self._connection = connection  # any other error: the library is loaded already, or the node is a replica
         return self._connection
@@ -144,15 +137,4 @@ class NodeConnection:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.disconnect(nowait=True)
-
-
-async def _exchanged(connection: Connection, commands: Sequence[Command]) -> list[Reply]:
-    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-    replies = []
-    for _ in commands:
-        try:
-            replies.append(await connection.read_response(disable_decoding=True))
-        except ResponseError as error:
-            replies.append(error)
-    return replies
+            await connection.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from functools import cache
 
-from redis.crc import key_slot
+from streamnorm.compat.redis import key_slot
 
 #: Many more than nodes, so that they spread evenly; few enough to query all of them for a page of a listing.
 PARTITIONS = 1024

@@ -7,15 +7,13 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
-
+from streamnorm.compat.redis import RedisError
 from streamnorm.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis.asyncio.connection import Connection
-
+    from streamnorm.compat.redis import Connection
     from streamnorm.stores.redis.topology import Topology
 
 log = logging.getLogger(__name__)
@@ -54,17 +52,16 @@ class Subscriber:
     async def _listen(self, connection: Connection) -> None:
         """Receive messages until the connection breaks, or the channel moves to another node."""
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-            commands = [("SUBSCRIBE", self._channel), ("SSUBSCRIBE", self._sharded)]
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            await connection.connect()
+            await connection.send([("SUBSCRIBE", self._channel), ("SSUBSCRIBE", self._sharded)])
             pinged = False
             while True:  # a timeout returns None
-                message = await connection.read_response(disable_decoding=True, timeout=SILENCE)
+                message = await connection.receive(SILENCE)
                 if message is None:
                     if pinged:
                         return
                     pinged = True
-                    await connection.send_command("PING", check_health=False)
+                    await connection.send([("PING",)])
                     continue
                 pinged = False
                 kind = message[0]
@@ -73,7 +70,7 @@ class Subscriber:
                 elif kind == b"sunsubscribe":
                     return
         finally:
-            await connection.disconnect(nowait=True)
+            await connection.close()
 
     def _hand_on(self, channel: bytes, data: bytes) -> None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from redis.exceptions import (
+from streamnorm.compat.redis import (
     AskError,
     ClusterDownError,
     MasterDownError,
@@ -14,7 +14,6 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
-
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.redis.connection import NodeConnection
 from streamnorm.stores.redis.keyspace import PARTITIONS, slot
@@ -23,7 +22,7 @@ from streamnorm.stores.redis.url import NodeAddress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from streamnorm.stores.redis.connection import Command, Reply
+    from streamnorm.compat.redis import Command, Reply
     from streamnorm.stores.redis.url import RedisURL
 
 #: Seconds during which a command is retried while nodes fail over.

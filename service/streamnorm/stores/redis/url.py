@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
-
+from streamnorm.compat.redis import Connection, connection_options
 from streamnorm.errors import StoreError
 
 if TYPE_CHECKING:
@@ -47,16 +46,14 @@ class RedisURL:
 
     def connection(self, place: NodeAddress) -> Connection:
         """Build a connection to a node, without connecting it."""
-        kind = SSLConnection if self.scheme.startswith("rediss") else Connection
-        connection: Connection = kind(
-            host=place.host,
-            port=place.port,
-            protocol=2,  # RESP3 offers nothing we need, and RESP2 is parsed faster
-            socket_timeout=ANSWER_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            **self.options,
+        return Connection(
+            place.host,
+            place.port,
+            self.options,
+            tls=self.scheme.startswith("rediss"),
+            connect_timeout=CONNECT_TIMEOUT,
+            answer_timeout=ANSWER_TIMEOUT,
         )
-        return connection
 
     def __str__(self) -> str:
         return f"{self.scheme}://{','.join(map(str, self.places))}"
@@ -79,9 +76,7 @@ def parse_redis_url(url: str) -> RedisURL:
     scheme = parts.scheme.partition("+")[0]
     try:
         places = tuple(_place(host) for host in hosts.split(","))
-        options = dict(parse_url(f"{scheme}://{user}{at}{places[0]}{parts.path}?{parts.query}"))
-        for name in ("host", "port", "connection_class"):
-            options.pop(name, None)
+        options = connection_options(f"{scheme}://{user}{at}{places[0]}{parts.path}?{parts.query}")
         address = RedisURL(parts.scheme, places, options)
         address.connection(places[0])
     except (ValueError, TypeError) as error:

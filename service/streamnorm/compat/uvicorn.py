@@ -1,0 +1,216 @@
+"""uvicorn, and all that is used of its inside: connections whose requests are answered early, the signals, the ticks.
+
+Other modules use uvicorn only through this one, and of the classes here only what they define themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+from httptools import HttpRequestParser
+from uvicorn import Config
+from uvicorn import Server as UvicornServer
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Response
+
+__all__ = ["Config", "HTTPProtocol", "Head", "ProxyHeadersMiddleware", "Server", "WebSocketProtocol"]
+
+Head = list[tuple[bytes, bytes]]
+
+TICKS: Final = 10  # uvicorn's ticks per second
+UNREADABLE: Final = "the handshake of the WebSocket cannot be read"
+
+
+class DiscardedTrailers(Head):
+    """A list that discards trailers."""
+
+    def append(self, _: tuple[bytes, bytes], /) -> None:
+        """Discard a trailer."""
+
+
+DISCARDED: Final = DiscardedTrailers()
+
+
+class HTTPProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 connection, which learns of a request when a subclass calls `forward_head`.
+
+    A request that is not forwarded is answered by `answer_inline`.
+    """
+
+    transport: asyncio.Transport
+    parser: HttpRequestParser
+    #: the request target
+    url: bytes
+    #: the head of the current request, once it is complete
+    head: Head
+    #: when the last request was answered by `answer_unparsed`, in the event loop's time
+    _answered_at = -math.inf
+
+    def on_message_begin(self) -> None:
+        """Start parsing a head; uvicorn's own callback is deferred until the head is complete."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.scope = None  # type: ignore[assignment]
+
+    def on_headers_complete(self) -> None:
+        """Take the complete head."""
+        self.head = self.headers
+
+    def forward_head(self) -> None:
+        """Let uvicorn start the request, as if its head had just been parsed."""
+        url, expected = self.url, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, self.head, expected
+        self.scope["headers"] = self.head
+        super().on_headers_complete()
+        if self.parser.should_upgrade() and not self.upgrades():
+            self.cycle.keep_alive = False  # the parser has discarded what follows
+
+    def discard_trailers(self) -> None:
+        """Discard what is parsed as headers after the head: trailers."""
+        self.headers = DISCARDED
+
+    def answer_inline(self, answer: bytes) -> None:
+        """Send the complete response to a request that was not forwarded, and go on to the next one."""
+        self.transport.write(answer)
+        self.on_response_complete()
+
+    def is_idle(self) -> bool:
+        """Return whether no request is pending and the client reads responses."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def answer_unparsed(self, answer: bytes) -> None:
+        """Send the complete response to a request that the parser has not seen."""
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self._answered_at = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle; `answer_unparsed` does not restart the timer, to save time."""
+        rest = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if rest > 0.0:
+            self.timeout_keep_alive_task = self.loop.call_later(rest, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        """Reject a request that the parser cannot parse."""
+        del msg
+        self.refuse_malformed()
+
+    def refuse_malformed(self) -> None:
+        """Reject a request that the parser cannot parse, and close the connection."""
+        raise NotImplementedError
+
+    def is_plain_post(self) -> bool:
+        """Return whether a request is a plain POST, none before it is pending, and the client reads responses."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and not self.expect_100_continue
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def upgrades(self) -> bool:
+        """Return whether uvicorn would turn the connection into a WebSocket."""
+        return self._should_upgrade()
+
+    def may_refuse(self) -> bool:
+        """Return whether a response to the current request can be sent now: none is in progress, or expected before."""
+        cycle = self.cycle
+        idle = cycle is None or cycle.response_complete
+        return idle or (cycle.scope is self.scope and not cycle.response_started and not self.pipeline)
+
+    @property
+    def default_headers(self) -> Head:
+        """The headers of every response: a new list every second, since it has the date."""
+        return self.server_state.default_headers
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the connection waits for a head, or for the client to read a response."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            return self.flow.write_paused
+        return self.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket connection; what it cannot parse is rejected, where uvicorn would wait forever."""
+
+    def refuse(self, status: int, text: str) -> Response:
+        """Return the response to a handshake that is rejected with a `status`, because of what `text` says."""
+        raise NotImplementedError
+
+    def wrap(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> asyncio.Transport:
+        """Return what to write to: the `transport` of the `loop`, or something around it."""
+        raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.conn.reject = self.refuse  # type: ignore[method-assign] # uvicorn builds `conn` itself
+        super().connection_made(self.wrap(transport, self.loop))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse received data; reject a handshake that the parser cannot parse."""
+        super().data_received(data)
+        if self.handshake_initiated or self.conn.handshake_exc is None or self.transport.is_closing():
+            return
+        answer = b"".join(self.conn.data_to_send())
+        self.transport.write(answer or self.refuse(400, UNREADABLE).serialize())
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        """Close the connection; before a handshake without a close frame."""
+        if self.handshake_initiated:
+            super().shutdown()
+        else:
+            self.transport.close()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the connection waits for a handshake, or for the client to read."""
+        return not (self.handshake_complete and self.writable.is_set())
+
+
+class Server(UvicornServer):
+    """uvicorn's server; `each_second` is called once a second."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Discard the stop signal: uvicorn would raise it again, and supervisors would take that for a failure."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Call `each_second`; return whether to stop."""
+        if counter % TICKS == 0:
+            self.each_second()
+        return await super().on_tick(counter)
+
+    def each_second(self) -> None:
+        """Do what is to be done once a second."""
+
+    @property
+    def stopped_cleanly(self) -> bool:
+        """Whether the server has started, and has saved everything on shutdown."""
+        return self.started and not self.force_exit and not self.lifespan.should_exit
+
+    @property
+    def open_connections(self) -> list[Any]:
+        """The open connections, each of the class in the configuration."""
+        return list(self.server_state.connections)
