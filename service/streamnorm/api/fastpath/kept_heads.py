@@ -34,7 +34,7 @@ class KeptHeads:
         return admitted, data[body:]
 
     def keep(self, data: bytes, length: int, admitted: Admitted) -> None:
-        """Keep the head of a request with a body of `length` bytes, if the data is that request and nothing else."""
+        """Keep the `admitted` head of a request with a body of `length` bytes, if `data` is that request alone."""
         body = data.find(END) + len(END)
         if len(data) != body + length:
             return
