@@ -3,6 +3,7 @@ FROM python:3.13-slim AS build
 ARG EXTRAS=""
 WORKDIR /src
 COPY LICENSE README.md pyproject.toml hatch_build.py ./
+COPY clients/python/hatch_metadata.py clients/python/
 COPY web web
 COPY service service
 # A virtual environment without pip, with compiled bytecode, which the next stage copies.

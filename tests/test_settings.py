@@ -13,7 +13,7 @@ import streamnorm
 from streamnorm.cli import cli
 from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
-from streamnorm.settings import Settings
+from streamnorm.settings import Settings, unknown_variables
 
 OTHERS: dict[str, Any] = {
     "host": "::1",
@@ -146,6 +146,20 @@ def test_help_shows_every_setting() -> None:
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in shown
         assert f"STREAMNORM_{name.upper()}" in shown
+
+
+def test_a_misspelt_variable_is_warned_about_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    misspelt = {"STREAMNORM_DURABILTY": "always", "STREAMNORM_COLOUR": "red", "STREAMNORM_KEY": "sn_1"}
+    result = serve("--data-dir", str(tmp_path / "file"), **misspelt)  # which is no folder: it ends there
+    assert "STREAMNORM_DURABILTY is no setting: is STREAMNORM_DURABILITY meant?" in result.stderr
+    assert "STREAMNORM_COLOUR is no setting\n" in result.stderr
+    assert "STREAMNORM_KEY" not in result.stderr
+
+
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_misspelling() -> None:
+    names = ["STREAMNORM_SERVICE_HOST", "STREAMNORM_SERVICE_PORT_HTTP", "STREAMNORM_PORT_8000_TCP_ADDR", "HOME"]
+    assert unknown_variables(names) == {}
 
 
 def test_settings_cannot_be_changed() -> None:

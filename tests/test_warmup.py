@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import httpx
+import numba
 import numpy as np
 import psutil
 import pytest
 
 import streamnorm
 from streamnorm import warmup
+from streamnorm.cli.compiling import announce_compiling
 from streamnorm.kernels import METHODS, kernel_for
 from streamnorm.kernels.cpu.numba_loops import compiled
 from tests.support.http_calls import Api, running
@@ -54,6 +56,14 @@ async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
     async with running() as api:
         await use(api, "online", **config)
     assert loops.signatures == before
+
+
+def test_that_something_is_compiled_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    announce_compiling("filter")
+    increment = numba.njit(lambda x: x + 1)
+    assert capsys.readouterr().err == ""
+    assert (increment(1), increment(1.0)) == (2, 2.0)
+    assert capsys.readouterr().err.count("streamnorm filter: compiling for this machine") == 1
 
 
 async def test_until_a_method_is_compiled_its_streams_give_the_same_bits() -> None:

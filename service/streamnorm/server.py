@@ -11,7 +11,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -110,20 +109,6 @@ class Server(uvicorn.Server):
                 since = self._waiting[connection] = before.get(connection, now)
                 if now - since > self._idle_timeout:
                     connection.transport.abort()
-
-
-@contextlib.contextmanager
-def ending_at_once() -> Iterator[None]:
-    """Let SIGTERM end the process with status 0 while there is nothing to save yet."""
-
-    def end(*_: object) -> None:
-        raise SystemExit(0)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def configuration(app: ASGIApp, at_once: InlineResponder, settings: Settings) -> uvicorn.Config:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,12 +65,18 @@ def _bridges(value: str) -> str:
     return value
 
 
+#: every setting's variable begins with it
+PREFIX = "STREAMNORM_"
+#: variables of the SDK, and those that Kubernetes derives from a Service of that name
+OTHERS = re.compile(r"STREAMNORM_(KEY|URL|SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?)")
+#: of the letters of a misspelt name, so many are those of the right one
+NEAR = 0.7
+
+
 class Group(BaseSettings):
     """A group of related settings; the first line of its docstring is its title."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="STREAMNORM_", extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
 class Calling(Group):
@@ -243,3 +252,18 @@ class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):
     def limits(self) -> limits.Limits:
         """The limits of the engine."""
         return limits.Limits(self.max_features, self.max_elements, self.max_rows, self.max_ahead)
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """Find the names that look like a setting's variable and are none, each with the nearest setting, if one is near.
+
+    >>> unknown_variables(["STREAMNORM_DURABILTY", "STREAMNORM_PORT", "STREAMNORM_KEY", "PATH"])
+    {'STREAMNORM_DURABILTY': 'STREAMNORM_DURABILITY'}
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    unknown = {name: name.removeprefix(PREFIX) for name in sorted(names) if name.startswith(PREFIX)}
+    return {
+        name: next((PREFIX + near for near in get_close_matches(rest, known, 1, cutoff=NEAR)), None)
+        for name, rest in unknown.items()
+        if rest not in known and not OTHERS.fullmatch(name)
+    }

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import functools
 import importlib.metadata
 import importlib.util
@@ -29,7 +28,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamnorm import devices
+from streamnorm import devices, platforms
 from streamnorm.errors import InvalidConfiguration, NotReady
 from streamnorm.kernels import METHODS, kernel_for
 
@@ -96,6 +95,8 @@ class Warmup:
     async def _work(self) -> None:
         try:
             folder = self._folder
+            if folder is None or not is_cache_complete(folder):
+                log.info("compiling the kernels, for a minute or two; until then streams use the interpreted ones")
             if folder is None:
                 await self._load(self._method)
             elif is_cache_complete(folder):
@@ -217,7 +218,7 @@ def compile_in_background(folder: Path, first: str, tell: Callable[[str], None])
 
     with (folder / "lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            platforms.lock(lock)
         except OSError:
             return
         numba_loops.use_cache_dir(folder)
@@ -225,7 +226,7 @@ def compile_in_background(folder: Path, first: str, tell: Callable[[str], None])
             load_kernel(name)
             tell(name)
             if name == first:
-                os.nice(NICENESS)
+                platforms.lower_priority(NICENESS)
         (folder / f"complete-{versions()}").touch()
 
 

@@ -16,8 +16,9 @@ from streamnorm.backfill.conduct import Conductor, Order
 from streamnorm.backfill.journal import OtherBackfill
 from streamnorm.backfill.options import order_of
 from streamnorm.backfill.readings import Part
+from streamnorm.backfill.remote import remote
 from streamnorm.backfill.run import Done
-from streamnorm.backfill.sinks import Sink, local, remote
+from streamnorm.backfill.sinks import Sink, local
 from streamnorm.engine.reading import Array
 from tests.backfill.recorded import OPTIONS, ROWS, Ran, column, run, written
 from tests.support.processes import Service

@@ -1,4 +1,4 @@
-"""Where the readings go: the streams in a data folder, without a server, or a running service."""
+"""Where the readings go: the streams in a data folder, without a server; `remote` is a running service."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from streamnorm.backfill.readings import Part
 from streamnorm.engine.blocks.block import Block
@@ -22,9 +20,6 @@ from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
 from streamnorm.stores.local.open import open_store
 from streamnorm.stores.local.write_behind import WriteBehindStreams
-
-#: retries: about a minute and a half
-PATIENCE = 40
 
 
 class Sink(Protocol):
@@ -86,42 +81,6 @@ class Local:
             return 0
 
 
-class Remote:
-    """A running service, through the SDK."""
-
-    remote = True
-
-    def __init__(self, client: Any, config: Mapping[str, Any]) -> None:
-        self._client = client
-        self._config = config
-
-    def last_seq(self, stream: str) -> int:
-        """Return a stream's last number."""
-        from streamnorm_client import StreamNotFound as NoStream  # noqa: PLC0415 - see `remote`
-
-        try:
-            return self._client.stream(stream).info().last_seq or 0
-        except NoStream:
-            if self._config:
-                self._client.stream(stream).configure(**self._config)
-            return 0
-
-    def observe(self, part: Part, first_seq: int) -> tuple[Array, int]:
-        """Send a block."""
-        times = None if part.times is None else part.times.tolist()
-        answer = self._client.stream(part.stream).bulk(
-            part.values, features=part.names, timestamps=times, seq=first_seq
-        )
-        return np.asarray(answer.values), answer.gap
-
-    def commit(self) -> None:
-        """Leave it to the service: it keeps its streams as it is told to."""
-
-    def kinds(self, stream: str) -> dict[str, str]:
-        """Return the kinds of a stream's features."""
-        return {name: str(each.kind) for name, each in self._client.stream(stream).profile().features.items()}
-
-
 @contextmanager
 def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     """Open a data folder.
@@ -142,14 +101,3 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
             yield Local(runner, residents, service, config)
         finally:
             runner.run(residents.stop())
-
-
-@contextmanager
-def remote(url: str, config: Mapping[str, Any]) -> Iterator[Sink]:
-    """Reach a service; the key comes from STREAMNORM_KEY."""
-    from streamnorm_client import Client  # noqa: PLC0415 - the SDK is an extra, and takes a while to import
-
-    with Client(url, retries=0) as client:
-        client.health()  # a wrong address is told at once; a service that restarts later is waited for
-    with Client(url, timeout=120.0, retries=PATIENCE) as client:
-        yield Remote(client, config)

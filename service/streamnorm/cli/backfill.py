@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from streamnorm import platforms
+from streamnorm.cli.compiling import announce_compiling
 
 if TYPE_CHECKING:
     from streamnorm.backfill.conduct import Order
@@ -146,7 +148,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    platforms.interrupt_on_stop()
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
@@ -163,6 +165,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
                 screen.next()
                 try:
                     if dry_run:
+                        announce_compiling("backfill")
                         looked = conductor.looked(file)
                         screen.found(looked)
                         show.dry(console, *conduct.dry_run(looked, order.config))
@@ -201,9 +204,14 @@ def refused(text: str, error: Exception | None = None) -> int:
 
 def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
     def opened() -> AbstractContextManager[Sink]:
-        from streamnorm.backfill.sinks import local, remote  # noqa: PLC0415 - not where there is nothing to do
+        if order.url:
+            from streamnorm.backfill.remote import remote  # noqa: PLC0415 - not where there is nothing to do
 
-        return remote(order.url, order.config) if order.url else local(order.folder, order.config)
+            return remote(order.url, order.config)
+        from streamnorm.backfill.sinks import local  # noqa: PLC0415 - as above
+
+        announce_compiling("backfill")
+        return local(order.folder, order.config)
 
     return opened
 

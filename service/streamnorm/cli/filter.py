@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Annotated, Any, BinaryIO, TextIO
 
 import typer
 
+from streamnorm import platforms
+from streamnorm.cli.compiling import announce_compiling
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parse_configuration
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
@@ -57,7 +58,8 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     if format and format not in FORMATS:
         print(f"streamnorm filter: --format: {format!r} is neither ndjson nor line", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    platforms.interrupt_on_stop()
+    announce_compiling("filter")
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
         refused = run_and_save(format, streams, names)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
 import socket
 import sys
 from collections.abc import Iterable
@@ -12,13 +14,15 @@ import typer
 from pydantic import ValidationError
 
 import streamnorm
-from streamnorm import logs, server
+from streamnorm import logs, platforms, server
 from streamnorm.app import application
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.validation import to_faults
 from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
-from streamnorm.settings import GROUPS, Settings
+from streamnorm.settings import GROUPS, Settings, unknown_variables
 from streamnorm.warmup import Warmup
+
+log = logging.getLogger(__name__)
 
 
 def settings_options() -> inspect.Signature:
@@ -50,7 +54,10 @@ def option(name: str, description: str | None, group: str) -> Any:
 
 def serve(**options: Any) -> None:
     """Start the service. Every option is also an environment variable."""
-    with server.ending_at_once():
+    if reason := platforms.unsupported():
+        print(f"streamnorm serve: {reason}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(1)
+    with platforms.ending_at_once():
         raise typer.Exit(served(options))
 
 
@@ -64,6 +71,8 @@ def served(options: dict[str, Any]) -> int:
     try:
         settings = Settings(**options)
         logs.configure(settings.log_level, settings.log_format)
+        for name, nearest in unknown_variables(os.environ).items():
+            log.warning("%s is no setting%s", name, f": is {nearest} meant?" if nearest else "")
         warmup = Warmup(settings.data_dir, settings.method, settings.device)
         front, context = application(settings)
         config = server.configuration(front.app, front.at_once, settings)

@@ -5,15 +5,11 @@ The submodules need the extra `demo`; this one does not, so that it can report a
 
 from __future__ import annotations
 
-import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from streamnorm.platforms import interruptible
 
 DEFAULT_RATE = 10.0  # readings a second
 
@@ -67,14 +63,3 @@ def failed(why: str) -> int:
     """Print why the demo failed, and return its exit status."""
     print(f"streamnorm demo: {why}", file=sys.stderr)  # noqa: T201
     return 1
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Handle SIGTERM, and a SIGINT that a shell has disabled, like Ctrl-C."""
-    former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, typeof
-from numba.core import config
+from numba.core import config, event
 from numba.core import types as numba_types
 from numba.extending import intrinsic
 
@@ -35,6 +35,7 @@ FEWEST_LANES, LEAST_IN_LANES = 8, 512
 numba_config: Any = config
 types: Any = numba_types  # their functions have no annotations
 signature_of: Any = typeof
+listeners: Any = event
 
 
 def _pointer_to(kind: Any) -> Any:
@@ -217,6 +218,26 @@ def compiled(method: Method) -> Compiled:
             else ()
         ),
     )
+
+
+class _Compiling(event.Listener):
+    """Calls a function at the first compilation; what is loaded from the cache is not compiled."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, _: Any) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell()
+
+    def on_end(self, _: Any) -> None:
+        """Do nothing."""
+
+
+def on_compiling(tell: Callable[[], None]) -> None:
+    """Call `tell` once, when something begins to be compiled."""
+    listeners.register("numba:compile", _Compiling(tell))
 
 
 def use_cache_dir(folder: Path) -> None:

@@ -7,13 +7,13 @@ files of the same name. The pid inside is only informational.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from streamnorm import platforms
 from streamnorm.errors import StoreInUse, StoreUnavailable
 
 LOCK_FILE = "streamnorm.lock"
@@ -45,7 +45,7 @@ def _lock_file(folder: Path) -> FileIO:
 
 def _lock(file: FileIO, folder: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        platforms.lock(file)
         file.truncate(0)
         file.write(f"{os.getpid()}\n".encode())
     except BlockingIOError as error:

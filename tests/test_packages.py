@@ -1,0 +1,72 @@
+"""What package indexes are told of both distributions."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import PATIENCE, ROOT
+
+PROJECT = "https://code.example/owner/streamnorm"
+CLIENT = ROOT / "clients" / "python"
+VENDOR = ROOT / "service" / "streamnorm" / "pages" / "vendor"
+LICENCES = ROOT / "web" / "licenses"
+
+
+def metadata(folder: Path, monkeypatch: pytest.MonkeyPatch, project: str = PROJECT) -> Message:
+    """Build a distribution's metadata."""
+    monkeypatch.setenv("PROJECT_URL", project)
+    program = (
+        "from hatchling.metadata.core import ProjectMetadata\nfrom hatchling.metadata.spec import *\n"
+        "from hatchling.plugin.manager import PluginManager\nimport os\n"
+        "project = ProjectMetadata(os.getcwd(), PluginManager())\n"
+        "print(construct_metadata_file_2_4(project))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(  # noqa: S603 - our own
+        command, cwd=folder, check=True, capture_output=True, text=True, timeout=PATIENCE
+    )
+    return Parser().parsestr(done.stdout)
+
+
+@pytest.mark.parametrize("folder", [ROOT, CLIENT], ids=["service", "client"])
+def test_an_index_shows_addresses_and_links_that_lead_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = metadata(folder, monkeypatch)
+    addresses = dict(each.split(", ") for each in found.get_all("Project-URL", []))
+    assert addresses["Source"] == PROJECT
+    assert set(addresses) == {"Homepage", "Documentation", "Changelog", "Issues", "Source"}
+    text = str(found.get_payload())
+    relative = re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)
+    assert relative == []
+    links = re.findall(rf"\]\({PROJECT}/(?:blob|raw)/v[0-9.]+/([^)#]+)", text)
+    assert [link for link in links if not (folder / link).exists()] == []
+
+
+def test_without_an_address_the_readme_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = metadata(ROOT, monkeypatch, project="")
+    assert found.get_all("Project-URL") is None
+    assert str(found.get_payload()).strip() == (ROOT / "README.md").read_text().strip()
+
+
+def test_the_licences_of_what_the_pages_use_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = metadata(ROOT, monkeypatch)
+    assert found["License-Expression"] == "MIT AND Apache-2.0"
+    told = {Path(name).name for name in found.get_all("License-File", [])}
+    assert told == {"LICENSE", *(file.name for file in VENDOR.glob("*.txt"))}
+    assert [file.read_bytes() for file in sorted(LICENCES.iterdir())] == [
+        file.read_bytes() for file in sorted(VENDOR.glob("*.txt"))
+    ]
+
+
+def test_a_source_distribution_can_be_built_by_itself() -> None:
+    for folder in (ROOT, CLIENT):
+        hatch = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["hatch"]
+        included = hatch["build"]["targets"]["sdist"]["only-include"]
+        assert hatch["metadata"]["hooks"]["custom"]["path"] in included
