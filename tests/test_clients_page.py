@@ -104,7 +104,7 @@ def test_telegrafs_output_is_taken(service: Service, broker: Broker) -> None:
         headers={"Authorization": "Token any", "Content-Encoding": "gzip", "User-Agent": "Telegraf/1.36 Go/1.25"},
     )
     assert response.status_code == 204, response.text
-    assert httpx.get(f"{service.url}/v1/streams/cpu.edge").json()["count"] == 2
+    assert httpx.get(f"{service.url}/v1/streams/cpu,host=edge").json()["count"] == 2
 
 
 def test_the_flow_for_node_red_is_whole() -> None:

@@ -166,7 +166,7 @@ class Ways(Group):
     required_bridges: Annotated[str, AfterValidator(_bridges)] = ""
     """bridges whose peer must be reachable for /readyz to be 200, comma-separated: mqtt, forward"""
     line_stream: str = DEFAULT_TEMPLATE
-    """template of stream ids for points of line protocol: {measurement}, {tags}, or a tag's {name}"""
+    """template of stream ids for line protocol: {measurement}, {tags}, {tag_values}, or a tag's {name}"""
 
 
 class Bounds(Group):

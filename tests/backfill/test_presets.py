@@ -112,7 +112,7 @@ def test_annotated_csv_names_its_streams_as_line_protocol_does(tmp_path: Path) -
         + "".join(f",,0,2026-01-01T00:00:0{n}Z,{n},use,cpu,a\n" for n in range(5))
     )
     found = looked(written(tmp_path, "#datatype,string,long,dateTime:RFC3339,double,string,string,string\n" + text))
-    assert found.template == "{_measurement}.{host}"
+    assert found.template == "{_measurement},host={host}"
 
 
 def test_tables_of_annotated_csv_that_come_again_are_read_as_one(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ def test_a_first_reading_is_normalized_to_zero(client: Client) -> None:
     assert (answer.seq, answer.count, answer.ready, answer.values) == (1, 1, False, {"temp": 0.0, "door": 0.0})
 
 
+def test_a_stream_and_a_feature_may_have_any_letters(client: Client) -> None:
+    name = "客厅 🏠?#%2F&=+"
+    stream = client.stream(name)
+    assert stream.observe({"températur": 20}).stream == name
+    with stream.live() as live:
+        live.observe({"températur": 21})
+    assert stream.bulk([[20.0]], features=["températur"]).stream == name
+    assert [each.stream for each in client.streams(prefix="客厅")] == [name]
+    assert stream.profile().features.keys() == {"températur"}
+    stream.delete()
+
+
 def test_values_sent_as_a_list_are_answered_as_a_list(client: Client) -> None:
     assert client.stream("list").observe([21.4, 3]).values == [0.0, 0.0]
 

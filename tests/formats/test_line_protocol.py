@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.names import stream_id_fault
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.line_protocol import Malformed, Point, parse, parsed, stream_id, to_reading, written
 
@@ -83,21 +84,41 @@ def test_a_text_without_end_costs_its_own_line_only() -> None:
 @pytest.mark.parametrize(
     ("template", "name"),
     [
-        ("{measurement}{tags}", "disk.sda.a_b._"),
+        ("{measurement}{tags}", "disk,device=sda,host=a b,path=~1"),
         ("{measurement}", "disk"),
-        ("{host}", "a_b"),
+        ("{host}", "a b"),
         ("site-{measurement}.{nothing}", "site-disk"),
-        ("{path}:{device}", "_:sda"),
+        ("{path}:{device}", "~1:sda"),
+        ("-{nothing}/{device}.log.", "~1sda.log"),
     ],
 )
 def test_streams_are_named_by_the_template(template: str, name: str) -> None:
     assert stream_id(parse(r"disk,path=/,host=a\ b,device=sda f=1"), template) == name
 
 
-@pytest.mark.parametrize("template", ["", "{nothing}", "{long}"])
-def test_a_stream_without_a_name_or_with_too_long_a_one_is_refused(template: str) -> None:
-    with pytest.raises(Malformed, match="1 to 128"):
-        stream_id(parse(f"m,long={'x' * 129} f=1"), template)
+@pytest.mark.parametrize("template", ["", "{nothing}", "-"])
+def test_a_stream_without_a_name_is_refused(template: str) -> None:
+    with pytest.raises(Malformed, match="empty"):
+        stream_id(parse("m,tag=x f=1"), template)
+
+
+def test_points_of_other_tags_are_other_streams() -> None:
+    lines = [
+        "m f=1",
+        "m,room=kitchen f=1",
+        "m,floor=kitchen f=1",
+        "m,path=/a_b f=1",
+        "m,path=/a/b f=1",
+        r"m,a=x\,b\=y f=1",
+        "m,a=x,b=y f=1",
+        r"m\,a\=x f=1",
+        "m,a=x f=1",
+        f"m,long={'x' * 300} f=1",
+        f"m,long={'x' * 299}y f=1",
+    ]
+    ids = [stream_id(parse(line)) for line in lines]
+    assert len({*ids}) == len(lines)
+    assert not any(map(stream_id_fault, ids))
 
 
 def test_texts_are_no_readings() -> None:

@@ -51,7 +51,7 @@ def test_the_example_of_the_page(tmp_path: Path, service: Service) -> None:
     session.write_text(example.text.replace("http://127.0.0.1:8000", service.url))
     run("-c", RUN, str(session))
     with Client(service.url) as client:
-        assert client.stream("weather.yard").info().count == 3
+        assert client.stream("weather,place=yard").info().count == 3
 
 
 def test_batches_arrive_in_order(service: Service) -> None:

@@ -34,7 +34,7 @@ def filled(folder: Path, number: int) -> dict[str, bytes]:
         stream = Stream(plan(configuration({}, {})))
         for seq in range(3):
             stream.observe(parse_reading({"x": rng.normal()}, LIMITS, seq=seq), 1.0, LIMITS)
-        blobs[f"s-{place}"] = encode(stream)
+        blobs[f"客-{place}"] = encode(stream)
     with closing(SQLiteStore(folder, synchronous="normal")) as store:
         store.save(blobs)
     return blobs

@@ -126,14 +126,33 @@ async def test_a_heavy_change_of_a_contended_stream_is_not_lost(start: Start) ->
 
 async def test_listing_gives_byte_order_in_pages(start: Start) -> None:
     first, second = await start(), await start()
-    ids = ["-", ".", "0", "9", ":", "A", "Z", "_", "a", "a-", "aa", "z", "~", *(f"s-{n:04}" for n in range(300))]
+    ids = [
+        "-",
+        ".",
+        "0",
+        "9",
+        ":",
+        "A",
+        "Z",
+        "_",
+        "a",
+        "a-",
+        "aa",
+        "z",
+        "~",
+        "é",
+        "客厅",
+        "🏠",
+        *(f"s-{n:04}" for n in range(300)),
+    ]
     await asyncio.gather(*(first.update(stream, observing(1.0)) for stream in ids))
     pages, after = [], ""
     while page := [stream for stream, _ in await second.page("", after, 70)]:
         pages.append(page)
         after = page[-1]
     assert [stream for page in pages for stream in page] == sorted(ids)
-    assert [len(page) for page in pages] == [70, 70, 70, 70, 33]
+    assert [stream for stream, _ in await second.page("客", "", 70)] == ["客厅"]
+    assert [len(page) for page in pages] == [70, 70, 70, 70, 36]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ STORES: dict[str, Callable[[Path], BlobStore]] = {
     "sqlite": lambda folder: SQLiteStore(folder, synchronous="normal"),
 }
 
-ids = st.text("AZaz09._:~-", min_size=1, max_size=4)
+ids = st.text("AZaz09._:~- é客\U0001f3e0", min_size=1, max_size=4)
 blobs = st.binary(max_size=64)
 
 
@@ -89,8 +89,8 @@ def test_a_page_holds_no_more_than_its_limit(store: BlobStore) -> None:
 
 
 def test_a_prefix_matches_itself_and_the_last_character(store: BlobStore) -> None:
-    store.save(dict.fromkeys(["b", "boiler", "boiler~~", "boiles"], b""))
-    assert store.page("boiler", after="", limit=10) == ["boiler", "boiler~~"]
+    store.save(dict.fromkeys(["b", "boiler", "boiler~~", "boiler客", "boiler🏠", "boiles"], b""))
+    assert store.page("boiler", after="", limit=10) == ["boiler", "boiler~~", "boiler客", "boiler🏠"]
 
 
 def test_a_prefix_is_no_pattern(store: BlobStore) -> None:

@@ -69,7 +69,7 @@ class Connection(NamedTuple):
         """Build the arguments of httpx's `request`."""
         arguments: dict[str, Any] = {
             "method": call.method,
-            "url": self.url + call.quoted_path,
+            "url": self.url + call.path,
             "params": call.params,
             "content": call.body,
             "headers": {**self.headers, **call.headers},

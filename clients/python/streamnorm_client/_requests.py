@@ -7,11 +7,11 @@ nothing else changes.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Callable, Generic, NamedTuple, TypeVar
+from unicodedata import is_normalized
 from urllib.parse import quote, urlencode
 
 from streamnorm_client._errors import InvalidArgument, Problem, UnexpectedAnswer, problem
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STREAM_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,128}")
+LONGEST_ID = 128
+#: sent as they are in ids, so that the service's fast path knows them
+UNQUOTED = ":~"
 ERRORS_FROM = 400
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})  # RFC 9110, 9.2.2
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -69,6 +71,7 @@ class Call(Generic[T]):
     """One HTTP request and how to parse its answer; `repeatable`: it is idempotent."""
 
     method: str
+    #: percent-encoded
     path: str
     read: Callable[[Any], T]
     params: Mapping[str, str] = field(default_factory=dict)
@@ -81,14 +84,9 @@ class Call(Generic[T]):
         return {"accept": "application/json"} | ({} if self.body is None else {"content-type": "application/json"})
 
     @property
-    def quoted_path(self) -> str:
-        """The percent-encoded path."""
-        return quote(self.path, safe="/:~")
-
-    @property
     def target(self) -> str:
-        """The quoted path and the query."""
-        return f"{self.quoted_path}?{urlencode(self.params)}" if self.params else self.quoted_path
+        """The path and the query."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
     def answer(self, response: Response) -> T:
         """Parse a successful answer.
@@ -146,19 +144,33 @@ def encode(value: Any) -> bytes:
         raise InvalidArgument(f"{value!r:.200} cannot be encoded as JSON: {error}") from error
 
 
+def id_fault(stream: object) -> str:
+    """Return why something is not a stream id, by the service's rule; empty if it is one."""
+    if not isinstance(stream, str) or not 0 < len(stream) <= LONGEST_ID or not stream.isprintable():
+        return f"it must be 1 to {LONGEST_ID} printable characters"
+    if "/" in stream:
+        return "it has a slash, which ~1 stands for"
+    if "\ufffd" in stream:
+        return "it has characters that were not UTF-8"
+    if stream in {".", ".."}:
+        return "a path cannot end in it"
+    return "" if is_normalized("NFC", stream) else "it is not in Unicode's normalization form C"
+
+
 @lru_cache(maxsize=1024)
 def stream_path(stream: str) -> str:
-    """Build a stream's path.
+    """Build a stream's path, percent-encoded.
 
-    >>> stream_path("boiler-7")
-    '/v1/streams/boiler-7'
-    >>> stream_path("boiler 7")
+    >>> stream_path("boiler-7"), stream_path("客厅")
+    ('/v1/streams/boiler-7', '/v1/streams/%E5%AE%A2%E5%8E%85')
+    >>> stream_path("attic/lamp")
     Traceback (most recent call last):
-    streamnorm_client._errors.InvalidArgument: stream 'boiler 7' is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -
-    """
-    if not isinstance(stream, str) or not STREAM_ID.fullmatch(stream):
-        raise InvalidArgument(f"stream {stream!r} is not a stream id: 1 to 128 of A-Z a-z 0-9 . _ : ~ -")
-    return f"/v1/streams/{stream}"
+    streamnorm_client._errors.InvalidArgument: stream 'attic/lamp' is not a stream id: it has a slash, which ~1 stands for
+    """  # noqa: E501
+    fault = id_fault(stream)
+    if fault:
+        raise InvalidArgument(f"stream {stream!r} is not a stream id: {fault}")
+    return f"/v1/streams/{quote(stream, safe=UNQUOTED)}"
 
 
 def reading(values: Any, timestamp: Any) -> dict[str, Any]:
@@ -292,9 +304,8 @@ def any_path(method: str, path: str, params: Mapping[str, str] | None, body: byt
     """Build a call of any path of the service."""
     if not path.startswith("/"):
         raise InvalidArgument(f"path {path!r} does not begin with /")
-    return RawCall(
-        method.upper(), path, lambda answer: answer, params or {}, body, repeatable=method.upper() in IDEMPOTENT
-    )
+    method, path = method.upper(), quote(path, safe="/:~")
+    return RawCall(method, path, lambda answer: answer, params or {}, body, repeatable=method in IDEMPOTENT)
 
 
 def _known(stream: str) -> str:

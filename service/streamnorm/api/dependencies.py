@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Path, Request
+from pydantic import AfterValidator
 
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.auth.api_keys import ANYONE, ApiKey
+from streamnorm.engine.limits import LARGEST_NAME
+from streamnorm.engine.names import RULE, checked_stream_id
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault
 from streamnorm.events.hub import EventHub
@@ -90,7 +93,8 @@ def check_query(names: Iterable[str], known: Sequence[str]) -> None:
 Ctx = Annotated[AppState, Depends(_app_state)]
 #: The authenticated caller, for routes without a stream id in the path.
 Caller = Annotated[ApiKey, Depends(_caller)]
-STREAM_ID = r"^[A-Za-z0-9._:~-]{1,128}$"
 StreamId = Annotated[
-    str, Path(pattern=STREAM_ID, description="1 to 128 letters, digits and . _ : ~ -", examples=["boiler-7"])
+    str,
+    AfterValidator(checked_stream_id),
+    Path(description=f"{RULE} without a slash", examples=["boiler-7"], min_length=1, max_length=LARGEST_NAME),
 ]

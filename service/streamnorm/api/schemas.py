@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from streamnorm.engine.feature_profile import FeatureProfile
-from streamnorm.engine.limits import LARGEST_SEQ
+from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ
+from streamnorm.engine.names import checked_stream_id
 from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}
@@ -66,7 +67,9 @@ class ReadingBody(Body):
 class StreamReadingBody(ReadingBody):
     """One sample of a named stream."""
 
-    stream: str = Field(pattern=r"^[A-Za-z0-9._:~-]{1,128}$", strict=True, examples=["boiler-7"])
+    stream: Annotated[str, AfterValidator(checked_stream_id)] = Field(
+        min_length=1, max_length=LARGEST_NAME, strict=True, examples=["boiler-7"]
+    )
 
 
 class ReadingsBody(Body):

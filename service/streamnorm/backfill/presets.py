@@ -112,8 +112,8 @@ def flux(lines: Sequence[str]) -> Preset | None:
         for place, name in enumerate(names)
         if name not in own and "_field" in names and (groups is None or groups[place : place + 1] == ["true"])
     ]
-    stream = "{_measurement}" if "_measurement" in names else ""
-    stream += "".join(f".{{{tag}}}" if stream or n else f"{{{tag}}}" for n, tag in enumerate(sorted(tags)))
+    measurement = ["{_measurement}"] if "_measurement" in names else []
+    stream = ",".join(measurement + [f"{tag}={{{tag}}}" for tag in sorted(tags)])
     long = "_field" in names and "_value" in names
     return Preset(
         "InfluxDB annotated CSV", at, at + 1, ",", "#", time=("_time",), stream=stream,

@@ -20,10 +20,12 @@ from streamnorm.backfill.times import Clock
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.clock import EARLIEST, LATEST
 from streamnorm.engine.reading import Array
-from streamnorm.formats.ids import fitting
+from streamnorm.formats.ids import SEPARATORS, escaped, shortened
 
 Places = np.ndarray[Any, np.dtype[np.intp]]
 _FIELD = re.compile(r"\{([^{}]+)\}")
+#: one that is not in the name of a column
+_SLASH = re.compile(r"/(?![^{}]*\})")
 
 
 class Bad(NamedTuple):
@@ -173,6 +175,7 @@ class Sorter:
         if not fields:
             return {self.template: rows}
         columns = [chunk.column(name) for name in fields]
+        separators = "".join(letter for letter in SEPARATORS if letter in _FIELD.sub("", self.template))
         known: dict[tuple[Any, ...], list[int]] = {}
         for row in rows.tolist():
             known.setdefault(tuple(column[row] for column in columns), []).append(row)
@@ -184,8 +187,8 @@ class Sorter:
                 raise Unreadable(message)
             name = self.template
             for each, text in zip(fields, texts, strict=True):
-                name = name.replace(f"{{{each}}}", text)
-            found.setdefault(fitting(name), []).extend(places)
+                name = name.replace(f"{{{each}}}", escaped(text, separators))
+            found.setdefault(shortened(name), []).extend(places)
         return {stream: np.array(sorted(places)) for stream, places in found.items()}
 
     def _wide(self, stream: str, columns: dict[str, Array], times: Array | None, rows: Places) -> Part:
@@ -232,8 +235,9 @@ def stream_template(asked: str, path: Path) -> str:
     """
     name = plain_name(path)
     stem = name.stem if name.suffix else name.name
-    template = (asked or "{file}").replace("{file}", stem).replace("{folder}", path.resolve().parent.name)
-    return template if _FIELD.search(template) else fitting(template)
+    template = _SLASH.sub("~1", asked or "{file}").replace("{file}", escaped(stem))
+    template = template.replace("{folder}", escaped(path.resolve().parent.name))
+    return template if _FIELD.search(template) else shortened(template)
 
 
 def _named(value: Any) -> str:

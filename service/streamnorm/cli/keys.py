@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeVar
+from unicodedata import normalize
 
 import typer
 from rich.console import Console
@@ -47,7 +48,7 @@ def create(
 ) -> None:
     """Create a key; it is printed once, and only its hash is stored."""
     scopes = [item.value for item in scope or [ScopeName("observe")]]
-    token = _describe(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, prefix))
+    token = _describe(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, normalize("NFC", prefix)))
     which = f" on streams that begin with {prefix}" if prefix else ""
     where = _where(data_dir, store)
     typer.echo(f"may {', '.join(scopes)}{which}, at {where}; shown only this once:", err=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.names import name_fault
 from streamnorm.engine.postprocess import postprocess
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
 from streamnorm.engine.replay import pack_replay, unpack_replay
@@ -336,7 +337,7 @@ def _elements(channel: Channel, y: float, scale: float) -> Array:
 
 
 def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not 0 < len(name) <= LARGEST_NAME or not name.isprintable():
+    fault = name_fault(name)
+    if fault is not None:
         shown = repr(name) if len(repr(name)) <= LARGEST_NAME else repr(name)[:LARGEST_NAME] + "…"
-        detail = f"the name {shown} of a feature must be 1 to {LARGEST_NAME} printable characters"
-        raise InvalidReading.at("/values", detail)
+        raise InvalidReading.at("/values", f"the name {shown} of a feature {fault}")

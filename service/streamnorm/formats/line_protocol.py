@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, parse_reading
-from streamnorm.formats.ids import fitting
+from streamnorm.formats.ids import SEPARATORS, escaped, shortened
 
 FieldValue: TypeAlias = float | int | bool | str
 
@@ -37,6 +37,8 @@ PRECISIONS = {
 #: A text that is never closed would otherwise take in the rest of the body.
 MOST_LINES = 64
 DEFAULT_TEMPLATE = "{measurement}{tags}"
+_PLACES = re.compile(r"\{([^{}]*)\}")
+_PUNCTUATION = ".:~-"
 
 _MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
 _KEY = re.compile(r"((?:\\[,= ]|[^,= ])+)=")
@@ -172,26 +174,36 @@ def written(point: Point, fields: Mapping[str, FieldValue]) -> str:
 
 
 def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
-    """Name the stream of a point: `{measurement}`, `{tags}` (a dot and the value of each) or a tag's `{name}`.
+    """Name the stream of a point: `{measurement}`, `{tags}` (`,name=value` of each) or a tag's `{name}`.
 
-    What a stream's id cannot have becomes an underscore.
+    `{tag_values}` is `.value` of each tag, which merges points whose tags differ in their names only.
+    Punctuation around a tag that a point does not have goes with it, at the beginning and at the end.
 
     >>> stream_id(parse("cpu,host=a,core=0 idle=97"))
-    'cpu.0.a'
-    >>> stream_id(parse("cpu,host=a/b,core=0 idle=97"), "{host}-{measurement}")
-    'a_b-cpu'
+    'cpu,core=0,host=a'
+    >>> (
+    ...     stream_id(parse("cpu,host=a/b,core=0 idle=97"), "{host}-{measurement}"),
+    ...     stream_id(parse("cpu idle=97"), "{host}-{measurement}"),
+    ... )
+    ('a~1b-cpu', 'cpu')
 
     Raises:
-        Malformed: nothing is left of it, or more than an id may have.
+        Malformed: nothing is left of it.
 
     """
-    known = dict(point.tags) | {
-        "measurement": point.measurement,
-        "tags": "".join(f".{value}" for _, value in point.tags),
+    separators = SEPARATORS if "{tags}" in template else ""
+    known = {name: escaped(value) for name, value in point.tags} | {
+        "measurement": escaped(point.measurement, separators),
+        "tags": "".join(f",{escaped(name, SEPARATORS)}={escaped(value, SEPARATORS)}" for name, value in point.tags),
+        "tag_values": "".join(f".{escaped(value)}" for _, value in point.tags),
     }
-    filled = re.sub(r"\{([^{}]*)\}", lambda match: known.get(match[1], ""), template)
+    pieces = _PLACES.split(template)  # texts and places in turn
+    filled = [known.get(piece, "") if place % 2 else piece for place, piece in enumerate(pieces)]
+    places = [place for place in range(1, len(filled), 2) if filled[place]] or [len(filled)]
+    before, after = "".join(filled[: places[0]]), "".join(filled[places[-1] + 1 :])
+    found = before.lstrip(_PUNCTUATION) + "".join(filled[places[0] : places[-1] + 1]) + after.rstrip(_PUNCTUATION)
     try:
-        return fitting(filled.strip(".:~-"))
+        return shortened(found.replace("/", "~1"))
     except ValueError as error:
         raise Malformed(str(error)) from None
 

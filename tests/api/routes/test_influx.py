@@ -28,7 +28,7 @@ async def counts(api: Api) -> dict[str, int]:
 @pytest.mark.parametrize("path", ["/api/v2/write", "/write"])
 async def test_points_are_observed_by_the_stream_of_their_measurement_and_tags(api: Api, path: str) -> None:
     assert (await write(api, LINES, path)).status_code == 204
-    assert await counts(api) == {"weather.roof": 2}
+    assert await counts(api) == {"weather,place=roof": 2}
 
 
 async def test_a_setting_names_the_streams() -> None:
@@ -39,7 +39,7 @@ async def test_a_setting_names_the_streams() -> None:
 
 async def test_fields_are_features_and_booleans_are_numbers(api: Api) -> None:
     await write(api, LINES)
-    snapshot = (await api.get("/v1/streams/weather.roof/snapshot")).json()
+    snapshot = (await api.get("/v1/streams/weather,place=roof/snapshot")).json()
     assert [(each["name"], each["last"]) for each in snapshot["features"]] == [("temp", 22.5), ("wet", 1.0)]
 
 
@@ -57,7 +57,7 @@ async def test_times_are_in_the_precision_of_the_write(api: Api, precision: str,
 async def test_compressed_bodies_are_taken(api: Api, encoding: str) -> None:
     packed = gzip.compress(LINES.encode())
     response = await api.client.post("/api/v2/write", content=packed, headers={"content-encoding": encoding})
-    assert (response.status_code, await counts(api)) == (204, {"weather.roof": 2})
+    assert (response.status_code, await counts(api)) == (204, {"weather,place=roof": 2})
 
 
 async def test_points_that_cannot_be_taken_are_told_and_the_others_are_taken(api: Api) -> None:
@@ -68,7 +68,7 @@ async def test_points_that_cannot_be_taken_are_told_and_the_others_are_taken(api
         "message": "partial write: 2 refused: line 3: column 4: expected a field and =, found 'line'; "
         "line 4: /temp: 1e+99 is not within ±1e+75",
     }
-    assert await counts(api) == {"weather.roof": 2, "weather.yard": 1}
+    assert await counts(api) == {"weather,place=roof": 2, "weather,place=yard": 1}
 
 
 async def test_a_point_too_far_ahead_keeps_no_other_from_being_taken(api: Api) -> None:

@@ -85,8 +85,8 @@ def test_messages_of_every_form_are_normalized_and_published(tmp_path: Path, bro
         ("sensors/b/normalized", ["dev:temp"]),
         ("sensors/b/normalized", ["dev:temp"]),
         ("sensors/b/normalized", [0.0, 0.0]),
-        ("sensors/living_room/normalized", ["temp"]),
-        ("sensors/living_room/normalized", ["temp"]),
+        ("sensors/living room/normalized", ["temp"]),
+        ("sensors/living room/normalized", ["temp"]),
     ]
 
 

@@ -63,7 +63,8 @@ def test_an_identifier_is_the_same_in_every_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stream", "topic"), [("a~1b", "out/a/b"), ("a~0b", "out/a~b"), ("a", "out/a"), ("a+#", "out/a%2B%23")]
+    ("stream", "topic"),
+    [("a~1b", "out/a/b"), ("a~0b", "out/a~b"), ("a", "out/a"), ("a+#", "out/a%2B%23"), ("a%2B", "out/a%252B")],
 )
 def test_levels_are_made_of_an_id_again(stream: str, topic: str) -> None:
     assert filled("out/{stream...}", stream) == topic

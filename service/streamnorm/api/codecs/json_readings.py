@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
-from streamnorm.api.dependencies import STREAM_ID
 from streamnorm.api.http.body import json, validate
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody
 from streamnorm.auth.api_keys import ANYONE, ApiKey
 from streamnorm.engine.columns import ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.names import is_plain_id, is_stream_id
 from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.errors import Fault, Forbidden, InvalidReading, LimitExceeded, StreamnormError
 from streamnorm.formats.instants import seconds
 
-_STREAM_ID = re.compile(STREAM_ID)
 #: Faults collected from many readings; problem details report fewer.
 MOST_FAULTS = 200
 #: placeholder for a reading with invalid values, whose stream is still to be authorized
@@ -84,7 +82,7 @@ class ReadingParser:
         if self._stream_id is not None:
             return self._stream_id, parse_simple_reading(body) or self._checked(body, row)
         stream_id = body.pop("stream", None) if body.__class__ is dict else None
-        if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+        if stream_id.__class__ is str and (is_plain_id(stream_id) or is_stream_id(stream_id)):
             check_streams(self._caller, (stream_id,))
             return stream_id, parse_simple_reading(body) or self._checked(body, row)
         validate(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, _pointer(row))
@@ -138,7 +136,7 @@ class JSONReadings:
         self.seen += 1
         stream_id: Any = body.get("stream") if body.__class__ is dict else None
         reading: Reading | None = None
-        if stream_id.__class__ is str and _STREAM_ID.fullmatch(stream_id):
+        if stream_id.__class__ is str and (is_plain_id(stream_id) or is_stream_id(stream_id)):
             del body["stream"]
             reading = parse_simple_reading(body)
             body["stream"] = stream_id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +14,12 @@ from streamnorm.api.codecs.batches import AnsweredBlocks, BlocksBatch
 from streamnorm.api.codecs.codec import BINARY, DecodeContext, Described
 from streamnorm.api.codecs.npy import table_of
 from streamnorm.api.codecs.npz import NPZ, from_npz, to_npz
-from streamnorm.api.dependencies import STREAM_ID
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.names import stream_id_fault
 from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import InvalidReading
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -27,7 +27,6 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 #: `features` has F names, `first_seq` N numbers (negative for none), `timestamps` T or N × T epoch seconds
 MEMBERS = frozenset({"streams", "values", "features", "first_seq", "timestamps"})
 LAST_ASCII = 127
-_STREAM_ID = re.compile(STREAM_ID)
 
 
 def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
@@ -46,8 +45,8 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
     if len(streams) != many:
         raise InvalidReading.at("/streams", f"names {len(streams)} streams, values have {many}")
     for index, stream in enumerate(streams):
-        if not _STREAM_ID.fullmatch(stream):
-            raise InvalidReading.at(f"/streams/{index}", f"{stream!r:.140} is no stream id")
+        if fault := stream_id_fault(stream):
+            raise InvalidReading.at(f"/streams/{index}", f"{fault}, not {abbreviate(stream)}")
     if len(set(streams)) != many or not many:
         raise InvalidReading.at("/streams", "names a stream twice" if many else "must name at least one stream")
     names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)

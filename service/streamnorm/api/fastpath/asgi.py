@@ -8,7 +8,6 @@ the answer must wait for a lock or a commit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -17,18 +16,17 @@ from starlette.responses import Response
 
 from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.json_readings import parse_simple_reading
-from streamnorm.api.dependencies import STREAM_ID
 from streamnorm.api.http import problems
 from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.negotiation import JSON
 from streamnorm.api.http.responses import dumps
+from streamnorm.engine.names import is_stream_id
 from streamnorm.engine.reading import Reading
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 
 PREFIX = "/v1/streams/"
 SUFFIX = "/readings"
-_STREAM_ID = re.compile(STREAM_ID)
 _START, _END = len(PREFIX), -len(SUFFIX)
 
 Scope = MutableMapping[str, Any]
@@ -60,7 +58,7 @@ class FastPathMiddleware:
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             stream_id, reading = path[_START:_END], self._reading(message["body"])
-            if reading is not None and _STREAM_ID.fullmatch(stream_id):
+            if reading is not None and is_stream_id(stream_id):
                 answer = await self._answer(stream_id, reading)
                 await answer(scope, receive, send)
                 return

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from time import perf_counter
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import orjson
 
@@ -92,7 +93,7 @@ class InlineResponder:
         named = dict(headers)
         if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
             return None  # the protocol class checks these
-        stream_id = url[_FIRST:_LAST].decode("latin-1")  # no resident stream has an invalid id
+        stream_id = decoded_stream_id(url)  # no resident stream has an invalid id
         if (
             named.get(b"content-type") != JSON
             or b"content-encoding" in named
@@ -129,3 +130,14 @@ class InlineResponder:
         response = ANSWER % (status, given, len(payload), media, self._names.of(named), payload)
         self._latency.add(perf_counter() - began)
         return response
+
+
+def decoded_stream_id(url: bytes) -> str:
+    """Return the stream's id in a percent-encoded request target, decoded as the server decodes paths.
+
+    >>> decoded_stream_id(b"/v1/streams/%E5%AE%A2%E5%8E%85/readings")
+    '客厅'
+    """
+    if b"?" in url or b"#" in url or not url.isascii():
+        return ""
+    return unquote(url[_FIRST:_LAST].decode())

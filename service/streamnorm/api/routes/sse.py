@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import StringConstraints
+from pydantic import AfterValidator
 
-from streamnorm.api.dependencies import STREAM_ID, Caller, Ctx
+from streamnorm.api.dependencies import Caller, Ctx
 from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.http.responses import dumps
 from streamnorm.api.middleware.authorization import check_streams, restrict_prefix
 from streamnorm.api.openapi.document import describe_route
+from streamnorm.engine.names import checked_stream_id
 from streamnorm.errors import Forbidden
 from streamnorm.events.buffers import Subscription
 from streamnorm.events.event import ReadingEvent
@@ -48,7 +49,7 @@ DESCRIBED["responses"][200] = {
     "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": EXAMPLE}},
 }
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies must not buffer
-StreamName = Annotated[str, StringConstraints(pattern=STREAM_ID)]
+StreamName = Annotated[str, AfterValidator(checked_stream_id)]
 
 
 @router.get("/events", response_class=Response, **DESCRIBED)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -29,13 +28,14 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from streamnorm.api.codecs.json_readings import ReadingParser
-from streamnorm.api.dependencies import STREAM_ID, AppState, check_query
+from streamnorm.api.dependencies import AppState, check_query
 from streamnorm.api.http import problems
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.http.responses import dumps
 from streamnorm.api.streaming.sessions import MessageSession
 from streamnorm.auth.api_keys import ANYONE
+from streamnorm.engine.names import stream_id_fault
 from streamnorm.errors import Fault, StreamnormError
 
 #: Messages in the receive queue: enough for a hundred thousand readings a second with commits of ten milliseconds.
@@ -49,7 +49,6 @@ POLICY_VIOLATION = 1008
 LONGEST_REASON = 123
 #: What uvicorn raises when the client has disconnected, or is being disconnected; `receive` reports it, too.
 GONE = (OSError, RuntimeError)
-_STREAM_ID = re.compile(STREAM_ID)
 _BOOLEAN = TypeAdapter(bool)
 
 
@@ -141,9 +140,8 @@ class WebSocketEndpoint:
         stream_id: str | None = scope["path_params"].get("stream_id")
         await receive()  # websocket.connect
         try:
-            if stream_id is not None and not _STREAM_ID.fullmatch(stream_id):
-                fault = Fault("/path/stream_id", f"must match {STREAM_ID}")
-                raise HTTPProblem.of("invalid-request", [fault])
+            if stream_id is not None and (wrong := stream_id_fault(stream_id)):
+                raise HTTPProblem.of("invalid-request", [Fault("/path/stream_id", wrong)])
             learn = learning(scope)
         except HTTPProblem as error:
             kind, problem = problems.to_problem(error)

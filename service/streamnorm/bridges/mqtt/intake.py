@@ -221,10 +221,7 @@ class Intake:
                 del self._turns[stream]
 
     def _match(self, topic: str) -> tuple[str, str]:
-        try:
-            match = next(filter(None, (template.match(topic) for template in self._templates)), None)
-        except ValueError as error:
-            raise Refused("invalid-stream-id", str(error)) from None
+        match = next(filter(None, (template.match(topic) for template in self._templates)), None)
         if match is None:
             raise Refused("unsubscribed-topic", f"the topic {topic!r} matches no subscription")
         return match

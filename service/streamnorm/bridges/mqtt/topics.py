@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from streamnorm.errors import InvalidConfiguration
-from streamnorm.formats.ids import LONGEST, fitting
+from streamnorm.formats.ids import stream_id_of
 from streamnorm.formats.payload import DEFAULT_FEATURE
 
 #: MQTT's own limit (MQTT 5.0, 1.5.4)
@@ -33,7 +34,7 @@ class TopicTemplate:
     >>> TopicTemplate("$share/group/sensors/{stream}/raw").filter
     '$share/group/sensors/+/raw'
     >>> TopicTemplate("sensors/{stream}/{feature}").match("sensors/living room/temp")
-    Match(stream='living_room', feature='temp')
+    Match(stream='living room', feature='temp')
     >>> TopicTemplate("sensors/{stream...}").match("sensors/attic/lamp")
     Match(stream='attic~1lamp', feature='value')
 
@@ -57,19 +58,12 @@ class TopicTemplate:
         self._pattern = re.compile(self._expression(levels), re.DOTALL)
 
     def match(self, topic: str) -> Match | None:
-        """Return the stream and the feature of a topic; None if it does not match the template.
-
-        Raises:
-            ValueError: it matches, but its stream is not a valid id.
-
-        """
+        """Return the stream and the feature of a topic; None if it does not match the template."""
         match = self._pattern.fullmatch(topic)
         if match is None:
             return None
-        stream = "~1".join(fitting(level) for level in match["stream"].split("/"))
-        if len(stream) > LONGEST:
-            raise ValueError(f"{stream!r:.160} is no id of a stream: it must have 1 to {LONGEST} characters")
-        return Match(stream, match.groupdict().get("feature") or DEFAULT_FEATURE)
+        feature = match.groupdict().get("feature")
+        return Match(stream_id_of(match["stream"]), unicodedata.normalize("NFC", feature or DEFAULT_FEATURE))
 
     def matches(self, topic: str) -> bool:
         """Return whether a topic matches the template."""
@@ -135,6 +129,6 @@ def filled(template: str, stream: str) -> str:
     >>> filled("sensors/{stream}/normalized", "attic~1lamp"), filled("normalized/{stream...}", "attic~1lamp")
     ('sensors/attic~1lamp/normalized', 'normalized/attic/lamp')
     """
-    fit = stream.replace("+", "%2B").replace("#", "%23")  # wildcards are invalid in topics
+    fit = stream.replace("%", "%25").replace("+", "%2B").replace("#", "%23")  # wildcards are invalid in topics
     levels = fit.replace("~1", "/").replace("~0", "~")
     return template.replace(REST, levels).replace(STREAM, fit)

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
+from streamnorm.engine.names import LAST
 from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
 from streamnorm.stores.local.file_identity import check_identity, identity
 from streamnorm.stores.local.folder_lock import acquire_folder
@@ -116,8 +117,7 @@ class SQLiteStore:
 
     def page(self, prefix: str, after: str, limit: int) -> list[str]:
         """List at most `limit` ids that start with the prefix, in byte order, greater than `after`."""
-        # "~" is the last character an id may have, so everything with the prefix comes before prefix + DEL.
-        bounds = (max(prefix, after), after, prefix + "\x7f", limit)
+        bounds = (max(prefix, after), after, prefix + LAST, limit)
         with self._store_error(logged=True), self._reading:
             rows = self._reader.execute(
                 "SELECT id FROM streams WHERE id >= ? AND id <> ? AND id < ? ORDER BY id LIMIT ?", bounds

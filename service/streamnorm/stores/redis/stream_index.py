@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
+from streamnorm.engine.names import LAST
 from streamnorm.stores.codec import decode
 from streamnorm.stores.redis.cas_batch import VERSION_SIZE
 from streamnorm.stores.redis.keyspace import PARTITIONS, partition
@@ -55,8 +56,7 @@ class StreamIndex:
         ids: list[str] = []
         #: the lower bound of each partition's next request; exhausted partitions are removed
         begins = dict.fromkeys(range(PARTITIONS), f"[{prefix}" if prefix > after else f"({after}" if after else "-")
-        # "~" is the last character an id may have, so everything with the prefix comes before prefix + DEL.
-        end = f"({prefix}\x7f" if prefix else "+"
+        end = f"({prefix}{LAST}" if prefix else "+"
         share = limit // PARTITIONS + SPARE
         while begins:
             numbers = list(begins)
