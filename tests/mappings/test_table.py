@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamnorm.errors import InvalidConfiguration
+from streamnorm.errors import InvalidConfiguration, MappingNotFound
 from streamnorm.mappings import Catalogue, mapping_of, preset_names
 
 
@@ -55,7 +55,7 @@ def test_a_catalogue_knows_its_mappings_and_all_presets() -> None:
     assert [each.name for each in catalogue] == ["house", "ttn"]
     assert catalogue.find("ttn").selection.exclude == ("battery",)
     assert all(catalogue.find(name).name == name for name in preset_names())
-    with pytest.raises(InvalidConfiguration, match=r"no mapping 'hause'; did you mean house\?"):
+    with pytest.raises(MappingNotFound, match=r"no mapping 'hause'; did you mean house\?"):
         catalogue.find("hause")
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from streamnorm.errors import InvalidConfiguration
+from streamnorm.errors import InvalidConfiguration, MappingNotFound
 from streamnorm.mappings.mapping import Mapping
 from streamnorm.mappings.table import build
 
@@ -81,14 +81,14 @@ class Catalogue:
         """Return the mapping of a name, else the preset of that name.
 
         Raises:
-            InvalidConfiguration: there is neither.
+            MappingNotFound: there is neither.
 
         """
         found = self._mappings.get(name) or self._presets.get(name)
         if found is None:
             if name not in preset_names():
                 near = _nearest(name, [*self._mappings, *preset_names()])
-                raise InvalidConfiguration.at("", f"there is no mapping {name!r:.80}{near}")
+                raise MappingNotFound(f"there is no mapping {name!r:.80}{near}")
             found = self._presets[name] = mapping_of({"preset": name})
         return found
 

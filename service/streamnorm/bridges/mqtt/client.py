@@ -15,7 +15,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from streamnorm.bridges.mqtt.options import WEBSOCKETS, Options
 from streamnorm.bridges.mqtt.payloads import OFFLINE, status
-from streamnorm.bridges.mqtt.topics import TopicTemplate
+from streamnorm.formats.topics import TopicFilter
 
 #: The in-flight window: messages sent before the first is acknowledged. Mosquitto's default of 20 would allow only 20
 #: per commit.
@@ -80,7 +80,7 @@ class Client(aiomqtt.Client):
         #: bytes of the largest packet that the broker accepts; None: no limit
         self.max_packet: int | None = None
 
-    async def listen(self, template: TopicTemplate) -> str | None:
+    async def listen(self, template: TopicFilter) -> str | None:
         """Subscribe to a template's filter; return the reason if the broker refuses, otherwise None."""
         properties = None
         if self.identifies:
