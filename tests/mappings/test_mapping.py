@@ -111,6 +111,13 @@ def test_an_array_of_numbers_is_a_reading() -> None:
     assert values({}, [1.5, 2]) == {"0": 1.5, "1": 2}
 
 
+def test_names_that_no_feature_can_have_are_escaped_and_stay_apart() -> None:
+    long = "x" * 200
+    names = list(values({}, {"a\nb": 1, "e\u0301": 2, "a/b": 3, f"{long}1": 4, f"{long}2": 5}))
+    assert names[:3] == ["a~ua;b", "é", "a/b"]
+    assert len(set(names)) == 5
+
+
 def test_a_byte_order_mark_is_no_matter() -> None:
     assert values({}, '\ufeff{"x": 1}') == {"x": 1}
 

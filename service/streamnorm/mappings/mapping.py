@@ -20,10 +20,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.names import name_fault
 from streamnorm.engine.reading import Reading, check_seq, parse_reading
 from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import Fault, InvalidReading
-from streamnorm.formats.ids import fitting
+from streamnorm.formats.ids import escaped, shortened
 from streamnorm.formats.topics import TopicFilter
 from streamnorm.mappings import sparkplug
 from streamnorm.mappings.documents import Format, opened, parse_body
@@ -172,7 +173,7 @@ class Mapping:
             named = name or DEFAULT_FEATURE
             number = self.selection.number(value) if self._is_chosen(named) else None
             if number is not None:
-                yield stamp, named, number
+                yield stamp, named if name_fault(named) is None else shortened(escaped(named)), number
 
     @cached_property
     def _is_chosen(self) -> Any:
@@ -186,7 +187,7 @@ class Mapping:
 
     def _stream(self, names: AnyMapping[str, str], lookup: Any, pointer: str) -> str:
         try:
-            return fitting(self.stream.filled(names, lookup))
+            return shortened(self.stream.filled(names, lookup))
         except Absent as error:
             wanted = [each for each in error.field.split("|") if each and not each.startswith("/")]
             there = f"; name it in the query (?{wanted[0]}=…) or give the topic (?topic=…)" if wanted else self._help()

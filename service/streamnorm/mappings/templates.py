@@ -3,7 +3,7 @@
 Rules:
 
 1. `{device}` is the level of the topic that `topics` names so, or the query's parameter of that name.
-2. `{/data/id}` is what the pointer leads to; of an object, all its members as `.name=value`.
+2. `{/data/id}` is what the pointer leads to; of an object, all its members as `,name=value`, as in line protocol.
 3. `{a|/b|}` is the first of several that is there; an empty alternative allows that none is.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from streamnorm.formats.ids import fitting
+from streamnorm.formats.ids import escaped
 from streamnorm.mappings.pointers import Found, Path, parse_pointer
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
@@ -60,7 +60,7 @@ class Template:
     def filled(self, variables: Mapping[str, str], lookup: Lookup) -> str:
         """Fill the template with `variables` (levels of the topic, query parameters) and what `lookup` finds.
 
-        Slashes and tildes of what is filled in are escaped as in JSON pointers, so that no two become one.
+        What is filled in is escaped as in all ids, so that no two become one.
 
         Raises:
             Absent: a field is not in the message.
@@ -72,17 +72,15 @@ class Template:
             for alternative in next(fields):
                 if alternative is None:
                     return ""
-                text = _told(lookup(alternative)) if isinstance(alternative, tuple) else variables.get(alternative)
+                if isinstance(alternative, tuple):
+                    text = _told(lookup(alternative))
+                else:
+                    text = escaped(variables.get(alternative, ""))
                 if text:
-                    return encoded(text)
+                    return text
             raise Absent(match[1])
 
         return _FIELD.sub(fill, self.text).strip(".")
-
-
-def encoded(text: str) -> str:
-    """Write a text, such as levels of a topic, as a part of a stream's id."""
-    return "~1".join(fitting(level.replace("~", "~0")) if level else "" for level in text.split("/"))
 
 
 def _alternative(text: str) -> str | Path | None:
@@ -93,7 +91,9 @@ def _told(found: Found | None) -> str:
     if found is None or found.value is None:
         return ""
     if isinstance(found.value, dict):
-        return "".join(f".{name}={value}" for name, value in sorted(found.value.items()))
+        return "".join(
+            f",{escaped(name, ',=')}={escaped(str(value), ',=')}" for name, value in sorted(found.value.items())
+        )
     if isinstance(found.value, float) and found.value.is_integer():
         return str(int(found.value))
-    return "" if isinstance(found.value, list) else str(found.value)
+    return "" if isinstance(found.value, list) else escaped(str(found.value))
