@@ -52,6 +52,7 @@ OTHERS: dict[str, Any] = {
     "log_format": "json",
     "mqtt": "mqtt://broker",
     "mqtt_topics": "plant/{stream}",
+    "mqtt_preset": "zigbee2mqtt",
     "mqtt_publish": "plant/{stream}/out",
     "mqtt_client_id": "plant",
     "mqtt_discovery": "homeassistant",

@@ -22,7 +22,18 @@ from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.middleware.admission import AdmissionLimits, AdmissionMiddleware, RequestIds
 from streamnorm.api.middleware.authorization import Authorizer
 from streamnorm.api.openapi import document
-from streamnorm.api.routes import bulk, dashboard, influx, influx_handshake, probes, readings, sse, streams, websocket
+from streamnorm.api.routes import (
+    bulk,
+    dashboard,
+    influx,
+    influx_handshake,
+    ingest,
+    probes,
+    readings,
+    sse,
+    streams,
+    websocket,
+)
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.engine.config import configuration
@@ -32,6 +43,7 @@ from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.errors import StoreError
 from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
+from streamnorm.mappings import Catalogue
 from streamnorm.settings import Settings
 from streamnorm.stores.local.open import open_store
 from streamnorm.stores.local.write_behind import WriteBehindStreams
@@ -173,8 +185,9 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
             await residents.flush()
 
+    mappings = Catalogue()
     relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
-    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle), *relays], settings.required)
+    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle, mappings), *relays], settings.required)
     context = AppState(
         core,
         Metrics(core),
@@ -183,6 +196,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         max_reading_bytes=settings.max_reading_bytes,
         max_block_bytes=settings.max_block_bytes,
         max_binary_bytes=settings.max_binary_bytes,
+        mappings=mappings,
         line_stream=settings.line_stream,
     )
     context.metrics.registry.register(supervisor)
@@ -216,6 +230,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     for router in (readings.router, bulk.router, streams.router, sse.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     for router in (
+        ingest.router,
         influx.router,
         influx_handshake.router,
         probes.router,

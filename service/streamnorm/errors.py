@@ -8,6 +8,7 @@ StreamnormError
 │   ├── InvalidSnapshot
 │   └── CannotInvert
 ├── StreamNotFound
+├── MappingNotFound
 ├── StaleSequence
 ├── CannotMerge
 ├── LimitExceeded
@@ -83,6 +84,10 @@ class StreamNotFound(StreamnormError):
     def __init__(self, stream_id: str) -> None:
         super().__init__(f"there is no stream {stream_id!r}")
         self.stream_id = stream_id
+
+
+class MappingNotFound(StreamnormError):
+    """No mapping and no preset of this name exists."""
 
 
 class StaleSequence(StreamnormError):

@@ -139,6 +139,8 @@ class Ways(Group):
     """URL of an MQTT broker to subscribe and publish to: mqtt://user:password@host:1883, or mqtts, ws, wss"""
     mqtt_topics: str = "sensors/{stream}/raw"
     """topic filters of readings, comma-separated; {stream...} matches all remaining levels, {feature} names a number"""
+    mqtt_preset: str = ""
+    """presets of devices whose messages are readings, too, comma-separated, such as zigbee2mqtt or tasmota,ttn"""
     mqtt_publish: str = "sensors/{stream}/normalized"
     """topic for normalized readings"""
     mqtt_dead_letter: str = ""

@@ -20,6 +20,7 @@ from streamnorm.errors import Fault
 from streamnorm.events.hub import EventHub
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
+from streamnorm.mappings import Catalogue
 
 
 class Bridges(Protocol):
@@ -46,6 +47,8 @@ class AppState:
     max_reading_bytes: int
     max_block_bytes: int
     max_binary_bytes: int
+    #: what devices send, as readings
+    mappings: Catalogue = field(default_factory=Catalogue)
     #: how the points of line protocol name their streams
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining

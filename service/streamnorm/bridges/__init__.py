@@ -9,15 +9,18 @@ from streamnorm.bridges.bridge import Bridge
 from streamnorm.bridges.supervisor import Supervisor
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.ingest import IngestService
+from streamnorm.mappings import Catalogue
 from streamnorm.settings import Settings
 
 __all__ = ["Bridge", "Supervisor", "of"]
 
 
-def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitable[None]]) -> list[Bridge]:
+def of(
+    settings: Settings, service: IngestService, settle: Callable[[], Awaitable[None]], catalogue: Catalogue
+) -> list[Bridge]:
     """Build the bridges that the `settings` configure for a `service`.
 
-    `settle` returns when every change made so far is durable.
+    `settle` returns when every change made so far is durable; `catalogue` has the mappings of the service.
 
     Raises:
         InvalidConfiguration: an address or a topic is invalid, or a library is not installed.
@@ -30,7 +33,7 @@ def of(settings: Settings, service: IngestService, settle: Callable[[], Awaitabl
         from streamnorm.bridges.mqtt.bridge import MqttBridge  # noqa: PLC0415 - an extra
         from streamnorm.bridges.mqtt.options import options_of  # noqa: PLC0415
 
-        bridges.append(MqttBridge(service, options_of(settings), settle))
+        bridges.append(MqttBridge(service, options_of(settings, catalogue), settle))
     if settings.forward:
         from streamnorm.bridges.influx_forwarder import InfluxForwarder  # noqa: PLC0415
         from streamnorm.bridges.receiver import receiver  # noqa: PLC0415

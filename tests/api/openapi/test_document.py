@@ -110,7 +110,9 @@ async def test_every_example_of_a_body_is_taken(api: Api, name: str) -> None:
         await api.observe(stream, {"values": {"temp": 21}}, {"values": {"temp": 22}})
         body = example.value if example.media == NDJSON else json.dumps(example.value)
         headers = {"content-type": example.media}
-        response = await api.post(path.format(stream_id=stream), body, method=method, headers=headers)
+        response = await api.post(
+            path.format(stream_id=stream, mapping="airgradient"), body, method=method, headers=headers
+        )
         assert response.is_success, response.text
 
 

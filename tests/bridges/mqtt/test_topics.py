@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from streamnorm.bridges.mqtt.topics import TopicTemplate, filled, subscriptions
+from streamnorm.bridges.mqtt.topics import TopicTemplate, filled
+from streamnorm.formats.topics import subscriptions
 
 LEVELS = st.sampled_from(["a", "b", "+", "{feature}"])
 ENDS = st.sampled_from(["a", "b", "+", "#", "{stream}", "{stream...}"])

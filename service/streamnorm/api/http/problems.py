@@ -72,6 +72,7 @@ TABLE: dict[type[errors.StreamnormError], ProblemType] = {
     errors.LimitExceeded: ProblemType("limit-exceeded", 422, "A limit is passed"),
     errors.TooManyStreams: ProblemType("too-many-streams", 429, "There is no room for another stream"),
     errors.StreamNotFound: ProblemType("stream-not-found", 404, "There is no such stream"),
+    errors.MappingNotFound: ProblemType("mapping-not-found", 404, "There is no such mapping"),
     errors.StaleSequence: ProblemType("stale-sequence", 409, "The sequence number was applied before"),
     errors.CannotMerge: ProblemType("cannot-merge", 409, "The states cannot be merged"),
     errors.Unauthorized: ProblemType("unauthorized", 401, "A key is needed"),

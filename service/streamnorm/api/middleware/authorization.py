@@ -55,6 +55,8 @@ OF_SERVICE: Final = {
 }
 #: Calls for many streams that accept `learn=false`.
 LEARN_OR_NOT: Final = frozenset({"/v1/bulk", "/v1/live"})
+#: The path before a mapping's name; what is sent there is observed.
+INGEST: Final = "/v1/ingest/"
 #: Capacity of the authorization cache; further keys are authorized by the full check.
 MAX_CACHED_DECISIONS: Final = 10_000
 #: Seconds between checks for changed keys, in addition to the keys' own interval.
@@ -220,8 +222,9 @@ def required_scopes(method: str, path: str, query: bytes) -> tuple[Collection[st
         return needed, match[1]
     if path == "/metrics":
         return READ, None
-    known: Collection[str] | None = OF_SERVICE.get((method, path))
-    if known is OBSERVE and path in LEARN_OR_NOT and not learns(query):
+    ingests = path.startswith(INGEST) and method == "POST"
+    known: Collection[str] | None = OBSERVE if ingests else OF_SERVICE.get((method, path))
+    if known is OBSERVE and (ingests or path in LEARN_OR_NOT) and not learns(query):
         known = EITHER
     if known is None and not path.startswith("/v1") and method in {"GET", "HEAD"}:
         return None, None

@@ -42,6 +42,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),
     errors.TooManyStreams(10_000_001, 10_000_000),
     errors.StreamNotFound(ID),
+    errors.MappingNotFound("there is no mapping 'zigbe'; did you mean zigbee2mqtt?"),
     errors.StaleSequence(16, 17),
     errors.CannotMerge("a snapshot of method 'cumulative' with its parameters does not merge into this stream's"),
     errors.Unauthorized("a key is needed: Authorization: Bearer …"),

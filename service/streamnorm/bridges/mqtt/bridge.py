@@ -67,6 +67,7 @@ class MqttBridge:
             service,
             options.topics,
             options.max_bytes,
+            mappings=options.mappings,
             settle=settle,
             publish=self._publish,
             dead_letters=self._publish_dead_letter,
@@ -143,9 +144,11 @@ class MqttBridge:
             refused.add_metric(labels, count)
         yield refused
         ignored = CounterMetricFamily(
-            "streamnorm_mqtt_ignored", "Messages left alone: retained ones, and copies.", labels=["reason"]
+            "streamnorm_mqtt_ignored",
+            "Messages left alone: retained ones, copies, and what mappings ignore.",
+            labels=["reason"],
         )
-        for reason in ("retained", "duplicate"):
+        for reason in ("retained", "duplicate", "no-reading"):
             ignored.add_metric([reason], intake.ignored[reason])
         yield ignored
         yield CounterMetricFamily("streamnorm_mqtt_published", "Messages that the broker has.", outbox.published)

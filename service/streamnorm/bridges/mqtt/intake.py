@@ -7,6 +7,7 @@ Rules:
 2. A message redelivered after a reconnect is not applied again if this process knows that it was applied.
 3. Of several copies due to overlapping subscriptions, one is processed.
 4. No rejection is silent: rejected messages are counted, logged, and sent to the dead letter topic, if there is one.
+5. The first mapping whose topics match makes a message's readings; without one, the message is a reading itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from streamnorm.bridges.mqtt.client import RECEIVE_MAXIMUM, Client
-from streamnorm.bridges.mqtt.topics import TopicTemplate, subscriptions
+from streamnorm.bridges.mqtt.topics import TopicTemplate
 from streamnorm.bridges.refusals import Refusals
 from streamnorm.compat.aiomqtt import Message, identifiers
 from streamnorm.engine.reading import Answer, Reading
@@ -34,7 +35,9 @@ from streamnorm.errors import (
     TooManyStreams,
 )
 from streamnorm.formats.payload import decoded
+from streamnorm.formats.topics import subscriptions
 from streamnorm.ingest import IngestService
+from streamnorm.mappings import Mapping, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,6 +60,8 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (InvalidInput, "invalid-reading"),
 )
 
+#: A reading of a stream.
+Pair = tuple[str, Reading]
 #: Publishes an answer; the future completes when the broker has confirmed it.
 Publish = Callable[[str, Reading, Answer, float], asyncio.Future[None]]
 #: Receives a rejected message: topic, payload, reason, detail.
@@ -74,8 +79,8 @@ class Refused(Exception):
 class Intake:
     """Processes the messages of consecutive connections.
 
-    Messages of `templates`, of at most `max_bytes`, are observed by `service`. `settle` returns when every change so
-    far is durable; `publish` publishes answers, `dead_letters` rejected messages.
+    Messages of `templates` and `mappings`, of at most `max_bytes`, are observed by `service`. `settle` returns when
+    every change so far is durable; `publish` publishes answers, `dead_letters` rejected messages.
     """
 
     def __init__(
@@ -84,21 +89,24 @@ class Intake:
         templates: Sequence[TopicTemplate],
         max_bytes: int,
         *,
+        mappings: Sequence[Mapping] = (),
         settle: Callable[[], Awaitable[None]],
         publish: Publish,
         dead_letters: DeadLetters,
     ) -> None:
         self._service = service
         self._templates = templates
+        self._mappings = mappings
+        self._filters = [*(topic for each in mappings for topic in each.topics), *templates]
         self._max_bytes = max_bytes
         self._settle = settle
         self._publish = publish
         self._dead_letters = dead_letters
-        #: the templates to subscribe to
-        self.subscriptions = subscriptions(templates)
+        #: the filters to subscribe to
+        self.subscriptions = subscriptions(self._filters)
         #: rejected messages, by topic filter and reason
         self.refusals = Refusals(log, "MQTT: messages refused")
-        for template in templates:  # exported before the first one, so that its increase is visible
+        for template in self._filters:  # exported before the first one, so that its increase is visible
             self.refusals.counts[template.filter, "invalid-reading"] = 0
         self.taken = 0
         #: ignored messages, by reason
@@ -107,7 +115,7 @@ class Intake:
         self.own: set[int] = set()
         #: recent messages by message id: the digest of each, and its task until that is done
         self._known: dict[int, tuple[bytes, asyncio.Task[bool] | None]] = {}
-        #: by stream: completes when the last message that is queued or decoded in a thread has been observed
+        #: by stream, or mapping: completes when the last message queued, or decoded in a thread, has been observed
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._commit: asyncio.Task[None] | None = None
 
@@ -126,7 +134,7 @@ class Intake:
 
     def refuse(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
         """Reject a message: count and log its `topic`, `reason` and `detail`; publish its `payload` as dead letter."""
-        label = next((item.filter for item in self._templates if item.matches(topic)), "")
+        label = next((item.filter for item in self._filters if item.matches(topic)), "")
         self.refusals.add(reason, f"{topic}: {detail}", label=label)
         self._dead_letters(topic, payload, reason, detail)
 
@@ -134,7 +142,7 @@ class Intake:
         """Start processing a message in a task that outlives the connection; None if there is nothing to do."""
         topic = message.topic.value
         payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
-        if ignored := "retained" if message.retain else "duplicate" if self._is_copy(topic, message) else "":
+        if ignored := self._is_ignored(topic, message):
             self.ignored[ignored] += 1
             return None
         known = hashlib.blake2b(topic.encode() + b"\0" + payload, digest_size=16).digest()
@@ -156,6 +164,18 @@ class Intake:
         if message.mid in self._known:
             self._known[message.mid] = self._known[message.mid][0], None
         connection.acknowledge(message)
+
+    def _is_ignored(self, topic: str, message: Message) -> str:
+        """Return why a message is left alone; empty if it is not."""
+        if message.retain:
+            return "retained"
+        if self._is_copy(topic, message):
+            return "duplicate"
+        wanted = self._mapping(topic) is not None or any(template.matches(topic) for template in self._templates)
+        return "no-reading" if not wanted and any(each.ignores(topic) for each in self._mappings) else ""
+
+    def _mapping(self, topic: str) -> Mapping | None:
+        return next((each for each in self._mappings if each.matches(topic)), None)
 
     def _is_copy(self, topic: str, message: Message) -> bool:
         """Return whether a message was delivered for another subscription than the first that matches its topic."""
@@ -182,33 +202,38 @@ class Intake:
         return True
 
     async def _observe(self, topic: str, payload: bytes) -> list[asyncio.Future[None]]:
-        stream, feature = self._match(topic)
+        mapping = self._mapping(topic)
+        turn, feature = self._match(topic) if mapping is None else (f"mapping {mapping.name}", "")
         if len(payload) > self._max_bytes:
             detail = f"it has {len(payload)} bytes, the limit (max_reading_bytes) is {self._max_bytes}"
             raise Refused("message-too-large", detail)
-        now = self._service.clock()
-        if len(payload) <= IN_THREAD and stream not in self._turns:
-            return await self._observed(stream, decoded(payload, now, self._service.limits, feature), now)
-        async with self._turn(stream):
-            readings = await asyncio.to_thread(decoded, payload, now, self._service.limits, feature)
-            return await self._observed(stream, readings, now)
+        now, limits = self._service.clock(), self._service.limits
 
-    async def _observed(self, stream: str, readings: list[Reading], now: float) -> list[asyncio.Future[None]]:
-        own = {id(reading) for reading in readings}
+        def read() -> list[Pair]:
+            if mapping is None:
+                return [(turn, reading) for reading in decoded(payload, now, limits, feature)]
+            return [each[:2] for each in mapping.readings(Message(payload, topic), limits)]
+
+        if len(payload) <= IN_THREAD and turn not in self._turns:
+            return await self._observed(read(), now)
+        async with self._turn(turn):
+            return await self._observed(await asyncio.to_thread(read), now)
+
+    async def _observed(self, readings: list[Pair], now: float) -> list[asyncio.Future[None]]:
+        own = {id(reading) for _, reading in readings}
         self.own |= own
         try:
             if len(readings) == 1:
-                answers = [await self._service.observe(stream, readings[0])]
+                answers = [await self._service.observe(*readings[0])]
             else:
-                pairs = [(stream, reading) for reading in readings]
-                answers = await self._service.observe_readings(pairs, [""] * len(readings))
+                answers = await self._service.observe_readings(readings, [""] * len(readings))
         finally:
             self.own -= own
-        return [self._publish(stream, *pair, now) for pair in zip(readings, answers, strict=True)]
+        return [self._publish(*pair, answer, now) for pair, answer in zip(readings, answers, strict=True)]
 
     @asynccontextmanager
     async def _turn(self, stream: str) -> AsyncIterator[None]:
-        """Serialize the messages of a stream: wait for earlier ones, and make later ones wait."""
+        """Serialize the messages of a stream, or of a mapping: wait for earlier ones, and make later ones wait."""
         before = self._turns.get(stream)
         turn = self._turns[stream] = asyncio.get_running_loop().create_future()
         try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamnorm.bridges.addresses import Address, address
 from streamnorm.bridges.mqtt.topics import REST, STREAM, TopicTemplate, filled
-from streamnorm.errors import InvalidConfiguration
+from streamnorm.errors import InvalidConfiguration, MappingNotFound
+from streamnorm.formats.topics import TopicFilter
+from streamnorm.mappings import Catalogue, Mapping
 from streamnorm.settings import Settings
 
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -27,6 +30,7 @@ class Options:
     address: Address
     tls: ssl.SSLContext | None
     topics: tuple[TopicTemplate, ...]
+    mappings: tuple[Mapping, ...]
     publish: str
     dead_letter: str
     #: empty for the installation's own client id
@@ -41,8 +45,8 @@ class Options:
     max_bytes: int
 
 
-def options_of(settings: Settings) -> Options:
-    """Validate the MQTT settings.
+def options_of(settings: Settings, catalogue: Catalogue) -> Options:
+    """Validate the MQTT settings; `catalogue` has the mappings of the service, and knows the presets.
 
     Raises:
         InvalidConfiguration: a setting is invalid; the error names it.
@@ -50,22 +54,25 @@ def options_of(settings: Settings) -> Options:
     """
     broker = address(settings.mqtt, "mqtt", PORTS, WEBSOCKET_PATH)
     templates = tuple(TopicTemplate(topic) for topic in settings.mqtt_topics.replace(",", " ").split())
-    if not templates:
+    mappings = mappings_of(settings, catalogue)
+    if not templates and not mappings:
         raise InvalidConfiguration.at("/mqtt_topics", "must name at least one topic")
+    filters: list[TopicFilter] = [*templates, *(topic for each in mappings for topic in each.topics)]
     if sum(name in settings.mqtt_publish.split("/") for name in (STREAM, REST)) != 1:
         detail = f"the topic {settings.mqtt_publish!r} must have one level {STREAM} or {REST}"
         raise InvalidConfiguration.at("/mqtt_publish", detail)
-    _topic("mqtt_publish", filled(settings.mqtt_publish, "x"), templates)
+    _topic("mqtt_publish", filled(settings.mqtt_publish, "x"), filters)
     if settings.mqtt_dead_letter:
-        _topic("mqtt_dead_letter", settings.mqtt_dead_letter, templates)
+        _topic("mqtt_dead_letter", settings.mqtt_dead_letter, filters)
     if settings.mqtt_discovery:
-        _topic("mqtt_discovery", f"{settings.mqtt_discovery}/sensor/x/config", templates)
+        _topic("mqtt_discovery", f"{settings.mqtt_discovery}/sensor/x/config", filters)
     if len(settings.mqtt_client_id.encode()) > MAX_CLIENT_ID or {*"+#/\0"} & {*settings.mqtt_client_id}:
         raise InvalidConfiguration.at("/mqtt_client_id", "cannot have + # / in it: it is a level of a topic, too")
     return Options(
         broker,
         tls_context(settings, encrypted=broker.scheme in ENCRYPTED),
         templates,
+        mappings,
         settings.mqtt_publish,
         settings.mqtt_dead_letter,
         settings.mqtt_client_id,
@@ -105,7 +112,25 @@ def tls_context(settings: Settings, *, encrypted: bool) -> ssl.SSLContext | None
     return context
 
 
-def _topic(setting: str, topic: str, templates: tuple[TopicTemplate, ...]) -> None:
+def mappings_of(settings: Settings, catalogue: Catalogue) -> tuple[Mapping, ...]:
+    """Return the mappings of messages: the `catalogue`'s that have topics, and the presets that the `settings` name.
+
+    Raises:
+        InvalidConfiguration: there is no such preset, or it has no topics.
+
+    """
+    found = {each.name: each for each in catalogue if each.topics}
+    for name in settings.mqtt_preset.replace(",", " ").split():
+        try:
+            found[name] = catalogue.find(name)
+        except MappingNotFound as error:
+            raise InvalidConfiguration.at("/mqtt_preset", str(error)) from None
+        if not found[name].topics:
+            raise InvalidConfiguration.at("/mqtt_preset", f"{name} has no topics: its devices do not speak MQTT")
+    return tuple(found.values())
+
+
+def _topic(setting: str, topic: str, templates: Sequence[TopicFilter]) -> None:
     """Reject a topic to publish to that is invalid, or whose messages would be received as readings."""
     if {*"+#\0"} & {*topic}:
         raise InvalidConfiguration.at(f"/{setting}", f"{topic!r} is no topic to publish to: it has a wildcard")
