@@ -103,8 +103,6 @@ class Intake:
         self.taken = 0
         #: ignored messages, by reason
         self.ignored: Counter[str] = Counter()
-        #: ids of the reading objects that are being observed
-        self.own: set[int] = set()
         #: recent messages by message id: the digest of each, and its task until that is done
         self._known: dict[int, tuple[bytes, asyncio.Task[bool] | None]] = {}
         #: by stream: completes when the last message that is queued or decoded in a thread has been observed
@@ -194,16 +192,11 @@ class Intake:
             return await self._observed(stream, readings, now)
 
     async def _observed(self, stream: str, readings: list[Reading], now: float) -> list[asyncio.Future[None]]:
-        own = {id(reading) for reading in readings}
-        self.own |= own
-        try:
-            if len(readings) == 1:
-                answers = [await self._service.observe(stream, readings[0])]
-            else:
-                pairs = [(stream, reading) for reading in readings]
-                answers = await self._service.observe_readings(pairs, [""] * len(readings))
-        finally:
-            self.own -= own
+        if len(readings) == 1:
+            answers = [await self._service.observe(stream, readings[0], origin=self)]
+        else:
+            pairs = [(stream, reading) for reading in readings]
+            answers = await self._service.observe_readings(pairs, [""] * len(readings), origin=self)
         return [self._publish(stream, *pair, now) for pair in zip(readings, answers, strict=True)]
 
     @asynccontextmanager
