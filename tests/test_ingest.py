@@ -6,11 +6,12 @@ import asyncio
 
 import numpy as np
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import Answer, Reading, parse_reading
+from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.ingest import OFFLOAD_THRESHOLD, IngestService
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
@@ -25,14 +26,12 @@ class Heard:
 
     def __init__(self) -> None:
         self.counts: list[int] = []
+        self.origins: list[object] = []
 
-    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:  # noqa: ARG002
-        """Note a reading's place."""
-        self.counts.append(answer.count)
-
-    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:  # noqa: ARG002
-        """Note the place of each row."""
-        self.counts += range(answer.count - len(block.values) + 1, answer.count + 1)
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
+        """Note each reading's place, and who had it observed."""
+        self.counts += [answer.count for _, answer in pairs(batch)]
+        self.origins.append(origin)
 
 
 def service_with(*listeners: Heard) -> IngestService:
@@ -51,6 +50,36 @@ async def test_listeners_hear_once_of_a_bulk_that_is_repeated() -> None:
     again = await service.observe_readings(bulk, pointers)
     assert [answer.replayed for answer in (*first, *again)] == [False] * 6 + [True] * 6
     assert (heard.counts, service.observed) == ([1, 2, 3, 4, 5, 6], 6)
+
+
+async def test_listeners_are_told_the_origin_of_each_batch() -> None:
+    heard, origin = Heard(), object()
+    service = service_with(heard)
+    reading = Reading(("temp",), [20.0])
+    await service.observe("boiler-7", reading, origin=origin)
+    await service.observe_readings([("boiler-7", reading)] * 2, ["", ""], origin=origin)
+    await service.observe("boiler-7", reading)
+    await service.observe_block("boiler-7", Block(("temp",), np.full((3, 1), 20.0)))
+    assert heard.counts == [1, 2, 3, 4, 5, 6, 7]
+    assert heard.origins == [origin, origin, None, None]
+
+
+async def test_a_listener_hears_of_a_batch_only_the_readings_it_wants() -> None:
+    heard, few = Heard(), Heard()
+    few.max_rows = 2
+    service = service_with(heard, few)
+    bulk = [("boiler-7", Reading(("temp",), [20.0 + n])) for n in range(1200)]
+    await service.observe_readings(bulk, [""] * len(bulk))
+    assert (heard.counts, few.counts) == ([*range(1, 1201)], [1199, 1200])
+
+
+async def test_a_run_tells_of_each_of_its_readings_once() -> None:
+    heard = Heard()
+    service = service_with(heard)
+    readings = [Reading(("temp",), [20.0 + n], seq=n) for n in range(8)]
+    await service.observe_run("boiler-7", readings[:2])
+    await service.observe_run("boiler-7", [readings[1], *readings[2:]])
+    assert (heard.counts, service.observed) == ([*range(1, 9)], 8)
 
 
 async def turns_during(service: IngestService, rows: int) -> int:

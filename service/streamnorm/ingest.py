@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.coalesce import RunResult, observe_run
 from streamnorm.engine.blocks.many import observe_blocks
+from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
 from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.config import Configuration, configuration
@@ -26,8 +27,6 @@ from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
-
-Pair: TypeAlias = tuple[Reading, Answer]
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 OFFLOAD_THRESHOLD = 10_000
@@ -41,11 +40,11 @@ class ObservationListener(Protocol):
     #: of a stream's readings that are observed together it hears of so many, the last ones; None: of all
     max_rows: int | None
 
-    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Be notified of one reading."""
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
+        """Be notified of a stream's readings that were observed together; replayed ones are not among them.
 
-    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Be notified of a block."""
+        `now` is the time of arrival (s since 1970); `origin` is what had them observed, where it said so.
+        """
 
 
 class IngestService:
@@ -67,7 +66,7 @@ class IngestService:
         self.listeners: list[ObservationListener] = []
         #: readings observed since the start
         self.observed = 0
-        #: readings of bulks that listeners heard of
+        #: readings of bulks that listeners heard of since others had their turn
         self._told = 0
 
     def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
@@ -77,11 +76,18 @@ class IngestService:
             return None
         now = self.clock()
         answer = stream.observe(reading, now, self.limits)
-        self._notify(stream_id, reading, answer, now)
+        if not answer.replayed:
+            self.observed += 1
+            batch = ((reading, answer),)
+            for listener in self.listeners:  # `_tell`, without the call
+                listener.on_batch(stream_id, batch, now)
         return answer
 
-    async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
-        """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std."""
+    async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False, origin: object = None) -> Answer:
+        """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std.
+
+        Listeners are told the `origin`.
+        """
         now = self.clock()
 
         def apply(stream: Stream) -> Answer:
@@ -91,7 +97,8 @@ class IngestService:
             return answer
 
         answer = await self.streams.update(stream_id, apply)
-        self._notify(stream_id, reading, answer, now)
+        if not answer.replayed:
+            self._tell(stream_id, ((reading, answer),), now, origin)
         return answer
 
     async def observe_run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
@@ -109,11 +116,8 @@ class IngestService:
             run = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
         except StreamnormError as error:
             return RunResult(error=error)
-        for what, answer in run.pieces:
-            if isinstance(what, Reading):
-                self._notify(stream_id, what, cast("Answer", answer), now)
-            else:
-                self._notify_block(stream_id, what, cast("BlockAnswer", answer), now)
+        for batch in run.batches:
+            self._tell(stream_id, batch, now)
         return run
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
@@ -139,7 +143,7 @@ class IngestService:
         answer = await self.streams.update(
             stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
         )
-        self._notify_block(stream_id, block, answer, now)
+        self._tell_block(stream_id, block, answer, now)
         return answer
 
     async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
@@ -150,7 +154,7 @@ class IngestService:
             blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
         )
         for stream_id, answer in answers.items():
-            self._notify_block(stream_id, blocks[stream_id], answer, now)
+            self._tell_block(stream_id, blocks[stream_id], answer, now)
         return answers
 
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
@@ -161,16 +165,18 @@ class IngestService:
         copy = await self.streams.read(stream_id, Stream.draft)
         return await asyncio.to_thread(normalize_block, copy, block, now, self.limits)
 
-    async def observe_readings(self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str]) -> list[Answer]:
+    async def observe_readings(
+        self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str], *, origin: object = None
+    ) -> list[Answer]:
         """Observe readings of any streams, in order within each, as a whole or not at all.
 
-        `pointers` name the readings' places in errors. Listeners hear of the very readings.
+        `pointers` name the readings' places in errors. Listeners hear of the very readings, and are told the `origin`.
         """
         columns = ReadingColumns.of(readings, self.limits)
         now = self.clock()
         answers = await self._observe_columns(columns, pointers.__getitem__, now)
         found = [answers.answer(row) for row in range(len(columns))]
-        await self._tell_columns(columns, answers, now, lambda row: (readings[row][1], found[row]))
+        await self._tell_columns(columns, answers, now, lambda row: (readings[row][1], found[row]), origin)
         return found
 
     async def observe_columns(self, columns: ReadingColumns, pointer: Pointer) -> AnswerColumns:
@@ -283,29 +289,36 @@ class IngestService:
         return answers
 
     async def _tell_columns(
-        self, columns: ReadingColumns, answers: AnswerColumns, now: float, pair: Callable[[int], Pair]
+        self,
+        columns: ReadingColumns,
+        answers: AnswerColumns,
+        now: float,
+        pair: Callable[[int], Pair],
+        origin: object = None,
     ) -> None:
         for stream_id, rows in columns.groups():
-            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair)
+            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair, origin)
 
-    async def _tell_rows(self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair]) -> None:
+    async def _tell_rows(
+        self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair], origin: object = None
+    ) -> None:
         """Tell of a stream's rows; others have their turn between some and some."""
         self.observed += len(rows)
         for listener in [*self.listeners]:
-            for row in rows[-(listener.max_rows or 0) :].tolist():
-                listener.on_reading(stream_id, *pair(row), now)
-                self._told += 1
-                if self._told % TOLD_AT_ONCE == 0:
+            due = rows[-(listener.max_rows or 0) :].tolist()
+            for start in range(0, len(due), TOLD_AT_ONCE):
+                batch = [pair(row) for row in due[start : start + TOLD_AT_ONCE]]
+                listener.on_batch(stream_id, batch, now, origin)
+                self._told += len(batch)
+                if self._told >= TOLD_AT_ONCE:
+                    self._told = 0
                     await asyncio.sleep(0)
 
-    def _notify(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
+    def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:
-            self.observed += 1
-            for listener in self.listeners:
-                listener.on_reading(stream_id, reading, answer, now)
+            self._tell(stream_id, ObservedBlock(block, answer), now)
 
-    def _notify_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        if not answer.replayed:
-            self.observed += len(block.values)
-            for listener in self.listeners:
-                listener.on_block(stream_id, block, answer, now)
+    def _tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
+        self.observed += len(batch)
+        for listener in self.listeners:
+            listener.on_batch(stream_id, batch, now, origin)

@@ -48,9 +48,8 @@ def forwarder_to(url: str, folder: Path, **options: Any) -> InfluxForwarder:
 def observe(forwarder: InfluxForwarder, *times: int, stream: str = "s") -> None:
     """Let it hear of readings."""
     for time in times:
-        forwarder.on_reading(
-            stream, Reading(("temp",), [21.5], timestamp=float(time)), Answer([0.5], 1, ready=True), 0.0
-        )
+        reading = Reading(("temp",), [21.5], timestamp=float(time))
+        forwarder.on_batch(stream, [(reading, Answer([0.5], 1, ready=True))], 0.0)
 
 
 @asynccontextmanager
@@ -313,7 +312,8 @@ async def test_names_that_line_protocol_cannot_hold_become_points_all_the_same(
 ) -> None:
     forwarder = forwarder_to(receiver.url, tmp_path)
     names = ("a\nb", "c\\", "\n", "d=e, f")
-    forwarder.on_reading("s", Reading(names, [1.0] * 4, timestamp=1.0), Answer([0.5] * 4, 1, ready=True), 0.0)
+    reading = Reading(names, [1.0] * 4, timestamp=1.0)
+    forwarder.on_batch("s", [(reading, Answer([0.5] * 4, 1, ready=True))], 0.0)
     async with running(forwarder):
         await until(lambda: receiver.points)
     assert list(receiver.points[0].fields) == ["a b", "c", "_", "d=e, f"]

@@ -21,14 +21,14 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.point_queue import MAX_BYTES, PointQueue, Spool
 from streamnorm.bridges.receiver import Receiver, Unavailable, Verdict
 from streamnorm.bridges.refusals import Refusals
-from streamnorm.engine.blocks.block import Block, BlockAnswer
-from streamnorm.engine.reading import Answer, Reading
+from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.formats.line_protocol import Point, PointReading, written
 from streamnorm.ingest import IngestService
 
@@ -114,20 +114,14 @@ class InfluxForwarder:
                 log.info("forwarding: %d points wait on disk for the next start", len(self._queue))
 
     @contained
-    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Queue a reading; see `streamnorm.ingest.Listener.on_reading`."""
-        ys = {name: y for name, y in zip(reading.names, answer.values, strict=True) if isinstance(y, float)}
-        moment = now if reading.timestamp is None else reading.timestamp
-        point = reading.point if isinstance(reading, PointReading) else None
-        self._put(point or Point(MEASUREMENT, (("stream", stream_id),), {}), ys, moment)
-
-    @contained
-    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Queue a block; see `streamnorm.ingest.Listener.on_block`."""
-        point = Point(MEASUREMENT, (("stream", stream_id),), {})
-        for row, values in enumerate(answer.values.tolist()):
-            ys = dict(zip(block.names, values, strict=True))
-            self._put(point, ys, now if block.times is None else float(block.times[row]))
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
+        """Queue a batch; see `streamnorm.ingest.ObservationListener.on_batch`."""
+        own = Point(MEASUREMENT, (("stream", stream_id),), {})
+        for reading, answer in pairs(batch):
+            named = zip(reading.names, answer.values, strict=True)
+            ys = {name: float(y) for name, y in named if not isinstance(y, np.ndarray)}
+            point = reading.point if isinstance(reading, PointReading) else None
+            self._put(point or own, ys, now if reading.timestamp is None else reading.timestamp)
 
     def state(self) -> State:
         """Return whether the receiver accepts writes."""

@@ -35,10 +35,11 @@ class Ring:
         """Append an event."""
         rows = self.rows
         rows.append(row)
-        self.bytes += len(row.packed) + OVERHEAD
-        while len(rows) > MOST_ROWS or (self.bytes > self.most_bytes and len(rows) > 1):
-            self.bytes -= len(rows.popleft().packed) + OVERHEAD
+        size = self.bytes + len(row.packed) + OVERHEAD
+        while len(rows) > MOST_ROWS or (size > self.most_bytes and len(rows) > 1):
+            size -= len(rows.popleft().packed) + OVERHEAD
             self.dropped += 1
+        self.bytes = size
 
     def clear(self) -> None:
         """Discard everything."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
+from streamnorm.engine.blocks.observed import ObservedBlock
 from streamnorm.events.buffers import EMPTY, StreamHistory, Subscription
 from streamnorm.events.event import (
     MOST_ROWS,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from streamnorm.engine.blocks.block import Block, BlockAnswer
-    from streamnorm.engine.reading import Answer, Reading
+    from streamnorm.engine.blocks.observed import Batch
     from streamnorm.engine.stream import Stream
 
 #: Limit of all histories together: 200 readings each for 500 streams of 8 features.
@@ -42,7 +43,7 @@ READINGS_BETWEEN_SPREADS = 32
 
 
 class EventHub:
-    """Keeps the recent history of every stream, and publishes events; a `streamnorm.ingest.Listener`.
+    """Keeps the recent history of every stream, and publishes events; a `streamnorm.ingest.ObservationListener`.
 
     `peek` returns a resident stream, for its mean and deviation.
     """
@@ -62,41 +63,24 @@ class EventHub:
         #: are told when a feature becomes another kind of sensor; must be quick, and never raise
         self.kind_listeners: list[Callable[[KindChange], object]] = []
 
-    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Record the event of one reading; see `streamnorm.ingest.Listener.on_reading`."""
-        values, ys = reading.values, answer.values
-        if not reading.plain:
-            values, ys = [plain(value) for value in values], [plain(y) for y in ys]
-        past = self._past(stream_id, reading.names, answer.count)
-        time = now if reading.timestamp is None else min(reading.timestamp, now)
-        if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
-            packed = past.pack(time, answer.count, answer.ready, *values, *ys)
-        else:
-            spreads = self._spreads(past, stream_id, now)
-            pack = numbers(3 + 2 * len(values) + len(spreads)).pack
-            packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
-        self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
-
-    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Record the events of a block's last rows; see `streamnorm.ingest.Listener.on_block`."""
-        rows = len(block.values)
-        past = self._past(stream_id, block.names, answer.count - rows + 1)
-        past.count = answer.count
-        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
-        most = most_rows(len(past.names), share)
-        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
-        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
-        self._bytes -= past.bytes
-        past.add_tail(tail, alone=rows >= most)
-        self._bytes += past.bytes
-        self.number += 1
-        past.number, past.here = self.number, True
-        if self._bytes > MOST_BYTES_IN_ALL:
-            self._make_room()
-        for subscription in self.subscriptions:
-            if subscription.wants(stream_id):
-                for row in tail.rows():
-                    subscription.add(row)
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
+        """Record the events of a batch, a block's as far as they are kept; see `ObservationListener.on_batch`."""
+        if isinstance(batch, ObservedBlock):
+            self._record_block(stream_id, batch.block, batch.answer, now)
+            return
+        for reading, answer in batch:
+            values, ys = reading.values, answer.values
+            if not reading.plain:
+                values, ys = [plain(value) for value in values], [plain(y) for y in ys]
+            past = self._past(stream_id, reading.names, answer.count)
+            time = now if reading.timestamp is None else min(reading.timestamp, now)
+            if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
+                packed = past.pack(time, answer.count, answer.ready, *values, *ys)
+            else:
+                spreads = self._spreads(past, stream_id, now)
+                pack = numbers(3 + 2 * len(values) + len(spreads)).pack
+                packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
+            self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
 
     def take(self, row: ReadingEvent) -> None:
         """Record an event of another replica, unless it arrives out of order."""
@@ -161,6 +145,27 @@ class EventHub:
         for subscription in self.subscriptions:
             subscription.end(STOPPING)
 
+    def _record_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
+        """Record the events of a block's last rows."""
+        rows = len(block.values)
+        past = self._past(stream_id, block.names, answer.count - rows + 1)
+        past.count = answer.count
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
+        most = most_rows(len(past.names), share)
+        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
+        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        self._bytes -= past.bytes
+        past.add_tail(tail, alone=rows >= most)
+        self._bytes += past.bytes
+        self.number += 1
+        past.number, past.here = self.number, True
+        if self._bytes > MOST_BYTES_IN_ALL:
+            self._make_room()
+        for subscription in self.subscriptions:
+            if subscription.wants(stream_id):
+                for row in tail.rows():
+                    subscription.add(row)
+
     def _past(self, stream_id: str, names: Names, count: int) -> StreamHistory:
         past = self._pasts.get(stream_id)
         if past is None:
@@ -179,13 +184,13 @@ class EventHub:
         return past
 
     def _add(self, past: StreamHistory, row: ReadingEvent, *, here: bool = True) -> None:
-        self._bytes -= past.bytes
+        before = past.bytes
         if past.tail is not None:
             past.unpack()
         past.add(row)
-        self._bytes += past.bytes
-        self.number += 1
-        past.number, past.here = self.number, here
+        self._bytes += past.bytes - before
+        self.number = past.number = self.number + 1
+        past.here = here
         if self._bytes > MOST_BYTES_IN_ALL:
             self._make_room()
         for subscription in self.subscriptions:

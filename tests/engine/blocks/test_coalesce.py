@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.blocks.coalesce import observe_run
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
@@ -107,5 +106,5 @@ def test_the_last_reading_of_a_run_may_be_sent_again() -> None:
 def test_who_listens_hears_of_every_reading_once() -> None:
     stream = Stream(plan(configuration({}, {})))
     run = observe_run(stream, [*rows(20), parse_reading({"c": 1.0}, LIMITS)], NOW, LIMITS)
-    sizes = [len(what.values) if isinstance(what, Block) else 1 for what, _ in run.pieces]
+    sizes = [len(batch) for batch in run.batches]
     assert (sum(sizes), max(sizes)) == (21, 19)

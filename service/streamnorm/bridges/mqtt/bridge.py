@@ -27,7 +27,7 @@ from streamnorm.bridges.mqtt.outbox import Outbox
 from streamnorm.bridges.mqtt.session import Session
 from streamnorm.bridges.mqtt.topics import filled
 from streamnorm.compat.aiomqtt import TAKEN_OVER, DroppedEarly, MqttError, reason_of, speaks_older
-from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import StreamnormError, StreamNotFound
 from streamnorm.ingest import IngestService
@@ -115,18 +115,11 @@ class MqttBridge:
         self._intake.cancel()
 
     @contained
-    def on_reading(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> None:
-        """Publish a reading received by another protocol; see `streamnorm.ingest.Listener.on_reading`."""
-        if id(reading) not in self._intake.own:
-            self._publish(stream_id, reading, answer, now)
-
-    @contained
-    def on_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
-        """Publish the readings of a block; see `streamnorm.ingest.Listener.on_block`."""
-        self._announce(stream_id, Reading(block.names, []), now)
-        topic = filled(self._options.publish, stream_id)
-        for payload in payloads.of_block(stream_id, block, answer, now):
-            self._outbox.put(topic, payload)
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
+        """Publish readings received by another protocol; see `streamnorm.ingest.ObservationListener.on_batch`."""
+        if origin is not self._intake:  # which publishes the answers to its own readings before it acknowledges them
+            for reading, answer in pairs(batch):
+                self._publish(stream_id, reading, answer, now)
 
     def state(self) -> State:
         """Return whether the broker is connected, and all subscriptions were granted."""

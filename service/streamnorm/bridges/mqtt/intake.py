@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from streamnorm.bridges.mqtt.client import RECEIVE_MAXIMUM, Client
 from streamnorm.bridges.mqtt.topics import TopicTemplate
 from streamnorm.bridges.refusals import Refusals
-from streamnorm.compat.aiomqtt import Message, identifiers
+from streamnorm.compat.aiomqtt import Message as MQTTMessage
+from streamnorm.compat.aiomqtt import identifiers
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import (
     InvalidInput,
@@ -111,8 +112,6 @@ class Intake:
         self.taken = 0
         #: ignored messages, by reason
         self.ignored: Counter[str] = Counter()
-        #: ids of the reading objects that are being observed
-        self.own: set[int] = set()
         #: recent messages by message id: the digest of each, and its task until that is done
         self._known: dict[int, tuple[bytes, asyncio.Task[bool] | None]] = {}
         #: by stream, or mapping: completes when the last message queued, or decoded in a thread, has been observed
@@ -138,7 +137,7 @@ class Intake:
         self.refusals.add(reason, f"{topic}: {detail}", label=label)
         self._dead_letters(topic, payload, reason, detail)
 
-    def _work(self, connection: Client, message: Message) -> asyncio.Task[bool] | None:
+    def _work(self, connection: Client, message: MQTTMessage) -> asyncio.Task[bool] | None:
         """Start processing a message in a task that outlives the connection; None if there is nothing to do."""
         topic = message.topic.value
         payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
@@ -157,7 +156,7 @@ class Intake:
                 del self._known[next(iter(self._known))]
         return work
 
-    async def _acknowledge(self, connection: Client, message: Message, work: asyncio.Task[bool] | None) -> None:
+    async def _acknowledge(self, connection: Client, message: MQTTMessage, work: asyncio.Task[bool] | None) -> None:
         if work is not None and not await asyncio.shield(work):
             self._known.pop(message.mid, None)
             return
@@ -165,7 +164,7 @@ class Intake:
             self._known[message.mid] = self._known[message.mid][0], None
         connection.acknowledge(message)
 
-    def _is_ignored(self, topic: str, message: Message) -> str:
+    def _is_ignored(self, topic: str, message: MQTTMessage) -> str:
         """Return why a message is left alone; empty if it is not."""
         if message.retain:
             return "retained"
@@ -177,7 +176,7 @@ class Intake:
     def _mapping(self, topic: str) -> Mapping | None:
         return next((each for each in self._mappings if each.matches(topic)), None)
 
-    def _is_copy(self, topic: str, message: Message) -> bool:
+    def _is_copy(self, topic: str, message: MQTTMessage) -> bool:
         """Return whether a message was delivered for another subscription than the first that matches its topic."""
         ours = {item.identifier for item in self.subscriptions} & identifiers(message)
         first = next((item for item in self.subscriptions if item.matches(topic)), None)
@@ -220,15 +219,10 @@ class Intake:
             return await self._observed(await asyncio.to_thread(read), now)
 
     async def _observed(self, readings: list[Pair], now: float) -> list[asyncio.Future[None]]:
-        own = {id(reading) for _, reading in readings}
-        self.own |= own
-        try:
-            if len(readings) == 1:
-                answers = [await self._service.observe(*readings[0])]
-            else:
-                answers = await self._service.observe_readings(readings, [""] * len(readings))
-        finally:
-            self.own -= own
+        if len(readings) == 1:
+            answers = [await self._service.observe(*readings[0], origin=self)]
+        else:
+            answers = await self._service.observe_readings(readings, [""] * len(readings), origin=self)
         return [self._publish(*pair, answer, now) for pair, answer in zip(readings, answers, strict=True)]
 
     @asynccontextmanager

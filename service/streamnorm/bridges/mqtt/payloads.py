@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer
-from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.formats.instants import rfc3339
 
@@ -29,11 +26,6 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
     moment = now if reading.timestamp is None else reading.timestamp
     body |= {"timestamp": written(moment), "count": answer.count, "ready": answer.ready, "values": values}
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def of_block(stream: str, block: Block, answer: BlockAnswer, now: float) -> Iterator[bytes]:
-    """Yield the payload of each reading of a `block` of a `stream`; see `of_reading` for `answer` and `now`."""
-    return (of_reading(stream, *row, now) for row in table_rows(block, answer))
 
 
 def dead_letter(topic: str, payload: bytes, reason: str, detail: str, now: float) -> bytes:

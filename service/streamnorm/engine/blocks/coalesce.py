@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, rested
 from streamnorm.engine.blocks.convert import ready_after
+from streamnorm.engine.blocks.observed import Batch, ObservedBlock
 from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.postprocess import postprocess_block
@@ -37,8 +38,8 @@ class RunResult:
     answers: list[Answer] = field(default_factory=list)
     #: why that one was; it and those behind it are not observed
     error: StreamnormError | None = None
-    #: the same in the pieces that were worked on at once, for who listens
-    pieces: list[tuple[Reading, Answer] | tuple[Block, BlockAnswer]] = field(default_factory=list)
+    #: the same as listeners are told of it: what was worked on at once is a batch; without what was replayed
+    batches: list[Batch] = field(default_factory=list)
 
 
 class Table(NamedTuple):
@@ -68,7 +69,8 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
             for reading in readings[start : max(end, start + 1)]:
                 answer = stream.observe(reading, now, limits)
                 answers.append(answer)
-                run.pieces.append((reading, answer))
+                if not answer.replayed:
+                    run.batches.append(((reading, answer),))
     except StreamnormError as error:
         run.error = error
     return run
@@ -136,7 +138,7 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limi
             answer.skew = skew
     run.answers += answers
     whole = BlockAnswer(done.values, stream.count, done.ready[-1], skews=done.skews, before=done.before)
-    run.pieces.append((Block(stream.layout.names, values, stamps), whole))
+    run.batches.append(ObservedBlock(Block(stream.layout.names, values, stamps), whole))
 
 
 def _number(state: array[float], seqs: Rows) -> Rows:
