@@ -1,19 +1,21 @@
-"""The composition root: settings -> store -> streams -> API."""
+"""The composition root: builds everything from the settings, top to bottom."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import streamnorm
-from streamnorm import bridges, shared_store
+from streamnorm import bridges
 from streamnorm.api.dependencies import AppState, reject_unknown_query
 from streamnorm.api.fastpath.asgi import FastPathMiddleware
 from streamnorm.api.fastpath.inline import InlineResponder
@@ -34,10 +36,11 @@ from streamnorm.api.routes import (
     streams,
     websocket,
 )
-from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.auth.api_keys import ApiKeys
+from streamnorm.backend import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import Plan, plan
+from streamnorm.engine.plan import plan
 from streamnorm.engine.ports.blob_store import BlobStore
 from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.errors import StoreError
@@ -45,11 +48,6 @@ from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
 from streamnorm.mappings import Catalogue
 from streamnorm.settings import Settings
-from streamnorm.stores.local.open import open_store
-from streamnorm.stores.local.write_behind import WriteBehindStreams
-
-if TYPE_CHECKING:
-    from streamnorm.stores.redis.streams import SharedStreams
 
 log = logging.getLogger(__name__)
 
@@ -61,19 +59,17 @@ DESCRIPTION = (
 )
 
 
-async def save(residents: WriteBehindStreams | SharedStreams) -> None:
-    """Save everything at the end, or tell that it could not be.
+@dataclass(frozen=True)
+class Container:
+    """Everything that a service consists of."""
 
-    Raises:
-        StoreError: what is not saved is lost.
-
-    """
-    try:
-        await residents.stop()
-    except StoreError as error:
-        log.critical("readings since the last commit are lost: %s", error)
-        raise
-    log.info("state saved")
+    settings: Settings
+    backend: Backend
+    supervisor: bridges.Supervisor
+    #: the service itself, its events and metrics, and what HTTP adds
+    state: AppState
+    #: the routes
+    app: FastAPI
 
 
 class ASGIStack(NamedTuple):
@@ -85,6 +81,56 @@ class ASGIStack(NamedTuple):
     at_once: InlineResponder
 
 
+def build(settings: Settings, store: BlobStore | None = None) -> Container:
+    """Build a service; with a `store`, its streams are kept there, whatever the settings say.
+
+    Raises:
+        StoreError: the store cannot be opened.
+        InvalidConfiguration: the settings' defaults for streams contradict each other.
+
+    """
+    default_plan = plan(configuration({}, settings.stream_defaults))
+    backend = open_backend(settings, default_plan, store)
+    service = IngestService(backend.streams, limits=settings.limits, defaults=settings.stream_defaults)
+    hub = EventHub(backend.streams.peek)
+    service.listeners.append(hub)
+
+    async def settle() -> None:
+        if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
+            await backend.streams.flush()
+
+    mappings = Catalogue()
+    supervisor = bridges.Supervisor(
+        [*bridges.of(settings, service, settle, mappings), *backend.relays(hub)], settings.required
+    )
+    metrics = Metrics(service, lambda: hub.kinds)
+    metrics.registry.register(supervisor)
+    state = AppState(
+        service,
+        metrics,
+        hub,
+        supervisor,
+        max_reading_bytes=settings.max_reading_bytes,
+        max_block_bytes=settings.max_block_bytes,
+        max_binary_bytes=settings.max_binary_bytes,
+        mappings=mappings,
+        line_stream=settings.line_stream,
+    )
+    app = routes(state, lambda: running(backend, supervisor, state))
+    return Container(settings, backend, supervisor, state, app)
+
+
+def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
+    """Build the application alone, without keys and limits; its lifespan starts and stops what it works with.
+
+    Raises:
+        StoreError: the `store`, or the one in the `settings`, cannot be opened.
+        InvalidConfiguration: the settings' defaults for streams contradict each other.
+
+    """
+    return build(settings, store).app
+
+
 def application(settings: Settings) -> tuple[ASGIStack, AppState]:
     """Build what the server runs.
 
@@ -93,16 +139,79 @@ def application(settings: Settings) -> tuple[ASGIStack, AppState]:
         InvalidConfiguration: the settings' defaults for streams contradict each other.
 
     """
-    app = create_app(settings)
-    context: AppState = app.state.context
-    return with_middleware(app, settings, open_api_keys(settings, context.service.streams)), context
+    container = build(settings)
+    container.backend.api_keys.open()
+    return with_middleware(container.app, container.state, settings, container.backend.api_keys), container.state
 
 
-def with_middleware(app: FastAPI, settings: Settings, keys: SQLiteApiKeys) -> ASGIStack:
-    """Put an application behind the guard, and what is fast in front of each."""
-    context: AppState = app.state.context
+@contextlib.asynccontextmanager
+async def running(backend: Backend, supervisor: bridges.Supervisor, state: AppState) -> AsyncIterator[None]:
+    """Run what the routes work with: the streams of the `backend`, and the bridges; the `state` tells who serves.
+
+    Raises:
+        StoreError: what is not saved at the end is lost.
+
+    """
+    await backend.streams.start()
+    try:
+        await supervisor.start()
+        state.serving = True
+        yield
+    finally:
+        state.drain()
+        try:
+            await supervisor.stop()
+        finally:
+            await save(backend.streams)
+
+
+async def save(streams: StreamRepository) -> None:
+    """Save everything at the end, or tell that it could not be.
+
+    Raises:
+        StoreError: what is not saved is lost.
+
+    """
+    try:
+        await streams.stop()
+    except StoreError as error:
+        log.critical("readings since the last commit are lost: %s", error)
+        raise
+    log.info("state saved")
+
+
+def routes(state: AppState, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
+    """Build the routes, which find the `state` where FastAPI keeps it; they are served during the `lifespan`."""
+    app = FastAPI(
+        title="streamnorm",
+        version=streamnorm.__version__,
+        description=DESCRIPTION,
+        lifespan=lambda _: lifespan(),
+        docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
+        redoc_url=None,
+        redirect_slashes=False,  # theirs leads wherever the Host header says
+    )
+    app.state.context = state
+    problems.install(app)
+    for router in (readings.router, bulk.router, streams.router, sse.router):
+        app.include_router(router, dependencies=[Depends(reject_unknown_query)])
+    for router in (ingest.router, influx.router, influx_handshake.router, probes.router):
+        app.include_router(router)  # whose callers send parameters of other services
+    websocket.install(app)
+    dashboard.install(app)
+    app.openapi = lambda: document.schema(app)  # type: ignore[method-assign] # as FastAPI's documentation has it
+    return app
+
+
+def with_fast_path(app: ASGIApp, state: AppState) -> FastPathMiddleware:
+    """Put the fast path in front of an `app` with its `state`."""
+    return FastPathMiddleware(app, state.service, state.max_reading_bytes, state.metrics.refused)
+
+
+def with_middleware(app: ASGIApp, state: AppState, settings: Settings, keys: ApiKeys) -> ASGIStack:
+    """Put an `app` with its `state` behind admission, as the `settings` and the `keys` have it, and the fast path."""
     access = Authorizer(keys, loopback=settings.loopback, open_to_all=settings.insecure, origins=settings.origins)
-    context.checks.append(access.check)
+    state.checks.append(access.check)
     capacity = AdmissionLimits(
         settings.max_requests,
         settings.max_requests_per_client,
@@ -112,131 +221,17 @@ def with_middleware(app: FastAPI, settings: Settings, keys: SQLiteApiKeys) -> AS
         settings.body_rate,
     )
     names = RequestIds()
-    at_once = InlineResponder(access, names, context.service, context.metrics, context.max_reading_bytes)
-    inner: Any = AdmissionMiddleware(with_fast_path(app), access, names, capacity, context.metrics)
+    at_once = InlineResponder(access, names, state.service, state.metrics, state.max_reading_bytes)
+    admission = AdmissionMiddleware(with_fast_path(app, state), access, names, capacity, state.metrics)
+    state.metrics.open = lambda: admission.open_requests
+    inner: Any = admission  # uvicorn types messages more narrowly than Starlette
     guard: Any = ProxyHeadersMiddleware(inner, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"))
     if settings.origins:
-        exposed = ["X-Request-ID", "Retry-After"]
-        methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "X-Request-ID"]
         guard = CORSMiddleware(
             guard,
             allow_origins=settings.origins,
-            allow_methods=methods,
-            allow_headers=headers,
-            expose_headers=exposed,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
         )
     return ASGIStack(guard, at_once)
-
-
-def open_api_keys(settings: Settings, streams: StreamRepository) -> SQLiteApiKeys:
-    """Return the keys of the data folder, or those that replicas share with the streams.
-
-    Raises:
-        StoreError: they cannot be opened.
-
-    """
-    if settings.shared:
-        return shared_store.shared_api_keys(streams)
-    keys = SQLiteApiKeys(settings.data_dir)
-    keys.any()
-    return keys
-
-
-def open_streams(settings: Settings, default_plan: Plan, store: BlobStore | None) -> WriteBehindStreams | SharedStreams:
-    """Return the streams of this process, or those that it shares with other replicas.
-
-    Raises:
-        StoreError: the store cannot be opened.
-
-    """
-    if store is None and settings.shared:
-        return shared_store.shared_streams(settings, default_plan)
-    return WriteBehindStreams(
-        store or open_store(settings.store, settings.data_dir, settings.durability, expiring=settings.stream_ttl > 0),
-        default_plan,
-        durability=settings.durability,
-        max_resident=settings.max_resident_streams,
-        max_streams=settings.max_streams,
-        ttl=settings.stream_ttl,
-    )
-
-
-def with_fast_path(app: FastAPI) -> FastPathMiddleware:
-    """Put the hot path in front of an application."""
-    context: AppState = app.state.context
-    return FastPathMiddleware(app, context.service, context.max_reading_bytes, context.metrics.refused)
-
-
-def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
-    """Build the application; its lifespan starts and stops what it works with.
-
-    Raises:
-        StoreError: the store cannot be opened.
-        InvalidConfiguration: the settings' defaults for streams contradict each other.
-
-    """
-    default_plan = plan(configuration({}, settings.stream_defaults))
-    residents = open_streams(settings, default_plan, store)
-    core = IngestService(residents, limits=settings.limits, defaults=settings.stream_defaults)
-    hub = EventHub(residents.peek)
-    core.listeners.append(hub)
-
-    async def settle() -> None:
-        if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
-            await residents.flush()
-
-    mappings = Catalogue()
-    relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
-    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle, mappings), *relays], settings.required)
-    context = AppState(
-        core,
-        Metrics(core),
-        hub,
-        supervisor,
-        max_reading_bytes=settings.max_reading_bytes,
-        max_block_bytes=settings.max_block_bytes,
-        max_binary_bytes=settings.max_binary_bytes,
-        mappings=mappings,
-        line_stream=settings.line_stream,
-    )
-    context.metrics.registry.register(supervisor)
-    context.metrics.kinds = lambda: hub.kinds
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await residents.start()
-        try:
-            await supervisor.start()
-            context.serving = True
-            yield
-        finally:
-            context.drain()
-            try:
-                await supervisor.stop()
-            finally:
-                await save(residents)
-
-    app = FastAPI(
-        title="streamnorm",
-        version=streamnorm.__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # theirs loads its scripts from elsewhere, and is blank offline: ours is in `pages`
-        redoc_url=None,
-        redirect_slashes=False,  # theirs leads wherever the Host header says
-    )
-    app.state.context = context
-    problems.install(app)
-    for router in (readings.router, bulk.router, streams.router, sse.router):
-        app.include_router(router, dependencies=[Depends(reject_unknown_query)])
-    for router in (
-        ingest.router,
-        influx.router,
-        influx_handshake.router,
-        probes.router,
-    ):  # whose callers send parameters of other services
-        app.include_router(router)
-    websocket.install(app)
-    dashboard.install(app)
-    app.openapi = lambda: document.schema(app)  # type: ignore[method-assign]
-    return app

@@ -33,7 +33,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Socket]:
     """Connect."""
     settings = Settings(insecure=True)
     async with running() as api:
-        front = with_middleware(api.app, settings, SQLiteApiKeys(tmp_path))
+        front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
         yield Socket(server.configuration(front.app, front.at_once, settings))
 
 

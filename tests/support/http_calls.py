@@ -16,6 +16,7 @@ import httpx
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from streamnorm.api.dependencies import AppState
 from streamnorm.app import create_app
 from streamnorm.engine.ports.blob_store import BlobStore
 from streamnorm.settings import Settings
@@ -35,6 +36,7 @@ class Api:
 
     def __init__(self, app: FastAPI, client: httpx.AsyncClient) -> None:
         self.app = app
+        self.context: AppState = app.state.context
         self.client = client
 
     async def get(self, path: str, **params: Any) -> httpx.Response:

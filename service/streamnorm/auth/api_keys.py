@@ -1,29 +1,27 @@
 """API keys: authentication and scopes.
 
-A key is `sn_<id>_<secret>`. The secret has 256 random bits, so its SHA-256 reveals nothing about it and a slow hash is
-unnecessary.
-Only that hash is stored, in a separate database in the data folder: `streamnorm keys` writes to it while the
-service runs, and the service polls it for changes every quarter of a second. A revoked key stays in the list, so that
-revoking the last key does not disable authorization. For the same reason a file that is empty, damaged, or disappears
-while the service runs is not treated as a file without keys: all calls are rejected until it can be read (fail closed).
+Only the hash of a key's token is stored, in a separate database in the data folder: `streamnorm keys` writes to it
+while the service runs, and the service polls it for changes every quarter of a second. A revoked key stays in the list,
+so that revoking the last key does not disable authorization. For the same reason a file that is empty, damaged, or
+disappears while the service runs is not treated as a file without keys: all calls are rejected until it can be read
+(fail closed).
 A file that replaces it is read again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from streamnorm.auth.tokens import hash_token, key_id_of, new_token
 from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
 from streamnorm.stores.local.file_identity import Identity, identity
 from streamnorm.stores.local.schema import migrate
@@ -78,6 +76,52 @@ class ApiKey:
 ANYONE = ApiKey("", "anyone", frozenset({"admin"}))
 
 
+class ApiKeys(Protocol):
+    """What a service asks of its keys; every method raises StoreError while they cannot be read."""
+
+    def open(self) -> None:
+        """Read the keys before the service starts, where they can be read by then."""
+
+    @property
+    def known(self) -> Mapping[str, ApiKey]:
+        """The keys by id; a new object whenever they may have changed."""
+
+    def any(self) -> bool:
+        """Return whether there is a key, revoked ones included."""
+
+    def find(self, token: str) -> ApiKey | None:
+        """Return the valid key that a token belongs to, or None, in time independent of the secret."""
+
+
+class EditableApiKeys(Protocol):
+    """What the command line asks of the keys; every method raises StoreError if they cannot be read or written."""
+
+    def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
+        """Create a key called `name` with `scopes` for streams whose ids start with `prefix`; return its token."""
+
+    def adopt(self, keys: Iterable[ApiKey]) -> int:
+        """Add keys from another store, except those whose ids exist already; return how many were added."""
+
+    def revoke(self, key_id: str) -> bool:
+        """Revoke a key permanently; return whether there was such a key."""
+
+    def all(self) -> list[ApiKey]:
+        """List all keys, revoked ones included, the oldest first."""
+
+
+def new_key(name: str, scopes: Collection[str], prefix: str) -> tuple[str, ApiKey]:
+    """Return the token of a new key, and the key, called `name`, with `scopes` for streams of the `prefix`."""
+    key_id, token = new_token()
+    return token, ApiKey(key_id, name, frozenset(scopes), prefix, time.time(), None, hash_token(token))
+
+
+def match(known: Mapping[str, ApiKey], token: str) -> ApiKey | None:
+    """Return the valid key among those `known` that a token belongs to, in time independent of the secret."""
+    key = known.get(key_id_of(token))
+    same = hmac.compare_digest(hash_token(token), key.hash if key else _NOBODY)
+    return key if key and same and key.revoked is None else None
+
+
 class SQLiteApiKeys:
     """The keys of a data folder; the file is created with the first key."""
 
@@ -90,32 +134,27 @@ class SQLiteApiKeys:
         self._failure: StoreError | None = None
         self._known: Mapping[str, ApiKey] = {}
 
+    def open(self) -> None:
+        """Read the keys, if there is a file.
+
+        Raises:
+            StoreError: they cannot be read.
+
+        """
+        self._reload_if_changed()
+
     def create(self, name: str, scopes: Collection[str], prefix: str = "") -> str:
         """Create a key called `name` with `scopes` for streams whose ids start with `prefix`.
 
         Return the token, which cannot be recovered later.
         """
-        key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-        token = f"sn_{key_id}_{secret}"
-        row = (key_id, hash_secret(token), name, " ".join(sorted(scopes)), prefix, time.time())
-        with self._open() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
-                "INSERT INTO keys (id, hash, name, scopes, prefix, created) VALUES (?, ?, ?, ?, ?, ?)", row
-            )
-        self._look_at = 0.0
+        token, key = new_key(name, scopes, prefix)
+        self._insert([key], "INSERT")
         return token
 
     def adopt(self, keys: Iterable[ApiKey]) -> int:
         """Add keys from another store, except those whose ids exist already; return how many were added."""
-        rows = [(k.id, k.hash, k.name, " ".join(sorted(k.scopes)), k.prefix, k.created, k.revoked) for k in keys]
-        if not rows:
-            return 0
-        with self._open() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
-            done = connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        self._look_at = 0.0
-        return done.rowcount
+        return self._insert(keys, "INSERT OR IGNORE")
 
     def revoke(self, key_id: str) -> bool:
         """Revoke a key permanently; return whether there was such a key."""
@@ -147,14 +186,10 @@ class SQLiteApiKeys:
     def find(self, token: str) -> ApiKey | None:
         """Return the valid key that a token belongs to, or None, in time independent of the secret."""
         self._reload_if_changed()
-        key_id = token[3:].partition("_")[0]
-        if key_id not in self._known:
+        if key_id_of(token) not in self._known:
             self._look_at = 0.0  # it may have been created since the last check
             self._reload_if_changed()
-        key = self._known.get(key_id)
-        digest = hash_secret(token)
-        same = hmac.compare_digest(digest, key.hash if key else _NOBODY)
-        return key if key and same and key.revoked is None else None
+        return match(self._known, token)
 
     @property
     def known(self) -> Mapping[str, ApiKey]:
@@ -167,6 +202,16 @@ class SQLiteApiKeys:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _insert(self, keys: Iterable[ApiKey], how: str) -> int:
+        rows = [(k.id, k.hash, k.name, " ".join(sorted(k.scopes)), k.prefix, k.created, k.revoked) for k in keys]
+        if not rows:
+            return 0
+        with self._open() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            done = connection.executemany(f"{how} INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._look_at = 0.0
+        return done.rowcount
 
     def _reload_if_changed(self) -> None:
         """Reload the keys if they have changed since the last check."""
@@ -255,8 +300,3 @@ class SQLiteApiKeys:
 def _connect(file: Path) -> sqlite3.Connection:
     address = f"{file.absolute().as_uri()}?mode=rw"  # does not create the file
     return sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
-
-
-def hash_secret(token: str) -> bytes:
-    """Return the SHA-256 digest under which a token is stored."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

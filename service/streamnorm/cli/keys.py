@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamnorm import shared_store
-from streamnorm.auth.api_keys import SCOPES, SQLiteApiKeys
+from streamnorm.auth.api_keys import SCOPES
+from streamnorm.backend import editable_api_keys
 from streamnorm.errors import StoreError
 from streamnorm.settings import Settings, is_shared
 
@@ -48,7 +48,8 @@ def create(
 ) -> None:
     """Create a key; it is printed once, and only its hash is stored."""
     scopes = [item.value for item in scope or [ScopeName("observe")]]
-    token = _describe(lambda: _keys(data_dir, store, store_prefix).create(name, scopes, normalize("NFC", prefix)))
+    own = normalize("NFC", prefix)
+    token = _describe(lambda: editable_api_keys(store, data_dir, store_prefix).create(name, scopes, own))
     which = f" on streams that begin with {prefix}" if prefix else ""
     where = _where(data_dir, store)
     typer.echo(f"may {', '.join(scopes)}{which}, at {where}; shown only this once:", err=True)
@@ -58,7 +59,7 @@ def create(
 @keys.command("list")
 def list_keys(data_dir: Folder = DATA_DIR, store: Store = STORE, store_prefix: Prefix = PREFIX) -> None:
     """List the keys, including revoked ones, without their secrets."""
-    listed = _describe(lambda: _keys(data_dir, store, store_prefix).all())
+    listed = _describe(lambda: editable_api_keys(store, data_dir, store_prefix).all())
     if not listed:
         typer.echo(f"there is no key for {_where(data_dir, store)}", err=True)
         return
@@ -77,7 +78,7 @@ def revoke(
     store_prefix: Prefix = PREFIX,
 ) -> None:
     """Revoke a key, immediately and permanently."""
-    if not _describe(lambda: _keys(data_dir, store, store_prefix).revoke(key_id)):
+    if not _describe(lambda: editable_api_keys(store, data_dir, store_prefix).revoke(key_id)):
         typer.echo(f"there is no key {key_id!r} that is not revoked", err=True)
         raise typer.Exit(1)
     typer.echo(f"revoked {key_id}")
@@ -86,10 +87,6 @@ def revoke(
 def _where(data_dir: Path, store: str) -> str:
     """Name the store of the keys: an omitted --data-dir is the usual reason for an unknown key."""
     return "the replicas of the store" if is_shared(store) else f"the service of the data folder {data_dir.absolute()}"
-
-
-def _keys(data_dir: Path, store: str, store_prefix: str) -> SQLiteApiKeys:
-    return shared_store.api_keys_at(store, store_prefix) if is_shared(store) else SQLiteApiKeys(data_dir)
 
 
 def _describe(work: Callable[[], T]) -> T:

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamnorm import shared_store
-from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.auth.api_keys import EditableApiKeys
+from streamnorm.backend import editable_api_keys, shared_blob_endpoint
 from streamnorm.errors import StoreError
 from streamnorm.settings import SHARED_STORES, Settings, is_shared
 from streamnorm.stores.copy import BlobEndpoint, SQLiteEndpoint, Tally, copy_blobs
@@ -77,15 +77,15 @@ async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> 
 
 def _endpoint(store: str, prefix: str, *, must_exist: bool = False) -> BlobEndpoint:
     if is_shared(store):
-        return shared_store.blob_endpoint(store, prefix)
+        return shared_blob_endpoint(store, prefix)
     folder = _folder(store)
     if must_exist and not (folder / DATABASE_FILE).exists():
         raise StoreError(f"there is no {folder / DATABASE_FILE}")
     return SQLiteEndpoint(SQLiteStore(folder, synchronous="full"))
 
 
-def _keys(store: str, prefix: str) -> SQLiteApiKeys:
-    return shared_store.api_keys_at(store, prefix) if is_shared(store) else SQLiteApiKeys(_folder(store))
+def _keys(store: str, prefix: str) -> EditableApiKeys:
+    return editable_api_keys(store, Path() if is_shared(store) else _folder(store), prefix)
 
 
 def _folder(store: str) -> Path:

@@ -69,7 +69,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def started(stack: AsyncExitStack, folder: Path, durability: str) -> House:
     settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
     apis = [await stack.enter_async_context(running(**settings)) for _ in CUTS]
-    fronts = [with_middleware(api.app, Settings(insecure=True), SQLiteApiKeys(folder)) for api in apis]
+    fronts = [with_middleware(api.app, api.context, Settings(insecure=True), SQLiteApiKeys(folder)) for api in apis]
     clients = [client_of(front, cut) for front, cut in zip(fronts, CUTS, strict=True)]
     house = House([await stack.enter_async_context(client) for client in clients], apis)
     for seq in (1, 2):
@@ -216,7 +216,7 @@ async def test_what_is_usual_does_not_become_a_request(name: str, tmp_path: Path
 @pytest.mark.parametrize("name", USUALLY)
 async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path) -> None:
     async with running(durability="always") as api:
-        before = with_fast_path(api.app)
+        before = with_fast_path(api.app, api.context)
         before.app = None
         async with client_of(front(api, tmp_path)._replace(app=before)) as client:
             assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
@@ -225,7 +225,7 @@ async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path)
 def front(api: Api, folder: Path, **settings: Any) -> ASGIStack:
     """Return what answers at once, with nothing behind it."""
     nothing: Any = None  # only so is it seen who answers
-    return with_middleware(api.app, Settings(**settings), SQLiteApiKeys(folder))._replace(app=nothing)
+    return with_middleware(api.app, api.context, Settings(**settings), SQLiteApiKeys(folder))._replace(app=nothing)
 
 
 class Slow(Authorizer):

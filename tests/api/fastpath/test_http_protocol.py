@@ -39,7 +39,7 @@ async def api() -> AsyncIterator[Api]:
 def connection(api: Api, tmp_path: Path) -> Connection:
     """Connect."""
     settings = Settings(insecure=True, max_head_bytes=LONGEST_HEAD)
-    return Connection(with_middleware(api.app, settings, SQLiteApiKeys(tmp_path)), settings)
+    return Connection(with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path)), settings)
 
 
 async def counts(connection: Connection, number: int) -> list[int]:

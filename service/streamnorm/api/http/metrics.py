@@ -100,9 +100,9 @@ class MetricsCollector(Collector):
 
 
 class Metrics:
-    """The metrics of the service."""
+    """The metrics of the `service`; `kinds` counts the features by kind of sensor."""
 
-    def __init__(self, service: IngestService) -> None:
+    def __init__(self, service: IngestService, kinds: Callable[[], Counter_[str]] = Counter_) -> None:
         self.registry = CollectorRegistry()
         self.latencies = Latencies()
         ProcessCollector(registry=self.registry)
@@ -110,8 +110,7 @@ class Metrics:
         self.refusals = Counter(
             "streamnorm_refusals", "Requests refused, by the type of problem.", ["reason"], registry=self.registry
         )
-        #: features by kind of sensor
-        self.kinds: Callable[[], Counter_[str]] = Counter_
+        self.kinds = kinds
         #: how many requests are being worked on
         self.open: Callable[[], int] = lambda: 0
         self.registry.register(MetricsCollector(service, self))

@@ -83,7 +83,11 @@ class AdmissionMiddleware:
         self._clients: dict[str, int] = {}
         self._pending = BodyMemoryBudget(capacity.max_pending_bytes)
         self._names = names
-        metrics.open = lambda: len(self._open)
+
+    @property
+    def open_requests(self) -> int:
+        """How many requests are being worked on."""
+        return len(self._open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request, or reject it."""

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
-from streamnorm.auth.api_keys import ANYONE, ApiKey, SQLiteApiKeys
+from streamnorm.auth.api_keys import ANYONE, ApiKey, ApiKeys
 from streamnorm.errors import Forbidden, StoreError, Unauthorized
 
 Headers = dict[bytes, bytes]
@@ -73,7 +73,7 @@ class Authorizer:
     """
 
     def __init__(
-        self, keys: SQLiteApiKeys, *, loopback: bool = True, open_to_all: bool = False, origins: Collection[str] = ()
+        self, keys: ApiKeys, *, loopback: bool = True, open_to_all: bool = False, origins: Collection[str] = ()
     ) -> None:
         self._keys = keys
         self._loopback = loopback

@@ -34,6 +34,25 @@ class StreamRepository(Protocol):
     #: the configuration of a stream that is created by its first reading
     default_plan: Plan
 
+    async def start(self) -> None:
+        """Begin to work; called once, in the running event loop."""
+
+    async def stop(self) -> None:
+        """Keep every change, and close what is open.
+
+        Raises:
+            StoreError: changes could not be kept, and are lost.
+
+        """
+
+    async def flush(self) -> None:
+        """Keep every change made so far.
+
+        Raises:
+            StoreError: changes could not be kept; a later flush tries again.
+
+        """
+
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
         """Return a stream that may be observed into here and now, noting that it changes; None where it may not."""
 
