@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.ports.stream_repository import StreamRepository
+from streamnorm.engine.ports.stream_repository import Execution, StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
+
+T = TypeVar("T")
 
 #: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
 OFFLOAD_THRESHOLD = 10_000
@@ -45,6 +47,16 @@ class ObservationListener(Protocol):
 
         `now` is the time of arrival (s since 1970); `origin` is what had them observed, where it said so.
         """
+
+
+def execution_of(size: int) -> Execution:
+    """Return how to observe this many values: in a thread above the threshold."""
+    return Execution.IN_THREAD if size > OFFLOAD_THRESHOLD else Execution.ON_COPY
+
+
+async def offload(size: int, work: Callable[[], T]) -> T:
+    """Run `work` on this many values, in a thread above the threshold."""
+    return await asyncio.to_thread(work) if execution_of(size) is Execution.IN_THREAD else work()
 
 
 class IngestService:
@@ -72,8 +84,11 @@ class IngestService:
     def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
         """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
         stream = self.streams.get_for_inline_update(stream_id)
-        if stream is None:
-            return None
+        return None if stream is None else self.observe_inline(stream_id, stream, reading)
+
+    def observe_inline(self, stream_id: str, stream: Stream, reading: Reading) -> Answer:
+        """Observe a reading of a `stream` that was got for an inline update, with nothing awaited since."""
+        self.streams.mark_changed(stream_id)
         now = self.clock()
         answer = stream.observe(reading, now, self.limits)
         if not answer.replayed:
@@ -113,7 +128,11 @@ class IngestService:
 
         stream = self.streams.get_for_inline_update(stream_id)
         try:
-            run = apply(stream) if stream is not None else await self.streams.update(stream_id, apply)
+            if stream is None:
+                run = await self.streams.update(stream_id, apply)
+            else:
+                self.streams.mark_changed(stream_id)
+                run = apply(stream)
         except StreamnormError as error:
             return RunResult(error=error)
         for batch in run.batches:
@@ -139,9 +158,10 @@ class IngestService:
     async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Observe a block of one stream's readings, as a whole or not at all."""
         now = self.clock()
-        heavy = block.values.size > OFFLOAD_THRESHOLD
         answer = await self.streams.update(
-            stream_id, lambda draft: observe_block(draft, block, now, self.limits), draft=True, heavy=heavy
+            stream_id,
+            lambda draft: observe_block(draft, block, now, self.limits),
+            how=execution_of(block.values.size),
         )
         self._tell_block(stream_id, block, answer, now)
         return answer
@@ -149,9 +169,9 @@ class IngestService:
     async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
         """Observe a block of each of several streams, as a whole or not at all."""
         now = self.clock()
-        heavy = sum(block.values.size for block in blocks.values()) > OFFLOAD_THRESHOLD
+        size = sum(block.values.size for block in blocks.values())
         answers = await self.streams.update_together(
-            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), heavy=heavy
+            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), how=execution_of(size)
         )
         for stream_id, answer in answers.items():
             self._tell_block(stream_id, blocks[stream_id], answer, now)
@@ -160,10 +180,8 @@ class IngestService:
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Normalize a block and learn nothing."""
         now = self.clock()
-        if block.values.size <= OFFLOAD_THRESHOLD:
-            return await self.streams.read(stream_id, lambda stream: normalize_block(stream, block, now, self.limits))
         copy = await self.streams.read(stream_id, Stream.draft)
-        return await asyncio.to_thread(normalize_block, copy, block, now, self.limits)
+        return await offload(block.values.size, partial(normalize_block, copy, block, now, self.limits))
 
     async def observe_readings(
         self, readings: Sequence[tuple[str, Reading]], pointers: Sequence[str], *, origin: object = None
@@ -203,7 +221,7 @@ class IngestService:
                 raise next(iter(wrong.values()))  # nothing has happened, and no stream is created by it
 
         try:
-            await self.streams.update(stream_id, apply, draft=True, heavy=columns.size(rows) > OFFLOAD_THRESHOLD)
+            await self.streams.update(stream_id, apply, how=execution_of(columns.size(rows)))
         except (InvalidInput, LimitExceeded) as error:
             wrong = wrong or dict.fromkeys(rows.tolist(), error)
         taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
@@ -215,10 +233,7 @@ class IngestService:
         answers, now = AnswerColumns(columns), self.clock()
         for stream_id, rows in columns.groups():
             copy = await self.streams.read(stream_id, Stream.draft)
-            if columns.size(rows) <= OFFLOAD_THRESHOLD:
-                normalize_bulk(copy, columns, rows, answers, now)
-            else:
-                await asyncio.to_thread(normalize_bulk, copy, columns, rows, answers, now)
+            await offload(columns.size(rows), partial(normalize_bulk, copy, columns, rows, answers, now))
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
@@ -231,7 +246,7 @@ class IngestService:
             reason = lifecycle.reconfigure(draft, new, now)
             return draft, reason if had else None
 
-        return await self.streams.update(stream_id, apply, draft=True)
+        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY)
 
     def configuration(self, config: Mapping[str, Any]) -> Configuration:
         """Fill a configuration up with the defaults and check it."""
@@ -245,7 +260,7 @@ class IngestService:
             lifecycle.reset(draft, now)
             return draft
 
-        return await self.streams.update(stream_id, apply, draft=True, create=False)
+        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
 
     async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
         """Put a snapshot in place of a stream; returns it, and whether there was none before."""
@@ -261,13 +276,13 @@ class IngestService:
             lifecycle.merge(draft, other, now, self.limits)
             return draft
 
-        return await self.streams.update(stream_id, apply, draft=True, create=False)
+        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
 
     async def _observe_columns(self, columns: ReadingColumns, pointer: Pointer, now: float) -> AnswerColumns:
         answers = AnswerColumns(columns)
         work = Work(columns, answers, now, self.limits, pointer)
         groups = dict(columns.groups())
-        heavy = columns.size() > OFFLOAD_THRESHOLD
+        how = execution_of(columns.size())
 
         def apply(stream_id: str, draft: Stream) -> None:
             try:
@@ -281,9 +296,9 @@ class IngestService:
 
         if len(groups) == 1:  # waits for nobody
             (stream_id,) = groups
-            await self.streams.update(stream_id, partial(apply, stream_id), draft=True, heavy=heavy)
-        elif heavy:
-            await self.streams.update_together(groups, apply_all, heavy=True)
+            await self.streams.update(stream_id, partial(apply, stream_id), how=how)
+        elif how is Execution.IN_THREAD:
+            await self.streams.update_together(groups, apply_all, how=how)
         else:
             await self.streams.update_many({stream_id: partial(apply, stream_id) for stream_id in groups})
         return answers

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.stores.codec import encode
@@ -32,11 +33,11 @@ def interrupted(replica: SharedStreams, at: str, meanwhile: Callable[[], Awaitab
     replica._writer.compare_and_set = late  # type: ignore[assignment, method-assign]  # noqa: SLF001
 
 
-@pytest.mark.parametrize("heavy", [False, True])
-async def test_one_change_of_several_streams_makes_them_and_changes_them(start: Start, *, heavy: bool) -> None:
+@pytest.mark.parametrize("how", [Execution.ON_COPY, Execution.IN_THREAD])
+async def test_one_change_of_several_streams_makes_them_and_changes_them(start: Start, how: Execution) -> None:
     first, second = await start(), await start()
     await second.update("b", observing(1.0))
-    assert await first.update_together(["c", "a", "b"], observing_all(2.0), heavy=heavy) == [1, 1, 2]
+    assert await first.update_together(["c", "a", "b"], observing_all(2.0), how=how) == [1, 1, 2]
     assert [await count(second, stream) for stream in "abc"] == [1, 2, 1]
 
 

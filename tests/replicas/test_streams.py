@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.reading import Answer
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StaleSequence, StoreUnavailable, StreamNotFound
@@ -118,7 +119,10 @@ async def test_replacing_tells_whether_there_was_a_stream(start: Start) -> None:
 async def test_a_heavy_change_of_a_contended_stream_is_not_lost(start: Start) -> None:
     first, second = await start(), await start()
     await asyncio.gather(
-        *(first.update("a", observing(float(n)), heavy=n % 5 == 0) for n in range(20)),
+        *(
+            first.update("a", observing(float(n)), how=Execution.IN_PLACE if n % 5 else Execution.IN_THREAD)
+            for n in range(20)
+        ),
         *(second.update("a", observing(float(n))) for n in range(20)),
     )
     assert await count(first, "a") == 40

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from streamnorm.engine import lifecycle
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.stream import Stream
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.group_commit import Durability
@@ -50,17 +51,23 @@ async def single(streams: WriteBehindStreams) -> object:
     return (await streams.update("a", observed(2.0))).count
 
 
+def changed(streams: WriteBehindStreams, stream: Stream) -> object:
+    """Change a stream that was got for an inline update."""
+    streams.mark_changed("a")
+    return observed(2.0)(stream).count
+
+
 async def inline(streams: WriteBehindStreams) -> object:
     stream = streams.get_for_inline_update("a")
-    return await single(streams) if stream is None else observed(2.0)(stream).count
+    return await single(streams) if stream is None else changed(streams, stream)
 
 
 async def light_block(streams: WriteBehindStreams) -> object:
-    return await streams.update("a", block, draft=True)
+    return await streams.update("a", block, how=Execution.ON_COPY)
 
 
 async def heavy_block(streams: WriteBehindStreams) -> object:
-    return await streams.update("a", block, draft=True, heavy=True)
+    return await streams.update("a", block, how=Execution.IN_THREAD)
 
 
 async def many(streams: WriteBehindStreams) -> object:
@@ -69,18 +76,20 @@ async def many(streams: WriteBehindStreams) -> object:
 
 
 async def heavy_together(streams: WriteBehindStreams) -> object:
-    return await streams.update_together("ab", lambda drafts: [block(drafts[key]) for key in "ab"], heavy=True)
+    return await streams.update_together(
+        "ab", lambda drafts: [block(drafts[key]) for key in "ab"], how=Execution.IN_THREAD
+    )
 
 
 async def merge(streams: WriteBehindStreams) -> object:
     other = stream_of(7.0, 8.0, 9.0)
     return await streams.update(
-        "a", lambda draft: lifecycle.merge(draft, other, 1.0, Limits()), draft=True, create=False
+        "a", lambda draft: lifecycle.merge(draft, other, 1.0, Limits()), how=Execution.ON_COPY, create=False
     )
 
 
 async def reset(streams: WriteBehindStreams) -> object:
-    return await streams.update("a", lambda draft: lifecycle.reset(draft, 1.0), draft=True, create=False)
+    return await streams.update("a", lambda draft: lifecycle.reset(draft, 1.0), how=Execution.ON_COPY, create=False)
 
 
 async def restore(streams: WriteBehindStreams) -> object:

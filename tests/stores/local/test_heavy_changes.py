@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.reading import Answer
 from streamnorm.engine.stream import Stream
 from tests.support.gated_store import GatedStore, count, observed, started, until
@@ -30,7 +31,7 @@ class Heavy:
 async def test_changes_wait_for_a_heavy_one_in_their_order(store: GatedStore) -> None:
     heavy = Heavy(1)
     async with started(store) as streams:
-        first = asyncio.create_task(streams.update("a", heavy, heavy=True))
+        first = asyncio.create_task(streams.update("a", heavy, how=Execution.IN_THREAD))
         await until(heavy.begun.is_set)
         others = [asyncio.create_task(streams.update("a", observed(x))) for x in (2, 3)]
         last = asyncio.create_task(streams.update_many({"a": observed(4)}))
@@ -44,7 +45,7 @@ async def test_a_look_during_a_heavy_change_sees_the_state_before(store: GatedSt
     heavy = Heavy(1)
     async with started(store) as streams:
         await streams.update("a", observed(0))
-        task = asyncio.create_task(streams.update("a", heavy, heavy=True))
+        task = asyncio.create_task(streams.update("a", heavy, how=Execution.IN_THREAD))
         await until(heavy.begun.is_set)
         during = await streams.read("a", count)
         heavy.may_end.set()
@@ -55,7 +56,7 @@ async def test_a_look_during_a_heavy_change_sees_the_state_before(store: GatedSt
 async def test_other_streams_do_not_wait_for_a_heavy_change(store: GatedStore) -> None:
     heavy = Heavy(1)
     async with started(store) as streams:
-        task = asyncio.create_task(streams.update("a", heavy, heavy=True))
+        task = asyncio.create_task(streams.update("a", heavy, how=Execution.IN_THREAD))
         await until(heavy.begun.is_set)
         assert (await streams.update("b", observed(1))).count == 1
         heavy.may_end.set()
@@ -66,7 +67,7 @@ async def test_a_stream_that_is_worked_on_is_not_at_hand(store: GatedStore) -> N
     heavy = Heavy(1)
     async with started(store) as streams:
         await streams.update("a", observed(0))
-        task = asyncio.create_task(streams.update("a", heavy, heavy=True))
+        task = asyncio.create_task(streams.update("a", heavy, how=Execution.IN_THREAD))
         await until(heavy.begun.is_set)
         assert streams.get_for_inline_update("a") is None
         heavy.may_end.set()
@@ -77,7 +78,7 @@ async def test_a_stream_that_is_worked_on_is_not_at_hand(store: GatedStore) -> N
 async def test_a_heavy_change_nobody_waits_for_any_more_leaves_the_stream_to_others(store: GatedStore) -> None:
     heavy = Heavy(1)
     async with started(store) as streams:
-        task = asyncio.create_task(streams.update("a", heavy, heavy=True))
+        task = asyncio.create_task(streams.update("a", heavy, how=Execution.IN_THREAD))
         await until(heavy.begun.is_set)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamnorm.engine.ports.blob_store import BlobStore
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.stream import Stream
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.sqlite import SQLiteStore
@@ -45,10 +46,10 @@ async def test_changes_of_the_same_streams_in_another_order_do_not_wait_for_each
     free = threading.Event()
     free.set()
     streams = WriteBehindStreams(MemoryStore(), DEFAULT, durability="no")
-    holder = asyncio.create_task(streams.update_together("a", held_up(go_on, begun, "a"), heavy=True))
+    holder = asyncio.create_task(streams.update_together("a", held_up(go_on, begun, "a"), how=Execution.IN_THREAD))
     await until(begun.is_set)
     others = [
-        asyncio.create_task(streams.update_together(each, held_up(free, free, *each), heavy=True))
+        asyncio.create_task(streams.update_together(each, held_up(free, free, *each), how=Execution.IN_THREAD))
         for each in ("ab", "ba")
     ]
     await asyncio.sleep(0)
@@ -65,7 +66,7 @@ async def test_a_stream_that_is_worked_on_does_not_expire() -> None:
     await streams.update("b", observed(1.0))
     await streams.flush()
     clock.now += 3601.0
-    work = asyncio.create_task(streams.update_together("a", held_up(go_on, begun, "a"), heavy=True))
+    work = asyncio.create_task(streams.update_together("a", held_up(go_on, begun, "a"), how=Execution.IN_THREAD))
     await until(begun.is_set)
     await streams.expire()
     go_on.set()

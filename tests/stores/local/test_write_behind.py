@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, StoreCorrupt, StreamNotFound
 from streamnorm.stores.codec import encode
@@ -35,19 +36,19 @@ async def test_a_change_that_must_not_make_a_stream_makes_none(store: GatedStore
 
 async def test_a_first_change_that_fails_makes_no_stream(store: GatedStore) -> None:
     async with started(store) as streams:
-        for draft in (False, True):
+        for how in Execution:
             with pytest.raises(InvalidReading):
-                await streams.update("a", refused, draft=draft)
+                await streams.update("a", refused, how=how)
         assert await streams.page("", "", 10) == []
 
 
-@pytest.mark.parametrize("heavy", [False, True])
-async def test_a_change_on_a_draft_that_fails_leaves_the_stream_as_it_was(store: GatedStore, *, heavy: bool) -> None:
+@pytest.mark.parametrize("how", [Execution.ON_COPY, Execution.IN_THREAD])
+async def test_a_change_on_a_copy_that_fails_leaves_the_stream_as_it_was(store: GatedStore, how: Execution) -> None:
     async with started(store) as streams:
         await streams.update("a", observed(1))
         before = await streams.read("a", encode)
         with pytest.raises(InvalidReading):
-            await streams.update("a", refused, draft=True, heavy=heavy)
+            await streams.update("a", refused, how=how)
         assert await streams.read("a", encode) == before
 
 
@@ -85,8 +86,19 @@ async def test_a_stream_in_memory_may_be_changed_here_and_now_and_is_kept(store:
         await streams.flush()
         stream = streams.get_for_inline_update("a")
         assert stream is not None
+        streams.mark_changed("a")
         observed(2)(stream)
     assert kept(store, "a") == 2
+
+
+async def test_to_get_a_stream_for_an_inline_update_changes_nothing(store: GatedStore) -> None:
+    async with started(store) as streams:
+        await streams.update("a", observed(1))
+        await streams.flush()
+        commits = streams.stats().commits
+        assert streams.get_for_inline_update("a") is not None
+        await streams.flush()
+        assert streams.stats().commits == commits
 
 
 async def test_a_stream_that_rests_is_not_at_hand(store: GatedStore) -> None:

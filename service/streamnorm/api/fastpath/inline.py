@@ -110,17 +110,19 @@ class InlineResponder:
         `admitted` head may be used again: whether it is still authorized is checked here.
         """
         stream_id, named = admitted
+        stream = self._service.streams.get_for_inline_update(stream_id)
         if (
-            len(body) > self._max_reading_bytes
+            stream is None  # looked for before the body is parsed, since it would be parsed again
+            or len(body) > self._max_reading_bytes
             or log.isEnabledFor(logging.DEBUG)  # the admission middleware logs every request
             or not self._access.is_preauthorized(named, stream_id, began)
         ):
             return None
         try:
             reading = parse_simple_reading(orjson.loads(body))
-            answer = None if reading is None else self._service.try_observe_inline(stream_id, reading)
-            if reading is None or answer is None:
+            if reading is None:
                 return None
+            answer = self._service.observe_inline(stream_id, stream, reading)
             (status, media), payload = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route reports the error

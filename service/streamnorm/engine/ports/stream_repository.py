@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
@@ -12,6 +13,17 @@ T = TypeVar("T")
 
 #: Works on a stream and gives what is to be answered; where it raises, nothing has happened.
 Change = Callable[[Stream], T]
+
+
+class Execution(Enum):
+    """How a change is worked on."""
+
+    #: at once, on the stream itself: it succeeds, or changes nothing
+    IN_PLACE = auto()
+    #: at once, on a copy that replaces the stream: it may fail half-way
+    ON_COPY = auto()
+    #: in another thread, on a copy: it takes long, too
+    IN_THREAD = auto()
 
 
 class RepositoryStats(NamedTuple):
@@ -54,28 +66,41 @@ class StreamRepository(Protocol):
         """
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return a stream that may be observed into here and now, noting that it changes; None where it may not."""
+        """Return a stream that may be changed before anything else is awaited; None where it may not.
+
+        This changes nothing; a caller that goes on to change the stream calls `mark_changed` first.
+        """
+
+    @property
+    def mark_changed(self) -> Callable[[str], object]:
+        """Note that a stream got for an inline update changes."""
 
     async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
+        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
     ) -> T:
         """Change a stream, which is made where there is none, and answer when the change is as safe as configured.
 
-        `draft` lets the change work on a copy that replaces the stream when it succeeded: for changes that may fail
-        half-way. `heavy` does the same in another thread.
+        `how` is what the change needs at least; a repository may do more.
 
         Raises:
             StreamNotFound: there is none of this id, and `create` is false.
 
         """
 
-    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
         """Change several streams, as a whole or not at all."""
 
     async def update_together(
-        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+        self,
+        stream_ids: Iterable[str],
+        change: Callable[[Mapping[str, Stream]], T],
+        *,
+        how: Execution = Execution.ON_COPY,
     ) -> T:
-        """Change several streams, as a whole or not at all, by one change, which is given a draft of each."""
+        """Change several streams, as a whole or not at all, by one change, which is given a copy of each.
+
+        `how` is ON_COPY or IN_THREAD.
+        """
 
     async def read(self, stream_id: str, view: Callable[[Stream], T]) -> T:
         """Inspect a stream.

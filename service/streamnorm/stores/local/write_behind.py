@@ -25,7 +25,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from streamnorm.engine.ports.stream_repository import RepositoryStats
+from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
@@ -78,6 +78,8 @@ class WriteBehindStreams:
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._committer = GroupCommitter(store, self._streams, durability, clock, self._roll_back)
+        #: see `StreamRepository.mark_changed`; a bound method of the set, for the hot path
+        self.mark_changed: Callable[[str], object] = self._committer.dirty.add
         self._locks = StreamLocks()
         self._total = store.count()
         self._expiry: asyncio.Task[None] | None = None
@@ -109,18 +111,17 @@ class WriteBehindStreams:
         committer = self._committer
         if stream is None or committer.waits or stream_id in self._locks or stream_id in committer.undo:
             return None
-        committer.dirty.add(stream_id)
         return stream
 
     async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
+        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
     ) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
-        if heavy or not self._is_free(stream_id):
+        if how is Execution.IN_THREAD or not self._is_free(stream_id):
             ids = (stream_id,)
-            return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, heavy=heavy)
+            return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, how=how)
         stream = self._streams[stream_id]
-        if draft or self._committer.must_copy(stream_id):
+        if how is Execution.ON_COPY or self._committer.must_copy(stream_id):
             stream = stream.draft()
         try:
             result = change(stream)
@@ -131,22 +132,26 @@ class WriteBehindStreams:
         await self._committer.wait_durable((stream_id,))
         return result
 
-    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
         """Change several streams atomically; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
 
         def change(drafts: Mapping[str, Stream]) -> dict[str, T]:
             return {stream_id: changes[stream_id](draft) for stream_id, draft in drafts.items()}
 
-        return await self.update_together(changes, change, heavy=heavy)
+        return await self.update_together(changes, change)
 
     async def update_together(
-        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+        self,
+        stream_ids: Iterable[str],
+        change: Callable[[Mapping[str, Stream]], T],
+        *,
+        how: Execution = Execution.ON_COPY,
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
-        return await self._update_locked(list(stream_ids), change, create=True, heavy=heavy)
+        return await self._update_locked(list(stream_ids), change, create=True, how=how)
 
     async def _update_locked(
-        self, ids: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, heavy: bool
+        self, ids: Sequence[str], change: Callable[[Mapping[str, Stream]], T], *, create: bool, how: Execution
     ) -> T:
         """Apply a change to drafts of streams while holding their locks, then install the drafts."""
         try:
@@ -155,7 +160,7 @@ class WriteBehindStreams:
                 before = {stream_id: self._find(stream_id) for stream_id in ids}
                 drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
                 self._check_quota(sum(stream is None for stream in before.values()))
-                result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
+                result = await asyncio.to_thread(change, drafts) if how is Execution.IN_THREAD else change(drafts)
                 if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
                     raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
                 for stream_id, draft in drafts.items():

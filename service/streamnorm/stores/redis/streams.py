@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from streamnorm.engine.ports.stream_repository import RepositoryStats
+from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError, StreamNotFound
 from streamnorm.stores.redis.cas_writer import CasWriter
@@ -83,11 +83,14 @@ class SharedStreams:
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
         """Return None: another replica may have changed the stream."""
 
+    def mark_changed(self, stream_id: str) -> None:
+        """Do nothing: no stream is got for an inline update."""
+
     async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, draft: bool = False, heavy: bool = False
+        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
     ) -> T:
-        """Change a stream, always on a draft; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
-        del draft
+        """Change a stream, always on a copy; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
+        heavy = how is Execution.IN_THREAD
 
         def edit(entry: Entry) -> tuple[Stream, T]:
             stream = self._for_update(stream_id, entry, create=create)
@@ -101,7 +104,11 @@ class SharedStreams:
             )
 
     async def update_together(
-        self, stream_ids: Iterable[str], change: Callable[[Mapping[str, Stream]], T], *, heavy: bool = False
+        self,
+        stream_ids: Iterable[str],
+        change: Callable[[Mapping[str, Stream]], T],
+        *,
+        how: Execution = Execution.ON_COPY,
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
@@ -112,7 +119,7 @@ class SharedStreams:
             while True:
                 before = await self._writer.entries(ids)
                 drafts = {key: self._for_update(key, before[key], create=True) for key in ids}
-                result = await asyncio.to_thread(change, drafts) if heavy else change(drafts)
+                result = await asyncio.to_thread(change, drafts) if how is Execution.IN_THREAD else change(drafts)
                 succeeded = await asyncio.gather(
                     *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in ids)
                 )
@@ -121,13 +128,12 @@ class SharedStreams:
                 written = [key for key, done in zip(ids, succeeded, strict=True) if done]
                 await self._writer.roll_back({key: (before[key], drafts[key]) for key in written})
 
-    async def update_many(self, changes: Mapping[str, Change[T]], *, heavy: bool = False) -> dict[str, T]:
+    async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
         """Change several streams; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
         All changes are computed before any is written. If a change is retried because of a conflict and then fails,
         those already written are rolled back, except streams that have changed again since.
         """
-        del heavy  # throughput is bounded by the store, not by the arithmetic
         async with self._locks.acquire(sorted(changes)):
             before = {key: entry for key in changes if (entry := self._writer.cached(key)) is not None}
             guessed = bool(before)
