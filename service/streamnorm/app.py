@@ -187,7 +187,8 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
 
     mappings = Catalogue()
     relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
-    supervisor = bridges.Supervisor([*bridges.of(settings, core, settle, mappings), *relays], settings.required)
+    bridged = bridges.of(settings, core, settle, mappings, hub.kind_listeners)
+    supervisor = bridges.Supervisor([*bridged, *relays], settings.required)
     context = AppState(
         core,
         Metrics(core),
