@@ -56,6 +56,7 @@ OTHERS: dict[str, Any] = {
     "mqtt_publish": "plant/{stream}/out",
     "mqtt_client_id": "plant",
     "mqtt_discovery": "homeassistant",
+    "mqtt_kinds": "plant/{stream}/kind",
     "mqtt_dead_letter": "plant/dead",
     "mqtt_ca": "ca.pem",
     "mqtt_cert": "cert.pem",

@@ -100,9 +100,8 @@ def build(settings: Settings, store: BlobStore | None = None) -> Container:
             await backend.streams.flush()
 
     mappings = Catalogue()
-    supervisor = bridges.Supervisor(
-        [*bridges.of(settings, service, settle, mappings), *backend.relays(hub)], settings.required
-    )
+    bridged = bridges.of(settings, service, settle, mappings, hub.kind_listeners)
+    supervisor = bridges.Supervisor([*bridged, *backend.relays(hub)], settings.required)
     metrics = Metrics(service, lambda: hub.kinds)
     metrics.registry.register(supervisor)
     state = AppState(

@@ -143,6 +143,8 @@ class Ways(Group):
     """presets of devices whose messages are readings, too, comma-separated, such as zigbee2mqtt or tasmota,ttn"""
     mqtt_publish: str = "sensors/{stream}/normalized"
     """topic for normalized readings"""
+    mqtt_kinds: str = ""
+    """topic for changes of a sensor's kind, such as sensors/{stream}/kind; empty for none"""
     mqtt_dead_letter: str = ""
     """topic for rejected messages, each with the reason; empty for none"""
     mqtt_client_id: str = ""

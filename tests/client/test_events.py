@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streamnorm_client import AsyncClient, Client, Event, Forbidden, InvalidArgument, StreamnormError
+from streamnorm_client import AsyncClient, Client, Event, Forbidden, InvalidArgument, KindChange, StreamnormError
 from streamnorm_client._events import EventSource
 from streamnorm_client._http_adapter import connection
 from streamnorm_client._sync_driver import Transport
@@ -100,6 +100,21 @@ def test_a_connection_that_is_made_again_goes_on_after_the_last_id(monkeypatch: 
     assert [headers.get("last-event-id") for headers in seen] == [None, "7", "7"]
 
 
+def test_a_change_of_a_sensors_kind_is_an_event_of_its_own_type() -> None:
+    data = '{"stream":"s","feature":"temp","was":"continuous","kind":"stuck","time":7.5}'
+    transport, _ = answers(lines(("kind", data)))
+    with Client(transport=transport, retries=0) as client:
+        change = next(client.events())
+    assert isinstance(change, KindChange)
+    assert (change.stream, change.feature, change.was, change.kind, change.time) == (
+        "s",
+        "temp",
+        "continuous",
+        "stuck",
+        7.5,
+    )
+
+
 def test_a_service_that_was_never_there_is_an_error() -> None:
     transport, _ = answers(httpx.ConnectError("refused"))
     with Client(transport=transport, retries=0) as client, pytest.raises(StreamnormError, match="refused"):
@@ -116,7 +131,7 @@ def test_what_is_refused_is_an_error_at_once() -> None:
 
 def test_a_name_that_no_stream_has_is_refused_here() -> None:
     with Client() as client, pytest.raises(InvalidArgument, match="not a stream id"):
-        next(client.events("a b"))
+        next(client.events("a/b"))
 
 
 def test_streams_come_page_by_page_too(service: Service) -> None:

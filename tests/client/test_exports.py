@@ -15,6 +15,7 @@ ANSWERS = {
     "Event",
     "FeatureProfile",
     "Health",
+    "KindChange",
     "Normalized",
     "Page",
     "Profile",

@@ -113,6 +113,10 @@ class Heard:
         """Wait for so many messages: topics, and payloads as JSON or text."""
         return [(topic, _read(payload)) for topic, payload in (self._queue.get(timeout=PATIENCE) for _ in range(count))]
 
+    def waiting(self) -> bool:
+        """Return whether there is a message to take."""
+        return not self._queue.empty()
+
     def values(self, count: int) -> list[Any]:
         """Wait for so many normalized readings, and give their values."""
         return [payload["values"] for _, payload in self.take(count)]

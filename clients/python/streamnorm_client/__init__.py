@@ -56,7 +56,7 @@ from streamnorm_client._errors import (
     UnsupportedMediaType,
     WrongType,
 )
-from streamnorm_client._events import Event
+from streamnorm_client._events import Event, KindChange
 from streamnorm_client._live import Live
 from streamnorm_client._models import (
     Answer,
@@ -102,6 +102,7 @@ __all__ = [
     "InvalidReading",
     "InvalidRequest",
     "InvalidSnapshot",
+    "KindChange",
     "LimitExceeded",
     "Live",
     "MalformedGzip",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SILENCE = 45.0  # seconds; three of the service's keep-alive intervals
 END = "end"
+KIND = "kind"
 
 
 @dataclass(frozen=True, **SLOTS)
@@ -36,12 +37,46 @@ class Event:
 
     `reading`: `stream`, `time` (seconds since 1970), `count`, `ready`, `values`, `normalized`, and sometimes `mean`
     and `std`. `history`: `stream` and its recent `readings`. `latest`: `streams`, each with its counters and first
-    values. `dropped`: `readings`, how many were dropped because the client read too slowly.
+    values. `dropped`: `readings`, how many were dropped because the client read too slowly. `kind` is a `KindChange`.
     """
 
     type: str
     data: dict[str, Any]
     id: str | None = None
+
+
+@dataclass(frozen=True, **SLOTS)
+class KindChange(Event):
+    """A feature became another kind of sensor: stuck, constant, drifting, alive again, or `invalid`: nothing valid.
+
+    >>> KindChange("kind", {"stream": "s", "feature": "temp", "was": "continuous", "kind": "stuck", "time": 0.0}).kind
+    'stuck'
+    """
+
+    @property
+    def stream(self) -> str:
+        """The stream's id."""
+        return str(self.data["stream"])
+
+    @property
+    def feature(self) -> str:
+        """The feature's name."""
+        return str(self.data["feature"])
+
+    @property
+    def was(self) -> str:
+        """The kind until now."""
+        return str(self.data["was"])
+
+    @property
+    def kind(self) -> str:
+        """The kind from now on."""
+        return str(self.data["kind"])
+
+    @property
+    def time(self) -> float:
+        """When the change was noticed, in seconds since 1970."""
+        return float(self.data["time"])
 
 
 @dataclass(frozen=True)
@@ -115,7 +150,8 @@ class EventSource:
             members = json.loads("\n".join(data))
         except ValueError:
             return None  # from another service
-        return Event(fields.get("event", "message"), members, fields.get("id"))
+        kind = fields.get("event", "message")
+        return (KindChange if kind == KIND else Event)(kind, members, fields.get("id"))
 
     def ended(self) -> ConnectionFailed:
         """Build the error for a connection that the service ended, as it does when it stops."""

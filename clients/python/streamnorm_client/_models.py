@@ -102,9 +102,9 @@ class StreamInfo(Answer):
 class FeatureProfile(Answer):
     """The statistics of one feature.
 
-    `kind` is warming, constant, stuck, two-level, rarely-active, drifting or continuous. `mean`, `std`, `min`, `max`
-    and `last` are in the sensor's unit; `weight` is the effective number of readings within the horizon. None if it
-    is undefined.
+    `kind` is warming, constant, stuck, two-level, rarely-active, levels, counter, drifting or continuous. `mean`,
+    `std`, `min`, `max` and `last` are in the sensor's unit; `weight` is the effective number of readings within the
+    horizon. None if it is undefined.
     """
 
     count: int

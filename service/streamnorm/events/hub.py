@@ -25,7 +25,7 @@ from streamnorm.events.event import (
     plain,
     shared,
 )
-from streamnorm.events.kinds import SECONDS_BETWEEN_LOOKS, KindChange
+from streamnorm.events.kinds import SECONDS_BETWEEN_LOOKS, KindListeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ class EventHub:
         #: the features of the streams whose past is remembered, by the kind of sensor that they look like
         self.kinds: Counter[str] = Counter()
         #: are told when a feature becomes another kind of sensor; must be quick, and never raise
-        self.kind_listeners: list[Callable[[KindChange], object]] = []
+        self.kind_listeners: KindListeners = []
 
     def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
         """Record the events of a batch, a block's as far as they are kept; see `ObservationListener.on_batch`."""

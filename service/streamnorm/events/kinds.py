@@ -7,7 +7,8 @@ sensor between two kinds is not told back and forth; a sensor that is still warm
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from streamnorm.engine.feature_profile import kinds
 from streamnorm.kernels import base_statistics as base
@@ -31,6 +32,10 @@ class KindChange(NamedTuple):
     kind: str
     #: seconds since 1970
     time: float
+
+
+#: are told when a feature becomes another kind of sensor; must be quick, and never raise
+KindListeners: TypeAlias = list[Callable[[KindChange], object]]
 
 
 class Kinds:

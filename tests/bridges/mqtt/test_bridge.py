@@ -67,6 +67,30 @@ def heard(broker: Broker) -> Iterator[Heard]:
         yield listener
 
 
+def test_a_sensor_that_becomes_another_kind_is_published(tmp_path: Path, broker: Broker) -> None:
+    settings = {"STREAMNORM_MQTT_KINDS": "sensors/{stream}/kind", "STREAMNORM_HORIZON": "50"}
+    with service_of(broker, tmp_path, **settings) as service, listening(broker, "sensors/+/kind") as kinds:
+        ready(broker, service)
+        with Client(service.url) as client:
+            pump = client.stream("pump")
+            pump.bulk([[x] for x in READINGS], features=["temp"])
+
+            def told() -> bool:  # two looks, a second apart, have to agree
+                pump.bulk([[20.0]] * 50, features=["temp"])
+                return bool(kinds.waiting())
+
+            until(told)
+        ((topic, change),) = kinds.take(1)
+    assert topic == "sensors/pump/kind"
+    assert {**change, "timestamp": ""} == {
+        "stream": "pump",
+        "timestamp": "",
+        "feature": "temp",
+        "was": "continuous",
+        "kind": "stuck",
+    }
+
+
 def test_messages_of_every_form_are_normalized_and_published(tmp_path: Path, broker: Broker, heard: Heard) -> None:
     pack: list[dict[Any, Any]] = [{-2: "dev:", 0: "temp", 2: 21.5}]
     with service_of(broker, tmp_path) as service:
@@ -201,6 +225,8 @@ def test_a_broker_that_is_not_there_keeps_nobody_from_http(tmp_path: Path) -> No
         {"mqtt_topics": "$share/a+b/{stream}"},
         {"mqtt_topics": "{stream}/{stream...}"},
         {"mqtt_publish": "out/+/{stream}"},
+        {"mqtt_kinds": "sensors/kinds"},
+        {"mqtt_kinds": "sensors/{stream}/raw"},
         {"mqtt_dead_letter": "sensors/dead/raw"},
         {"mqtt_dead_letter": "dead/#"},
         {"mqtt_topics": "{stream...}"},

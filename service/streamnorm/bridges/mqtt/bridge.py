@@ -30,6 +30,7 @@ from streamnorm.compat.aiomqtt import TAKEN_OVER, DroppedEarly, MqttError, reaso
 from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import StreamnormError, StreamNotFound
+from streamnorm.events.kinds import KindChange, KindListeners
 from streamnorm.ingest import IngestService
 
 log = logging.getLogger(__name__)
@@ -53,14 +54,22 @@ EXPIRY_INTERVAL = 60.0
 class MqttBridge:
     """A bridge that listens to the `service` for readings received by other protocols.
 
-    `options` are the checked settings; `settle` returns when every change made so far is durable.
+    `options` are the checked settings; `settle` returns when every change made so far is durable; as one of the
+    `kind_listeners` the bridge publishes changed kinds of sensors.
     """
 
     name = "mqtt"
     max_rows: int | None = None
 
-    def __init__(self, service: IngestService, options: Options, settle: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        service: IngestService,
+        options: Options,
+        settle: Callable[[], Awaitable[None]],
+        kind_listeners: KindListeners,
+    ) -> None:
         self._service = service
+        self._kind_listeners = kind_listeners
         self._options = options
         self._outbox = Outbox()
         self._intake = Intake(
@@ -93,6 +102,8 @@ class MqttBridge:
         if self._options.discovery:
             self._discovery = Discovery(self._options.discovery, self._client_id, self._options.expire_after)
         self._service.listeners.append(self)
+        if self._options.kinds:
+            self._kind_listeners.append(self.on_kind_change)
 
     async def run(self) -> None:
         """Stay connected, reconnecting as needed."""
@@ -109,6 +120,8 @@ class MqttBridge:
         """Drain pending messages, publish the offline status, and disconnect."""
         if self in self._service.listeners:
             self._service.listeners.remove(self)
+        if self.on_kind_change in self._kind_listeners:
+            self._kind_listeners.remove(self.on_kind_change)
         self._stopping.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), 2 * DRAIN)
@@ -120,6 +133,11 @@ class MqttBridge:
         if origin is not self._intake:  # which publishes the answers to its own readings before it acknowledges them
             for reading, answer in pairs(batch):
                 self._publish(stream_id, reading, answer, now)
+
+    @contained
+    def on_kind_change(self, change: KindChange) -> None:
+        """Publish that a feature became another kind of sensor."""
+        self._outbox.put(filled(self._options.kinds, change.stream), payloads.of_kind(change))
 
     def state(self) -> State:
         """Return whether the broker is connected, and all subscriptions were granted."""

@@ -32,6 +32,8 @@ class Options:
     topics: tuple[TopicTemplate, ...]
     mappings: tuple[Mapping, ...]
     publish: str
+    #: empty for none
+    kinds: str
     dead_letter: str
     #: empty for the installation's own client id
     client_id: str
@@ -58,10 +60,9 @@ def options_of(settings: Settings, catalogue: Catalogue) -> Options:
     if not templates and not mappings:
         raise InvalidConfiguration.at("/mqtt_topics", "must name at least one topic")
     filters: list[TopicFilter] = [*templates, *(topic for each in mappings for topic in each.topics)]
-    if sum(name in settings.mqtt_publish.split("/") for name in (STREAM, REST)) != 1:
-        detail = f"the topic {settings.mqtt_publish!r} must have one level {STREAM} or {REST}"
-        raise InvalidConfiguration.at("/mqtt_publish", detail)
-    _topic("mqtt_publish", filled(settings.mqtt_publish, "x"), filters)
+    _template("mqtt_publish", settings.mqtt_publish, filters)
+    if settings.mqtt_kinds:
+        _template("mqtt_kinds", settings.mqtt_kinds, filters)
     if settings.mqtt_dead_letter:
         _topic("mqtt_dead_letter", settings.mqtt_dead_letter, filters)
     if settings.mqtt_discovery:
@@ -74,6 +75,7 @@ def options_of(settings: Settings, catalogue: Catalogue) -> Options:
         templates,
         mappings,
         settings.mqtt_publish,
+        settings.mqtt_kinds,
         settings.mqtt_dead_letter,
         settings.mqtt_client_id,
         settings.mqtt_discovery,
@@ -128,6 +130,14 @@ def mappings_of(settings: Settings, catalogue: Catalogue) -> tuple[Mapping, ...]
         if not found[name].topics:
             raise InvalidConfiguration.at("/mqtt_preset", f"{name} has no topics: its devices do not speak MQTT")
     return tuple(found.values())
+
+
+def _template(setting: str, template: str, templates: Sequence[TopicFilter]) -> None:
+    """Reject the template of a topic to publish to that does not tell streams apart, or makes invalid topics."""
+    if sum(name in template.split("/") for name in (STREAM, REST)) != 1:
+        detail = f"the topic {template!r} must have one level {STREAM} or {REST}"
+        raise InvalidConfiguration.at(f"/{setting}", detail)
+    _topic(setting, filled(template, "x"), templates)
 
 
 def _topic(setting: str, topic: str, templates: Sequence[TopicFilter]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from streamnorm.engine.reading import Answer, Reading
+from streamnorm.events.kinds import KindChange
 from streamnorm.formats.instants import rfc3339
 
 ONLINE, OFFLINE = b"online", b"offline"
@@ -26,6 +27,16 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
     moment = now if reading.timestamp is None else reading.timestamp
     body |= {"timestamp": written(moment), "count": answer.count, "ready": answer.ready, "values": values}
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def of_kind(change: KindChange) -> bytes:
+    """Return a change of a sensor's kind as JSON.
+
+    >>> of_kind(KindChange("s", "temp", "continuous", "stuck", 0.0))
+    b'{"stream":"s","timestamp":"1970-01-01T00:00:00Z","feature":"temp","was":"continuous","kind":"stuck"}'
+    """
+    body: dict[str, Any] = {"stream": change.stream, "timestamp": written(change.time)}
+    return orjson.dumps(body | {"feature": change.feature, "was": change.was, "kind": change.kind})
 
 
 def dead_letter(topic: str, payload: bytes, reason: str, detail: str, now: float) -> bytes:
