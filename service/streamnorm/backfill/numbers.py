@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from streamnorm.backfill.cells import unquoted
+from streamnorm.backfill.columnar import Texts
 from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.engine.reading import Array
 
@@ -96,11 +97,7 @@ class Reader:
         (array([ 1., nan, nan]), [2])
         """
         values = self._at_once(cells)
-        if (
-            values is not None
-            and np.isfinite(values).all()
-            and (not len(values) or np.abs(values).max() <= LARGEST_VALUE)
-        ):
+        if values is not None and not (np.abs(values) > LARGEST_VALUE).any():
             if self.numerals.codes:
                 values[np.isin(values, list(self.numerals.codes))] = math.nan
             return values, []
@@ -128,6 +125,8 @@ class Reader:
             return np.array(cells, dtype=np.float64)
         if numerals.thousands or numerals.states:
             return None
+        if isinstance(cells, Texts):
+            return cells.numbers(numerals.decimal)
         try:
             text = "\n".join(cells)
         except TypeError:
@@ -141,9 +140,10 @@ class Reader:
         if len(plain) != len(cells):
             return None
         try:
-            return np.fromiter(map(float, plain), dtype=np.float64, count=len(plain))
+            values = np.fromiter(map(float, plain), dtype=np.float64, count=len(plain))
         except ValueError:
             return None
+        return values if np.isfinite(values).all() else None
 
     def _remember_bad(self, cell: Any) -> None:
         if len(self._bad) < MEMORY:

@@ -17,9 +17,20 @@ from typing import Any
 import numpy as np
 import orjson
 
+from streamnorm.backfill import columnar
 from streamnorm.backfill.cells import joined, row_cells, unquoted
 from streamnorm.backfill.findings import Findings, Form
-from streamnorm.backfill.sources import BATCH, Chunk, CsvChunk, RowsChunk, begin, chunks, parsed_lines, pyarrow
+from streamnorm.backfill.sources import (
+    BATCH,
+    Chunk,
+    ColumnarChunk,
+    CsvChunk,
+    RowsChunk,
+    begin,
+    chunks,
+    parsed_lines,
+    pyarrow,
+)
 from streamnorm.engine.reading import Array
 
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -62,6 +73,8 @@ class Writer:
         digits = self.shape.precision
         if digits is not None:
             ys = {name: np.round(values, digits) + 0.0 for name, values in ys.items()}
+        if self.splices and isinstance(chunk, ColumnarChunk):
+            return self._joined(chunk, ys, keep)
         if self.splices and isinstance(chunk, CsvChunk):
             return self._spliced(chunk, ys, keep)
         if self.numbers_only:
@@ -85,6 +98,29 @@ class Writer:
         else:
             _to_parquet(part, made, set(self.targets))
         made.replace(out)
+
+    def _joined(self, chunk: ColumnarChunk, ys: Mapping[str, Array], keep: Sequence[bool] | None) -> bytes:
+        """Write rows by Arrow: numbers that lie side by side are one column of texts."""
+        dialect, decimal = self.findings.table.dialect, self.findings.numerals.decimal
+        named = {place: name for name, place in chunk.index.items()}
+        places: list[tuple[int, str]] = [(place, named[place]) for place in range(len(chunk.rows.columns))]
+        if self.shape.suffix:
+            places += [(-1, name) for name in ys]
+        columns: list[Any] = []
+        for place, name in places:
+            if name not in ys or (place >= 0 and self.shape.suffix):
+                columns.append(chunk.rows.columns[place])
+            elif self._stays(ys[name], chunk.column(name)):
+                columns.append(columnar.listed(self._texts(ys[name], list(chunk.column(name)))))
+            elif columns and isinstance(columns[-1], columnar.Numbers):
+                columns[-1].columns.append(ys[name])
+            else:
+                columns.append(columnar.Numbers([ys[name]], dialect.delimiter, decimal))
+        return columnar.joined(chunk.rows, columns, dialect, keep)
+
+    def _stays(self, values: Array, cells: Sequence[str]) -> bool:
+        """Tell whether a cell that says "no value" in a word stays."""
+        return not self.shape.suffix and any(cells[place] for place in np.flatnonzero(np.isnan(values)).tolist())
 
     def _spliced(self, chunk: CsvChunk, ys: Mapping[str, Array], keep: Sequence[bool] | None) -> bytes:
         columns = list(chunk.cells.columns)

@@ -174,7 +174,7 @@ class Sorter:
         fields = _FIELD.findall(self.template)
         if not fields:
             return {self.template: rows}
-        columns = [chunk.column(name) for name in fields]
+        columns = [list(chunk.column(name)) for name in fields]
         separators = "".join(letter for letter in SEPARATORS if letter in _FIELD.sub("", self.template))
         known: dict[tuple[Any, ...], list[int]] = {}
         for row in rows.tolist():
@@ -201,7 +201,7 @@ class Sorter:
     def _long(self, chunk: Chunk, stream: str, columns: dict[str, Array], times: Array | None, rows: Places) -> Part:
         """Make readings of single values: those of one time that follow each other are one reading."""
         roles = self.findings.roles
-        labels, values = chunk.column(roles.feature_column), columns[roles.value_column]
+        labels, values = list(chunk.column(roles.feature_column)), columns[roles.value_column]
         readings: list[dict[str, int]] = []
         last = math.nan
         for row in rows.tolist():

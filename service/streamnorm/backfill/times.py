@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from streamnorm.backfill.columnar import Texts
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.reading import Array
 
@@ -253,6 +254,8 @@ class Clock:
         """Read times of one length, year first, by NumPy: a tenth of the time."""
         if not cells or not isinstance(cells[0], str):
             return None
+        if isinstance(cells, Texts):
+            return self._fixed_texts(cells)
         if cells[0][:1] == '"':
             cells = [cell[1:-1] if isinstance(cell, str) else "" for cell in cells]
         tail = _TAIL.search(cells[0])
@@ -268,6 +271,17 @@ class Clock:
             return None
         if end:
             return np.asarray(seconds - 60.0 * _offset(end))
+        return self._zoned(seconds, np.ones(len(seconds), dtype=bool))
+
+    def _fixed_texts(self, cells: Texts) -> Array | None:
+        tail = _TAIL.search(cells[0])
+        end = tail[0] if tail else ""
+        plain = cells[0].removesuffix(end)
+        if len(plain) < SHORTEST or not _FIXED.fullmatch(plain):
+            return None
+        seconds = cells.instants(end)
+        if seconds is None or end:
+            return None if seconds is None else np.asarray(seconds - 60.0 * _offset(end))
         return self._zoned(seconds, np.ones(len(seconds), dtype=bool))
 
     def _one(self, cell: Any) -> tuple[float, bool]:
@@ -386,6 +400,9 @@ def _by_order(texts: Sequence[str], steps: set[int], form: TimeForm) -> Order:
 
 
 def _floats(cells: Sequence[Any]) -> Array:
+    at_once = cells.numbers() if isinstance(cells, Texts) else None
+    if at_once is not None:
+        return at_once
     try:
         return np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
     except (TypeError, ValueError):

@@ -26,6 +26,8 @@ LAYOUT, COLUMNS, TIMES, VALUES, RESULT = (
     "The result",
 )
 BAD_CELLS = 3
+#: bytes of recordings, some 100 000 values, that are done before a compiler would be loaded
+SMALL = 2**20
 
 
 def backfill_file(
@@ -147,11 +149,14 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
 
     from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
+    from streamnorm.kernels import interpret  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
+        if sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
+            interpret()
         screen = show.Screen(console, found)
         drawn = _pictures(report)
     except (StreamnormError, ValueError, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from typing import TYPE_CHECKING
 
 from streamnorm.kernels.dispatch import MethodKernel
 from streamnorm.kernels.method import Method
@@ -14,7 +15,10 @@ from streamnorm.kernels.methods.online import CUMULATIVE, ONLINE
 from streamnorm.kernels.methods.online_2019 import ONLINE_2019
 from streamnorm.kernels.methods.streaming import STREAMING
 
-__all__ = ["METHODS", "Method", "MethodKernel", "kernel_for"]
+if TYPE_CHECKING:
+    from streamnorm.kernels.cpu.numba_loops import Compiled
+
+__all__ = ["METHODS", "Method", "MethodKernel", "compile_on_use", "interpret", "kernel_for"]
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
@@ -24,9 +28,22 @@ METHODS: dict[str, Method] = {
 @functools.cache
 def kernel_for(name: str) -> MethodKernel:
     """Give the kernel of a method; its loops compile at their first use where Numba (the extra `fast`) is installed."""
-    made = MethodKernel(METHODS[name])
-    if importlib.util.find_spec("numba") is not None:
-        from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - triples the memory; only where asked for
+    return MethodKernel(METHODS[name], _compiled if importlib.util.find_spec("numba") is not None else None)
 
-        made.fast = compiled(made.method)
-    return made
+
+def interpret() -> None:
+    """Have all methods interpreted until `compile_on_use`: loading a compiler takes as long as 300 000 values."""
+    for name in METHODS:
+        kernel_for(name).fast = None
+
+
+def compile_on_use() -> None:
+    """Have a method's loops compiled, or loaded, the next time that they are used."""
+    for name in METHODS:
+        vars(kernel_for(name)).pop("fast", None)
+
+
+def _compiled(method: Method) -> Compiled:
+    from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - triples the memory; only where asked for
+
+    return compiled(method)

@@ -32,19 +32,29 @@ class MethodKernel:
 
     `observe` takes one value of one feature in, interpreted; `observe_row`, which is there where `fast` is, a whole
     reading of plain features, compiled. `observe_block` and `finish_block` work on blocks, compiled where `fast` is.
+    `compiler` gives the compiled loops when they are first asked for; without one, everything is interpreted.
     """
 
-    def __init__(self, method: Method) -> None:
+    #: the compiled loops; None while there are none, and then everything is interpreted
+    fast: Compiled | None
+
+    def __init__(self, method: Method, compiler: Callable[[Method], Compiled] | None = None) -> None:
         build = functools.partial(specialize, decorate=plain, label=method.name)
         self.method = method
         self.observe = bound_observe(method, decorate=plain, label=method.name)
         self._rows = build(templates.observe_rows, {"observe": self.observe})
-        #: the compiled loops; None while there are none, and then everything is interpreted
-        self.fast: Compiled | None = None
+        self._compiler = compiler
         #: the values from which on a block travels to a CUDA device and back: if one core here would work on it, if all
         self.device_from = NEVER
         #: is told when the device failed to do what is then done here, and why
         self.device_failed: Callable[[Exception], object] = _unheard
+
+    def __getattr__(self, name: str) -> Any:
+        """Find the compiled loops, the first time: from then on they are an attribute as others, which costs nothing."""
+        if name != "fast":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.fast = None if self._compiler is None else self._compiler(self.method)
+        return self.fast
 
     @property
     def compiled(self) -> bool:
