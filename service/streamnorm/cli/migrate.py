@@ -14,12 +14,15 @@ from streamnorm.auth.api_keys import EditableApiKeys
 from streamnorm.backend import editable_api_keys, shared_blob_endpoint
 from streamnorm.errors import StoreError
 from streamnorm.settings import SHARED_STORES, Settings, is_shared
+from streamnorm.stores.blob_files import BlobFiles
 from streamnorm.stores.copy import BlobEndpoint, SQLiteEndpoint, Tally, copy_blobs
 from streamnorm.stores.local.sqlite import DATABASE_FILE, SQLiteStore
 
 SQLITE = "sqlite://"
+#: a folder of Arrow files, which `streamnorm.engines` read and write
+FILES = "blobs://"
 PREFIX = Settings.model_fields["store_prefix"].default
-ADDRESS = f"{SQLITE}/folder, or {', '.join(f'{scheme}…' for scheme in SHARED_STORES)}"
+ADDRESS = f"{SQLITE}/folder, {FILES}/folder, or {', '.join(f'{scheme}…' for scheme in SHARED_STORES)}"
 
 
 def migrate(
@@ -35,11 +38,12 @@ def migrate(
 ) -> None:
     """Copy all streams and keys from one store to another, while no service runs on either.
 
-    Every stream is read back and compared. An interrupted copy is resumed by the same command.
+    Every stream is read back and compared. An interrupted copy is resumed by the same command. A folder of Arrow files
+    (blobs://), which Flink and Spark read and write, has streams only, no keys.
     """
     try:
         tally, total = asyncio.run(_copied(source, target, store_prefix, overwrite=overwrite))
-        keys = _keys(target, store_prefix).adopt(_keys(source, store_prefix).all())
+        keys = 0 if FILES in (source[: len(FILES)], target[: len(FILES)]) else _adopted(source, target, store_prefix)
     except StoreError as error:
         typer.echo(f"streamnorm migrate: {error}", err=True)
         raise typer.Exit(1) from None
@@ -78,10 +82,23 @@ async def _copied(source: str, target: str, prefix: str, *, overwrite: bool) -> 
 def _endpoint(store: str, prefix: str, *, must_exist: bool = False) -> BlobEndpoint:
     if is_shared(store):
         return shared_blob_endpoint(store, prefix)
+    if store.startswith(FILES):
+        return _files(Path(store.removeprefix(FILES)), must_exist=must_exist)
     folder = _folder(store)
     if must_exist and not (folder / DATABASE_FILE).exists():
         raise StoreError(f"there is no {folder / DATABASE_FILE}")
     return SQLiteEndpoint(SQLiteStore(folder, synchronous="full"))
+
+
+def _files(folder: Path, *, must_exist: bool) -> BlobFiles:
+    if must_exist and not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}")
+    return BlobFiles(folder)
+
+
+def _adopted(source: str, target: str, prefix: str) -> int:
+    """Copy the keys; return how many."""
+    return _keys(target, prefix).adopt(_keys(source, prefix).all())
 
 
 def _keys(store: str, prefix: str) -> EditableApiKeys:

@@ -19,7 +19,7 @@ from streamnorm.engine.limits import Limits
 from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.state_layout import LAST_SEQ, UPDATED
-from streamnorm.errors import InvalidInput, InvalidReading, LimitExceeded, StreamnormError
+from streamnorm.errors import InvalidReading, StreamnormError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
             for row in some[: max(length, 1)].tolist():
                 try:
                     answers.put(row, stream.observe(columns.reading(row), now, limits))
-                except (InvalidInput, LimitExceeded) as error:
+                except StreamnormError as error:
                     refused(row, error)
                 at += 1
 

@@ -80,6 +80,26 @@ class ReadingColumns:
         columns.freeze()
         return columns
 
+    @classmethod
+    def of_table(
+        cls, names: tuple[str, ...], values: Array, times: Array | None, seqs: Rows | None, limits: Limits
+    ) -> Self:
+        """Build frozen columns of one stream's rows × features, in which no feature is a channel.
+
+        `times` are NaN, and `seqs` negative, where a row has none.
+        """
+        columns, rows = cls(limits), len(values)
+        columns._streams[""] = 0
+        columns._head_of.frombytes(bytes(4 * rows))
+        columns._stream_of.frombytes(bytes(4 * rows))
+        columns._add_head(Head(names, None, listed=False))
+        columns._numbers.frombytes(np.ascontiguousarray(values, np.float64).tobytes())
+        given = np.full(rows, math.nan) if times is None else times
+        columns._time_of.frombytes(np.ascontiguousarray(given, np.float64).tobytes())
+        numbers = np.full(rows, NO_SEQ) if seqs is None else np.maximum(seqs, NO_SEQ)
+        columns._seq_of.frombytes(np.ascontiguousarray(numbers, np.int64).tobytes())
+        return columns.freeze()
+
     def __len__(self) -> int:
         return len(self._stream_of)
 

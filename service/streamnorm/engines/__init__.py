@@ -1,0 +1,8 @@
+"""The engine inside engines that keep streams themselves (Apache Flink, Apache Spark): a pure function of a blob.
+
+`streamnorm.engines.flink` and `streamnorm.engines.spark` are operators; they need the extras `flink` and `spark`.
+"""
+
+from streamnorm.engines.blobs import Table, TableAnswer, observe_blob, observe_table
+
+__all__ = ["Table", "TableAnswer", "observe_blob", "observe_table"]

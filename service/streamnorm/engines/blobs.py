@@ -1,0 +1,135 @@
+"""A stream as its blob: readings in, answers and the next blob out. No I/O, no clock, nothing is remembered.
+
+Rules:
+
+1. However a stream's readings are cut into calls, answers and blobs have the bits that a service would have given.
+2. A reading that is refused changes nothing; its error takes the place of its answer, and the next one is observed.
+3. A stream is made by the first reading that is not refused, with the configuration `rules`; its blob keeps that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from streamnorm.engine.blocks.coalesce import observe_run
+from streamnorm.engine.bulk import Work, observe_each
+from streamnorm.engine.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.config import configuration
+from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
+from streamnorm.engine.plan import plan
+from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.stream import Stream
+from streamnorm.errors import InvalidReading, StreamnormError
+from streamnorm.stores.codec import decode, encode
+
+#: There is no clock to compare stamps with: readings may be a year old. How many come at once is the engine's business.
+LIMITS = Limits(max_rows=2**31, max_ahead=None)
+
+Rules = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Readings of one stream: `values` is rows × features, NaN where a value is missing.
+
+    `times` are seconds since 1970, NaN for none; `seqs` are numbers, negative for none.
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    times: Array | None = None
+    seqs: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """The answers to a table, row by row; the values of a row that was refused are NaN, and its count is 0."""
+
+    values: Array
+    counts: npt.NDArray[np.int64]
+    ready: npt.NDArray[np.bool_]
+    gaps: npt.NDArray[np.int64]
+    replayed: npt.NDArray[np.bool_]
+    #: why rows were refused, by their places
+    errors: dict[int, StreamnormError]
+
+
+def observe_blob(
+    blob: bytes | None, readings: Sequence[Reading], rules: Rules, now: float, limits: Limits = LIMITS
+) -> tuple[bytes | None, list[Answer | StreamnormError]]:
+    """Observe readings into a stream's blob; None is a stream that has seen nothing.
+
+    `now` is the time of readings that have none, in seconds since 1970.
+
+    >>> from streamnorm.engine.reading import Reading
+    >>> blob, answers = observe_blob(None, [Reading(("temp",), [20.0]), Reading(("temp",), [22.0])], {}, 0.0)
+    >>> [round(answer.values[0], 3) for answer in answers]
+    [0.0, 0.999]
+    >>> observe_blob(blob, [Reading(("temp",), [20.0])], {}, 0.0)[1][0].count
+    3
+
+    Raises:
+        InvalidConfiguration: the rules are none.
+        StoreCorrupt: the blob is none of a stream.
+
+    """
+    stream = _stream(blob, rules)
+    answers: list[Answer | StreamnormError] = []
+    while len(answers) < len(readings):
+        run = observe_run(stream, readings[len(answers) :], now, limits)
+        answers += run.answers
+        if run.error is not None:
+            answers.append(run.error)
+    return _next(blob, stream), answers
+
+
+def observe_table(
+    blob: bytes | None, table: Table, rules: Rules, now: float, limits: Limits = LIMITS
+) -> tuple[bytes | None, TableAnswer]:
+    """Observe a table of readings into a stream's blob, to the bits of its rows one by one.
+
+    Raises:
+        InvalidReading: it is no table: names and columns differ in number, or a name comes twice.
+        InvalidConfiguration, StoreCorrupt: as `observe_blob` says.
+
+    """
+    stream, rows = _stream(blob, rules), len(table.values)
+    if table.values.ndim != 2 or len(set(table.names)) != table.values.shape[1]:  # noqa: PLR2004 - rows and columns
+        raise InvalidReading.at("/features", f"names {len(set(table.names))} features, the rows have others")
+    columns = ReadingColumns.of_table(table.names, table.values, table.times, table.seqs, limits)
+    answers = AnswerColumns(columns)
+    answers.values[:] = np.nan
+    errors = _wild(table)
+    good = np.setdiff1d(np.arange(rows), list(errors)) if errors else np.arange(rows)
+    if len(good) and table.names:
+        observe_each(stream, Work(columns, answers, now, limits), good, errors.__setitem__)
+    found = answers.values.reshape(table.values.shape)
+    answered = TableAnswer(found, answers.counts, answers.ready, answers.gaps, answers.replayed, errors)
+    return _next(blob, stream), answered
+
+
+def _stream(blob: bytes | None, rules: Rules) -> Stream:
+    return Stream(plan(configuration(rules, {}))) if blob is None else decode("", blob)
+
+
+def _next(blob: bytes | None, stream: Stream) -> bytes | None:
+    """Return the stream's blob; a stream that has taken nothing is not made."""
+    return blob if blob is None and not stream.count else encode(stream)
+
+
+def _wild(table: Table) -> dict[int, StreamnormError]:
+    """Find the rows with values or numbers that no reading can have."""
+    errors: dict[int, StreamnormError] = {}
+    bad = ~(np.abs(table.values) <= LARGEST_VALUE) & ~np.isnan(table.values)
+    for row, column in np.argwhere(bad)[::-1].tolist():
+        detail = f"{float(table.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
+        errors[row] = InvalidReading.at(f"/values/{table.names[column]}", detail)
+    if table.seqs is not None:
+        for row in np.flatnonzero(table.seqs > LARGEST_SEQ).tolist():
+            errors[row] = InvalidReading.at("/seq", f"{table.seqs[row]} is not within 0 and {LARGEST_SEQ}")
+    return errors
