@@ -56,10 +56,10 @@ async def test_a_clock_that_was_set_back_is_told_once_and_then_in_the_profile(by
     assert (await profile(by_time))["clock_set_back"] == 3590.0
 
 
-async def test_a_stamp_in_the_wrong_unit_is_refused_and_the_unit_told(by_time: Api) -> None:
-    response = await by_time.post(f"{HERE}/readings", {"values": {"a": 1.0}, "timestamp": NOW * 1000.0})
-    problem = assert_problem(response, 422, "invalid-reading", "/timestamp")
-    assert "milliseconds" in problem["detail"]
+@pytest.mark.parametrize("unit", [1e3, 1e6, 1e9])
+async def test_the_unit_of_a_stamp_is_told_by_its_size(by_time: Api, unit: float) -> None:
+    await by_time.observe("clock", {"values": {"a": 1.0}, "timestamp": NOW * unit})
+    assert (await by_time.get(f"{HERE}/snapshot")).json()["features"][0]["time"] == NOW
 
 
 async def test_a_leap_second_is_the_second_after_it(by_time: Api) -> None:

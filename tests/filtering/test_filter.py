@@ -172,4 +172,43 @@ def test_texts_are_numbers_or_states_where_that_is_said() -> None:
 
 def test_lines_without_any_number_are_told() -> None:
     status, lines, errors = run('{"t": "20.5"}\n')
-    assert (status, lines, "--strings" in errors) == (0, ['{"t":"20.5"}'], True)
+    assert (status, lines, "--strings" in errors) == (1, ['{"t":"20.5"}'], True)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"t": "x"}\n{"t": 20.5}\n{"u": "y"}\n', 'm note="x" 1\nm t=20.5 2\nm note="y" 3\n'], ids=["json", "line"]
+)
+def test_lines_without_a_number_are_counted_and_one_with_is_enough(text: str) -> None:
+    status, lines, errors = run(text)
+    assert (status, len(lines), errors.strip()) == (
+        0, 3, "streamnorm filter: 2 of 3 lines held no number, and stay as they are"
+    )  # fmt: skip
+
+
+def test_no_lines_at_all_are_no_failure() -> None:
+    assert run("") == (0, [], "")
+
+
+def test_messages_are_read_by_a_preset_behind_their_topics_or_without() -> None:
+    text = 'zigbee2mqtt/living room {"temperature": 21.5, "linkquality": 9}\nzigbee2mqtt/bridge/state {"state": "on"}\n'
+    assert objects(text, "--mapping", "zigbee2mqtt") == [
+        {"stream": "living room", "count": 1, "ready": False, "values": {"temperature": 0.0}}
+    ]
+    assert objects("hall/sensor/co2/state 612\nhall/sensor/co2/state nan", "--mapping", "esphome") == [
+        {"stream": "hall", "count": 1, "ready": False, "values": {"co2": 0.0}},
+        {"stream": "hall", "count": 2, "ready": False, "values": {"co2": None}},
+    ]
+    measures = '{"serialno": "e1", "rco2": 447, "boot": 6}'
+    assert objects(measures, "--mapping", "airgradient", "--suffix", "_z")[0]["values"] == {"rco2": 447, "rco2_z": 0.0}
+
+
+def test_a_message_of_several_readings_becomes_several_lines() -> None:
+    text = '{"pump": [{"ts": 1795338000000, "values": {"t": 1}}, {"ts": 1795338060000, "values": {"t": 2}}]}'
+    found = objects(text, "--mapping", "thingsboard-gateway")
+    assert [each["timestamp"] for each in found] == ["2026-11-22T09:00:00Z", "2026-11-22T09:01:00Z"]
+
+
+def test_a_message_that_a_mapping_cannot_read_is_told_with_what_would_help() -> None:
+    status, lines, errors = run('{"end_device_ids": {"device_id": "a"}}\n', "--mapping", "ttn")
+    assert (status, lines) == (1, [])
+    assert "line 1: mapping 'ttn': there is nothing at /uplink_message/decoded_payload" in errors

@@ -175,6 +175,20 @@ def test_labels_that_are_not_known_are_passed_over() -> None:
     assert values([{"n": "a", "v": 1, "colour": "red", 99: 1}]) == [("a", "", NOW, 1.0)]
 
 
+def test_a_pack_of_lwm2m_has_a_slash_in_front_and_links_that_are_passed_over() -> None:
+    pack = [
+        {"bn": "/3303/0/", "bt": 1.320078429e09, "n": "5700", "v": 21.4},
+        {"n": "5701", "vs": "Cel"},
+        {"n": "5850", "vb": True},
+        {"n": "9001", "vlo": "3303:1"},
+    ]
+    assert [(record.name, record.value, record.rest) for record in resolved(pack, NOW)] == [
+        ("/3303/0/5700", 21.4, {}),
+        ("/3303/0/5701", None, {"vs": "Cel"}),
+        ("/3303/0/5850", 1.0, {}),
+    ]
+
+
 @pytest.mark.parametrize(
     "pack",
     [

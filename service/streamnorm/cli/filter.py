@@ -15,17 +15,17 @@ from streamnorm.cli.compiling import announce_compiling
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parse_configuration
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
+from streamnorm.filtering.mapped import Mapped
 from streamnorm.filtering.streams import Streams
+from streamnorm.filtering.tally import Tally
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.formats.states import parse_states
+from streamnorm.mappings import Catalogue
 
 FORMATS = {"ndjson": Ndjson, "line": Lines}
 #: bytes that are taken together if so many have arrived: some thousand lines
 AT_ONCE = 2**18
-NO_NUMBER = (
-    'streamnorm filter: no line held a number, so all stay; --strings takes texts such as "20.3" as numbers, '
-    "--states ON=1,OFF=0 gives texts a value"
-)
+HELP = '--strings takes texts such as "20.3" as numbers, --states ON=1,OFF=0 gives texts a value'
 
 
 def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
@@ -37,6 +37,7 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     strings: Annotated[bool, typer.Option("--strings", help='take texts such as "20.3" as numbers')] = False,  # noqa: FBT002
     states: Annotated[list[str] | None, typer.Option(help="value of a text: ON=1,OFF=0")] = None,
     missing: Annotated[list[str] | None, typer.Option(help="text that means that there is no value")] = None,
+    mapping: Annotated[str, typer.Option(help="mapping or preset that makes readings of a device's messages")] = "",
     state: Annotated[Path | None, typer.Option(help="file that keeps what was learned for the next run")] = None,
     method: Annotated[str, typer.Option(help="how statistics are kept")] = "online",
     horizon: Annotated[float, typer.Option(help="how many readings “normal” reaches back")] = DEFAULT_HORIZON,
@@ -46,39 +47,55 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
     """Normalize readings line by line, from standard input to standard output, as they arrive.
 
     Lines are NDJSON (a reading, or a flat object whose numbers are the features) or line protocol, as in Telegraf's
-    execd processor. Invalid lines are reported on standard error; the exit status is then 1.
+    execd processor; with --mapping they are messages as a device sends them, perhaps behind their topics. Invalid lines
+    are reported on standard error; the exit status is then 1, and so it is where no line held a number.
     """
     try:
         known = MappingProxyType(parse_states(states or ()))
         names = Names(stream_column, time_column, line_stream, suffix, strings, known, frozenset(missing or ()))
         streams = Streams(configured(method, horizon, warmup, config), state)
+        work = work_of(format, mapping, streams, names)
     except (StreamnormError, ValueError) as error:
         print(f"streamnorm filter: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
-    if format and format not in FORMATS:
-        print(f"streamnorm filter: --format: {format!r} is neither ndjson nor line", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(2)
     platforms.interrupt_on_stop()
     announce_compiling("filter")
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
-        refused = run_and_save(format, streams, names)
+        failed = run_and_save(work, streams, names)
     except StoreUnavailable as error:
         print(f"streamnorm filter: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(1) from None
-    raise typer.Exit(1 if refused else 0)
+    raise typer.Exit(1 if failed else 0)
 
 
-def run_and_save(format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter standard input and save the `streams` in any case; return how many lines were rejected.
+def work_of(format: str, mapping: str, streams: Streams, names: Names) -> Filter | None:  # noqa: A002
+    """Build the filter of lines of a `format`, or of messages for a `mapping`; None if the first line is to tell.
 
-    `format` is `ndjson`, `line` or empty (detect), `names` are the names of members.
+    `streams` holds the statistics, `names` are the names of members.
+
+    Raises:
+        MappingNotFound: there is no mapping of this name.
+        ValueError: there is no format of this name.
+
+    """
+    if mapping:
+        return Mapped(streams, Catalogue().find(mapping), names.suffix)
+    if format and format not in FORMATS:
+        raise ValueError(f"--format: {format!r} is neither ndjson nor line")
+    return FORMATS[format](streams, names) if format else None
+
+
+def run_and_save(work: Filter | None, streams: Streams, names: Names) -> bool:
+    """Filter standard input with `work` and save the `streams` in any case; return whether that failed.
+
+    If `work` is None, the first line tells the format, and `names` are the names of members.
     """
     try:
-        return run(arriving(sys.stdin.buffer), sys.stdout, format, streams, names)
+        return run(arriving(sys.stdin.buffer), sys.stdout, work, streams, names)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stdout = None  # the reader is gone: nothing to flush at exit
-        return 0
+        return False
     finally:
         streams.save()
 
@@ -90,13 +107,13 @@ def configured(method: str, horizon: float, warmup: int, config: str) -> dict[st
     return {"method": method, "warmup": warmup} | reach | more
 
 
-def run(lines: Iterable[list[str]], out: TextIO, format: str, streams: Streams, names: Names) -> int:  # noqa: A002
-    """Filter `lines`, as many at once as have arrived, to `out` until they end; return how many were rejected.
+def run(lines: Iterable[list[str]], out: TextIO, work: Filter | None, streams: Streams, names: Names) -> bool:
+    """Filter `lines`, as many at once as have arrived, with `work` to `out` until they end.
 
-    `format` is `ndjson`, `line` or empty (detect), `streams` holds the statistics, `names` are the names of members.
+    If `work` is None, the first line tells the format; `streams` holds the statistics, `names` are the members' names.
+    Returns whether a line was rejected, or none held a number.
     """
     refused, number = 0, 0
-    work: Filter | None = FORMATS[format](streams, names) if format else None
     for arrived in lines:
         first = next((text for text in arrived if _is_reading(text, None)), None)
         if work is None and first is not None:
@@ -113,9 +130,11 @@ def run(lines: Iterable[list[str]], out: TextIO, format: str, streams: Streams, 
                 out.write(written + "\n")
         out.flush()
         streams.tick()
-    if isinstance(work, Ndjson) and not work.seen and number > refused:
-        print(NO_NUMBER, file=sys.stderr)  # noqa: T201
-    return refused
+    tally = Tally() if work is None else work.tally
+    if lacking := tally.lines - tally.held:
+        told = f"{lacking} of {tally.lines} lines held no number, and stay as they are"
+        print(f"streamnorm filter: {told}{'' if tally.held else f'; {HELP}'}", file=sys.stderr)  # noqa: T201
+    return refused > 0 or (tally.lines > 0 and not tally.held)
 
 
 def arriving(file: BinaryIO) -> Iterator[list[str]]:

@@ -171,7 +171,9 @@ def _array(value: object) -> tuple[Array, Fault | None]:
 
 
 def is_absent(value: object) -> bool:
-    """Return whether a value is one of those that stand for none: None, a masked element, pandas' NA and NaT."""
+    """Return whether a value stands for none: None, a masked element, pandas' NA and NaT, and the text "nan"."""
+    if isinstance(value, str):
+        return value.lower() == "nan"
     return value is None or value is np.ma.masked or type(value).__name__ in MISSING_TYPES
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -13,6 +13,8 @@ import orjson
 
 from streamnorm.errors import InvalidReading, StreamnormError
 from streamnorm.filtering.streams import Streams
+from streamnorm.filtering.tally import Tally
+from streamnorm.formats import lenient_json
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE, Malformed, Unclosed, parse, stream_id, written
 
 Format = Literal["ndjson", "line"]
@@ -58,6 +60,8 @@ class Filter(Protocol):
     @property
     def waiting(self) -> bool: ...  # noqa: D102
 
+    tally: Tally
+
     def __call__(self, line: str) -> str | None: ...  # noqa: D102
 
 
@@ -76,12 +80,12 @@ class Ndjson:
     streams: Streams
     names: Names = DEFAULT_NAMES
     waiting: bool = False
-    #: whether a line held a number
-    seen: bool = False
+    tally: Tally = field(default_factory=Tally)
 
     def __call__(self, line: str) -> str | None:
         """Normalize a line."""
         given = _object(line)
+        self.tally.add(held="values" in given or bool(self._values(given)))
         return orjson.dumps(self._nested(given) if "values" in given else self._flat(given)).decode()
 
     def many(self, lines: Sequence[str]) -> list[str | Exception]:
@@ -96,6 +100,7 @@ class Ndjson:
                 found[place] = error
             else:
                 values = row if "values" in row else self._values(row)
+                self.tally.add(held=bool(values))
                 groups.setdefault(self._stream(row) if values else "", []).append(place)
         for name, places in groups.items():
             answers = self._block(name, [rows[place] for place in places])
@@ -129,7 +134,6 @@ class Ndjson:
         return [row | dict(zip(targets, ys, strict=True)) for row, ys in zip(rows, answer.values.tolist(), strict=True)]
 
     def _nested(self, given: dict[str, Any]) -> dict[str, Any]:
-        self.seen = True
         stream = self.streams.stream(self._stream(given))
         answer = stream.observe(_listed(given["values"]), timestamp=given.get(self.names.time))
         return given | {"count": answer.count, "ready": answer.ready, "values": _listed(answer.values)}
@@ -158,7 +162,6 @@ class Ndjson:
                 found = self._number(value) if isinstance(value, str) else value
                 if name not in names[:2] and _numeric(found):
                     values[name] = found
-        self.seen = self.seen or bool(values)
         return values
 
     def _number(self, text: str) -> Any:
@@ -176,6 +179,7 @@ class Lines:
     def __init__(self, streams: Streams, names: Names = DEFAULT_NAMES) -> None:
         self.streams = streams
         self.names = names
+        self.tally = Tally()
         self._begun: list[str] = []
 
     @property
@@ -198,6 +202,7 @@ class Lines:
             raise
         self._begun.clear()
         numbers = point.numbers()
+        self.tally.add(held=bool(numbers))
         if not numbers:
             return written(point, point.fields)
         stream = self.streams.stream(stream_id(point, self.names.template))
@@ -209,7 +214,7 @@ class Lines:
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        given = orjson.loads(line)
+        given = lenient_json.loads(line)
     except orjson.JSONDecodeError as error:
         raise InvalidReading.at("", f"not JSON: {error}") from None
     if not isinstance(given, dict):

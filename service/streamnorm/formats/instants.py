@@ -11,13 +11,29 @@ from numbers import Real
 LEAP = re.compile(r"(.{10}[T ]\d\d:\d\d:)60((?:[.,]\d+)?(?:[Zz]|[+-]\d\d:?\d\d))")
 
 
-def seconds(value: object) -> float:
-    """Read a time, into seconds since 1970: epoch seconds, RFC 3339 with its offset, or a datetime with its zone.
+#: Seconds from 2000 to 2100. In no two units do these years have a number in common, so its size tells the unit.
+EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
+#: of seconds, milliseconds, microseconds and nanoseconds in a second
+_UNITS = (1.0, 1e3, 1e6, 1e9)
 
+
+def epoch(number: float) -> float | None:
+    """Return the seconds since 1970 of an epoch whose unit is told by its size; None outside the years 2000 to 2100.
+
+    >>> epoch(1_795_338_000), epoch(1_795_338_000_000), epoch(1_795_338_000_000_000_000), epoch(17)
+    (1795338000.0, 1795338000.0, 1795338000.0, None)
+    """
+    return next((number / unit for unit in _UNITS if EARLIEST <= number / unit < LATEST), None)
+
+
+def seconds(value: object) -> float:
+    """Read a time, into seconds since 1970: an epoch, RFC 3339 with its offset, or a datetime with its zone.
+
+    An epoch is in seconds; milliseconds, microseconds and nanoseconds of the years 2000 to 2100 are told by their size.
     A leap second (23:59:60 in UTC) is the second after it, as in POSIX time.
 
-    >>> seconds("2026-11-22T09:00:00Z"), seconds(1.5)
-    (1795338000.0, 1.5)
+    >>> seconds("2026-11-22T09:00:00Z"), seconds(1.5), seconds(1_795_338_000_000)
+    (1795338000.0, 1.5, 1795338000.0)
     >>> rfc3339(seconds("2016-12-31T23:59:60Z"))
     '2017-01-01T00:00:00Z'
     >>> seconds("9:00")
@@ -25,7 +41,8 @@ def seconds(value: object) -> float:
     ValueError: must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not '9:00'
     """
     if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+        number = float(value)
+        return number if number < LATEST else epoch(number) or number
     moment = value if isinstance(value, datetime) else _parsed(value) if isinstance(value, str) else None
     if moment is not None and moment.tzinfo is not None:
         return moment.timestamp()

@@ -9,19 +9,22 @@ import orjson
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, check_seq, parse_reading
 from streamnorm.errors import InvalidReading
-from streamnorm.formats import cbor, senml
+from streamnorm.formats import cbor, lenient_json, senml
 from streamnorm.formats.instants import seconds
 
 #: the feature of a bare number, where its topic names none
 DEFAULT_FEATURE = "value"
+#: what a flat body may have beside its values
+BESIDE = ("timestamp", "seq")
 WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
 
 
 def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_FEATURE) -> list[Reading]:
     """Read a message: one reading, or those of a SenML pack.
 
-    A JSON object is a reading as in a body of the service (`values`, `timestamp`, `seq`), or is flat: then its numbers
-    and booleans are the features, and the rest is nobody's. An array of numbers is a reading, one of objects SenML.
+    A JSON object is a reading as in a body of the service (`values`, `timestamp`, `seq`), or is flat: then its
+    numbers, booleans and arrays are the features, and the rest is nobody's. An array of numbers is a reading, one of
+    objects SenML.
 
     >>> decoded(b"21.4", 0, Limits())[0].values
     [21.4]
@@ -41,7 +44,7 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
     if text.lower() in WORDS:
         return [parse_reading({feature: WORDS[text.lower()]}, limits, pointer="")]
     try:
-        data = orjson.loads(text)
+        data = lenient_json.loads(text)
     except orjson.JSONDecodeError:
         raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
     if isinstance(data, list) and data and all(isinstance(each, dict) for each in data):
@@ -49,6 +52,29 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
     if isinstance(data, dict):
         return [_object(data, limits)]
     return [parse_reading(data if isinstance(data, list) else {feature: data}, limits, pointer="")]
+
+
+def with_values(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a reading's body: one without `values` is flat, and its numbers and arrays are the values.
+
+    Texts and objects in a flat body are nobody's, and so are its nulls beside numbers.
+
+    >>> with_values({"temp": 21.4, "door": True, "room": "roof", "timestamp": 17})
+    {'timestamp': 17, 'values': {'temp': 21.4, 'door': True}}
+    >>> with_values({"room": "roof"})
+    {'room': 'roof'}
+    """
+    if "values" in body:
+        return body
+    given = {name: value for name, value in body.items() if name not in BESIDE and _is_value(value)}
+    values = {name: value for name, value in given.items() if value is not None} or given
+    return {name: body[name] for name in BESIDE if name in body} | {"values": values} if values else body
+
+
+def _is_value(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_value, value))
+    return value is None or isinstance(value, (bool, int, float))
 
 
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
@@ -59,9 +85,10 @@ def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
 
 
 def _object(data: dict[str, Any], limits: Limits) -> Reading:
+    flat = "values" not in data
+    data = with_values(data)
     if "values" not in data:
-        numbers = {name: float(value) for name, value in data.items() if isinstance(value, (bool, int, float))}
-        return parse_reading(numbers, limits, pointer="")
+        raise InvalidReading.at("", "must hold at least one feature")
     unknown = data.keys() - {"values", "timestamp", "seq", "stream"}
     if unknown:
         raise InvalidReading.at(f"/{min(unknown)}", "is unknown")
@@ -74,4 +101,4 @@ def _object(data: dict[str, Any], limits: Limits) -> Reading:
         moment = None if timestamp is None else seconds(timestamp)
     except ValueError as error:
         raise InvalidReading.at("/timestamp", str(error)) from None
-    return parse_reading(data["values"], limits, timestamp=moment, seq=seq)
+    return parse_reading(data["values"], limits, timestamp=moment, seq=seq, pointer="" if flat else "/values")

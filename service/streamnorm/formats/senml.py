@@ -46,7 +46,8 @@ NUMBERS = {label: number for number, label in LABELS.items()}
 VERSION = 10
 #: RFC 8428, section 4.5.3: what is below is relative to now
 ABSOLUTE = float(2**28)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*")
+#: with the slash in front that the names of LwM2M have
+NAME = re.compile(r"/?[A-Za-z0-9][A-Za-z0-9:./_-]*")
 KINDS: dict[str, tuple[type, ...]] = (
     dict.fromkeys(("bn", "bu", "n", "u", "vs"), (str,))
     | dict.fromkeys(("bt", "bv", "bs", "bver", "t", "v", "s", "ut"), (int, float, Decimal))
@@ -83,13 +84,17 @@ class Resolver:
     def __call__(self, given: object) -> Record | None:
         """Resolve the next record; None where it only tells what is common to those behind it.
 
+        So does a record whose value is of a kind that is not known here, such as the links (`vlo`) of LwM2M.
+
         Raises:
             ValueError: it is none.
 
         """
-        record, base = _labelled(given), self._base
+        (record, unknown), base = _labelled(given), self._base
         base |= {label: record.pop(label) for label in ("bn", "bt", "bu", "bv", "bs", "bver") if label in record}
-        return _record(record, base, self._now) if record or base.keys() & {"bv", "bs"} else None
+        if not base.keys() & {"bv", "bs"} and not (record.keys() & {*VALUES} if unknown else record):
+            return None
+        return _record(record, base, self._now)
 
 
 def resolved(pack: object, now: float) -> list[Record]:
@@ -193,7 +198,8 @@ def numbered(pack: Iterable[Mapping[str, Any]]) -> list[dict[int, Any]]:
     return [{NUMBERS[label]: value for label, value in record.items()} for record in pack]
 
 
-def _labelled(given: object) -> dict[str, Any]:
+def _labelled(given: object) -> tuple[dict[str, Any], bool]:
+    """Return a record's members by their labels, and whether it has others, too."""
     if not isinstance(given, Mapping):
         message = "must be an object"
         raise ValueError(message)  # noqa: TRY004 - collected as a fault
@@ -210,7 +216,7 @@ def _labelled(given: object) -> dict[str, Any]:
             message = f"{label!r} cannot be {value!r:.40}"
             raise ValueError(message)
         record[label] = value
-    return record
+    return record, len(record) < len(given)
 
 
 def _record(record: dict[str, Any], base: Mapping[str, Any], now: float) -> Record:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl
 
-import orjson
-
 from streamnorm.errors import InvalidReading
-from streamnorm.formats import line_protocol
+from streamnorm.formats import lenient_json, line_protocol
 
 Format = Literal["auto", "json", "form", "text", "line", "sparkplug"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -22,7 +19,7 @@ def parse_body(body: bytes, media_type: str, format: Format) -> Any:  # noqa: A0
     """Parse a body; `auto` goes by its media type where that says something, and by how it begins.
 
     >>> parse_body(b'{"t": NaN}', "application/json", "auto")
-    {'t': None}
+    {'t': nan}
     >>> parse_body(b"tempf=70.3&humidity=48", "application/x-www-form-urlencoded", "auto")
     {'tempf': '70.3', 'humidity': '48'}
     >>> parse_body(b"21.4", "", "auto"), parse_body(b"ON", "text/plain", "auto")
@@ -45,25 +42,11 @@ def parse_body(body: bytes, media_type: str, format: Format) -> Any:  # noqa: A0
     if format == "text":
         return text
     try:
-        return parse_json(text)
+        return lenient_json.loads(text)
     except ValueError as error:
         if lenient and text and not text.startswith(("{", "[", '"')):
             return text
         raise InvalidReading.at("", f"the body is not JSON: {error}") from None
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON, and what devices take for it: NaN and infinities, which are no values."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        if "NaN" not in text and "nan" not in text and "Infinity" not in text:
-            raise
-    words = text.replace(": nan", ": NaN").replace(":nan", ":NaN").replace("[nan", "[NaN").replace(",nan", ",NaN")
-    try:
-        return json.loads(words, parse_constant=lambda _: None)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 def parse_form(text: str) -> dict[str, Any]:
@@ -95,11 +78,11 @@ def opened(text: str) -> Any:
     """Return the document inside a text: JSON, perhaps as base64; the text itself where it is neither."""
     if text.lstrip()[:1] in {"{", "["}:
         try:
-            return parse_json(text)
+            return lenient_json.loads(text)
         except ValueError:
             return text
     try:
         inner = base64.b64decode(text, validate=True).decode()
-        return parse_json(inner) if inner.lstrip()[:1] in {"{", "["} else text
+        return lenient_json.loads(inner) if inner.lstrip()[:1] in {"{", "["} else text
     except (binascii.Error, ValueError):
         return text

@@ -5,12 +5,11 @@ Rules:
 1. Members of objects become `a.b`, elements of arrays `a.0`; an array of numbers that `channels` names stays whole.
 2. An object that has one of the `unwrap` members is what that member is: `{"temp": {"value": 21.4, "unit": "°C"}}`.
 3. With `pairs` each element of an array names its value: `[{"name": "temp", "value": 21.4}]`.
-4. Texts are values where `states` or `strings` say so, and are left out otherwise.
+4. Nulls are left out; texts are values where `states` or `strings` say so, and are left out otherwise.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -74,11 +73,12 @@ class Selection:
             yield from self._below(root, prefix, skip, at)
 
     def number(self, value: Any) -> float | list[Any] | None:
-        """Return the number of a value, NaN where it is missing; None where it has none."""
-        if value is None:
-            return math.nan
+        """Return the number of a value, NaN where it is missing; None where it has none.
+
+        A null is none, like a text: which of a device's nulls stand for numbers cannot be known.
+        """
         if isinstance(value, (bool, int, float)):
-            return float(value) if not isinstance(value, int) or value.bit_length() < 1000 else math.inf  # noqa: PLR2004
+            return value
         if isinstance(value, list):
             return value
         found = state_of(value, self.states) if isinstance(value, str) else None

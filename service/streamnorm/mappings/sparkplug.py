@@ -6,6 +6,7 @@ A birth gives each metric a name and an alias; data may then carry aliases alone
 from __future__ import annotations
 
 import importlib
+import math
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ _METRIC: Final = (
     ("string_value", 15, "STRING"),
 )
 _VALUES: Final = tuple(name for name, _, _ in _METRIC if name.endswith("_value"))
+#: the data types up to this one are numbers and booleans
+LAST_NUMBER: Final = 11
 #: bits of the signed data types, which travel as unsigned numbers
 _SIGNED: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 
@@ -126,7 +129,7 @@ def _source(topic: str) -> tuple[str, str]:
 
 def _value(metric: Any, datatype: int) -> Any:
     if metric.is_null:
-        return None
+        return math.nan if datatype <= LAST_NUMBER else None
     name = next((each for each in _VALUES if metric.HasField(each)), None)
     value = None if name is None else getattr(metric, name)
     bits = _SIGNED.get(datatype)

@@ -7,24 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from streamnorm.formats.instants import seconds
+from streamnorm.formats.instants import EARLIEST, LATEST, epoch, seconds
 
-#: Seconds from 2000 to 2100. In no two units do these years have a number in common, so its size tells the unit.
-EARLIEST, LATEST = 946_684_800.0, 4_102_444_800.0
-#: of milliseconds, microseconds and nanoseconds in a second
-UNITS = (1.0, 1e3, 1e6, 1e9)
 _EPOCH = re.compile(r"\d{9,19}(?:\.\d+)?")
 #: names of the whole seconds, and of the nanoseconds beside them, in ROS 2, ROS 1 and protobuf
 _PAIRS = (("sec", "nanosec"), ("secs", "nsecs"), ("seconds", "nanos"))
-
-
-def epoch(number: float) -> float | None:
-    """Return the seconds since 1970 of an epoch whose unit is told by its size; None outside the years 2000 to 2100.
-
-    >>> epoch(1_795_338_000), epoch(1_795_338_000_000), epoch(1_795_338_000_000_000_000), epoch(17)
-    (1795338000.0, 1795338000.0, 1795338000.0, None)
-    """
-    return next((number / unit for unit in UNITS if EARLIEST <= number / unit < LATEST), None)
 
 
 def moment(value: Any, zone: tzinfo | None) -> float | None:

@@ -16,6 +16,7 @@ from streamnorm.engine.names import is_plain_id, is_stream_id
 from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.errors import Fault, Forbidden, InvalidReading, LimitExceeded, StreamnormError
 from streamnorm.formats.instants import seconds
+from streamnorm.formats.payload import with_values
 
 #: Faults collected from many readings; problem details report fewer.
 MOST_FAULTS = 200
@@ -89,22 +90,34 @@ class ReadingParser:
         raise AssertionError("validation accepted an invalid stream id")
 
     def _checked(self, body: Any, row: int | None) -> Reading:
-        pointer = _pointer(row)
-        return to_reading(validate(ReadingBody, body, pointer), self._limits, pointer)
+        return parse_body(body, self._limits, _pointer(row))
 
 
-def to_reading(body: ReadingBody, limits: Limits, pointer: str = "") -> Reading:
+def parse_body(body: Any, limits: Limits, pointer: str = "") -> Reading:
+    """Parse any body of a reading: with `values`, or flat; `pointer` is its place.
+
+    Raises:
+        InvalidReading: the reading is invalid or not within `limits`; the error names every invalid member.
+        LimitExceeded: the reading has more features than a stream may have.
+
+    """
+    flat = body.__class__ is dict and "values" not in body
+    model = validate(ReadingBody, with_values(body) if flat else body, pointer)
+    return to_reading(model, limits, pointer, "" if flat else "/values")
+
+
+def to_reading(body: ReadingBody, limits: Limits, pointer: str = "", values: str = "/values") -> Reading:
     """Convert a validated body to a reading within `limits`.
 
     Raises:
-        InvalidReading: values are invalid; the error names each of them below `pointer`.
+        InvalidReading: values are invalid; the error names each of them below `pointer` and `values`.
         LimitExceeded: the reading has more features than a stream may have.
 
     """
     if isinstance(body.values, (dict, list)) and len(body.values) > limits.max_features:
         detail = f"a stream would have {len(body.values)} features, the limit (max_features) is {limits.max_features}"
         raise LimitExceeded("max_features", detail)
-    return parse_reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=f"{pointer}/values")
+    return parse_reading(body.values, limits, timestamp=body.timestamp, seq=body.seq, pointer=pointer + values)
 
 
 def _pointer(row: int | None) -> str:
@@ -170,7 +183,10 @@ class JSONReadings:
 
     def _checked(self, body: Any, pointer: str) -> Reading | None:
         """Validate an unusual body and record its errors; None if the body itself is invalid."""
+        flat = body.__class__ is dict and "values" not in body
         try:
+            if flat:
+                body = with_values(body) | ({"stream": body["stream"]} if "stream" in body else {})
             model = validate(StreamReadingBody, body, pointer)
         except InvalidReading as error:
             if len(self._faults) < MOST_FAULTS:
@@ -179,7 +195,7 @@ class JSONReadings:
         if self._faults:
             return None
         try:
-            return to_reading(model, self._limits, pointer)
+            return to_reading(model, self._limits, pointer, "" if flat else "/values")
         except InvalidReading as error:
             self._wrong = self._wrong or error
             return _NOTHING

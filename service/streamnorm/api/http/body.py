@@ -17,6 +17,7 @@ from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
 from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidInput, InvalidReading
+from streamnorm.formats import lenient_json
 
 CODINGS = ("identity", "gzip", "x-gzip")
 
@@ -88,14 +89,14 @@ async def iter_decoded(request: Request) -> AsyncIterator[bytes]:
 
 
 def json(data: bytes | bytearray | str, line: int = 0) -> Any:
-    """Parse JSON, optionally a given line of several; NaN, infinities and numbers beyond float64 are invalid.
+    """Parse JSON, optionally a given line of several; NaN is a missing number, infinities are invalid.
 
     Raises:
         HTTPProblem: the data are not JSON.
 
     """
     try:
-        return orjson.loads(data)
+        return lenient_json.loads(data)
     except orjson.JSONDecodeError as error:
         raise malformed_json(error.msg, line or error.lineno, error.colno) from None
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.bulk import context_of, observe_body
-from streamnorm.api.codecs.json_readings import to_reading
+from streamnorm.api.codecs.json_readings import parse_body
 from streamnorm.api.codecs.registry import OF_READING
 from streamnorm.api.dependencies import Ctx, StreamId
 from streamnorm.api.http.body import json_object, validate
@@ -40,7 +40,7 @@ async def observe(
         return await observe_body(
             ctx, request, OF_READING, context_of(ctx, stream_id=stream_id), learn=learn, limit=most
         )
-    reading = await json_object(request, most, lambda data: to_reading(validate(ReadingBody, data), limits))
+    reading = await json_object(request, most, lambda data: parse_body(data, limits))
     call = ctx.service.observe if learn else ctx.service.normalize
     return encoded(serialize.reading_to_json(stream_id, reading, await call(stream_id, reading, stats=stats)))
 

@@ -1,0 +1,85 @@
+"""JSON as people write it: flat bodies, NaN, byte order marks; on every way in alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streamnorm.engine.limits import Limits
+from streamnorm.formats.payload import decoded
+from tests.support.http_calls import NOW, Api, assert_problem
+
+HERE = "/v1/streams/boiler-7/readings"
+FLAT = {
+    "temp": 21.5,
+    "door": True,
+    "ir": [[1, 2], [3, 4]],
+    "room": "roof",
+    "note": None,
+    "seq": 7,
+    "timestamp": NOW - 9,
+}
+
+
+async def last(api: Api) -> dict[str, Any]:
+    """Return what is kept of the stream: its last number, time and values."""
+    snapshot = (await api.get("/v1/streams/boiler-7/snapshot")).json()
+    info = (await api.get("/v1/streams/boiler-7")).json()
+    return {"seq": info["last_seq"], **{each["name"]: each["last"] for each in snapshot["features"]}}
+
+
+async def test_a_body_without_values_is_the_values(api: Api) -> None:
+    answer = await api.observe("boiler-7", FLAT)
+    assert set(answer["values"]) == {"temp", "door", "ir"}
+    assert await last(api) == {"seq": 7, "temp": 21.5, "door": 1.0, "ir": 2.5}
+
+
+@pytest.mark.parametrize("path", ["/v1/streams/boiler-7/bulk", "/v1/bulk"])
+async def test_a_line_without_values_is_the_values(api: Api, path: str) -> None:
+    response = await api.lines(path, FLAT if "streams" in path else FLAT | {"stream": "boiler-7"})
+    assert response.status_code == 200
+    assert await last(api) == {"seq": 7, "temp": 21.5, "door": 1.0, "ir": 2.5}
+
+
+async def test_readings_without_values_are_the_values(api: Api) -> None:
+    response = await api.post("/v1/bulk", {"readings": [FLAT | {"stream": "boiler-7"}]})
+    assert response.status_code == 200
+    assert await last(api) == {"seq": 7, "temp": 21.5, "door": 1.0, "ir": 2.5}
+
+
+def test_a_message_without_values_is_the_values() -> None:
+    [reading] = decoded(
+        b'{"temp": 21.5, "door": true, "room": "roof", "seq": 7, "timestamp": 1795338000000}', 0, Limits()
+    )
+    assert (reading.names, reading.values, reading.seq, reading.timestamp) == (("temp", "door"), [21.5, 1.0], 7, NOW)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"values": {"temp": NaN, "door": 1}}',
+        '{"values": {"temp": "NaN", "door": 1}}',
+        '\ufeff{"values": {"temp": null, "door": 1}}',
+    ],
+)
+async def test_what_is_missing_may_be_written_in_several_ways(api: Api, body: str) -> None:
+    response = await api.post(HERE, body)
+    assert response.json()["values"] == {"temp": None, "door": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"room": "roof"}, ["/values", "/room"]),
+        ({"temp": 1e80}, ["/temp"]),
+        ({"temp": 21.5, "timestamp": "noon"}, ["/timestamp"]),
+        ({"temp": 21.5, "seq": "7"}, ["/seq"]),
+    ],
+)
+async def test_what_is_wrong_in_a_flat_body_is_named_where_it_stands(api: Api, body: Any, pointers: list[str]) -> None:
+    assert_problem(await api.post(HERE, body), 422, "invalid-reading", *pointers)
+
+
+async def test_infinity_is_no_json(api: Api) -> None:
+    assert_problem(await api.post(HERE, '{"a": NaN, "b": -Infinity}'), 400, "malformed-json")
