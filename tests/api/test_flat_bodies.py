@@ -81,5 +81,10 @@ async def test_what_is_wrong_in_a_flat_body_is_named_where_it_stands(api: Api, b
     assert_problem(await api.post(HERE, body), 422, "invalid-reading", *pointers)
 
 
+async def test_a_flat_body_nested_without_end_is_refused(api: Api) -> None:
+    body = '{"deep": ' + "[" * 900 + "1" + "]" * 900 + "}"
+    assert_problem(await api.post(HERE, body), 422, "invalid-reading", "/deep")
+
+
 async def test_infinity_is_no_json(api: Api) -> None:
     assert_problem(await api.post(HERE, '{"a": NaN, "b": -Infinity}'), 400, "malformed-json")

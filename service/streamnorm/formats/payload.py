@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.limits import Limits
+from streamnorm.engine.limits import LARGEST_DEPTH, Limits
 from streamnorm.engine.reading import Reading, check_seq, parse_reading
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import cbor, lenient_json, senml
@@ -71,9 +71,10 @@ def with_values(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in BESIDE if name in body} | {"values": values} if values else body
 
 
-def _is_value(value: object) -> bool:
+def _is_value(value: object, depth: int = 0) -> bool:
+    """Return whether a value is a number, null or an array of them; one nested beyond all limits is left to errors."""
     if isinstance(value, list):
-        return bool(value) and all(map(_is_value, value))
+        return depth > LARGEST_DEPTH or (bool(value) and all(_is_value(each, depth + 1) for each in value))
     return value is None or isinstance(value, (bool, int, float))
 
 
