@@ -101,7 +101,7 @@ NAMED_PACKAGES = (
     "warmup.py",
 )
 #: Commands: Typer's options carry the help text of each parameter.
-COMMANDS = {"backfill_file", "demo", "filter_lines", "migrate", "serve"}
+COMMANDS = {"backfill_file", "demo", "filter_lines", "migrate", "serve", "suggest"}
 MANY = 3
 #: Protocols that repeat an interface documented elsewhere, without docstrings.
 UNDOCUMENTED = {"bulk"}

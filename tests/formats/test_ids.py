@@ -47,3 +47,8 @@ def test_an_escape_is_not_cut_in_two() -> None:
 def test_an_empty_name_is_none() -> None:
     with pytest.raises(ValueError, match="empty"):
         shortened("")
+
+
+@given(st.text("AZaz09._:-", min_size=1, max_size=LARGEST_NAME))
+def test_what_was_an_id_before_other_letters_were_stays_what_it_is(name: str) -> None:
+    assert stream_id_of(name) == name

@@ -76,7 +76,7 @@ def seeds(snapshots: dict[str, bytes]) -> list[HTTPRequest]:
             request("POST", f"{at}/merge", snapshots[stream], JSON),
             request("POST", f"{at}/denormalize", _json({"values": {"t": 0.5}}), JSON),
             request("POST", f"{at}/reset", b""),
-            *(request("GET", at + rest) for rest in ("", "/profile", "/snapshot")),
+            *(request("GET", at + rest) for rest in ("", "/profile", "/advice", "/snapshot")),
         ]
     calls = ["/v1/streams?prefix=fuzz&after=a&limit=10", "/v1/events?prefix=fuzz", "/healthz", "/readyz", "/metrics"]
     calls += ["/ping?verbose=true", "/health", "/ready", "/openapi.json", "/query?q=SHOW%20DATABASES"]

@@ -170,6 +170,25 @@ class StreamProfile(BaseModel):
     features: dict[str, FeatureProfile]
 
 
+class FeatureAdvice(BaseModel):
+    """One piece of advice."""
+
+    feature: str = Field(description="empty: of the whole stream", examples=["wind"])
+    reason: str = Field(examples=["it jumps between the ends of 0 to 360: an angle, which has no ends"])
+    rule: dict[str, Any] = Field(
+        description="parameters for the feature; empty where none helps",
+        examples=[{"transform": "circular", "period": 360}],
+    )
+
+
+class StreamAdvice(BaseModel):
+    """What somebody who knows sensors would do about a stream's features."""
+
+    stream: str
+    advice: list[FeatureAdvice]
+    toml: str = Field(description="the same as rules for streamnorm.toml, with the reasons as comments")
+
+
 class ConfiguredStream(StreamInfo):
     """A stream after it was configured."""
 

@@ -230,8 +230,8 @@ def stream_template(asked: str, path: Path) -> str:
 
     `{file}` and `{folder}` are the file's own, other names in braces are columns.
 
-    >>> stream_template("", Path("a/room.2.csv.gz")), stream_template("{folder}-{Device}", Path("/a/x.csv"))
-    ('room.2', 'a-{Device}')
+    >>> stream_template("", Path("a/客厅 2.csv.gz")), stream_template("{folder}-{Device}", Path("/a/x.csv"))
+    ('客厅 2', 'a-{Device}')
     """
     name = plain_name(path)
     stem = name.stem if name.suffix else name.name

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
 import orjson
@@ -25,6 +25,8 @@ KEY: Final = "STREAMNORM_KEY"
 RETRIES: Final = 40
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 TIMEOUT: Final = 120.0
+#: streams asked for at once
+PAGE: Final = 1000
 #: what may pass: a request that took too long, too many requests, a service that restarts
 PASSING: Final = frozenset({408, 429, 502, 503, 504})
 NOT_FOUND: Final = 404
@@ -107,6 +109,18 @@ class Remote:
     def check(self) -> None:
         """Check that a service answers."""
         self._call("GET", "/healthz")
+
+    def streams(self, prefix: str) -> Iterator[str]:
+        """Yield the ids of all streams that begin with a prefix."""
+        after: str | None = ""
+        while after is not None:
+            page = self._call("GET", f"/v1/streams?{urlencode({'prefix': prefix, 'after': after, 'limit': PAGE})}")
+            yield from (str(each["stream"]) for each in page["streams"])
+            after = page["next"]
+
+    def advice(self, stream: str) -> str:
+        """Return the advice on a stream, as rules."""
+        return str(self._call("GET", f"{_path(stream)}/advice")["toml"])
 
     def _call(self, method: str, path: str, body: object = None, doubtful: list[bool] | None = None) -> Any:
         """Return the answer's JSON; retries what may pass, and notes in `doubtful` that a request may have arrived."""

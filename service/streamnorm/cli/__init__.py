@@ -1,4 +1,4 @@
-"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`; one file per command.
+"""The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`, `suggest`; a file each.
 
 The commands on files and pipes start alone, without the imports of the service, which take most of a second.
 """

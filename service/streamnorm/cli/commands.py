@@ -13,6 +13,7 @@ from streamnorm.cli.filter import filter_lines
 from streamnorm.cli.keys import keys
 from streamnorm.cli.migrate import migrate
 from streamnorm.cli.serve import serve
+from streamnorm.cli.suggest import suggest
 
 cli = typer.Typer(
     name="streamnorm",
@@ -47,3 +48,4 @@ cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
 cli.add_typer(keys, name="keys")
 cli.command()(migrate)
+cli.command()(suggest)

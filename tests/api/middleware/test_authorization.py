@@ -28,6 +28,7 @@ READ = [
     ("GET", "/v1/streams"),
     ("GET", "/v1/events"),
     ("GET", "/v1/streams/boiler-7/profile"),
+    ("GET", "/v1/streams/boiler-7/advice"),
     ("GET", "/v1/streams/boiler-7/snapshot"),
     ("GET", "/metrics"),
 ]

@@ -69,3 +69,12 @@ def test_an_identifier_is_the_same_in_every_run() -> None:
 )
 def test_levels_are_made_of_an_id_again(stream: str, topic: str) -> None:
     assert filled("out/{stream...}", stream) == topic
+
+
+def test_topics_in_any_letters_are_streams_of_their_own() -> None:
+    template = TopicTemplate("zigbee2mqtt/{stream...}")
+    topics = ["客厅", "卧室", "客厅/灯", "客厅~1灯", "living room", "living_room", "x" * 300, "x" * 299 + "y"]
+    matches = [template.match(f"zigbee2mqtt/{topic}") for topic in topics]
+    ids = [match.stream for match in matches if match]
+    assert ids[:6] == ["客厅", "卧室", "客厅~1灯", "客厅~01灯", "living room", "living_room"]
+    assert len({*ids}) == len(topics)

@@ -40,6 +40,7 @@ OF_STREAM: Final = {
     ("POST", "denormalize"): EITHER,
     ("GET", ""): EITHER,  # devices query the last applied sequence number
     ("GET", "profile"): READ,
+    ("GET", "advice"): READ,
     ("GET", "snapshot"): READ,
 }
 #: (method, path) -> scopes, for calls without a stream in their path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamnorm import errors
+from streamnorm.advice import Advice, to_toml
 from streamnorm.api import schemas
 from streamnorm.api.codecs import serialize
 from streamnorm.api.http.body import json
@@ -54,6 +55,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.NotReady("compiling: until the kernel of online is ready, readings are normalized slowly"),
     errors.StoreUnavailable("the disk of the data folder is full (0.0 MiB free)"),
 )
+ADVICE = Advice("wind", "it jumps between the ends of 0 to 360: an angle, which has no ends", {"transform": "circular"})
 #: an example of every type of problem, by its slug
 PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_problem, ERRORS)}
 
@@ -87,6 +89,7 @@ def worked_example() -> dict[type[BaseModel], Any]:
         schemas.ValuesAnswer: {"stream": ID, "values": {"temp": 22.1}},
         schemas.StreamInfo: info,
         schemas.StreamProfile: serialize.of_profile(ID, stream, now),
+        schemas.StreamAdvice: {"stream": ID, "advice": [ADVICE._asdict()], "toml": to_toml(ID, [ADVICE])},
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},

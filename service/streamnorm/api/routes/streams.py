@@ -6,17 +6,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from streamnorm import advice
+from streamnorm.advice.judge import Advice, Feature
 from streamnorm.api.codecs import serialize
 from streamnorm.api.dependencies import Caller, Ctx, StreamId
 from streamnorm.api.http.body import json_object
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import restrict_prefix
 from streamnorm.api.openapi.document import describe_route
-from streamnorm.api.schemas import ConfiguredStream, StreamInfo, StreamPage, StreamProfile
+from streamnorm.api.schemas import ConfiguredStream, StreamAdvice, StreamInfo, StreamPage, StreamProfile
 from streamnorm.engine import snapshot
 from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.snapshot import Snapshot
+from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
+from streamnorm.events.columns import columns
 
 router = APIRouter(prefix="/v1/streams", tags=["streams"])
 
@@ -89,6 +94,26 @@ async def describe_features(ctx: Ctx, stream_id: StreamId) -> Response:
     return encoded(
         await ctx.service.streams.read(stream_id, lambda stream: serialize.of_profile(stream_id, stream, now))
     )
+
+
+@router.get("/{stream_id}/advice", **describe_route(None, StreamAdvice, *FOUND))
+async def advise(ctx: Ctx, stream_id: StreamId) -> Response:
+    """Say what somebody who knows sensors would do about the stream's features; nothing of it is applied."""
+    past, now = columns(ctx.events.past(stream_id)), ctx.service.clock()
+
+    def judge(stream: Stream) -> list[Advice]:
+        known = stream.plan.config.model_dump()
+        return advice.advise(
+            {
+                name: Feature(each, past[name].values, past[name].times, known)
+                for name, each in profile(stream, now).items()
+                if name in past
+            }
+        )
+
+    found = await ctx.service.streams.read(stream_id, judge)
+    items = [each._asdict() for each in found]
+    return encoded({"stream": stream_id, "advice": items, "toml": advice.to_toml(stream_id, found)})
 
 
 @router.post("/{stream_id}/reset", **describe_route(None, StreamInfo, *FOUND))
