@@ -235,7 +235,7 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
     keys = SQLiteApiKeys(tmp_path)
     bearer = b"authorization: Bearer " + keys.create("gauge", ["observe"]).encode()
     settings = Settings()
-    connection = Connection(with_middleware(api.app, settings, keys), settings)
+    connection = Connection(with_middleware(api.app, api.context, settings, keys), settings)
     for _ in range(3):
         await connection.send(post(BODY, bearer))
     assert await counts(connection, 3) == [2, 3, 4]
