@@ -30,7 +30,7 @@ REQUIREMENTS = {
 }
 #: what the parser calls, what asyncio and uvicorn document
 DOCUMENTED = {
-    "data_received", "on_body", "on_message_complete", "serve", "shutdown", "startup", "started",
+    "connection_made", "data_received", "on_body", "on_message_complete", "serve", "shutdown", "startup", "started",
 }  # fmt: skip
 
 
