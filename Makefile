@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
-PEERS := river pandas scipy scikit-learn ezmsg-sigproc httpx
+PEERS := river pandas scipy scikit-learn ezmsg-sigproc gymnasium httpx
 BENCH_EXTRAS := fast$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
 SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
