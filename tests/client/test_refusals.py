@@ -28,7 +28,7 @@ from streamnorm_client import (
     UnexpectedAnswer,
     WrongType,
 )
-from streamnorm_client._errors import problem
+from streamnorm_client._problems import problem
 from tests.support.processes import Service
 
 NOWHERE = "http://127.0.0.1:9"
@@ -36,7 +36,7 @@ ITSELF: list[Any] = []
 ITSELF.append(ITSELF)
 
 REFUSED: dict[str, Callable[[Client], object]] = {
-    "a stream's id": lambda client: client.stream("boiler 7"),
+    "a stream's id": lambda client: client.stream("boiler/7"),
     "an id that is no text": lambda client: client.stream(7),  # type: ignore[arg-type]
     "infinity": lambda client: client.stream("a").observe({"x": float("inf")}),
     "text": lambda client: client.stream("a").observe({"x": "warm"}),
