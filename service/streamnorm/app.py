@@ -182,7 +182,8 @@ async def save(streams: StreamRepository) -> None:
 def routes(state: AppState, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> FastAPI:
     """Build the routes, which find the `state` where FastAPI keeps it; they are served during the `lifespan`."""
     app = FastAPI(
-        title="streamnorm",
+        title="streamnorm HTTP API",  # generators name their packages after it: our SDK is streamnorm_client
+        generate_unique_id_function=lambda route: route.name,  # and their functions after these
         version=streamnorm.__version__,
         description=DESCRIPTION,
         lifespan=lambda _: lifespan(),

@@ -6,8 +6,8 @@ import pytest
 
 import streamnorm_client
 from streamnorm_client import InvalidReading, Problem, StaleSequence, StreamnormError
-from streamnorm_client._errors import PROBLEMS, problem
-from streamnorm_client._requests import Response, problem_of
+from streamnorm_client._call import Response, problem_of
+from streamnorm_client._problems import PROBLEMS, problem
 
 
 @pytest.mark.parametrize("slug", PROBLEMS)

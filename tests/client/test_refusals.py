@@ -28,7 +28,7 @@ from streamnorm_client import (
     UnexpectedAnswer,
     WrongType,
 )
-from streamnorm_client._errors import problem
+from streamnorm_client._problems import problem
 from tests.support.processes import Service
 
 NOWHERE = "http://127.0.0.1:9"

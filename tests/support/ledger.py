@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
+from streamnorm_client._call import Call, Response
 from streamnorm_client._errors import ConnectionFailed
-from streamnorm_client._requests import Call, Response
 from streamnorm_client._retry import Outcome, Pause, Procedure
 
 T = TypeVar("T")

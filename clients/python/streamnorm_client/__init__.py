@@ -10,50 +10,24 @@ with Client("http://127.0.0.1:8000") as client:
 from streamnorm_client._async_client import AsyncClient
 from streamnorm_client._async_live import AsyncLive
 from streamnorm_client._async_stream import AsyncStream
+from streamnorm_client._call import Response
 from streamnorm_client._client import Client
 from streamnorm_client._errors import (
-    BodyTooLarge,
-    CannotInvert,
-    CannotMerge,
     Closed,
     ConnectionFailed,
-    Fault,
-    Forbidden,
-    InternalError,
     InvalidArgument,
-    InvalidConfiguration,
-    InvalidInput,
-    InvalidReading,
-    InvalidRequest,
-    InvalidSnapshot,
-    LimitExceeded,
-    MalformedGzip,
-    MalformedJson,
-    MethodNotAllowed,
     MissingDependency,
-    NotAcceptable,
-    NotFound,
     NotSupported,
     OutboxCorrupt,
     OutboxError,
     OutboxForked,
     OutboxInUse,
     OutboxUnwritable,
-    Overloaded,
-    Problem,
-    RequestTimeout,
-    StaleSequence,
-    StoreUnavailable,
     StreamInUse,
     StreamnormError,
-    StreamNotFound,
     TimedOut,
-    TooManyRequests,
-    TooManyStreams,
     TransportError,
-    Unauthorized,
     UnexpectedAnswer,
-    UnsupportedMediaType,
     WrongType,
 )
 from streamnorm_client._events import Event, KindChange
@@ -71,7 +45,35 @@ from streamnorm_client._models import (
     StreamInfo,
 )
 from streamnorm_client._outbox import Outbox
-from streamnorm_client._requests import Response
+from streamnorm_client._problems import (
+    BodyTooLarge,
+    CannotInvert,
+    CannotMerge,
+    Fault,
+    Forbidden,
+    InternalError,
+    InvalidConfiguration,
+    InvalidInput,
+    InvalidReading,
+    InvalidRequest,
+    InvalidSnapshot,
+    LimitExceeded,
+    MalformedGzip,
+    MalformedJson,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    Overloaded,
+    Problem,
+    RequestTimeout,
+    StaleSequence,
+    StoreUnavailable,
+    StreamNotFound,
+    TooManyRequests,
+    TooManyStreams,
+    Unauthorized,
+    UnsupportedMediaType,
+)
 from streamnorm_client._stream import Stream
 
 __version__ = "0.2.0"

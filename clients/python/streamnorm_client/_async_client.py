@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from streamnorm_client import _http_adapter, _requests
 from streamnorm_client._async_driver import AsyncTransport
 from streamnorm_client._async_stream import AsyncStream
+from streamnorm_client._call import encode
 from streamnorm_client._errors import NotSupported
 from streamnorm_client._events import Event, EventSource
 from streamnorm_client._outbox import Outbox, Sender
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
+    from streamnorm_client._call import Response
     from streamnorm_client._http_adapter import Cert, Timeout, Verify
     from streamnorm_client._models import Health, Normalized, Page, StreamInfo
-    from streamnorm_client._requests import Response
 
 
 class AsyncClient:
@@ -176,7 +177,7 @@ class AsyncClient:
             StreamnormError: as other calls; an error status is a `Problem`.
 
         """
-        content = None if json is None else _requests.encode(json)
+        content = None if json is None else encode(json)
         call = _requests.any_path(method, path, params, content)
         return await self._transport.run(ask(call, self._transport.retries), timeout)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 import httpx
 
 from streamnorm_client import _forks
+from streamnorm_client._call import Call, Response, problem_of
 from streamnorm_client._errors import Closed, NotSupported, TransportError
 from streamnorm_client._http1_pool import AsyncHttp1
 from streamnorm_client._http_adapter import NO_ANSWER, Connection, Timeout, record, response_of
-from streamnorm_client._requests import Call, Response, problem_of
 from streamnorm_client._retry import Outcome, Pause, Step
 
 if TYPE_CHECKING:

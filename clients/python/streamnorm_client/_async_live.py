@@ -10,10 +10,11 @@ import httpx
 
 from streamnorm_client import _forks
 from streamnorm_client._async_driver import drive
-from streamnorm_client._errors import Problem, TransportError
+from streamnorm_client._errors import TransportError
 from streamnorm_client._http1 import CHUNK
 from streamnorm_client._http_adapter import NO_ANSWER, response_of
 from streamnorm_client._live_core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._problems import Problem
 from streamnorm_client._window import WINDOW
 from streamnorm_client._ws_adapter import SWITCHING_PROTOCOLS
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from streamnorm_client._async_driver import AsyncTransport
+    from streamnorm_client._call import Call, Response
     from streamnorm_client._models import Normalized
     from streamnorm_client._procedures import StreamProcedures
-    from streamnorm_client._requests import Call, Response
     from streamnorm_client._window import AsyncInTurn, LiveProcedure
 
 T = TypeVar("T")

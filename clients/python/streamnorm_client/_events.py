@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from streamnorm_client._errors import ConnectionFailed, Problem, StreamnormError, TransportError
+from streamnorm_client._call import Call
+from streamnorm_client._errors import ConnectionFailed, StreamnormError, TransportError
 from streamnorm_client._models import SLOTS
-from streamnorm_client._requests import Call
+from streamnorm_client._problems import Problem
 from streamnorm_client._retry import delay_before_retry, log_retry
 
 if TYPE_CHECKING:

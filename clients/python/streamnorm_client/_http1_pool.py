@@ -12,8 +12,8 @@ from streamnorm_client._http1 import CHUNK, NETWORK_ERRORS, Exchange, Origin, Po
 if TYPE_CHECKING:
     import httpx
 
+    from streamnorm_client._call import Call, Response
     from streamnorm_client._http_adapter import Connection
-    from streamnorm_client._requests import Call, Response
 
 SyncConnection = PooledConnection[httpcore.NetworkStream]
 AsyncConnection = PooledConnection[httpcore.AsyncNetworkStream]

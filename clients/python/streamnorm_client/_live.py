@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamnorm_client import _forks
-from streamnorm_client._errors import Problem, TransportError
+from streamnorm_client._errors import TransportError
 from streamnorm_client._http1 import CHUNK
 from streamnorm_client._http_adapter import NO_ANSWER, response_of
 from streamnorm_client._live_core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._problems import Problem
 from streamnorm_client._sync_driver import drive
 from streamnorm_client._window import WINDOW
 from streamnorm_client._ws_adapter import SWITCHING_PROTOCOLS
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
+    from streamnorm_client._call import Call, Response
     from streamnorm_client._models import Normalized
     from streamnorm_client._procedures import StreamProcedures
-    from streamnorm_client._requests import Call, Response
     from streamnorm_client._sync_driver import Transport
     from streamnorm_client._window import InTurn, LiveProcedure
 

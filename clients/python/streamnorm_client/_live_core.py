@@ -11,8 +11,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
 from streamnorm_client import _ws_adapter
+from streamnorm_client._call import Call, Response
 from streamnorm_client._errors import Closed, ConnectionFailed, InvalidArgument, TransportError
-from streamnorm_client._requests import Call, Response
 from streamnorm_client._retry import Outcome, Pause, Step
 from streamnorm_client._window import InFlightWindow, ReceiveAnswer, SendReading
 

@@ -22,18 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Union
 
 from streamnorm_client import _forks, _requests
-from streamnorm_client._errors import (
-    BodyTooLarge,
-    Closed,
-    InvalidArgument,
-    InvalidInput,
-    OutboxForked,
-    Problem,
-    StaleSequence,
-    StreamnormError,
-    UnexpectedAnswer,
-)
+from streamnorm_client._errors import Closed, InvalidArgument, OutboxForked, StreamnormError, UnexpectedAnswer
 from streamnorm_client._outbox_db import KeptReading, OutboxDatabase
+from streamnorm_client._problems import BodyTooLarge, InvalidInput, Problem, StaleSequence
 from streamnorm_client._retry import FIRST_DELAY, PASSING, Procedure, ask
 from streamnorm_client._sequencing import last_seq
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from streamnorm_client import _requests
-from streamnorm_client._errors import InvalidArgument, NotSupported, StreamInUse, StreamnormError, StreamNotFound
+from streamnorm_client._errors import InvalidArgument, NotSupported, StreamInUse, StreamnormError
 from streamnorm_client._npy import ArrayBlock, array_call, packed
+from streamnorm_client._problems import StreamNotFound
 from streamnorm_client._retry import Procedure, ask, deliver
 from streamnorm_client._sequencing import AnswerT, Sending, SequenceCounter, send_as, send_next
 from streamnorm_client._tables import Table, cut, table_of
@@ -15,9 +16,9 @@ from streamnorm_client._tables import Table, cut, table_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from streamnorm_client._call import Call
     from streamnorm_client._models import Block, Normalized
     from streamnorm_client._outbox import Sender
-    from streamnorm_client._requests import Call
 
 T = TypeVar("T")
 

@@ -12,8 +12,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, Union, cast
 
-from streamnorm_client._errors import Problem, StreamnormError, TransportError
-from streamnorm_client._requests import Call, Response, problem_of
+from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._errors import StreamnormError, TransportError
+from streamnorm_client._problems import Problem
 
 if TYPE_CHECKING:
     from typing import Any

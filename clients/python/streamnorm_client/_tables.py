@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
+from streamnorm_client._call import encode
 from streamnorm_client._errors import InvalidArgument, WrongType
 from streamnorm_client._json_values import instant, plain
-from streamnorm_client._requests import EncodedBlock, encode
+from streamnorm_client._requests import EncodedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

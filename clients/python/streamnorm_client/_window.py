@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, Union
 
 from streamnorm_client import _requests
-from streamnorm_client._errors import StaleSequence, StreamnormError, TransportError, UnexpectedAnswer
+from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._errors import StreamnormError, TransportError, UnexpectedAnswer
 from streamnorm_client._models import Normalized
-from streamnorm_client._requests import Call, Response, problem_of
+from streamnorm_client._problems import StaleSequence
 from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry, log_retry
 
 if TYPE_CHECKING:

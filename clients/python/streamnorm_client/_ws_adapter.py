@@ -15,8 +15,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from streamnorm_client._call import Call, Response
 from streamnorm_client._errors import MissingDependency
-from streamnorm_client._requests import Call, Response
 
 # Broken connections raise, or are retried; what websockets logs about them is opt-in.
 LOG = logging.getLogger(__name__)

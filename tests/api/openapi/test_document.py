@@ -28,11 +28,12 @@ class Example(NamedTuple):
 def examples(content: dict[str, Any]) -> Iterator[Example]:
     """Yield the examples of a body or an answer; the bytes of an array have none in JSON."""
     for media, described in content.items():
-        if described["schema"].get("format") == "binary":
+        schema = described.get("schema", {})
+        if schema.get("format") == "binary":
             continue
         values = [example["value"] for example in described.get("examples", {}).values()]
         for value in values or [described["example"]]:
-            yield Example(media, described["schema"], value)
+            yield Example(media, schema, value)
 
 
 def answers(call: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -65,6 +66,26 @@ def test_every_call_of_the_first_version_is_described() -> None:
         "GET /readyz",
         "GET /metrics",
     }
+
+
+@every_call
+def test_generated_functions_are_named_as_the_calls_are(call: dict[str, Any]) -> None:
+    assert call["operationId"].replace("_", "").isalpha()
+
+
+def test_a_generated_package_has_another_name_than_ours() -> None:
+    assert document()["info"]["title"] == "streamnorm HTTP API"
+
+
+@every_call
+def test_at_most_one_body_is_described_as_json(call: dict[str, Any]) -> None:
+    content = call.get("requestBody", {}).get("content", {})
+    assert sum("json" in media and "ndjson" not in media and "schema" in content[media] for media in content) <= 1
+
+
+def test_members_that_may_be_absent_have_no_default() -> None:
+    for schema in document()["components"]["schemas"].values():
+        assert all(member.get("default", ...) is not None for member in schema.get("properties", {}).values())
 
 
 @every_call

@@ -86,9 +86,9 @@ class Lines(NamedTuple):
 
 
 class Literal(NamedTuple):
-    """A body that the OpenAPI document describes by an inline schema."""
+    """A body that the OpenAPI document describes by an inline schema, or by an example only."""
 
-    schema: dict[str, Any]
+    schema: dict[str, Any] | None
     example: Any = None
 
 

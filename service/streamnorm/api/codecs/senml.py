@@ -37,7 +37,8 @@ class SenMLCodec:
     media_type = senml.JSON
     binary = False
     general = False
-    body: Described | None = Literal(SCHEMA, EXAMPLE)
+    # without a schema: where two bodies are JSON, openapi-python-client generates a check that fails for both
+    body: Described | None = Literal(None, EXAMPLE)
     answer: Described | None = Literal(SCHEMA, ANSWER)
 
     def decode(self, data: bytes, context: DecodeContext) -> PackBatch:

@@ -89,15 +89,26 @@ def schema(app: FastAPI) -> dict[str, Any]:
             refs = media["schema"].get("anyOf", [media["schema"]])
             names = [ref["$ref"].rpartition("/")[2] for ref in refs]
             media.setdefault("examples", {name: {"value": values[name]} for name in names if name in values})
+        _drop_null_defaults(definitions["$defs"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _drop_null_defaults(schemas: dict[str, Any]) -> None:
+    """Drop defaults of null, which say nothing: openapi-typescript takes members with a default as required."""
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            if member.get("default", ...) is None:
+                del member["default"]
 
 
 def _media(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the media type objects of all bodies, answers and problems that refer to a model."""
     for call in _calls(paths):
         for part in (call.get("requestBody", {}), *call["responses"].values()):
-            yield from (media for media in part.get("content", {}).values() if REFERRED & media["schema"].keys())
+            yield from (
+                media for media in part.get("content", {}).values() if REFERRED & media.get("schema", {}).keys()
+            )
 
 
 def _calls(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -115,7 +126,8 @@ def _content(models: Models | None, others: Mapping[str, Described | None]) -> d
 
 def _form(form: Described) -> dict[str, Any]:
     if isinstance(form, Literal):
-        return {"schema": form.schema} | ({} if form.example is None else {"example": form.example})
+        members = {"schema": form.schema, "example": form.example}
+        return {name: member for name, member in members.items() if member is not None}
     return {"schema": _ref(f"{form.model.__name__}Lines" if isinstance(form, Lines) else form.__name__)}
 
 
