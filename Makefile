@@ -15,7 +15,7 @@ WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile
 # The tests of `make check`: those of pure code, which start no process.
 CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
 # Debian packages that the tests need.
-PACKAGES := chromium mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
+PACKAGES := chromium firefox-esr mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := influxdb
 
@@ -52,7 +52,7 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, the CUDA compiler
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, Grafana's schema, the CUDA compiler
 	$(BIN)/pytest tests/peers $(ARGS)
 
 mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
@@ -79,7 +79,7 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands created here
-	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor
+	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor web/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -28,6 +28,8 @@ FILES = {
         "NOTICE": "swagger-ui.NOTICE.txt",
     },
 }
+#: what the tests of the pages use; stays out of the wheel
+TEST_FILES = {"axe-core": {"axe.min.js": "axe.min.js"}}
 
 
 def environment() -> dict[str, str]:
@@ -45,15 +47,20 @@ class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
         """Where the files go."""
         return Path(self.root, "service/streamnorm/pages/vendor")
 
+    @property
+    def test_folder(self) -> Path:
+        """Where the files of the tests go."""
+        return Path(self.root, "web/vendor")
+
     def wanted(self) -> str:
         """Give what the files there must be made of."""
         pinned = Path(self.root, "web/package-lock.json").read_bytes()
-        return hashlib.sha256(pinned + repr(FILES).encode()).hexdigest()
+        return hashlib.sha256(pinned + repr((FILES, TEST_FILES)).encode()).hexdigest()
 
     def present(self) -> bool:
         """Tell whether the files are there."""
-        stamp = self.folder / "stamp"
-        return stamp.exists() and stamp.read_text() == self.wanted()
+        stamps = [folder / "stamp" for folder in (self.folder, self.test_folder)]
+        return all(stamp.exists() and stamp.read_text() == self.wanted() for stamp in stamps)
 
     def dependencies(self) -> list[str]:
         """Ask for npm as a Python package where there is none."""
@@ -74,11 +81,12 @@ class FetchPages(BuildHookInterface):  # type: ignore[type-arg]
             # No package runs a script of its own here.
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
             subprocess.run(command, cwd=work, env=environment(), check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-            made = work / "vendor"
-            made.mkdir()
-            for package, files in FILES.items():
-                for source, target in files.items():
-                    shutil.copyfile(work / "node_modules" / package / source, made / target)
-            (made / "stamp").write_text(self.wanted())
-            shutil.rmtree(self.folder, ignore_errors=True)
-            made.rename(self.folder)
+            for folder, packages in ((self.folder, FILES), (self.test_folder, TEST_FILES)):
+                made = work / folder.parent.name
+                made.mkdir()
+                for package, files in packages.items():
+                    for source, target in files.items():
+                        shutil.copyfile(work / "node_modules" / package / source, made / target)
+                (made / "stamp").write_text(self.wanted())
+                shutil.rmtree(folder, ignore_errors=True)
+                made.rename(folder)

@@ -23,7 +23,7 @@ NAME = re.compile(r"\b(?:streamnorm|process)_\w+")
 #: with their other sides away
 BRIDGES = {"mqtt": "mqtt://127.0.0.1:9", "forward": "http://127.0.0.1:9/write"}
 #: what stands for the dashboard's variables
-VALUES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*"}
+VALUES = {"$__rate_interval": "1m", "$__range": "1h", "$job": ".*", "$instance": ".*"}
 
 
 async def figures(api: Api) -> dict[str, set[str]]:

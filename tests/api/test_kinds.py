@@ -30,3 +30,15 @@ async def test_a_change_of_kind_is_an_event_and_a_figure(api: Api) -> None:
     assert '\nstreamnorm_features{kind="stuck"} 0.0\n' in figures.text
     hub.end()
     assert (await anext(stream)).startswith(b"event: end")
+
+
+async def test_the_list_of_streams_counts_the_features_by_kind_where_it_is_asked_to(api: Api) -> None:
+    service = api.app.state.context.service
+    for place in range(60):
+        service.clock = lambda now=NOW + place: now
+        varied, gone = place * 7919 % 101 / 101, None if place > 40 else place * 31 % 17 / 1.0
+        await api.observe("boiler", {"values": {"temp": varied, "supply": 24.0, "lost": gone}})
+    (listed,) = (await api.get("/v1/streams?kinds=true")).json()["streams"]
+    assert listed["kinds"] == {"continuous": 1, "constant": 1, "invalid": 1}
+    (listed,) = (await api.get("/v1/streams")).json()["streams"]
+    assert "kinds" not in listed

@@ -30,14 +30,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = folder / "installed"
     install = [*run, "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=PATIENCE)  # noqa: S603 - the wheel just built
+    # Without extras, as it is installed first: nothing is compiled, which would take a minute of a core per service.
+    (target / "sitecustomize.py").write_text("import sys\nsys.modules['numba'] = None\n")
     return target
 
 
 @pytest.fixture(scope="session")
 def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service of the installed wheel; tests take streams of their own names, and leave it running."""
-    # what is compiled of it is of no use to others
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed), NUMBA_CACHE_DIR="") as running:
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
         yield running
 
 
@@ -51,8 +52,7 @@ def own_service(installed: Path, tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def service_of_one(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service for one file of tests."""
-    # what is compiled of it is of no use to others
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed), NUMBA_CACHE_DIR="") as running:
+    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
         yield running
 
 

@@ -196,10 +196,18 @@ class ConfiguredStream(StreamInfo):
     reason: str | None = Field(None, description="why they were reset")
 
 
+class ListedStream(StreamInfo):
+    """A stream of the list."""
+
+    kinds: dict[str, int] | None = Field(
+        None, description="with ?kinds=true: features by kind of sensor", examples=[{"continuous": 1, "two-level": 1}]
+    )
+
+
 class StreamPage(BaseModel):
     """One page of the list of streams."""
 
-    streams: list[StreamInfo]
+    streams: list[ListedStream]
     next: str | None = Field(description="pass it as `after` for the next page; null on the last one")
 
 

@@ -25,7 +25,7 @@ from streamnorm.events.event import (
     plain,
     shared,
 )
-from streamnorm.events.kinds import SECONDS_BETWEEN_LOOKS, KindListeners
+from streamnorm.events.kinds import INVALID, SECONDS_BETWEEN_LOOKS, KindListeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,6 +131,11 @@ class EventHub:
             row = past.latest if everywhere or past.here else None
             if row is not None and row.stream.startswith(prefix):
                 yield row
+
+    def invalid(self, stream_id: str) -> dict[str, str]:
+        """Return the features of a stream that send nothing but missing values, each with `INVALID`."""
+        past = self._pasts.get(stream_id)
+        return {} if past is None else {name: kind for name, kind in past.kinds.told.items() if kind == INVALID}
 
     def discard(self, stream_id: str) -> None:
         """Discard the history of a deleted stream."""

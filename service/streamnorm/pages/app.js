@@ -1,10 +1,13 @@
-// The dashboard: the list of streams, the chosen one, and the line to the service.
-import { storedKey } from "./api.js";
-import { Keys } from "./keys.js";
-import { Live } from "./live.js";
-import { StreamView } from "./stream.js";
-import { Streams } from "./streams.js";
+// The dashboard: the list of streams, the chosen one or all of them at a glance, and the line to the service.
+import * as address from "./shared/address.js";
+import { storedKey } from "./shared/api.js";
+import { Keys } from "./shared/keys.js";
+import { Live } from "./shared/live.js";
+import { Overview } from "./overview/overview.js";
+import { StreamView } from "./stream/stream.js";
+import { Streams } from "./list/streams.js";
 
+const FEW = 12; // streams, of which the first is shown where none is chosen; of more, all at a glance
 const STATES = {
   connecting: "Connecting", live: "Live", reconnecting: "Reconnecting…", paused: "Paused", key: "Key needed",
 };
@@ -16,7 +19,6 @@ let view = null;
 const streams = new Streams((size) => {
   document.body.classList.toggle("empty", size === 0);
   if (size === 0) showEmpty();
-  else if (!chosen()) chooseOne();
   else if (!view) show();
 });
 const keys = new Keys(() => live.again());
@@ -24,15 +26,19 @@ const live = new Live(heard, state);
 
 function heard(name, data) {
   if (name === "reading" && data.stream === view?.id) view.reading(data);
-  else if (name === "kind" && data.stream === view?.id) view.kind(data);
+  else if (name === "kind") {
+    streams.kind(data);
+    if (data.stream === view?.id) view.kind(data);
+  }
   else if (name === "history" && data.stream === view?.id) view.history(data.readings);
   else if (name === "latest") streams.glance(data.streams).catch(() => {});
 }
 
 function state(now, problem) {
+  const again = now === "live" && link.dataset.state === "live"; // only another stream is followed
   link.dataset.state = now;
   document.getElementById("link-text").textContent = STATES[now];
-  if (now === "live") {
+  if (now === "live" && !again) {
     streams.load().catch(() => {});
     view?.refresh().catch(() => {});
   }
@@ -42,37 +48,43 @@ function state(now, problem) {
   }
 }
 
-const chosen = () => decodeURIComponent(location.hash.slice(1));
-
-/** With room for both, some stream is always shown beside the list. */
-function chooseOne() {
-  if (wide.matches && streams.ids.length) location.replace(`#${encodeURIComponent(streams.ids.sort()[0])}`);
+/** Go to an address: list and show what it names. */
+function go() {
+  const { given } = address.read();
+  if (Object.values(address.ofList(given)).some(Boolean)) streams.ask(given);
+  show();
 }
 
+/** Show what the address names. */
 function show() {
-  const id = chosen();
+  const { id, asked } = address.read();
+  // With room for both, some stream or all of them are always shown beside the list.
+  if (!id && streams.ids.length && streams.ids.length <= FEW && !asked && wide.matches) {
+    location.replace(address.of(streams.ids.sort()[0]));
+    return;
+  }
+  const overview = !id && streams.ids.length > 0 && (asked || streams.ids.length > FEW);
   document.body.classList.toggle("has-stream", Boolean(id));
-  if (view?.id === id) return;
+  document.body.classList.toggle("has-overview", overview);
+  streams.choose(id);
+  if (id ? view?.id === id : view && overview && view.id === null) {
+    address.change(streams.asked);
+    return;
+  }
   view?.close();
   view = null;
   place.replaceChildren();
-  streams.choose(id);
-  if (!id) {
-    document.title = "streamnorm";
-    live.follow(null);
-    if (streams.ids.length) chooseOne();
-    return;
-  }
-  document.title = `${id} · streamnorm`;
-  view = new StreamView(place, id, {
-    profile: (name, features) => streams.health(name, features),
-    gone: (name) => {
-      if (chosen() !== name) return;
-      if (streams.has(name)) streams.refresh(name).catch(() => {});
-      location.replace("#");
-    },
-  });
-  live.follow(id);
+  address.change(streams.asked);
+  if (id) view = new StreamView(place, id, { profile: (name, features) => streams.health(name, features), gone });
+  else if (overview) view = new Overview(place, streams);
+  document.title = id ? `${id} · streamnorm` : "streamnorm";
+  live.follow(id || null);
+}
+
+function gone(id) {
+  if (address.read().id !== id) return;
+  if (streams.has(id)) streams.refresh(id).catch(() => {});
+  location.replace("#");
 }
 
 function showEmpty() {
@@ -93,9 +105,12 @@ function showEmpty() {
   });
 }
 
-addEventListener("hashchange", show);
+addEventListener("hashchange", go);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // "#" names a stream here
+  place.focus();
+});
 addEventListener("streamnorm-key", () => keys.ask(storedKey() ? "This key is not accepted." : ""));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => view?.remake());
-wide.addEventListener("change", () => !chosen() && chooseOne());
-if (chosen()) show();
-else live.follow(null);
+wide.addEventListener("change", () => view || show());
+go();

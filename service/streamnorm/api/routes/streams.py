@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -17,6 +19,7 @@ from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.schemas import ConfiguredStream, StreamAdvice, StreamInfo, StreamPage, StreamProfile
 from streamnorm.engine import snapshot
 from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.feature_profile import kinds as feature_kinds
 from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.snapshot import Snapshot
 from streamnorm.engine.stream import Stream
@@ -38,11 +41,17 @@ async def list_streams(
     prefix: Annotated[str, Query(description="only ids that start with it")] = "",
     after: Annotated[str, Query(description="only ids beyond it: `next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="at most so many")] = DEFAULT_PAGE,
+    *,
+    kinds: Annotated[bool, Query(description="also count the features of each stream by kind of sensor")] = False,
 ) -> Response:
     """List streams in the order of their ids, in pages."""
     allowed = restrict_prefix(caller, prefix)
     streams = [] if allowed is None else await ctx.service.streams.page(allowed, after, limit + 1)
     page = [serialize.of_stream(stream_id, stream) for stream_id, stream in streams[:limit]]
+    if kinds:
+        for described, (stream_id, stream) in zip(page, streams[:limit], strict=True):
+            described["kinds"] = Counter((feature_kinds(stream) | ctx.events.invalid(stream_id)).values())
+            await asyncio.sleep(0)  # a look takes as long as a reading, and others wait
     return encoded({"streams": page, "next": page[-1]["stream"] if len(streams) > limit else None})
 
 

@@ -1,11 +1,15 @@
 // The chosen stream: its counters, its features' cards, and the panels that change it.
-import { get, streamPath } from "./api.js";
+import { get, streamPath } from "../shared/api.js";
+import { Rate, age, rate, span, whole } from "../shared/format.js";
+import { attention, gravity, silent } from "../shared/health.js";
+import { set } from "../shared/page.js";
 import { Card } from "./card.js";
 import { soon } from "./charts.js";
-import { Rate, age, attention, gravity, rate, whole } from "./format.js";
+import { Comparison } from "./compare.js";
 import { Panels } from "./panels.js";
-import { set } from "./page.js";
-import { Trace } from "./trace.js";
+import { Toolbar } from "./toolbar.js";
+import { MOST, Trace } from "./trace.js";
+import { Window } from "./window.js";
 
 const CARDS = 48; // at first; more on demand
 const SECONDS_BETWEEN_PROFILES = 2;
@@ -13,6 +17,10 @@ const template = document.getElementById("detail-template");
 
 export class StreamView {
   trace = new Trace();
+  window = new Window();
+  #waiting = []; // readings that came while the window stands still
+  #unshown = 0;
+  #comparison = null;
   #cards = new Map();
   #most = CARDS;
   #rate = new Rate();
@@ -39,13 +47,16 @@ export class StreamView {
       this.#arrange();
     });
     this.panels = new Panels(place, id, this.trace, { changed: () => this.changed(), gone: hooks.gone });
+    this.toolbar = new Toolbar(place, id, { trace: this.trace, window: this.window }, (names) => this.#compare(names));
+    this.window.onChange(() => this.#moved());
     this.sight = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
     let width = 0;
     this.width = new ResizeObserver(([{ contentRect }]) => {
-      if (width && width !== contentRect.width) this.remake();
+      if (width && width !== contentRect.width) this.#resized();
       width = contentRect.width;
     });
     this.width.observe(this.list);
+    addEventListener("afterprint", this.#resized);
     this.#timers = [
       setInterval(() => this.#look(), SECONDS_BETWEEN_PROFILES * 1000),
       setInterval(() => this.#tell(), 1000),
@@ -57,6 +68,8 @@ export class StreamView {
     this.#timers.forEach(clearInterval);
     this.sight.disconnect();
     this.width.disconnect();
+    removeEventListener("afterprint", this.#resized);
+    this.#comparison?.destroy();
     for (const card of this.#cards.values()) card.pictures.destroy();
   }
 
@@ -83,23 +96,26 @@ export class StreamView {
     await this.refresh();
     if (this.info.count < (this.trace.counts.at(-1) ?? 0)) {
       this.trace.clear();
+      this.#waiting = [];
+      this.window.live();
       set(this.tiles.count, whole(this.info.count));
       this.#arrange();
     }
     await this.#look();
   }
 
-  /** Take in the recent past. */
   /** A sensor became another kind: look at once, and say on its badge what it was. */
   kind(change) {
     this.#cards.get(change.feature)?.was(change);
     this.#look();
   }
 
+  /** Take in the recent past. */
   history(readings) {
     for (const reading of readings) {
-      this.trace.add(reading, true);
       this.#rate.add(reading.time, reading.count);
+      if (this.window.paused && this.trace.latest) this.#wait(reading);
+      else this.trace.add(reading, true);
     }
     if (readings.length) {
       this.#last = Math.min(Date.now() / 1000, readings.at(-1).time);
@@ -110,14 +126,47 @@ export class StreamView {
 
   /** Take in a reading. */
   reading(reading) {
-    this.trace.add(reading);
     this.#last = Date.now() / 1000;
     this.#ready = reading.ready;
     this.#rate.add(this.#last, reading.count);
+    if (this.window.paused && this.trace.latest) this.#wait(reading);
+    else this.trace.add(reading);
     soon(this.#show);
   }
 
+  /** Keep a reading until the window goes on, as many as the trace would keep. */
+  #wait(reading) {
+    if (reading.count === this.trace.latest.count || reading.count === this.#waiting.at(-1)?.count) return;
+    this.#waiting.push(reading);
+    this.#unshown += 1;
+    if (this.#waiting.length > 2 * MOST) this.#waiting.splice(0, MOST);
+    this.toolbar.waiting(this.#unshown);
+  }
+
+  /** The window moved, stands still, or goes on. */
+  #moved() {
+    if (!this.window.paused) {
+      for (const reading of this.#waiting) this.trace.add(reading, true);
+      this.#waiting = [];
+      this.#unshown = 0;
+    }
+    soon(this.#show);
+  }
+
+  #compare(names) {
+    if (names?.join("\n") === this.#comparison?.names.join("\n")) return;
+    this.#comparison?.destroy();
+    this.#comparison = names && new Comparison(this.place.querySelector(".comparison"), { trace: this.trace, window: this.window }, names);
+    this.#comparison?.draw();
+  }
+
+  #resized = () => {
+    this.#comparison?.draw();
+    for (const card of this.#cards.values()) card.update();
+  };
+
   remake() {
+    this.#comparison?.remake();
     for (const card of this.#cards.values()) card.remake();
   }
 
@@ -125,7 +174,8 @@ export class StreamView {
     if (!this.list.isConnected) return;
     if (this.trace.columns.size !== this.#cards.size) this.#arrange();
     for (const card of this.#cards.values()) card.update();
-    const { latest } = this.trace;
+    if (this.#comparison && !document.hidden) this.#comparison.draw();
+    const latest = this.#waiting.at(-1) ?? this.trace.latest;
     if (!latest) return;
     set(this.tiles.count, whole(latest.count));
     set(this.tiles.features, whole(this.trace.columns.size));
@@ -143,12 +193,13 @@ export class StreamView {
     }
     for (const name of names.slice(0, this.#most)) {
       if (this.#cards.has(name)) continue;
-      const card = new Card(name, this.trace);
+      const card = new Card(name, { trace: this.trace, window: this.window });
       this.#cards.set(name, card);
       this.list.append(card.element);
       this.sight.observe(card.element);
     }
     this.more.hidden = names.length <= this.#most;
+    this.toolbar.offer(names);
   }
 
   #sighted(entries) {
@@ -165,8 +216,10 @@ export class StreamView {
     const now = Date.now() / 1000;
     set(this.tiles.rate, rate(this.#rate.perSecond(now)));
     set(this.tiles.last, this.#last === null ? "–" : age(now - this.#last));
-    set(this.state, this.#ready === null ? "" : this.#ready ? "ready" : "warming up: the first answers are not to be trusted yet");
-    this.state.dataset.ready = this.#ready;
+    const still = this.info && silent(this.info, this.#last, now);
+    const ready = this.#ready === null ? "" : this.#ready ? "ready" : "warming up: the first answers are not to be trusted yet";
+    set(this.state, still ? `silent for ${span(now - this.#last)}` : ready);
+    this.state.dataset.ready = still ? "silent" : this.#ready;
   }
 
   async #look() {

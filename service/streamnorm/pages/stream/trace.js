@@ -1,5 +1,7 @@
 // The recent readings of one stream, column by column, as the charts take them.
-const MOST = 1200;
+import { Timeline } from "./timeline.js";
+
+export const MOST = 1200;
 const MOST_NUMBERS = 1_600_000; // about 13 MB, for streams of very many features
 
 class Column {
@@ -13,6 +15,12 @@ export class Trace {
   times = [];
   columns = new Map();
   latest = null;
+  #timeline = null;
+
+  /** Where the readings stand on the time axis. */
+  get timeline() {
+    return (this.#timeline ??= new Timeline(this.times, this.counts));
+  }
 
   /** Take a reading in; one that was seen before is passed over, and a lower count means that the stream restarted. */
   add(reading, replay = false) {
@@ -33,6 +41,7 @@ export class Trace {
     }
     this.latest = reading;
     this.#trim();
+    this.#timeline = null;
   }
 
   /** Note the mean and deviation of today, for readings that came without. */
@@ -46,6 +55,7 @@ export class Trace {
     this.times = [];
     this.columns.clear();
     this.latest = null;
+    this.#timeline = null;
   }
 
   #spread(column, mean, std, append) {
@@ -65,34 +75,4 @@ export class Trace {
     this.times.splice(0, over);
     for (const column of this.columns.values()) for (const part in column) column[part].splice(0, over);
   }
-}
-
-/** Count values into bins between two ends; gives the counts with the mean and deviation of the values. */
-export function histogram(values, low, high, bins) {
-  const counts = new Array(bins).fill(0);
-  let n = 0;
-  let mean = 0;
-  let squares = 0;
-  for (const x of values) {
-    if (x === null) continue;
-    n += 1;
-    const delta = x - mean;
-    mean += delta / n;
-    squares += delta * (x - mean);
-    if (x >= low && x <= high) counts[Math.min(bins - 1, Math.floor(((x - low) / (high - low)) * bins))] += 1;
-  }
-  return { counts, n, mean, std: n ? Math.sqrt(squares / n) : 0 };
-}
-
-export function range(values) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const x of values) {
-    if (x === null) continue;
-    if (x < low) low = x;
-    if (x > high) high = x;
-  }
-  if (low > high) return [0, 1];
-  const margin = high > low ? (high - low) * 0.04 : Math.max(Math.abs(low) * 0.05, 0.5);
-  return [low - margin, high + margin];
 }

@@ -1,6 +1,7 @@
 // What changes a stream: its configuration, a reset, a reading typed by hand; and its snapshot as a file.
-import { get, put, send, streamPath } from "./api.js";
-import { number, sigmas } from "./format.js";
+import { get, put, send, streamPath } from "../shared/api.js";
+import { number, sigmas } from "../shared/format.js";
+import { save } from "../shared/export.js";
 
 const NUMBERS = ["horizon", "time_constant", "warmup"];
 
@@ -98,13 +99,8 @@ export class Panels {
 
   async #download() {
     await this.#told(this.told, async () => {
-      const blob = await (await send(streamPath(this.id, "/snapshot"))).blob();
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = `${this.id}.json`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-      return `Saved as ${link.download}.`;
+      save(await (await send(streamPath(this.id, "/snapshot"))).blob(), `${this.id}.json`);
+      return `Saved as ${this.id}.json.`;
     });
   }
 

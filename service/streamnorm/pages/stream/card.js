@@ -1,24 +1,36 @@
 // One feature: its newest values, its pictures and its profile.
-import { Pictures, soon } from "./charts.js";
-import { attention, number, sigmas, whole, why } from "./format.js";
-import { set } from "./page.js";
+import { number, sigmas, whole } from "../shared/format.js";
+import { attention, why } from "../shared/health.js";
+import { set } from "../shared/page.js";
+import { soon } from "./charts.js";
+import { Pictures } from "./pictures.js";
 
 const PROFILE = [
-  ["count", "readings", whole], ["missing", "missing", whole], ["weight", "weight", number],
-  ["mean", "mean", number], ["std", "std", number], ["min", "min", number], ["max", "max", number],
+  ["count", "readings", whole], ["missing", "missing", whole], ["weight", "weight", plain],
+  ["mean", "mean", fine], ["std", "std", plain], ["min", "min", fine], ["max", "max", fine],
 ];
+
+function plain(x) {
+  return number(x);
+}
+
+function fine(x, { std }) {
+  return number(x, std);
+}
+
 const template = document.getElementById("card-template");
 
 export class Card {
   changedUntil = 0; // when its kind is no news any more
   seen = false; // by IntersectionObserver: what is off screen is not drawn
 
-  constructor(name, trace) {
+  /** `scene` is the stream's trace with the window on it. */
+  constructor(name, scene) {
     this.name = name;
-    this.trace = trace;
+    this.trace = scene.trace;
     this.element = template.content.firstElementChild.cloneNode(true);
     this.element.id = `feature-${name}`;
-    this.element.querySelector("h3").textContent = name;
+    this.element.querySelector("h2").textContent = name;
     this.now = { raw: this.element.querySelector("[data-now=raw]"), normalized: this.element.querySelector("[data-now=normalized]") };
     this.badge = this.element.querySelector(".badge");
     this.badge.hidden = true;
@@ -34,7 +46,7 @@ export class Card {
       list.append(item);
       this.parts[part] = value;
     }
-    this.pictures = new Pictures(this.element, trace, name);
+    this.pictures = new Pictures(this.element, scene, name);
   }
 
   /** Show what the trace has now, if anyone can see it. */
@@ -46,19 +58,20 @@ export class Card {
   #draw = () => {
     const column = this.trace.columns.get(this.name);
     if (!column || !this.element.isConnected) return;
-    set(this.now.raw, number(column.raw.at(-1)));
-    set(this.now.normalized, sigmas(column.normalized.at(-1)));
     const at = column.mean.findLastIndex((x) => x !== null);
+    const std = at < 0 ? null : column.std[at];
+    set(this.now.raw, number(column.raw.at(-1), std));
+    set(this.now.normalized, sigmas(column.normalized.at(-1)));
     if (at >= 0) {
-      set(this.parts.mean, number(column.mean[at]));
-      set(this.parts.std, number(column.std[at]));
+      set(this.parts.mean, number(column.mean[at], std));
+      set(this.parts.std, number(std));
     }
     this.pictures.draw();
   };
 
   /** Take the feature's profile in. */
   profile(found) {
-    for (const [part, , shown] of PROFILE) set(this.parts[part], shown(found[part]));
+    for (const [part, , shown] of PROFILE) set(this.parts[part], shown(found[part], found));
     set(this.badge, found.kind);
     this.badge.classList.toggle("changed", Date.now() < this.changedUntil);
     this.badge.hidden = false;

@@ -38,6 +38,7 @@ export class Live {
 
   /** Follow all streams, and every reading of one. */
   follow(stream) {
+    if (this.#running && stream === this.#stream) return;
     this.#stream = stream;
     if (this.#running) this.again();
     else this.#run();
