@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE
 from streamnorm.engine.config import configuration
-from streamnorm.engine.limits import LARGEST_SEQ, Limits
+from streamnorm.engine.limits import LARGEST_SEQ
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Reading, parse_reading
 from streamnorm.engines import Table, TableAnswer, observe_blob, observe_table
@@ -65,11 +65,11 @@ def pieces(size: int, at: list[int]) -> list[slice]:
 
 
 def served(given_: list[Reading], config: dict[str, Any]) -> tuple[list[object], object]:
-    """Send readings to a service, one by one; returns its answers, and the stream that it has then."""
+    """Send readings to a service that believes stamps, one by one; returns its answers, and its stream."""
 
     async def send() -> tuple[list[object], object]:
         streams = WriteBehindStreams(MemoryStore(), plan(configuration(config, {})), durability="no")
-        service = IngestService(streams, limits=Limits(), defaults={}, clock=lambda: NOW)
+        service = IngestService(streams, limits=LIMITS, defaults={}, clock=lambda: NOW)
         answers: list[object] = []
         for reading in given_:
             try:

@@ -2,7 +2,8 @@
 
 Rules:
 
-1. However a stream's readings are cut into calls, answers and blobs have the bits that a service would have given.
+1. However a stream’s readings are cut into calls, answers and blobs have the bits that a service would have given that
+   believes stamps: there is no clock to compare them with.
 2. A reading that is refused changes nothing; its error takes the place of its answer, and the next one is observed.
 3. A stream is made by the first reading that is not refused, with the configuration `rules`; its blob keeps that.
 """
@@ -27,7 +28,7 @@ from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, StreamnormError
 from streamnorm.stores.codec import decode, encode
 
-#: There is no clock to compare stamps with: readings may be a year old. How many come at once is the engine's business.
+#: Stamps are believed. How many readings come at once is for the engine to say.
 LIMITS = Limits(max_rows=2**31, max_ahead=None)
 
 Rules = Mapping[str, Any]
