@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import Depends, FastAPI
@@ -34,8 +35,10 @@ from streamnorm.api.routes import (
     streams,
     websocket,
 )
+from streamnorm.api.routes import config as config_routes
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
+from streamnorm.config_reload import ConfigReloader
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import Plan, plan
 from streamnorm.engine.ports.blob_store import BlobStore
@@ -172,12 +175,13 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
 
     Raises:
         StoreError: the store cannot be opened.
-        InvalidConfiguration: the settings' defaults for streams contradict each other.
+        InvalidConfiguration: the settings' defaults for streams contradict each other, or the file of rules is invalid.
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
     residents = open_streams(settings, default_plan, store)
-    core = IngestService(residents, limits=settings.limits, defaults=settings.stream_defaults)
+    config = ConfigReloader(Path(settings.config) if settings.config else None, residents)
+    core = IngestService(residents, limits=settings.limits)
     hub = EventHub(residents.peek)
     core.listeners.append(hub)
 
@@ -198,6 +202,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         max_binary_bytes=settings.max_binary_bytes,
         mappings=mappings,
         line_stream=settings.line_stream,
+        reload=config.reload,
     )
     context.metrics.registry.register(supervisor)
     context.metrics.kinds = lambda: hub.kinds
@@ -207,9 +212,11 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         await residents.start()
         try:
             await supervisor.start()
+            config.listen()
             context.serving = True
             yield
         finally:
+            config.stop()
             context.drain()
             try:
                 await supervisor.stop()
@@ -227,7 +234,7 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for router in (readings.router, bulk.router, streams.router, sse.router):
+    for router in (readings.router, bulk.router, streams.router, sse.router, config_routes.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     for router in (
         ingest.router,

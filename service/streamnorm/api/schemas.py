@@ -177,6 +177,14 @@ class ConfiguredStream(StreamInfo):
     reason: str | None = Field(None, description="why they were reset")
 
 
+class ReloadedConfig(BaseModel):
+    """What the file of rules says, now that it was read anew."""
+
+    rules: int = Field(description="how many there are")
+    mappings: int = Field(description="how many there are")
+    streams: int = Field(description="streams in memory that were configured anew; others are, with their next use")
+
+
 class StreamPage(BaseModel):
     """One page of the list of streams."""
 

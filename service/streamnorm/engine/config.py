@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
@@ -74,10 +73,10 @@ class Configuration(Parameters):
         None, min_length=2, max_length=2, description="least and greatest value of a working sensor; others are missing"
     )
     missing_codes: list[Bound] = Field([], max_length=64, description="values that mean that there is none")
-    transform: Literal["log", "rate", "circular"] | None = Field(
+    transform: Literal["log", "log1p", "rate", "circular"] | None = Field(
         None,
-        description="applied before normalizing: log (natural), rate (a counter's increase per second), circular "
-        "(sine and cosine of an angle)",
+        description="applied before normalizing: log (natural), log1p (of 1 + x), rate (a counter’s increase per "
+        "second), circular (sine and cosine of an angle)",
     )
     period: float | None = Field(
         None, gt=0.0, le=1e75, description=f"of the transform circular: a full turn; {DEFAULT_PERIOD:g} if absent"
@@ -189,9 +188,3 @@ def to_json(config: Configuration) -> dict[str, Any]:
 def key_of(config: Configuration) -> str:
     """Return the text by which equal configurations are equal."""
     return json.dumps(to_json(config), sort_keys=True)
-
-
-@functools.lru_cache(maxsize=4096)
-def from_key(key: str) -> Configuration:
-    """Return the configuration of a key."""
-    return configuration(json.loads(key), {})

@@ -87,7 +87,8 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         return FeatureProfile(0, missing, None, None, 0.0, None, None, None, None, None, "warming")
     mean, std = stream.mean_std(name)
     skew, kurtosis = (None, None) if shape else shape_of(block)
-    horizon = stream.plan.config.horizon or block[base.WEIGHT]
+    plan = stream.plan_of(name)
+    horizon = plan.config.horizon or block[base.WEIGHT]
     return FeatureProfile(
         count=count,
         missing=missing,
@@ -99,7 +100,7 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         last=block[base.LAST],
         skew=skew,
         kurtosis=kurtosis,
-        kind=classify(block, skew, kurtosis, warmup=stream.plan.warmup, horizon=horizon),
+        kind=classify(block, skew, kurtosis, warmup=plan.warmup, horizon=horizon),
     )
 
 

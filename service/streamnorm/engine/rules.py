@@ -13,17 +13,20 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streamnorm.engine.config import CONFIGURATIONS, TIMED, Configuration, configuration, to_json
+from streamnorm.engine.config import CONFIGURATIONS, TIMED, Configuration, configuration
+from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault, InvalidConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: matches all
 ALL = "*"
-#: what a rule has beside parameters
-GLOBS = ("streams", "features")
 LONGEST_GLOB = 256
+#: A rule a device at a large site.
+MOST_FEATURES = 1024
+#: members of a plan's key beside the flat configuration
+LAYERS, OWN = "layers", "own"
 
 
 class Layer(NamedTuple):
@@ -31,6 +34,14 @@ class Layer(NamedTuple):
 
     features: str
     parameters: Mapping[str, Any]
+
+    def matches(self, name: str) -> bool:
+        """Return whether it speaks of a feature."""
+        return fnmatchcase(name, self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {"features": self.features, **self.parameters}
 
 
 class Rule(NamedTuple):
@@ -60,14 +71,26 @@ def parse_rule(data: Mapping[str, Any]) -> Rule:
         InvalidConfiguration: naming every fault.
 
     """
-    faults: list[Fault] = []
-    globs = []
-    for key in GLOBS:
-        glob = data.get(key, ALL)
-        if not isinstance(glob, str) or not 0 < len(glob) <= LONGEST_GLOB:
-            faults.append(Fault(f"/{key}", f"must be a glob of 1 to {LONGEST_GLOB} characters, not {glob!r}"))
-        globs.append(str(glob))
-    parameters = {key: value for key, value in data.items() if key not in GLOBS}
+    faults = [*_glob_faults("streams", data.get("streams", ALL))]
+    try:
+        layer = layer_of({key: value for key, value in data.items() if key != "streams"})
+    except InvalidConfiguration as error:
+        faults += error.faults
+    if faults:
+        raise InvalidConfiguration.of(faults)
+    return Rule(data.get("streams", ALL), layer)
+
+
+def layer_of(data: Mapping[str, Any]) -> Layer:
+    """Check a layer: `features`, which is a glob, and any parameters of a configuration.
+
+    Raises:
+        InvalidConfiguration: naming every fault.
+
+    """
+    glob = data.get("features", ALL)
+    faults = [*_glob_faults("features", glob)]
+    parameters = {key: value for key, value in data.items() if key != "features"}
     if not parameters:
         faults.append(Fault("", "has no parameter"))
     try:
@@ -76,7 +99,57 @@ def parse_rule(data: Mapping[str, Any]) -> Rule:
         faults += error.faults
     if faults:
         raise InvalidConfiguration.of(faults)
-    return Rule(globs[0], Layer(globs[1], parameters))
+    return Layer(glob, parameters)
+
+
+def split_features(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """Check what is set for one stream, a flat configuration and its `features`, and return it as layers.
+
+    Raises:
+        InvalidConfiguration: naming every fault.
+
+    """
+    common = {key: value for key, value in config.items() if key != "features"}
+    configuration(common, defaults)
+    layers = [Layer(ALL, common)] if common else []
+    features = config.get("features", {})
+    if not isinstance(features, dict) or len(features) > MOST_FEATURES:
+        detail = f"must be an object of at most {MOST_FEATURES} globs, each with its parameters"
+        raise InvalidConfiguration.at("/features", detail)
+    faults: list[Fault] = []
+    for glob, parameters in features.items():
+        pointer = f"/features/{escape_pointer(str(glob))}"
+        faults += [Fault(pointer, detail) for _, detail in _glob_faults("features", glob)]
+        if not isinstance(parameters, dict):
+            faults.append(Fault(pointer, "must be an object of parameters"))
+            continue
+        try:
+            layers.append(_own_layer(glob, parameters, common))
+        except InvalidConfiguration as error:
+            faults += error.within(pointer).faults
+    if faults:
+        raise InvalidConfiguration.of(faults)
+    return tuple(layers)
+
+
+def _own_layer(glob: str, parameters: Mapping[str, Any], below: Mapping[str, Any]) -> Layer:
+    """Check parameters of features against the method that is set for them, or for the stream below them."""
+    layer = layer_of({**parameters, "features": glob})
+    method = parameters.get("method", below.get("method"))
+    if method is None:
+        return layer  # a rule may say which
+    strange = [key for key in parameters if key not in CONFIGURATIONS[method].model_fields]
+    if strange:
+        raise InvalidConfiguration.of([Fault(f"/{key}", f"is unknown to the method {method}") for key in strange])
+    if parameters.get("time_constant") is not None and method not in TIMED:
+        raise InvalidConfiguration.at("/time_constant", f"does not go with the method {method}, which counts readings")
+    settled(overlay([below, parameters]))
+    return layer
+
+
+def _glob_faults(key: str, glob: object) -> Iterator[Fault]:
+    if not isinstance(glob, str) or not 0 < len(glob) <= LONGEST_GLOB:
+        yield Fault(f"/{key}", f"must be a glob of 1 to {LONGEST_GLOB} characters, not {glob!r}")
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
@@ -132,8 +205,3 @@ def settled(parameters: Mapping[str, Any]) -> Configuration:
     if method not in TIMED:
         kept.pop("time_constant", None)
     return configuration(kept, {})
-
-
-def parameters_of(config: Configuration) -> dict[str, Any]:
-    """Return a configuration's parameters as they lie under others."""
-    return to_json(config)

@@ -18,6 +18,8 @@ class Layout:
     """
 
     __slots__ = ("ends", "index", "names", "plain", "shapes", "starts", "stride")
+    #: whether features differ in their plans; see `streamnorm.engine.mixed_layout`
+    mixed = False
 
     def __init__(self, names: tuple[str, ...], shapes: tuple[Shape, ...], stride: int) -> None:
         self.names = names
@@ -27,6 +29,34 @@ class Layout:
         self.ends = tuple(start + stride for start in self.starts)
         self.index = {name: place for place, name in enumerate(names)}
         self.plain = not any(shapes)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The features as readings name them."""
+        return self.names
+
+    @property
+    def source_shapes(self) -> tuple[Shape, ...]:
+        """The shapes that they have in readings."""
+        return self.shapes
+
+    @property
+    def source_index(self) -> dict[str, int]:
+        """The place of each among the sources."""
+        return self.index
+
+    def source_start(self, place: int) -> int:
+        """Return where the state of the source at a place begins."""
+        return self.starts[place]
+
+    def memory(self, _source: str) -> int | None:
+        """Return where the memory of a feature that is prepared begins; None of others, as all are here."""
+        return None
+
+    @property
+    def tabular(self) -> bool:
+        """Whether readings of all features make a table, and their answers one of the same columns."""
+        return self.plain
 
     @property
     def size(self) -> int:
