@@ -89,7 +89,7 @@ class IngestService:
         def apply(stream: Stream) -> Answer:
             answer = stream.observe(reading, now, self.limits)
             if stats:
-                answer.mean_stds = [stream.mean_std(name) for name in answer.names or reading.names]
+                answer.mean_stds = [stream.mean_std(name) for name in answer.named(reading)]
             return answer
 
         answer = await self.streams.update(stream_id, apply)
@@ -123,13 +123,13 @@ class IngestService:
         def look(stream: Stream) -> Answer:
             answer = stream.normalize(reading, now)
             if stats:
-                answer.mean_stds = [stream.mean_std(name) for name in answer.names or reading.names]
+                answer.mean_stds = [stream.mean_std(name) for name in answer.named(reading)]
             return answer
 
         return await self.streams.read(stream_id, look)
 
-    async def denormalize(self, stream_id: str, reading: Reading) -> list[float | Array]:
-        """Turn normalized values back, by today's statistics."""
+    async def denormalize(self, stream_id: str, reading: Reading) -> tuple[tuple[str, ...], list[float | Array]]:
+        """Turn normalized values back, by today's statistics; returns the raw features and their values."""
         return await self.streams.read(stream_id, lambda stream: stream.denormalize(reading))
 
     async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:

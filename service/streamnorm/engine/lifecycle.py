@@ -121,9 +121,8 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     else:
         _check_alike(draft.plan.common, other.plan.common)
     other = other.draft()  # where a time constant is used, its weights fade
-    missing = [
-        not other.state[their.source_start(place) + base_statistics.COUNT] for place in range(len(their.sources))
-    ]
+    begins = [their.starts[their.places(name)[0]] for name in their.sources]
+    missing = [not other.state[start + base_statistics.COUNT] for start in begins]
     draft.ensure_features(their.sources, their.source_shapes, missing, limits)
     for name, at_other in zip(their.names, their.starts, strict=True):
         at = draft.layout.starts[draft.layout.index[name]]

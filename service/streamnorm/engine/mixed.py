@@ -12,8 +12,10 @@ import numpy as np
 
 from streamnorm.engine.mixed_layout import MixedLayout
 from streamnorm.engine.postprocess import postprocess, postprocess_block
-from streamnorm.engine.preparation import MEMORY_SIZE, table
+from streamnorm.engine.preparation import MEMORY_SIZE, angle, inverse, table
 from streamnorm.engine.reading import Reading, Value
+from streamnorm.engine.validation import escape_pointer
+from streamnorm.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +36,8 @@ class Grouped(Protocol):
     state: array[float]
 
 
+#: Values of a block whose columns are sorted by their plans at once: half of it, and its answers, stay in the caches.
+PIECE = 1 << 17
 _NO_MEMORY = array("d", bytes(8 * MEMORY_SIZE))
 
 
@@ -62,7 +66,7 @@ def observe_reading(
 ) -> tuple[array[float], bool | None]:
     """Take in a reading as prepared; returns each raw z-score, then the scale of each channel, and `ready` if known."""
     if reading.plain and reading.names == where.names:
-        row = observe_row(where, cast("list[float]", reading.values), t, state)
+        row = where.observe(reading.values, t, state)
         if row is not None:
             return row
     ys: list[float] = []
@@ -78,22 +82,6 @@ def observe_reading(
             scales.append(scale)
         ys.append(y)
     return array("d", ys + scales), None
-
-
-def observe_row(
-    where: MixedLayout, values: Sequence[float], t: float, state: array[float]
-) -> tuple[array[float], bool] | None:
-    """Take in a reading of all features, in their order, by compiled loops; None where they are not compiled."""
-    for group in where.groups:
-        if group.plan.kernel.fast is None:
-            return None
-    row = array("d", where.gather(values))
-    at, to = row.buffer_info()[0], state.buffer_info()[0]
-    ready = True
-    for plan, size, first in where.groups:
-        ready &= plan.kernel.fast.row(at, size, t, plan.rule, plan.p, to, first, plan.stride)  # type: ignore[union-attr]
-        at += 8 * size
-    return array("d", where.scatter(row)), ready
 
 
 def finish(plan: Plan, where: AnyLayout, names: tuple[str, ...], ys: list[float | Array]) -> list[float | Array]:
@@ -118,9 +106,30 @@ def finish_block(
         return postprocess_block(plan, names, ys, kind)
     for one, places in _by_plan(plan, where, names).values():
         if one.finishes:
-            some = postprocess_block(one, tuple(names[place] for place in places), np.ascontiguousarray(ys[:, places]))
+            some = postprocess_block(one, tuple(names[place] for place in places), np.take(ys, places, axis=1))
             ys[:, places] = some
     return ys.astype(kind, copy=False)
+
+
+def restore_raw(where: AnyLayout, xs: dict[str, float | Array]) -> list[Fault]:
+    """Turn prepared values back into raw ones, in place; returns what cannot be turned back."""
+    faults: list[Fault] = []
+    for source in where.by_source.values() if isinstance(where, MixedLayout) else ():
+        names = [where.names[place] for place in source.places]
+        given = [name for name in names if name in xs]
+        if source.preparation is None or source.preparation.transform is None or not given:
+            continue
+        pointer = f"/values/{escape_pointer(given[0])}"
+        if source.preparation.transform == "rate":
+            faults.append(Fault(pointer, "is a rate, which does not tell what its counter shows"))
+        elif len(given) < len(names):
+            faults.append(Fault(pointer, f"is half of an angle: {' and '.join(names)} are needed"))
+        elif len(names) > 1:
+            sine, cosine = (cast("float", xs.pop(name)) for name in names)
+            xs[source.name] = angle(sine, cosine, source.preparation.period)
+        else:
+            xs[source.name] = inverse(source.preparation.transform, xs[source.name])
+    return faults
 
 
 def observe_columns(
@@ -140,11 +149,19 @@ def observe_columns(
     columns: dict[str, list[int]] = {}
     for column, start in enumerate(starts):
         columns.setdefault(where.plan_at[start].key, []).append(column)
+    height = max(1, PIECE // values.shape[1])
     for some in columns.values():
         one = where.plan_at[starts[some[0]]]
         own = [starts[column] for column in some], [ends[column] for column in some]
-        block = np.ascontiguousarray(values[:, some])
-        ys[:, some] = one.kernel.observe_block(block, times, one.rule, one.p, state, *own)
+        given = np.empty((min(height, len(values)), len(some)), values.dtype)
+        done = np.empty_like(given)
+        for at in range(0, len(values), height):
+            rows = slice(at, at + height)
+            size = len(values[rows])
+            np.take(values[rows], some, axis=1, out=given[:size], mode="clip")
+            ys[rows, some] = one.kernel.observe_block(
+                given[:size], times[rows], one.rule, one.p, state, *own, done[:size]
+            )
     return ys
 
 

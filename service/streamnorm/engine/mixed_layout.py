@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from streamnorm.engine.plan import Part, Plan
 
 
-class Group(NamedTuple):
-    """Features of one plan, whose states lie side by side."""
-
-    plan: Plan
-    #: how many there are
-    size: int
-    #: where the first one's state begins
-    first: int
-
-
 class Source(NamedTuple):
     """A feature as readings name it."""
 
@@ -65,12 +55,13 @@ class MixedLayout:
         at, order, groups, starts = HEADER_SIZE, [], [], {}
         for members in self._places():
             plan = self.plans[members[0]]
-            groups.append(Group(plan, len(members), at))
+            groups.append((plan, len(members), at))
             for place in members:
                 starts[place] = at
                 at += plan.stride
             order += members
-        self.groups = tuple(groups)
+        #: features of one plan, with what its loop for a reading takes
+        self._loops = [(one.kernel, size, one.rule, one.p, first, one.stride) for one, size, first in groups]
         self.starts = tuple(starts[place] for place in range(len(inner)))
         self.ends = tuple(start + plan.stride for start, plan in zip(self.starts, self.plans, strict=True))
         self.plan_at = dict(zip(self.starts, self.plans, strict=True))
@@ -81,23 +72,45 @@ class MixedLayout:
         self.source_index = {name: place for place, name in enumerate(names)}
         #: the floats of a stream's whole state
         self.size = at
+        self.transformed = frozenset(
+            name
+            for part, own in zip(parts, places, strict=True)
+            if part.preparation is not None and part.preparation.transform is not None
+            for name in (self.names[place] for place in own)
+        )
         self.prepares = any(part.preparation for part in parts)
-        self.finishes = any(group.plan.finishes for group in self.groups)
+        self.finishes = any(plan.finishes for plan in self.plans)
         self.tabular = not any(shapes) and self.names == names
         #: whether numbers are taken in as they come, and answered as the loops answer
         self.direct = self.tabular and not self.prepares and not self.finishes
         #: numbers of a reading in the order of the groups, and back
-        self.gather = _picker(order)
-        self.scatter = _picker(sorted(range(len(order)), key=order.__getitem__))
+        self._gather = _picker(order)
+        self._scatter = _picker(sorted(range(len(order)), key=order.__getitem__))
 
-    def source_start(self, place: int) -> int:
-        """Return where the state of the source at a place begins."""
-        return self.starts[self.by_source[self.sources[place]].places[0]]
+    def places(self, source: str) -> tuple[int, ...]:
+        """Return the places of the features that a source becomes."""
+        return self.by_source[source].places
 
     def memory(self, source: str) -> int | None:
         """Return where the memory of a feature that is prepared begins; None of others."""
         at = self.by_source[source].memory
         return at if at >= 0 else None
+
+    def observe(self, values: Sequence[Any], t: float, state: array[float]) -> tuple[array[float], bool] | None:
+        """Take in a reading of all features, in their order, by compiled loops; None where they are not compiled.
+
+        `values` are numbers, as prepared. Returns each raw z-score, and whether all features are ready.
+        """
+        for loop in self._loops:
+            if loop[0].fast is None:
+                return None
+        row = array("d", self._gather(values))
+        at, to = row.buffer_info()[0], state.buffer_info()[0]
+        ready = True
+        for kernel, size, rule, p, first, stride in self._loops:
+            ready &= kernel.fast.row(at, size, t, rule, p, to, first, stride)  # type: ignore[union-attr]
+            at += 8 * size
+        return array("d", self._scatter(row)), ready
 
     def _places(self) -> list[list[int]]:
         """Return the places of each plan's features, in the order of their first ones."""

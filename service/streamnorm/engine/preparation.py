@@ -154,9 +154,9 @@ def table(
 def inverse(transform: str | None, value: float | Array) -> float | Array:
     """Turn prepared values of a feature back, where one of them tells one raw value."""
     if transform == "log":
-        return np.exp(value)[()]
+        return float(np.exp(value)) if isinstance(value, float) else np.exp(value)
     if transform == "log1p":
-        return np.expm1(value)[()]
+        return float(np.expm1(value)) if isinstance(value, float) else np.expm1(value)
     return value
 
 

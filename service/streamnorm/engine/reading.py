@@ -78,6 +78,10 @@ class Answer:
     #: the names of `values`, where they are not those of the reading: a circular feature has two
     names: tuple[str, ...] | None = None
 
+    def named(self, reading: Reading) -> tuple[str, ...]:
+        """Return the names of the values, in the answer to this reading."""
+        return reading.names if self.names is None else self.names
+
 
 def parse_reading(
     values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"

@@ -50,6 +50,10 @@ class Rule(NamedTuple):
     streams: str
     layer: Layer
 
+    def matches(self, stream_id: str) -> bool:
+        """Return whether it speaks of a stream."""
+        return fnmatchcase(stream_id, self.streams)
+
 
 class Rules(NamedTuple):
     """All rules of a service, in order."""
@@ -58,7 +62,7 @@ class Rules(NamedTuple):
 
     def layers(self, stream_id: str) -> list[Layer]:
         """Return the layers of a stream, the lowest first."""
-        return [rule.layer for rule in self.rules if fnmatchcase(stream_id, rule.streams)]
+        return [rule.layer for rule in self.rules if rule.matches(stream_id)]
 
 
 def parse_rule(data: Mapping[str, Any]) -> Rule:

@@ -95,7 +95,7 @@ class Stream:
         copy.answered, copy.before = self.answered, self.before
         return copy
 
-    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:
+    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901 - the hot path, in one piece
         """Normalize a reading and learn from it.
 
         Raises:
@@ -123,8 +123,15 @@ class Stream:
         if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
             answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
+        elif (
+            where.direct
+            and reading.plain
+            and reading.names == where.names
+            and (row_taken := where.observe(reading.values, t, self.state)) is not None
+        ):
+            plain, (answered, ready) = True, row_taken
         elif plan.mixed and not plain:
-            reading, names, answered, ready, plain = self._observe_mixed(reading, t, limits)
+            reading, names, answered, ready = self._observe_mixed(reading, t, limits)
         else:
             answered, ready = self._observe_each(
                 reading, where.starts if plain else self.feature_offsets(reading, limits), t
@@ -174,27 +181,19 @@ class Stream:
 
     def _observe_mixed(
         self, reading: Reading, t: float, limits: Limits
-    ) -> tuple[Reading, tuple[str, ...] | None, array[float], bool, bool]:
-        """Take in a reading of features that may differ.
-
-        Returns it as prepared, its names if they are others, what was answered, whether it is ready, and whether what
-        was answered is in the order of the layout and needs no finish.
-        """
-        given, where = reading.names, self.layout
-        if not reading.plain or given != where.sources:
+    ) -> tuple[Reading, tuple[str, ...] | None, array[float], bool]:
+        """Take in a reading of features that may differ; returns it as prepared, and its names if they are others."""
+        given = reading.names
+        if not reading.plain or given != self.layout.sources:
             self._make_room(reading, limits)
-            where = self.layout
-        elif isinstance(where, MixedLayout) and where.direct:
-            row = mixed.observe_row(where, cast("list[float]", reading.values), t, self.state)
-            if row is not None:
-                return reading, None, *row, True
+        where = self.layout
         if isinstance(where, MixedLayout):
             reading = mixed.prepare(self.plan, where, self.state, reading, t) if where.prepares else reading
             ys, ready = mixed.observe_reading(where, reading, t, self.state)
             starts = [where.starts[where.index[name]] for name in reading.names] if ready is None else ()
-            return reading, _renamed(reading, given), ys, self.ready(starts, t) if ready is None else ready, False
+            return reading, _renamed(reading, given), ys, self.ready(starts, t) if ready is None else ready
         starts = [where.starts[where.index[name]] for name in given]
-        return reading, None, *self._observe_each(reading, starts, t), False
+        return reading, None, *self._observe_each(reading, starts, t)
 
     def plan_at(self, start: int) -> Plan:
         """Return the plan of the feature whose state begins at `start`."""
@@ -227,16 +226,18 @@ class Stream:
             names=_renamed(reading, given),
         )
 
-    def denormalize(self, reading: Reading) -> list[float | Array]:
-        """Invert the map from values to answers, by today's statistics.
+    def denormalize(self, reading: Reading) -> tuple[tuple[str, ...], list[float | Array]]:
+        """Invert the map from values to answers, by today's statistics; returns the raw features and their values.
+
+        They are the reading's, but a circular feature's sine and cosine become its angle.
 
         Raises:
-            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, or layer scaling mixes it with the
-                others.
+            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, layer scaling mixes it with the
+                others, it is a rate, or one of a circular feature's two is missing.
 
         """
         faults: list[Fault] = []
-        xs: list[float | Array] = []
+        xs: dict[str, float | Array] = {}
         for name, value in zip(reading.names, reading.values, strict=True):
             mean, std = self.mean_std(name)
             plan = self.plan_of(name)
@@ -246,10 +247,11 @@ class Stream:
             if why:
                 faults.append(Fault(f"/values/{escape_pointer(name)}", why))
             else:
-                xs.append((y - beta) / gamma * std + mean)
+                xs[name] = (y - beta) / gamma * std + mean
+        faults += mixed.restore_raw(self.layout, xs)
         if faults:
             raise CannotInvert.of(faults)
-        return xs
+        return tuple(xs), [*xs.values()]
 
     def mean_std(self, name: str) -> tuple[float, float]:
         """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
@@ -313,7 +315,8 @@ class Stream:
     def forgive_missing(self, names: Sequence[str], absent: Sequence[int]) -> None:
         """Take back that so many values of each feature were counted as missing: their readings did not have it."""
         for name, count in zip(names, absent, strict=False):
-            self.state[self.layout.source_start(self.layout.source_index[name]) + base.MISSING] -= count
+            for place in self.layout.places(name):
+                self.state[self.layout.starts[place] + base.MISSING] -= count
 
     def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
         """Return where the features of a reading have their state, making room for new ones."""
@@ -350,7 +353,7 @@ class Stream:
                 _check_name(name)
                 new[name] = shape
             elif had[place] != shape and not absent:
-                if self.state[where.source_start(place) + base.COUNT]:
+                if self.state[where.starts[where.places(name)[0]] + base.COUNT]:
                     was = f"has the shape {list(had[place])}, not {list(shape)}"
                     raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", was)
                 had[place] = shape

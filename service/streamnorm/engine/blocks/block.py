@@ -93,7 +93,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class MixedBefore:
-    """The same where features differ in their plans: the block as prepared, and each plan’s columns and what they had."""
+    """The same where features differ in their plans: the block as prepared, and each plan’s columns with theirs."""
 
     values: Array
     parts: list[tuple[list[int], Before]]
@@ -206,6 +206,9 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
         draft.state[LAST_SEQ] = block.last_seq
         draft.before = work.before
     done = mixed.finish_block(draft.plan, draft.layout, work.names, ys, block.values.dtype)
+    if block.out is not None and done.shape != block.out.shape:
+        more = ", ".join(name for name in work.names if name not in block.names)
+        raise InvalidReading.at("/values", f"is answered with other features ({more}); an npz answer has those it got")
     if block.out is not None and done is not block.out:
         block.out[...] = done
     ready = draft.ready(work.starts, float(work.times[-1]))
