@@ -30,7 +30,7 @@ unit = "°C"
 
 [[mappings]]
 name = "lorawan"
-comment = \"\"\"
+hint = \"\"\"
 [[rules]]
 \"\"\"
 include = ["*"]
@@ -55,7 +55,7 @@ def test_rules_keep_their_order_and_their_parameters() -> None:
 
 
 def test_tables_of_mappings_are_kept_with_the_lines_of_their_keys() -> None:
-    (mapping,) = config_file.parse(GOOD, FILE).mappings
+    (mapping,) = config_file.parse(GOOD, FILE).mapping_tables
     assert mapping.data["states"] == {"ON": 1}
     assert (mapping.pointer, mapping.line) == ("/mappings/0", 18)
     assert {key: mapping.lines[key] for key in ("name", "include", "states")} == {

@@ -180,7 +180,8 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
     residents = open_streams(settings, default_plan, store)
-    config = ConfigReloader(Path(settings.config) if settings.config else None, residents)
+    mappings = Catalogue()
+    config = ConfigReloader(Path(settings.config) if settings.config else None, residents, mappings)
     core = IngestService(residents, limits=settings.limits)
     hub = EventHub(residents.peek)
     core.listeners.append(hub)
@@ -189,7 +190,6 @@ def create_app(settings: Settings, store: BlobStore | None = None) -> FastAPI:
         if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
             await residents.flush()
 
-    mappings = Catalogue()
     relays = [shared_store.replica_relay(residents, hub)] if settings.shared and store is None else []
     supervisor = bridges.Supervisor([*bridges.of(settings, core, settle, mappings), *relays], settings.required)
     context = AppState(

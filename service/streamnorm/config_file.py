@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from streamnorm.engine.rules import Rule, Rules, parse_rule
 from streamnorm.errors import Fault, InvalidConfigFile, InvalidInput
+from streamnorm.mappings import Catalogue, mapping_of
 
 #: the top-level tables; each is an array of tables: `[[rules]]`
 KINDS = ("rules", "mappings")
@@ -50,12 +51,13 @@ class LineFault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """What a file says: the rules, with their tables, and the tables of mappings."""
+    """What a file says: the rules and the mappings, with their tables."""
 
     path: Path
     rules: Rules
     rule_tables: tuple[Table, ...]
-    mappings: tuple[Table, ...]
+    mappings: Catalogue
+    mapping_tables: tuple[Table, ...]
 
 
 def read(path: Path) -> ConfigFile:
@@ -87,14 +89,21 @@ def parse(text: str, path: Path) -> ConfigFile:
     """
     document, places = _document(text, path), _places(text)
     faults = [*_unknown(document, places)]
-    rule_tables, mappings = (_tables(document, places, kind, faults) for kind in KINDS)
+    rule_tables, mapping_tables = (_tables(document, places, kind, faults) for kind in KINDS)
     rules: list[Rule] = []
     for table in rule_tables:
         with collected(faults, table):
             rules.append(parse_rule(table.data))
+    for table in mapping_tables:
+        with collected(faults, table):
+            mapping_of(table.data)
+    if not faults:
+        whole = Table("/mappings", {}, 1, {str(place): table.line for place, table in enumerate(mapping_tables)})
+        with collected(faults, whole):
+            catalogue = Catalogue(table.data for table in mapping_tables)
     if faults:
         raise InvalidConfigFile(path.name, sorted(faults))
-    return ConfigFile(path, Rules(tuple(rules)), rule_tables, mappings)
+    return ConfigFile(path, Rules(tuple(rules)), rule_tables, catalogue, mapping_tables)
 
 
 @contextmanager

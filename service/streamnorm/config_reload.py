@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streamnorm.engine.ports.stream_repository import StreamRepository
+    from streamnorm.mappings import Catalogue
 
 log = logging.getLogger(__name__)
 
 
 class ConfigReloader:
-    """Keeps the streams treated as a file of rules says; None for no file.
+    """Keeps streams and mappings as a file says; None for no file.
 
     Raises:
         InvalidConfigFile: the file is invalid at the start.
 
     """
 
-    def __init__(self, path: Path | None, streams: StreamRepository) -> None:
+    def __init__(self, path: Path | None, streams: StreamRepository, mappings: Catalogue) -> None:
         self._path = path
         self._streams = streams
+        self._mappings = mappings
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._listening = False
@@ -39,6 +41,7 @@ class ConfigReloader:
             #: the file that is in force
             self.file = config_file.read(path)
             streams.rulebook = Rulebook(streams.rulebook.default_plan, self.file.rules)
+            mappings.become(self.file.mappings)
 
     async def reload(self) -> ConfigReport:
         """Read the file anew; it takes effect as a whole, or nothing changes.
@@ -52,6 +55,7 @@ class ConfigReloader:
         async with self._lock:
             self.file = await asyncio.to_thread(config_file.read, self._path)
             rulebook = Rulebook(self._streams.rulebook.default_plan, self.file.rules)
+            self._mappings.become(self.file.mappings)
             changed = await self._streams.apply_rules(rulebook)
         report = ConfigReport(len(self.file.rules.rules), len(self.file.mappings), changed)
         log.info("%s: %d rules, %d mappings; %d streams configured anew", self._path.name, *report)
