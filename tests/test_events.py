@@ -28,7 +28,7 @@ class House:
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         residents = WriteBehindStreams(MemoryStore(), plan(configuration({}, {})), durability="no")
-        self.service = IngestService(residents, limits=LIMITS, defaults={}, clock=lambda: self.now)
+        self.service = IngestService(residents, limits=LIMITS, clock=lambda: self.now)
         self.hub = EventHub(residents.peek)
         self.service.listeners.append(self.hub)
 

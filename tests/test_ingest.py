@@ -36,7 +36,7 @@ class Heard:
 
 def service_with(*listeners: Heard) -> IngestService:
     streams = WriteBehindStreams(MemoryStore(), plan(configuration({}, {})), durability="no")
-    service = IngestService(streams, limits=LIMITS, defaults={})
+    service = IngestService(streams, limits=LIMITS)
     service.listeners += listeners
     return service
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastapi import Depends, FastAPI
@@ -36,9 +37,11 @@ from streamnorm.api.routes import (
     streams,
     websocket,
 )
+from streamnorm.api.routes import config as config_routes
 from streamnorm.auth.api_keys import ApiKeys
 from streamnorm.backend import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
+from streamnorm.config_reload import ConfigReloader
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan
 from streamnorm.engine.ports.blob_store import BlobStore
@@ -86,12 +89,14 @@ def build(settings: Settings, store: BlobStore | None = None) -> Container:
 
     Raises:
         StoreError: the store cannot be opened.
-        InvalidConfiguration: the settings' defaults for streams contradict each other.
+        InvalidConfiguration: the settings' defaults for streams contradict each other, or the file of rules is invalid.
 
     """
     default_plan = plan(configuration({}, settings.stream_defaults))
     backend = open_backend(settings, default_plan, store)
-    service = IngestService(backend.streams, limits=settings.limits, defaults=settings.stream_defaults)
+    mappings = Catalogue()
+    config = ConfigReloader(Path(settings.config) if settings.config else None, backend.streams, mappings)
+    service = IngestService(backend.streams, limits=settings.limits)
     hub = EventHub(backend.streams.peek)
     service.listeners.append(hub)
 
@@ -99,7 +104,6 @@ def build(settings: Settings, store: BlobStore | None = None) -> Container:
         if settings.durability == "everysec":  # always: was kept before it was answered; no: is not to be kept
             await backend.streams.flush()
 
-    mappings = Catalogue()
     bridged = bridges.of(settings, service, settle, mappings, hub.kind_listeners)
     supervisor = bridges.Supervisor([*bridged, *backend.relays(hub)], settings.required)
     metrics = Metrics(service, lambda: hub.kinds)
@@ -114,8 +118,9 @@ def build(settings: Settings, store: BlobStore | None = None) -> Container:
         max_binary_bytes=settings.max_binary_bytes,
         mappings=mappings,
         line_stream=settings.line_stream,
+        reload=config.reload,
     )
-    app = routes(state, lambda: running(backend, supervisor, state))
+    app = routes(state, lambda: running(backend, supervisor, config, state))
     return Container(settings, backend, supervisor, state, app)
 
 
@@ -144,8 +149,12 @@ def application(settings: Settings) -> tuple[ASGIStack, AppState]:
 
 
 @contextlib.asynccontextmanager
-async def running(backend: Backend, supervisor: bridges.Supervisor, state: AppState) -> AsyncIterator[None]:
-    """Run what the routes work with: the streams of the `backend`, and the bridges; the `state` tells who serves.
+async def running(
+    backend: Backend, supervisor: bridges.Supervisor, config: ConfigReloader, state: AppState
+) -> AsyncIterator[None]:
+    """Run what the routes work with: the streams of the `backend`, the bridges of the `supervisor`, the `config`.
+
+    The `state` tells who serves.
 
     Raises:
         StoreError: what is not saved at the end is lost.
@@ -154,9 +163,11 @@ async def running(backend: Backend, supervisor: bridges.Supervisor, state: AppSt
     await backend.streams.start()
     try:
         await supervisor.start()
+        config.listen()
         state.serving = True
         yield
     finally:
+        config.stop()
         state.drain()
         try:
             await supervisor.stop()
@@ -193,7 +204,7 @@ def routes(state: AppState, lifespan: Callable[[], AbstractAsyncContextManager[N
     )
     app.state.context = state
     problems.install(app)
-    for router in (readings.router, bulk.router, streams.router, sse.router):
+    for router in (readings.router, bulk.router, streams.router, sse.router, config_routes.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     for router in (ingest.router, influx.router, influx_handshake.router, probes.router):
         app.include_router(router)  # whose callers send parameters of other services

@@ -5,6 +5,7 @@ StreamnormError
 │   ├── InvalidReading
 │   │   └── ShapeMismatch
 │   ├── InvalidConfiguration
+│   │   └── InvalidConfigFile
 │   ├── InvalidSnapshot
 │   └── CannotInvert
 ├── StreamNotFound
@@ -72,6 +73,20 @@ class InvalidReading(InvalidInput):
 
 class InvalidConfiguration(InvalidInput):
     """A configuration names an unknown parameter or a value out of its limits."""
+
+
+class InvalidConfigFile(InvalidConfiguration):
+    """A configuration file cannot be read or is invalid.
+
+    `lines` are (line, pointer, detail) of every fault of the file `name`; line 0 is the file as a whole.
+    """
+
+    def __init__(self, name: str, lines: Sequence[tuple[int, str, str]]) -> None:
+        self.name = name
+        self.lines = tuple(lines)
+        told = [f"{name}:{line}: {at}: {what}" if at else f"{name}:{line}: {what}" for line, at, what in self.lines]
+        faults = tuple(Fault(at, f"line {line}: {what}" if line else what) for line, at, what in self.lines)
+        super().__init__("\n".join(told).replace(":0: ", ": "), faults)
 
 
 class InvalidSnapshot(InvalidInput):

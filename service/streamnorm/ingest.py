@@ -20,9 +20,8 @@ from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
 from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
-from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
+from streamnorm.engine.plan import Plan
 from streamnorm.engine.ports.stream_repository import Execution, StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
@@ -67,14 +66,11 @@ class IngestService:
         streams: StreamRepository,
         *,
         limits: Limits,
-        defaults: Mapping[str, Any],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.streams = streams
         self.limits = limits
         self.clock = clock
-        #: configuration of streams that are not configured
-        self.defaults = defaults
         self.listeners: list[ObservationListener] = []
         #: readings observed since the start
         self.observed = 0
@@ -108,7 +104,7 @@ class IngestService:
         def apply(stream: Stream) -> Answer:
             answer = stream.observe(reading, now, self.limits)
             if stats:
-                answer.mean_stds = [stream.mean_std(name) for name in reading.names]
+                answer.mean_stds = [stream.mean_std(name) for name in answer.named(reading)]
             return answer
 
         answer = await self.streams.update(stream_id, apply)
@@ -146,13 +142,13 @@ class IngestService:
         def look(stream: Stream) -> Answer:
             answer = stream.normalize(reading, now)
             if stats:
-                answer.mean_stds = [stream.mean_std(name) for name in reading.names]
+                answer.mean_stds = [stream.mean_std(name) for name in answer.named(reading)]
             return answer
 
         return await self.streams.read(stream_id, look)
 
-    async def denormalize(self, stream_id: str, reading: Reading) -> list[float | Array]:
-        """Turn normalized values back, by today's statistics."""
+    async def denormalize(self, stream_id: str, reading: Reading) -> tuple[tuple[str, ...], list[float | Array]]:
+        """Turn normalized values back, by today's statistics; returns the raw features and their values."""
         return await self.streams.read(stream_id, lambda stream: stream.denormalize(reading))
 
     async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:
@@ -237,8 +233,8 @@ class IngestService:
         return answers
 
     async def configure(self, stream_id: str, config: Mapping[str, Any]) -> tuple[Stream, str | None]:
-        """Create or reconfigure a stream; returns it, and why its statistics had to restart if they had to."""
-        new = plan(self.configuration(config))
+        """Create or reconfigure a stream; returns it, and which statistics had to restart and why, if any had to."""
+        new = self.check_configuration(stream_id, config)
         now = self.clock()
 
         def apply(draft: Stream) -> tuple[Stream, str | None]:
@@ -248,9 +244,14 @@ class IngestService:
 
         return await self.streams.update(stream_id, apply, how=Execution.ON_COPY)
 
-    def configuration(self, config: Mapping[str, Any]) -> Configuration:
-        """Fill a configuration up with the defaults and check it."""
-        return configuration(config, self.defaults)
+    def check_configuration(self, stream_id: str, config: Mapping[str, Any]) -> Plan:
+        """Check a configuration of a stream, which may have `features`, and return the plan that it makes.
+
+        Raises:
+            InvalidConfiguration: naming every fault.
+
+        """
+        return self.streams.rulebook.configured(stream_id, config)
 
     async def reset(self, stream_id: str) -> Stream:
         """Discard a stream's statistics."""
@@ -264,7 +265,7 @@ class IngestService:
 
     async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
         """Put a snapshot in place of a stream; returns it, and whether there was none before."""
-        stream = snapshot.restore_stream(data, self.limits)
+        stream, _ = self.streams.rulebook.applied(stream_id, snapshot.restore_stream(data, self.limits))
         return stream, await self.streams.replace(stream_id, stream)
 
     async def merge(self, stream_id: str, data: object) -> Stream:

@@ -128,6 +128,8 @@ class Normalizing(Group):
     """default horizon, in readings"""
     warmup: Annotated[int, Field(ge=0)] = DEFAULT_WARMUP
     """default warm-up: readings a feature needs before its answers are ready"""
+    config: str = ""
+    """file of rules and mappings (streamnorm.toml); reread on SIGHUP"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where blocks are computed: cpu, cuda, or auto: CUDA above the size at which it wins a start-up benchmark"""
 

@@ -58,7 +58,7 @@ FRAMES = """(seconds) => new Promise((resolve) => {
 async def microseconds(*, hub: bool) -> float:
     """Time readings through the service."""
     residents = WriteBehindStreams(MemoryStore(), plan(configuration({}, {})), durability="no")
-    core = Core(residents, limits=Limits(), defaults={})
+    core = Core(residents, limits=Limits())
     if hub:
         core.listeners.append(EventHub(residents.peek))
     one = parse_reading({f"f{n}": float(n) for n in range(FEATURES)}, core.limits)

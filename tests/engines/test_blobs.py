@@ -69,7 +69,7 @@ def served(given_: list[Reading], config: dict[str, Any]) -> tuple[list[object],
 
     async def send() -> tuple[list[object], object]:
         streams = WriteBehindStreams(MemoryStore(), plan(configuration(config, {})), durability="no")
-        service = IngestService(streams, limits=LIMITS, defaults={}, clock=lambda: NOW)
+        service = IngestService(streams, limits=LIMITS, clock=lambda: NOW)
         answers: list[object] = []
         for reading in given_:
             try:

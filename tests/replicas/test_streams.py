@@ -111,7 +111,7 @@ async def test_deleting_tells_whether_there_was_a_stream(start: Start) -> None:
 
 async def test_replacing_tells_whether_there_was_a_stream(start: Start) -> None:
     first, second = await start(), await start()
-    stream = Stream(first.default_plan)
+    stream = first.rulebook.new("a")
     assert await first.replace("a", stream)
     assert not await second.replace("a", stream)
 

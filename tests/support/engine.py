@@ -68,7 +68,7 @@ def normalize(stream: Stream, values: object) -> Answer:
 
 
 def denormalize(stream: Stream, values: object) -> list[Any]:
-    return stream.denormalize(parse_reading(values, LIMITS))
+    return stream.denormalize(parse_reading(values, LIMITS))[1]
 
 
 def varied(readings: int = 100, columns: int = 2, seed: int = 0) -> Array:

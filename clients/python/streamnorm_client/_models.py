@@ -103,8 +103,8 @@ class FeatureProfile(Answer):
     """The statistics of one feature.
 
     `kind` is warming, constant, stuck, two-level, rarely-active, levels, counter, drifting or continuous. `mean`,
-    `std`, `min`, `max` and `last` are in the sensor's unit; `weight` is the effective number of readings within the
-    horizon. None if it is undefined.
+    `std`, `min`, `max` and `last` are in the sensor's unit, or of what its `transform` makes; `weight` is the effective
+    number of readings within the horizon. None if it is undefined. `invalid` values are among the `missing` ones.
     """
 
     count: int
@@ -118,6 +118,9 @@ class FeatureProfile(Answer):
     skew: float | None
     kurtosis: float | None
     kind: str
+    invalid: int = 0
+    transform: str | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, **SLOTS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 from fastapi import Depends, Path, Request
 from pydantic import AfterValidator
@@ -16,11 +16,24 @@ from streamnorm.auth.api_keys import ANYONE, ApiKey
 from streamnorm.engine.limits import LARGEST_NAME
 from streamnorm.engine.names import RULE, checked_stream_id
 from streamnorm.engine.validation import escape_pointer
-from streamnorm.errors import Fault
+from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.events.hub import EventHub
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
 from streamnorm.mappings import Catalogue
+
+
+class ConfigReport(NamedTuple):
+    """What a file of rules says after it was read."""
+
+    rules: int
+    mappings: int
+    #: streams that were configured anew
+    streams: int
+
+
+async def _no_config_file() -> ConfigReport:
+    raise InvalidConfiguration.at("", "the service was started without a file of rules (STREAMNORM_CONFIG)")
 
 
 class Bridges(Protocol):
@@ -49,6 +62,8 @@ class AppState:
     max_binary_bytes: int
     #: what devices send, as readings
     mappings: Catalogue = field(default_factory=Catalogue)
+    #: reads the file of rules anew
+    reload: Callable[[], Awaitable[ConfigReport]] = _no_config_file
     #: how the points of line protocol name their streams
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining

@@ -204,6 +204,14 @@ class ListedStream(StreamInfo):
     )
 
 
+class ReloadedConfig(BaseModel):
+    """What the file of rules says, now that it was read anew."""
+
+    rules: int = Field(description="how many there are")
+    mappings: int = Field(description="how many there are")
+    streams: int = Field(description="streams in memory that were configured anew; others are, with their next use")
+
+
 class StreamPage(BaseModel):
     """One page of the list of streams."""
 

@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from streamnorm import config_file
 from streamnorm.backfill.readings import Part
 from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Array
+from streamnorm.engine.rulebook import Rulebook
 from streamnorm.errors import StreamNotFound
 from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings
@@ -87,14 +89,16 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
 
     Raises:
         StoreInUse: a service works there; give its URL.
+        InvalidConfigFile: the file of rules is invalid.
 
     """
     settings = Settings(data_dir=folder)
-    defaults = settings.stream_defaults
     store = open_store(settings.store, folder, "no", expiring=settings.stream_ttl > 0)
-    residents = WriteBehindStreams(store, plan(configuration({}, defaults)), durability="no")
+    residents = WriteBehindStreams(store, plan(configuration({}, settings.stream_defaults)), durability="no")
     limits = replace(settings.limits, max_ahead=None)  # what is recorded is believed
-    service = IngestService(residents, limits=limits, defaults=defaults)
+    service = IngestService(residents, limits=limits)
+    if settings.config:
+        residents.rulebook = Rulebook(residents.rulebook.default_plan, config_file.read(Path(settings.config)).rules)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
         try:

@@ -118,7 +118,7 @@ class InfluxForwarder:
         """Queue a batch; see `streamnorm.ingest.ObservationListener.on_batch`."""
         own = Point(MEASUREMENT, (("stream", stream_id),), {})
         for reading, answer in pairs(batch):
-            named = zip(reading.names, answer.values, strict=True)
+            named = zip(answer.named(reading), answer.values, strict=True)
             ys = {name: float(y) for name, y in named if not isinstance(y, np.ndarray)}
             point = reading.point if isinstance(reading, PointReading) else None
             self._put(point or own, ys, now if reading.timestamp is None else reading.timestamp)

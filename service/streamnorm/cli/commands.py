@@ -8,6 +8,7 @@ import typer
 
 import streamnorm
 from streamnorm.cli.backfill import backfill_file
+from streamnorm.cli.check import check
 from streamnorm.cli.demo import demo
 from streamnorm.cli.filter import filter_lines
 from streamnorm.cli.keys import keys
@@ -46,6 +47,7 @@ cli.command()(serve)
 cli.command()(demo)
 cli.command("backfill")(backfill_file)
 cli.command("filter")(filter_lines)
+cli.command()(check)
 cli.add_typer(keys, name="keys")
 cli.command()(migrate)
 cli.command()(suggest)

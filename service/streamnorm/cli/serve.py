@@ -18,7 +18,7 @@ from streamnorm import logs, platforms, server
 from streamnorm.app import application
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.validation import to_faults
-from streamnorm.errors import Fault, InvalidConfiguration, StreamnormError
+from streamnorm.errors import Fault, InvalidConfigFile, InvalidConfiguration, StreamnormError
 from streamnorm.settings import GROUPS, Settings, unknown_variables
 from streamnorm.warmup import Warmup
 
@@ -78,6 +78,9 @@ def served(options: dict[str, Any]) -> int:
         config = server.configuration(front.app, front.at_once, settings)
     except ValidationError as error:
         raise usage_error(to_faults(error.errors())) from None
+    except InvalidConfigFile as error:
+        print(f"streamnorm cannot start:\n{error}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(2) from None
     except InvalidConfiguration as error:
         raise usage_error(error.faults) from None
     except (StreamnormError, OSError) as error:

@@ -101,7 +101,8 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
         while at < end:
             some = rows[at : min(end, at + CHUNK)]
             length = 0
-            if head.plain and len(some) >= SHORTEST_TABLE and stream.layout.plain and stream.layout.names == head.names:
+            where = stream.layout
+            if head.plain and len(some) >= SHORTEST_TABLE and where.tabular and where.names == head.names:
                 latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
                 length = _fit(stream, columns, some, latest)
             if length >= SHORTEST_TABLE:
@@ -120,7 +121,7 @@ def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers:
     """Normalize rows by today's statistics and learn nothing."""
     for start, end in _runs(columns, rows):
         head = columns.heads[columns.head_of[rows[start]]]
-        if not head.plain or end - start < SHORTEST_TABLE:
+        if not head.plain or stream.plan.mixed or end - start < SHORTEST_TABLE:
             for row in rows[start:end].tolist():
                 answers.put(row, stream.normalize(columns.reading(row), now))
             continue

@@ -25,8 +25,9 @@ from streamnorm.engine.state_layout import HEADER_SIZE, LATE, LATE_TIME, OFFSET,
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.plan import Plan
     from streamnorm.engine.reading import Array
 
 #: Seconds ahead that are worth telling; clocks that are kept in order by NTP differ by milliseconds.
@@ -119,9 +120,8 @@ def _settle_steady(clock: array[float], stamps: Array, now: float, limits: Limit
     return times[:end]
 
 
-def begin_clock(state: array[float], first: int, plan: Plan) -> None:
-    """Begin a clock for features, the first at `first`, that know of nothing but the times of their last readings."""
-    lasts = state[first + plan.stride - 1 :: plan.stride] if plan.timed else ()
+def begin_clock(state: array[float], lasts: Iterable[float]) -> None:
+    """Begin a clock for features of which nothing is known but the times of their last readings, if those are."""
     state[TIME:HEADER_SIZE] = array("d", (max(lasts, default=-math.inf), 0.0, 0.0, 0.0, 0.0))
 
 

@@ -232,12 +232,20 @@ class AnswerColumns:
         self.replayed = np.zeros(rows, np.bool_)
         #: see `Answer.skew`
         self.skews: Array = np.zeros(rows)
+        #: answers that have other features than their readings: rows of circular ones; `values` lack those
+        self.renamed: dict[int, Answer] = {}
         self._columns = columns
 
     def put(self, row: int, answer: Answer) -> None:
         """Note the answer to a row."""
         start, end = self._columns.starts[row : row + 2]
-        if self._columns.heads[self._columns.head_of[row]].plain:
+        if answer.names is not None:
+            self.renamed[row] = answer
+            head = self._columns.heads[self._columns.head_of[row]]
+            found = dict(zip(answer.names, answer.values, strict=True))
+            ys = [found.get(name, np.nan) for name in head.names]
+            self.values[start:end] = np.concatenate([np.ravel(y) for y in ys])
+        elif self._columns.heads[self._columns.head_of[row]].plain:
             self.values[start:end] = answer.values
         else:
             self.values[start:end] = np.concatenate([np.ravel(y) for y in answer.values])
@@ -246,6 +254,8 @@ class AnswerColumns:
 
     def answer(self, row: int) -> Answer:
         """Build the answer to a row."""
+        if row in self.renamed:
+            return self.renamed[row]
         values = self._columns.split(row, self.values)
         return Answer(
             values,
@@ -259,6 +269,8 @@ class AnswerColumns:
     def table(self) -> tuple[tuple[str, ...], Array]:
         """Return the features of readings that are alike, and the values as rows × features."""
         columns, names = self._columns, self._columns.heads[0].names
+        if self.renamed:
+            return self._renamed_table()
         if len(columns.heads) == 1:
             return names, self.values.reshape(len(columns), -1)
         found = np.empty((len(columns), len(names)))
@@ -268,6 +280,12 @@ class AnswerColumns:
             own = self.values[columns.positions(rows)].reshape(len(rows), -1)
             found[rows] = own[:, [place[name] for name in names]]
         return names, found
+
+    def _renamed_table(self) -> tuple[tuple[str, ...], Array]:
+        rows = [self.answer(row) for row in range(len(self._columns))]
+        names = rows[0].names or ()
+        found = [dict(zip(row.names or (), row.values, strict=True)) for row in rows]
+        return names, np.array([[row[name] for name in names] for row in found], dtype=np.float64)
 
 
 def of_list(readings: Sequence[Reading], limits: Limits) -> ReadingColumns:

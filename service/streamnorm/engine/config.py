@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
+from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import METHODS
+from streamnorm.kernels.durations import Duration
 from streamnorm.kernels.method import Parameters
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 DEFAULT_HORIZON = 1000.0
 #: Methods whose horizon may be a time.
 TIMED = ("online", "adaptive")
+#: A full turn in degrees.
+DEFAULT_PERIOD = 360.0
+#: Parameters of what is done to values before they are normalized, and of how they are shown.
+PREPARATION = ("valid", "missing_codes", "transform", "period", "wrap", "unit")
+#: a raw value
+Bound = Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE)]
 #: The batch size from which statistics are commonly trusted.
 DEFAULT_WARMUP = 32
 
@@ -43,8 +50,9 @@ class Configuration(Parameters):
         le=1e12,
         description=f"how many readings “normal” reaches back; {DEFAULT_HORIZON:g} unless `time_constant` is given",
     )
-    time_constant: float | None = Field(
-        None, gt=0.0, le=1e12, description="how many seconds “normal” reaches back; instead of `horizon`"
+    time_constant: Duration | None = Field(
+        None,
+        description="how many seconds “normal” reaches back; instead of `horizon`. Also as text: 90s, 15m, 6h, 1d",
     )
     warmup: int = Field(
         DEFAULT_WARMUP, ge=0, le=1_000_000, description="readings a feature needs before its answers are `ready`"
@@ -61,6 +69,34 @@ class Configuration(Parameters):
         "null", description="what a missing value is answered with: null, or the mean (0, or beta where there is one)"
     )
     affine: dict[str, Affine] = Field({}, description="per feature, y ← gamma·y + beta")
+    valid: list[Bound] | None = Field(
+        None, min_length=2, max_length=2, description="least and greatest value of a working sensor; others are missing"
+    )
+    missing_codes: list[Bound] = Field([], max_length=64, description="values that mean that there is none")
+    transform: Literal["log", "log1p", "rate", "circular"] | None = Field(
+        None,
+        description="applied before normalizing: log (natural), log1p (of 1 + x), rate (a counter’s increase per "
+        "second), circular (sine and cosine of an angle)",
+    )
+    period: float | None = Field(
+        None, gt=0.0, le=1e75, description=f"of the transform circular: a full turn; {DEFAULT_PERIOD:g} if absent"
+    )
+    wrap: float | None = Field(
+        None,
+        gt=0.0,
+        le=1e75,
+        description="of the transform rate: the number of values after which the counter is 0 again",
+    )
+    unit: str | None = Field(None, min_length=1, max_length=32, description="unit of the values, for display")
+
+    @model_validator(mode="after")
+    def _prepare_alike(self) -> Self:
+        if self.valid is not None and self.valid[0] > self.valid[1]:
+            raise ValueError(f"valid must be [least, greatest], not {self.valid}")
+        if self.transform == "circular" and self.method == "streaming":
+            message = "circular does not go with the method streaming, whose period counts readings"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _reach_back_once(self) -> Self:
@@ -141,16 +177,14 @@ def parse_configuration(text: str) -> dict[str, Any]:
 
 
 def to_json(config: Configuration) -> dict[str, Any]:
-    """Return a configuration as plain JSON data."""
-    return config.model_dump(mode="json")
+    """Return a configuration as plain JSON data; what is done before normalizing only where something is."""
+    data = config.model_dump(mode="json")
+    for key in PREPARATION:
+        if data[key] is None or data[key] == []:
+            del data[key]
+    return data
 
 
 def key_of(config: Configuration) -> str:
     """Return the text by which equal configurations are equal."""
     return json.dumps(to_json(config), sort_keys=True)
-
-
-@functools.lru_cache(maxsize=4096)
-def from_key(key: str) -> Configuration:
-    """Return the configuration of a key."""
-    return configuration(json.loads(key), {})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from streamnorm.engine.preparation import INVALID
 from streamnorm.engine.state_layout import TIME
 from streamnorm.kernels import base_statistics as base
 
@@ -69,16 +70,31 @@ class FeatureProfile:
     skew: float | None
     kurtosis: float | None
     kind: Kind
+    #: values out of the bounds that the configuration gives, or without a logarithm; among the missing ones
+    invalid: int = 0
+    #: what was done to the values that all this is of, and the unit of the raw ones, as configured
+    transform: str | None = None
+    unit: str | None = None
 
 
 def profile(stream: Stream, now: float | None = None) -> dict[str, FeatureProfile]:
     """Tell of each feature of a stream, at the service's time `now`; without it, as of the last reading."""
     where = stream.layout
     t = stream.state[TIME] if now is None else stream.today(now)
-    return {
+    found = {
         name: _of(stream, name, stream.state[start : start + base.SIZE].tolist(), stream.weight(start, t), shape)
         for name, shape, start in zip(where.names, where.shapes, where.starts, strict=True)
     }
+    for source in where.sources:
+        _, preparation, unit = stream.plan.of(source)
+        if preparation is None and unit is None:
+            continue
+        memory = where.memory(source)
+        invalid = 0 if memory is None else int(stream.state[memory + INVALID])
+        transform = None if preparation is None else preparation.transform
+        for name in (source,) if preparation is None else preparation.names(source):
+            found[name] = replace(found[name], invalid=invalid, transform=transform, unit=unit)
+    return found
 
 
 def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Shape) -> FeatureProfile:
@@ -87,7 +103,8 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         return FeatureProfile(0, missing, None, None, 0.0, None, None, None, None, None, "warming")
     mean, std = stream.mean_std(name)
     skew, kurtosis = (None, None) if shape else shape_of(block)
-    horizon = stream.plan.config.horizon or block[base.WEIGHT]
+    plan = stream.plan_of(name)
+    horizon = plan.config.horizon or block[base.WEIGHT]
     return FeatureProfile(
         count=count,
         missing=missing,
@@ -99,7 +116,7 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         last=block[base.LAST],
         skew=skew,
         kurtosis=kurtosis,
-        kind=classify(block, skew, kurtosis, warmup=stream.plan.warmup, horizon=horizon),
+        kind=classify(block, skew, kurtosis, warmup=plan.warmup, horizon=horizon),
     )
 
 

@@ -3,63 +3,103 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import TYPE_CHECKING
 
 from streamnorm.engine.clock import begin_clock
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED, layout_for
+from streamnorm.engine.mixed_layout import lasts, layout_of
+from streamnorm.engine.preparation import MEMORY_SIZE, alike, merge_memories
+from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED
 from streamnorm.errors import CannotMerge
 from streamnorm.kernels import base_statistics
 from streamnorm.kernels.methods import online
 
 if TYPE_CHECKING:
-    from array import array
+    from collections.abc import Mapping
 
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.plan import Part, Plan
     from streamnorm.engine.stream import Stream
 
 
 def reset(draft: Stream, now: float) -> None:
     """Discard the statistics; the configuration and the numbering stay."""
-    draft.layout = layout_for((), (), draft.plan.stride)
+    draft.layout = layout_of(draft.plan, (), ())
     draft.state = draft.state[:HEADER_SIZE]
     draft.state[COUNT] = draft.state[GAP] = 0.0
-    begin_clock(draft.state, HEADER_SIZE, draft.plan)
+    begin_clock(draft.state, ())
     draft.touch(now)
     draft.answered = draft.before = None
 
 
 def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
-    """Return a stream another configuration; where its statistics had to restart, tell why."""
-    old, draft.plan = draft.plan, plan
-    reason = _restart_reason(old, plan)
-    if reason is not None:
+    """Return a stream another configuration; where statistics had to restart, tell which and why.
+
+    Those of other features go on. The stream begins anew where those of all features had to restart.
+
+    Raises:
+        InvalidConfiguration: the layers that speak of a feature do not go together.
+
+    """
+    then = draft.draft()
+    new = layout_of(plan, then.layout.sources, then.layout.source_shapes)
+    reasons = {}
+    for name in then.layout.sources:
+        if reason := _restart_reason(then.plan.of(name), plan.of(name)):
+            reasons[name] = reason
+    draft.plan = plan
+    if reasons and len(reasons) == len(then.layout.sources):
         reset(draft, now)
-        return reason
-    where = draft.layout
-    own = 0 if plan.kernel.method.base else plan.stride - base_statistics.SIZE - plan.timed
-    moved = draft.state[:HEADER_SIZE]
-    for start, end in zip(where.starts, where.ends, strict=True):
-        moved.extend(draft.state[start : start + base_statistics.SIZE + own])
-        if plan.timed:
-            moved.append(draft.state[end - 1] if old.timed else draft.state[UPDATED])
-    draft.layout = layout_for(where.names, where.shapes, plan.stride)
-    draft.state = moved
+        return _told(reasons, whole=True)
+    draft.layout = new
+    draft.state = then.state[:HEADER_SIZE] + array("d", bytes(8 * (new.size - HEADER_SIZE)))
+    for name in then.layout.sources:
+        if name not in reasons:
+            _take_over(draft, then, name)
     _bound_weights(draft)
-    if plan.timed and not old.timed:
-        begin_clock(moved, HEADER_SIZE, plan)
+    if plan.clocked and not then.plan.clocked:
+        begin_clock(draft.state, lasts(plan, new, draft.state))
     draft.touch(now)
     draft.answered = draft.before = None
-    return None
+    return _told(reasons, whole=False) if reasons else None
 
 
-def _restart_reason(old: Plan, new: Plan) -> str | None:
-    before, after = old.kernel.method, new.kernel.method
+def _take_over(draft: Stream, then: Stream, source: str) -> None:
+    """Copy the statistics of one feature, as readings name it, from how the stream was."""
+    before, (plan, preparation, _) = then.plan.of(source), draft.plan.of(source)
+    own = 0 if plan.kernel.method.base else plan.stride - base_statistics.SIZE - plan.timed
+    size = base_statistics.SIZE + own
+    old, new = then.layout, draft.layout
+    for name in (source,) if preparation is None else preparation.names(source):
+        start, end, at = old.starts[old.index[name]], old.ends[old.index[name]], new.starts[new.index[name]]
+        draft.state[at : at + size] = then.state[start : start + size]
+        if plan.timed:
+            draft.state[at + size] = then.state[end - 1] if before.plan.timed else then.state[UPDATED]
+    was, now = old.memory(source), new.memory(source)
+    if was is not None and now is not None:
+        draft.state[now : now + MEMORY_SIZE] = then.state[was : was + MEMORY_SIZE]
+
+
+def _told(reasons: Mapping[str, str], *, whole: bool) -> str:
+    """Tell why statistics restarted, and of which features unless it was all of them."""
+    several = sorted(set(reasons.values()))
+    if whole and len(several) == 1:
+        return several[0]
+    return "; ".join(
+        f"{', '.join(name for name in reasons if reasons[name] == reason)}: {reason}" for reason in several
+    )
+
+
+def _restart_reason(old: Part, new: Part) -> str | None:
+    if not alike(old.preparation, new.preparation):
+        return "another transform makes other values"
+    before, after = old.plan.kernel.method, new.plan.kernel.method
     if after.base:
         return None  # every stream keeps these statistics, whatever its method
     if before is not after:
         return f"the method {after.name} keeps other statistics than {before.name}"
-    changed = sorted(name for name in after.restarts if getattr(old.config, name) != getattr(new.config, name))
+    was, now = old.plan.config, new.plan.config
+    changed = sorted(name for name in after.restarts if getattr(was, name) != getattr(now, name))
     return f"another {' and '.join(changed)} needs other statistics" if changed else None
 
 
@@ -69,48 +109,65 @@ def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     Counts add up; the numbering stays. Features that only the other has are added.
 
     Raises:
-        CannotMerge: another method, other parameters, another horizon or time constant, or a method that cannot merge.
+        CannotMerge: another method, other parameters, another horizon or time constant, another transform, or a method
+            that cannot merge.
         ShapeMismatch, LimitExceeded: as for a reading.
 
     """
-    plan, method = draft.plan, draft.plan.kernel.method
-    if other.plan.kernel.method is not method or other.plan.p != plan.p or other.plan.timed != plan.timed:
-        detail = (
-            f"a snapshot of method {other.plan.config.method!r} with its parameters does not merge into this stream's"
-        )
-        raise CannotMerge(detail)
-    if other.plan.rule[:2] != plan.rule[:2]:
-        reach = "time_constant" if plan.timed else "horizon"
-        theirs, ours = getattr(other.plan.config, reach), getattr(plan.config, reach)
-        raise CannotMerge(f"a snapshot of {reach} {theirs:g} does not merge into a stream of {reach} {ours:g}")
-    if method.merge is None:
-        message = f"the method {method.name!r} cannot merge: its statistics depend on the order of the readings"
-        raise CannotMerge(message)
-    other = other.draft()  # where a time constant is used, its weights fade
     their = other.layout
-    missing = [not other.state[start + base_statistics.COUNT] for start in their.starts]
-    draft.ensure_features(their.names, their.shapes, missing, limits)
+    if draft.plan.mixed or other.plan.mixed:
+        for name in their.sources:
+            _check_alike(draft.plan.of(name), other.plan.of(name), f" ({name})")
+    else:
+        _check_alike(draft.plan.common, other.plan.common)
+    other = other.draft()  # where a time constant is used, its weights fade
+    begins = [their.starts[their.places(name)[0]] for name in their.sources]
+    missing = [not other.state[start + base_statistics.COUNT] for start in begins]
+    draft.ensure_features(their.sources, their.source_shapes, missing, limits)
     for name, at_other in zip(their.names, their.starts, strict=True):
         at = draft.layout.starts[draft.layout.index[name]]
+        plan = draft.plan_at(at)
         if plan.timed:
             _check_mergeable(plan, draft.state, at, other.state, at_other)
         base_statistics.merge(draft.state, at, other.state, at_other)
         online.merge(plan.p, draft.state, at, other.state, at_other)
-        if not method.base:
+        method = plan.kernel.method
+        if not method.base and method.merge is not None:
             method.merge(plan.p, draft.state, at + base_statistics.SIZE, other.state, at_other + base_statistics.SIZE)
+    for name in their.sources:
+        ours, theirs = draft.layout.memory(name), their.memory(name)
+        if ours is not None and theirs is not None:
+            merge_memories(draft.state, ours, other.state, theirs)
     _bound_weights(draft)
-    if plan.timed:
+    if draft.plan.clocked:
         draft.state[TIME] = max(draft.state[TIME], other.state[TIME])
     draft.state[COUNT] += other.state[COUNT]
     draft.touch(now)
     draft.answered = draft.before = None
 
 
+def _check_alike(ours: Part, theirs: Part, where: str = "") -> None:
+    """Refuse to merge statistics that were kept in another way; `where` tells of which feature."""
+    plan, other = ours.plan, theirs.plan
+    method = plan.kernel.method
+    if other.kernel.method is not method or other.p != plan.p or other.timed != plan.timed:
+        detail = f"a snapshot of method {other.config.method!r} with its parameters does not merge into this stream's"
+        raise CannotMerge(detail + where)
+    if other.rule[:2] != plan.rule[:2]:
+        reach = "time_constant" if plan.timed else "horizon"
+        was, now = getattr(other.config, reach), getattr(plan.config, reach)
+        raise CannotMerge(f"a snapshot of {reach} {was:g} does not merge into a stream of {reach} {now:g}{where}")
+    if method.merge is None:
+        message = f"the method {method.name!r} cannot merge: its statistics depend on the order of the readings"
+        raise CannotMerge(message + where)
+    if not alike(ours.preparation, theirs.preparation):
+        raise CannotMerge(f"a snapshot with another transform does not merge into this stream's{where}")
+
+
 def _bound_weights(draft: Stream) -> None:
     """Leave no feature more weight than readings of its horizon could have: the newest then count as they should."""
-    most = draft.plan.most_weight
     for at in draft.layout.starts:
-        draft.state[at] = min(draft.state[at], most)
+        draft.state[at] = min(draft.state[at], draft.plan_at(at).most_weight)
 
 
 def _check_mergeable(plan: Plan, a: array[float], at_a: int, b: array[float], at_b: int) -> None:

@@ -75,6 +75,12 @@ class Answer:
     mean_stds: list[tuple[float, float]] | None = None
     #: seconds by which the stamp was ahead of the arrival; negative: by which the device's clock was found set back
     skew: float = 0.0
+    #: the names of `values`, where they are not those of the reading: a circular feature has two
+    names: tuple[str, ...] | None = None
+
+    def named(self, reading: Reading) -> tuple[str, ...]:
+        """Return the names of the values, in the answer to this reading."""
+        return reading.names if self.names is None else self.names
 
 
 def parse_reading(

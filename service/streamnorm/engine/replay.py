@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:
+    from streamnorm.engine.mixed_layout import AnyLayout
     from streamnorm.engine.reading import Reading
-    from streamnorm.engine.state_layout import Layout
 
 
-def pack_replay(reading: Reading, answered: array[float], where: Layout) -> array[float]:
+def pack_replay(reading: Reading, answered: array[float], where: AnyLayout) -> array[float]:
     """Put what was answered, in the order of the reading (first its ys, then its channels' scales), in the layout's."""
     names = reading.names
     if len(answered) == len(names) and names == where.names:
@@ -33,7 +33,7 @@ def pack_replay(reading: Reading, answered: array[float], where: Layout) -> arra
     return numbers
 
 
-def unpack_replay(reading: Reading, numbers: array[float], where: Layout, seq: int) -> array[float]:
+def unpack_replay(reading: Reading, numbers: array[float], where: AnyLayout, seq: int) -> array[float]:
     """Return what was answered to a reading that comes again, in its order.
 
     Raises:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamnorm.engine.clock import EARLIEST, LATEST, begin_clock
-from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
-from streamnorm.engine.plan import Plan
-from streamnorm.engine.plan import plan as plan_of
+from streamnorm.engine.mixed_layout import MixedLayout, lasts
+from streamnorm.engine.plan import Plan, of_snapshot
+from streamnorm.engine.preparation import INVALID, LAST, MEMORY_SIZE, SEEN
+from streamnorm.engine.preparation import TIME as LAST_TIME
 from streamnorm.engine.state_layout import CREATED, HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME, UPDATED
 from streamnorm.engine.stream import EMPTY, NO_SEQ, Stream
 from streamnorm.engine.validation import to_faults
@@ -65,6 +66,12 @@ class Feature(BaseModel):
     age: Share | None = Field(None, description="part of a horizon since then")
     time: Shifted | None = None
     own: list[Own] = Field([], description="the method's own statistics")
+    source: str | None = Field(
+        None, min_length=1, max_length=LARGEST_NAME, description="the feature as readings name it, if another"
+    )
+    invalid: Number = Field(0.0, description="values that were out of bounds, or had no logarithm")
+    counter: Value | None = Field(None, description="of a rate: the counter's last value")
+    counter_time: Shifted = Field(0.0, description="and its time")
 
     def base(self) -> list[float]:
         """Return the base block; what snapshots of before did not have begins as it does for them."""
@@ -107,9 +114,11 @@ class Snapshot(BaseModel):
 
 def export(stream: Stream) -> dict[str, Any]:
     """Return a stream's whole state as plain JSON data."""
-    plan, state, where = stream.plan, stream.state, stream.layout
+    state, where = stream.state, stream.layout
+    prepared = _prepared(stream)
     features = []
     for name, shape, start, end in zip(where.names, where.shapes, where.starts, where.ends, strict=True):
+        plan = stream.plan_at(start)
         block = state[start:end].tolist()
         feature: dict[str, Any] = {
             "name": name,
@@ -119,10 +128,10 @@ def export(stream: Stream) -> dict[str, Any]:
         own = block[base_statistics.SIZE : -1] if plan.timed else block[base_statistics.SIZE :]
         if plan.timed:
             feature["time"] = block[-1]
-        features.append(feature | {"own": own} if own else feature)
+        features.append((feature | {"own": own} if own else feature) | prepared.get(name, {}))
     return {
         "version": VERSION,
-        "config": plan.to_json(),
+        "config": stream.plan.to_snapshot(),
         "count": stream.count,
         "last_seq": stream.last_seq,
         "created": state[CREATED],
@@ -151,36 +160,64 @@ def restore_stream(data: object, limits: Limits) -> Stream:
         raise InvalidSnapshot.at("/version", f"must be {VERSION}, not {data.get('version')!r}")
     try:
         snapshot = Snapshot.model_validate(data)
-        plan = plan_of(configuration(snapshot.config, {}))
+        plan = of_snapshot(snapshot.config)
     except ValidationError as error:
         raise InvalidSnapshot.of(to_faults(error.errors(include_url=False))) from None
     except InvalidConfiguration as error:
         raise InvalidSnapshot.of(error.within("/config").faults) from None
     stream = Stream(plan)
     _fit(stream, snapshot.features, limits)
+    state, where = stream.state, stream.layout
     seq = NO_SEQ if snapshot.last_seq is None else float(snapshot.last_seq)
-    stream.state = array("d", [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated, *EMPTY[TIME:]])
-    method = plan.kernel.method
+    head = [float(snapshot.count), seq, 0.0, snapshot.created, snapshot.updated, *EMPTY[TIME:]]
+    state[:HEADER_SIZE] = array("d", head)
     for place, feature in enumerate(snapshot.features):
-        base = feature.base()
-        own = _own_of_today(plan, base, feature.own)
-        block = [*base, *own]
-        if plan.timed:
-            block.append(feature.time or 0.0)
-        if len(block) != plan.stride:
-            want = plan.stride - base_statistics.SIZE - plan.timed
-            raise InvalidSnapshot.at(f"/features/{place}/own", f"has {len(feature.own)} numbers, not {want}")
-        # a profile's extremes are those of the last horizons: older readings may lie anywhere that readings may
-        if method.sound is not None and not method.sound(plan.p, own, -LARGEST_VALUE, LARGEST_VALUE):
-            raise InvalidSnapshot.at(f"/features/{place}/own", f"is nothing that {plan.config.method!r} could keep")
-        stream.state.extend(block)
+        start, end = where.starts[where.index[feature.name]], where.ends[where.index[feature.name]]
+        state[start:end] = array("d", _block(stream.plan_at(start), feature, f"/features/{place}/own"))
+        source = where.by_source[feature.source or feature.name] if isinstance(where, MixedLayout) else None
+        if source is not None and source.memory >= 0 and where.names[source.places[0]] == feature.name:
+            seen, last = feature.counter is not None, feature.counter or 0.0
+            memory = [feature.invalid, float(seen), last, feature.counter_time]
+            state[source.memory : source.memory + MEMORY_SIZE] = array("d", memory)
     if snapshot.clock is None:
-        begin_clock(stream.state, HEADER_SIZE, plan)
+        begin_clock(state, lasts(plan, where, state))
     else:
         given = snapshot.clock
         time = -math.inf if given.time is None else given.time
-        stream.state[TIME:HEADER_SIZE] = array("d", [time, given.offset, given.late, given.late_time, given.skew])
+        state[TIME:HEADER_SIZE] = array("d", [time, given.offset, given.late, given.late_time, given.skew])
     return stream
+
+
+def _block(plan: Plan, feature: Feature, pointer: str) -> list[float]:
+    """Return the state of a feature with this plan; `pointer` names its own numbers in errors."""
+    base, method = feature.base(), plan.kernel.method
+    own = _own_of_today(plan, base, feature.own)
+    block = [*base, *own]
+    if plan.timed:
+        block.append(feature.time or 0.0)
+    if len(block) != plan.stride:
+        want = plan.stride - base_statistics.SIZE - plan.timed
+        raise InvalidSnapshot.at(pointer, f"has {len(feature.own)} numbers, not {want}")
+    # a profile's extremes are those of the last horizons: older readings may lie anywhere that readings may
+    if method.sound is not None and not method.sound(plan.p, own, -LARGEST_VALUE, LARGEST_VALUE):
+        raise InvalidSnapshot.at(pointer, f"is nothing that {plan.config.method!r} could keep")
+    return block
+
+
+def _prepared(stream: Stream) -> dict[str, dict[str, Any]]:
+    """Return what is known of features that are prepared, by the name of the first one that each becomes."""
+    where, state = stream.layout, stream.state
+    found: dict[str, dict[str, Any]] = {}
+    for source in where.by_source.values() if isinstance(where, MixedLayout) else ():
+        names = [where.names[place] for place in source.places]
+        for name in names if len(names) > 1 else ():
+            found[name] = {"source": source.name}
+        if source.memory >= 0 and state[source.memory + INVALID]:
+            found.setdefault(names[0], {})["invalid"] = state[source.memory + INVALID]
+        if source.memory >= 0 and state[source.memory + SEEN]:
+            last, time = state[source.memory + LAST], state[source.memory + LAST_TIME]
+            found.setdefault(names[0], {}).update(counter=last, counter_time=time)
+    return found
 
 
 def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float]:
@@ -195,13 +232,15 @@ def _own_of_today(plan: Plan, base: list[float], own: list[float]) -> list[float
 
 
 def _fit(stream: Stream, features: list[Feature], limits: Limits) -> None:
-    names = tuple(feature.name for feature in features)
+    names = [feature.name for feature in features]
     if len(set(names)) != len(names):
         raise InvalidSnapshot.at("/features", "names a feature twice")
-    shapes = [tuple(feature.shape) for feature in features]
-    for place, (name, shape) in enumerate(zip(names, shapes, strict=True)):
-        if not name.isprintable():
+    for place, feature in enumerate(features):
+        if not all(name.isprintable() for name in (feature.name, feature.source or "")):
             raise InvalidSnapshot.at(f"/features/{place}/name", "must be printable characters")
-        if not all(shape) or math.prod(shape) > limits.max_elements:
-            raise InvalidSnapshot.at(f"/features/{place}/shape", f"{list(shape)} is no shape of a channel")
-    stream.ensure_features(names, shapes, [False] * len(names), limits)
+        if not all(feature.shape) or math.prod(feature.shape) > limits.max_elements:
+            raise InvalidSnapshot.at(f"/features/{place}/shape", f"{feature.shape} is no shape of a channel")
+    sources = {feature.source or feature.name: tuple(feature.shape) for feature in features}
+    stream.ensure_features(tuple(sources), [*sources.values()], [False] * len(sources), limits)
+    if set(stream.layout.names) != set(names):
+        raise InvalidSnapshot.at("/features", f"must be those of its configuration: {', '.join(stream.layout.names)}")

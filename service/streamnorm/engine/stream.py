@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from streamnorm.engine import mixed
 from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
+from streamnorm.engine.mixed_layout import MixedLayout, layout_of, moved
 from streamnorm.engine.names import name_fault
-from streamnorm.engine.postprocess import postprocess
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
 from streamnorm.engine.replay import pack_replay, unpack_replay
 from streamnorm.engine.state_layout import (
@@ -32,7 +33,6 @@ from streamnorm.engine.state_layout import (
     SKEW,
     TIME,
     UPDATED,
-    Layout,
     layout_for,
 )
 from streamnorm.engine.validation import escape_pointer
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamnorm.engine.clock import Settlement
+    from streamnorm.engine.mixed_layout import AnyLayout
     from streamnorm.engine.plan import Plan
     from streamnorm.engine.state_layout import Shape
 
@@ -63,7 +64,7 @@ class Stream:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.layout: Layout = layout_for((), (), plan.stride)
+        self.layout: AnyLayout = layout_for((), (), plan.stride)
         self.state = array("d", EMPTY)
         #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
         self.answered: array[float] | None = None
@@ -94,7 +95,7 @@ class Stream:
         copy.answered, copy.before = self.answered, self.before
         return copy
 
-    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:
+    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901 - the hot path, in one piece
         """Normalize a reading and learn from it.
 
         Raises:
@@ -112,15 +113,25 @@ class Stream:
                 return self._replay(reading, seq)
         t, plan = now, self.plan
         settled = None
-        if plan.timed or reading.timestamp is not None:
+        if plan.clocked or reading.timestamp is not None:
             settled = self._settle(reading.timestamp, now, limits)
             t = settled[0]
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
+        names = None
         answered: array[float]
         if plain and plan.kernel.fast is not None:
             row = cast("list[float]", reading.values)
             answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
+        elif (
+            where.direct
+            and reading.plain
+            and reading.names == where.names
+            and (row_taken := where.observe(reading.values, t, self.state)) is not None
+        ):
+            plain, (answered, ready) = True, row_taken
+        elif plan.mixed and not plain:
+            reading, names, answered, ready = self._observe_mixed(reading, t, limits)
         else:
             answered, ready = self._observe_each(
                 reading, where.starts if plain else self.feature_offsets(reading, limits), t
@@ -143,7 +154,7 @@ class Stream:
             answers: list[float | Array] = [*answered]
         else:
             answers = self._grow(reading, answered)
-        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW])  # noqa: FBT003 - named, it takes longer
+        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW], names)  # noqa: FBT003 - named, it takes longer
 
     def _settle(self, stamp: float | None, now: float, limits: Limits) -> Settlement:
         state = self.state
@@ -168,8 +179,37 @@ class Stream:
             ys.append(y)
         return array("d", ys + scales), self.ready(starts, t)
 
+    def _observe_mixed(
+        self, reading: Reading, t: float, limits: Limits
+    ) -> tuple[Reading, tuple[str, ...] | None, array[float], bool]:
+        """Take in a reading of features that may differ; returns it as prepared, and its names if they are others."""
+        given = reading.names
+        if not reading.plain or given != self.layout.sources:
+            self._make_room(reading, limits)
+        where = self.layout
+        if isinstance(where, MixedLayout):
+            reading = mixed.prepare(self.plan, where, self.state, reading, t) if where.prepares else reading
+            ys, ready = mixed.observe_reading(where, reading, t, self.state)
+            starts = [where.starts[where.index[name]] for name in reading.names] if ready is None else ()
+            return reading, _renamed(reading, given), ys, self.ready(starts, t) if ready is None else ready
+        starts = [where.starts[where.index[name]] for name in given]
+        return reading, None, *self._observe_each(reading, starts, t)
+
+    def plan_at(self, start: int) -> Plan:
+        """Return the plan of the feature whose state begins at `start`."""
+        return self.layout.plan_at[start] if isinstance(self.layout, MixedLayout) else self.plan
+
+    def plan_of(self, name: str) -> Plan:
+        """Return the plan of a feature."""
+        place = self.layout.index.get(name)
+        return self.plan if place is None else self.plan_at(self.layout.starts[place])
+
     def normalize(self, reading: Reading, now: float) -> Answer:
         """Normalize a reading by today's statistics and learn nothing; a feature never seen gives NaN."""
+        given = reading.names
+        if self.plan.mixed:
+            t = now if reading.timestamp is None else reading.timestamp + self.state[OFFSET]
+            reading = mixed.prepare(self.plan, self.layout, self.state[:], reading, t)
         ys: list[float | Array] = []
         ready = True
         for name, value in zip(reading.names, reading.values, strict=True):
@@ -180,48 +220,46 @@ class Stream:
             ready = ready and name in self.layout.index
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names if name in self.layout.index]
         return Answer(
-            postprocess(self.plan, reading.names, ys), self.count, ready and self.ready(starts, self.today(now))
+            mixed.finish(self.plan, self.layout, reading.names, ys),
+            self.count,
+            ready and self.ready(starts, self.today(now)),
+            names=_renamed(reading, given),
         )
 
-    def denormalize(self, reading: Reading) -> list[float | Array]:
-        """Invert the map from values to answers, by today's statistics.
+    def denormalize(self, reading: Reading) -> tuple[tuple[str, ...], list[float | Array]]:
+        """Invert the map from values to answers, by today's statistics; returns the raw features and their values.
+
+        They are the reading's, but a circular feature's sine and cosine become its angle.
 
         Raises:
-            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, or layer scaling mixes it with the
-                others.
+            CannotInvert: a feature is unknown or a constant so far, its gamma is 0, layer scaling mixes it with the
+                others, it is a rate, or one of a circular feature's two is missing.
 
         """
         faults: list[Fault] = []
-        xs: list[float | Array] = []
+        xs: dict[str, float | Array] = {}
         for name, value in zip(reading.names, reading.values, strict=True):
             mean, std = self.mean_std(name)
-            gamma, beta = self.plan.gamma_beta(name)
+            plan = self.plan_of(name)
+            gamma, beta = plan.gamma_beta(name)
             y = value if isinstance(value, float) else value.elements
-            why = self._one_way(mean, std, gamma, np.any((y != beta) & ~np.isnan(y)))
+            why = _one_way(plan, mean, std, gamma, np.any((y != beta) & ~np.isnan(y)))
             if why:
                 faults.append(Fault(f"/values/{escape_pointer(name)}", why))
             else:
-                xs.append((y - beta) / gamma * std + mean)
+                xs[name] = (y - beta) / gamma * std + mean
+        faults += mixed.restore_raw(self.layout, xs)
         if faults:
             raise CannotInvert.of(faults)
-        return xs
-
-    def _one_way(self, mean: float, std: float, gamma: float, moves: np.bool_) -> str:
-        """Return why a value cannot be turned back; an empty text where it can."""
-        if math.isnan(mean):
-            return "unknown feature"
-        if gamma == 0.0:
-            return "gamma is 0"
-        if self.plan.compensation[1] >= 0.0:
-            return "layer scaling cannot be undone"
-        return "the feature has been constant so far" if std == 0.0 and moves else ""
+        return tuple(xs), [*xs.values()]
 
     def mean_std(self, name: str) -> tuple[float, float]:
         """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
         if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
             return math.nan, math.nan
-        return self.plan.kernel.spread(self.plan.p, self.state, self.layout.starts[place])
+        plan = self.plan_at(self.layout.starts[place])
+        return plan.kernel.spread(plan.p, self.state, self.layout.starts[place])
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number, or those of an array, by a feature's statistics of today.
@@ -235,7 +273,7 @@ class Stream:
             return x * math.nan
         weight = self.state[self.layout.starts[self.layout.index[name]]]
         delta = x - mean
-        bound = math.sqrt(weight * elements) if self.plan.kernel.method.bounded else math.inf
+        bound = math.sqrt(weight * elements) if self.plan_of(name).kernel.method.bounded else math.inf
         if isinstance(x, float):
             if mean + delta / weight == mean:
                 return 0.0
@@ -250,17 +288,25 @@ class Stream:
 
         They have had their warmup and, where statistics fade by time, have weight.
         """
-        state, warmup = self.state, self.plan.warmup
+        state = self.state
+        if isinstance(self.layout, MixedLayout):
+            return all(self._rests(self.layout.plan_at[at], at, t) for at in starts)
+        warmup = self.plan.warmup
         if not all(state[at + base.COUNT] >= warmup for at in starts):
             return False
         least = least_weight(warmup)
         return not self.plan.timed or all(self.weight(at, t) >= least for at in starts)
 
+    def _rests(self, plan: Plan, at: int, t: float) -> bool:
+        enough = self.state[at + base.COUNT] >= plan.warmup
+        return enough and (not plan.timed or self.weight(at, t) >= least_weight(plan.warmup))
+
     def weight(self, at: int, t: float) -> float:
         """Return the effective number of readings that the statistics at a place rest on at the time `t`."""
-        if not self.plan.timed:
+        plan = self.plan_at(at)
+        if not plan.timed:
             return self.state[at]
-        return weight_at(t, self.plan.rule[1], self.state[at + self.plan.stride - 1], self.state[at])
+        return weight_at(t, plan.rule[1], self.state[at + plan.stride - 1], self.state[at])
 
     def today(self, now: float) -> float:
         """Return the time of the stream's clock, which is its devices', when the service's is `now`."""
@@ -269,57 +315,87 @@ class Stream:
     def forgive_missing(self, names: Sequence[str], absent: Sequence[int]) -> None:
         """Take back that so many values of each feature were counted as missing: their readings did not have it."""
         for name, count in zip(names, absent, strict=False):
-            self.state[self.layout.starts[self.layout.index[name]] + base.MISSING] -= count
+            for place in self.layout.places(name):
+                self.state[self.layout.starts[place] + base.MISSING] -= count
 
     def feature_offsets(self, reading: Reading, limits: Limits) -> Sequence[int]:
         """Return where the features of a reading have their state, making room for new ones."""
         where = self.layout
         if reading.plain and where.plain and reading.names == where.names:
             return where.starts
-        shapes = [() if isinstance(value, float) else value.elements.shape for value in reading.values]
-        self.ensure_features(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
+        self._make_room(reading, limits)
         where = self.layout
         return [where.starts[where.index[name]] for name in reading.names]
+
+    def _make_room(self, reading: Reading, limits: Limits) -> None:
+        shapes = [() if isinstance(value, float) else value.elements.shape for value in reading.values]
+        self.ensure_features(reading.names, shapes, [isinstance(v, float) and v != v for v in reading.values], limits)  # noqa: PLR0124
 
     def ensure_features(
         self, names: tuple[str, ...], shapes: Sequence[Shape], missing: Sequence[bool], limits: Limits
     ) -> None:
-        """Make sure that features of these names and shapes have their place; a missing value fits any shape.
+        """Make sure that features of these names and shapes, as in readings, have their place.
+
+        A missing value fits any shape.
 
         Raises:
             ShapeMismatch, LimitExceeded, InvalidReading: as `observe` says; nothing is changed then.
 
         """
         where = self.layout
-        had = list(where.shapes)
+        had = list(where.source_shapes)
         new: dict[str, Shape] = {}
         for name, shape, absent in zip(names, shapes, missing, strict=True):
-            place = where.index.get(name)
+            place = where.source_index.get(name)
+            if self.plan.mixed:
+                self._check_transform(name, shape)
             if place is None:
                 _check_name(name)
                 new[name] = shape
             elif had[place] != shape and not absent:
-                if self.state[where.starts[place] + base.COUNT]:
+                if self.state[where.starts[where.places(name)[0]] + base.COUNT]:
                     was = f"has the shape {list(had[place])}, not {list(shape)}"
                     raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", was)
                 had[place] = shape
-        if len(where.names) + len(new) > limits.max_features:
-            total = len(where.names) + len(new)
+        total = len(where.sources) + len(new)
+        if total > limits.max_features:
             detail = f"the stream would have {total} features, the limit (max_features) is {limits.max_features}"
             raise LimitExceeded("max_features", detail)
-        if new or had != list(where.shapes):
-            self.layout = layout_for((*where.names, *new), (*had, *new.values()), where.stride)
-            self.state.frombytes(bytes(8 * where.stride * len(new)))  # to the byte; `extend` takes some in reserve
+        if new or had != list(where.source_shapes):
+            self._extend((*where.sources, *new), (*had, *new.values()))
+
+    def _extend(self, names: tuple[str, ...], shapes: tuple[Shape, ...]) -> None:
+        old, new = self.layout, layout_of(self.plan, names, shapes)
+        if len(set(new.names)) < len(new.names):
+            twice = next(name for name in new.names if new.names.count(name) > 1)
+            raise InvalidReading.at("/values", f"{twice!r} would be the name of two features, one of them circular")
+        if isinstance(old, MixedLayout) or isinstance(new, MixedLayout):
+            self.state = moved(self.state, old, new)
+        else:  # to the byte; `extend` takes some in reserve
+            self.state.frombytes(bytes(8 * (new.size - old.size)))
+        self.layout = new
+
+    def _check_transform(self, name: str, shape: Shape) -> None:
+        """Refuse arrays where a transform takes numbers."""
+        preparation = self.plan.of(name).preparation
+        if shape and preparation is not None and preparation.transform in {"rate", "circular"}:
+            detail = f"the transform {preparation.transform} takes a number, not an array"
+            raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", detail)
 
     def _replay(self, reading: Reading, seq: int) -> Answer:
         last = int(self.state[LAST_SEQ])
         if seq < last or self.answered is None:
             raise StaleSequence(seq, last)
+        given = reading.names
+        if self.plan.mixed:
+            reading = mixed.prepare(self.plan, self.layout, self.state[:], reading, self.state[TIME])
         answered = unpack_replay(reading, self.answered, self.layout, seq)
         starts = [self.layout.starts[self.layout.index[name]] for name in reading.names]
         answers = self._grow(reading, answered)
         ready = self.ready(starts, self.state[TIME])
-        return Answer(answers, self.count, ready, int(self.state[GAP]), replayed=True, skew=self.state[SKEW])
+        answer = Answer(answers, self.count, ready, int(self.state[GAP]), replayed=True, skew=self.state[SKEW])
+        answer.names = _renamed(reading, given)
+        return answer
 
     def _grow(self, reading: Reading, answered: array[float]) -> list[float | Array]:
         """Return every element of a channel its y, by the channel's y and scale; then the configured finish."""
@@ -328,7 +404,12 @@ class Stream:
             y if isinstance(value, float) else _elements(value, y, next(scale))
             for value, y in zip(reading.values, answered, strict=False)
         ]
-        return postprocess(self.plan, reading.names, raw)
+        return mixed.finish(self.plan, self.layout, reading.names, raw)
+
+
+def _renamed(reading: Reading, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the names of a prepared reading, where they are not those that were given."""
+    return reading.names if reading.names != given else None
 
 
 def _elements(channel: Channel, y: float, scale: float) -> Array:
@@ -341,3 +422,14 @@ def _check_name(name: object) -> None:
     if fault is not None:
         shown = repr(name) if len(repr(name)) <= LARGEST_NAME else repr(name)[:LARGEST_NAME] + "…"
         raise InvalidReading.at("/values", f"the name {shown} of a feature {fault}")
+
+
+def _one_way(plan: Plan, mean: float, std: float, gamma: float, moves: np.bool_) -> str:
+    """Return why a value cannot be turned back; an empty text where it can."""
+    if math.isnan(mean):
+        return "unknown feature"
+    if gamma == 0.0:
+        return "gamma is 0"
+    if plan.compensation[1] >= 0.0:
+        return "layer scaling cannot be undone"
+    return "the feature has been constant so far" if std == 0.0 and moves else ""

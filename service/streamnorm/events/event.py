@@ -79,7 +79,9 @@ class LazyBlockEvents(NamedTuple):
         """
         last = slice(-most, None)
         times = now if block.times is None else np.minimum(block.times[last], now)
-        rows = block.values[last].copy(), answer.values[last].copy()
+        raw = block.values[last]
+        raw = raw.copy() if answer.names is None else raw[:, origins(block.names, answer.names)]
+        rows = raw, answer.values[last].copy()
         return cls(stream, names, times, answer.count, answer.ready, *rows)
 
     @property
@@ -99,6 +101,15 @@ class LazyBlockEvents(NamedTuple):
         *before, packed = (row.tobytes() for row in table)
         last = packed + numbers(len(self.spreads)).pack(*self.spreads)
         return [ReadingEvent(self.stream, self.names, row) for row in (*before, last)]
+
+
+def origins(given: Names, made: Names) -> list[int]:
+    """Return the place in `given`, a reading's names, of the feature that each of its answer's names is of.
+
+    >>> origins(("temp", "wind"), ("temp", "wind.sin", "wind.cos"))
+    [0, 1, 1]
+    """
+    return [given.index(name if name in given else name.rpartition(".")[0]) for name in made]
 
 
 def weight(columns: int) -> int:

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from streamnorm.events.event import (
     make_row,
     most_rows,
     numbers,
+    origins,
     plain,
     shared,
 )
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Limit of all histories together: 200 readings each for 500 streams of 8 features.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+#: mean and deviation where none of the raw values are known
+UNKNOWN = (math.nan, math.nan)
 STOPPING = "the service is stopping"
 #: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
 SECONDS_BETWEEN_SPREADS = 0.25
@@ -72,7 +76,10 @@ class EventHub:
             values, ys = reading.values, answer.values
             if not reading.plain:
                 values, ys = [plain(value) for value in values], [plain(y) for y in ys]
-            past = self._past(stream_id, reading.names, answer.count)
+            names = reading.names
+            if answer.names is not None:
+                values, names = [values[place] for place in origins(names, answer.names)], answer.names
+            past = self._past(stream_id, names, answer.count)
             time = now if reading.timestamp is None else min(reading.timestamp, now)
             if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
                 packed = past.pack(time, answer.count, answer.ready, *values, *ys)
@@ -153,7 +160,7 @@ class EventHub:
     def _record_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Record the events of a block's last rows."""
         rows = len(block.values)
-        past = self._past(stream_id, block.names, answer.count - rows + 1)
+        past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
         share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
         most = most_rows(len(past.names), share)
@@ -216,7 +223,9 @@ class EventHub:
         past.noted, past.unnoted = now, 0
         if now - past.kinds.looked >= SECONDS_BETWEEN_LOOKS:
             self._look(past, stream_id, stream, now)
-        means, stds = zip(*map(stream.mean_std, past.names), strict=True)
+        hidden = stream.layout.transformed  # their statistics are not of the raw values
+        pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in past.names]
+        means, stds = zip(*pairs, strict=True)
         return (*means, *stds)
 
     def _look(self, past: StreamHistory, stream_id: str, stream: Stream, now: float) -> None:

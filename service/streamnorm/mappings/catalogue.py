@@ -77,6 +77,13 @@ class Catalogue:
     def __iter__(self) -> Any:
         return iter(self._mappings.values())
 
+    def __len__(self) -> int:
+        return len(self._mappings)
+
+    def become(self, other: Catalogue) -> None:
+        """Take the mappings of another catalogue in place of these."""
+        self._mappings = other._mappings
+
     def find(self, name: str) -> Mapping:
         """Return the mapping of a name, else the preset of that name.
 

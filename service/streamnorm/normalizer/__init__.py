@@ -19,8 +19,9 @@ from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks import block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
-from streamnorm.engine.reading import Array, Reading, parse_reading
+from streamnorm.engine.plan import Plan, of_layers, plan
+from streamnorm.engine.reading import Answer, Array, Reading, parse_reading
+from streamnorm.engine.rules import ALL, Layer, split_features
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
@@ -67,7 +68,8 @@ class Normalizer:
     """One stream in process, with results and errors identical to those of the service.
 
     The parameters are those of a stream's configuration: `method`, `horizon` or `time_constant`, `warmup`, `clamp`,
-    `robust`, `missing`, `affine` and the method's own. `clock` gives the time of readings that come without one.
+    `robust`, `missing`, `affine` and the method's own; `features` gives some of them others: `{"door*": {"horizon":
+    20000}}`. `clock` gives the time of readings that come without one.
 
     Values are a dict of features, a sequence, a NumPy array or a pandas Series; a feature is a number or an array (a
     channel); None and NaN are missing values. Results have the same form. A feature takes about 100 bytes.
@@ -87,7 +89,7 @@ class Normalizer:
 
     def __init__(self, *, clock: Callable[[], float] = time.time, **config: Any) -> None:
         self._clock = clock
-        self._stream = Stream(plan(configuration(config, {})))
+        self._stream = Stream(_plan(config))
 
     @classmethod
     def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
@@ -137,8 +139,8 @@ class Normalizer:
         given = inputs.parse_single(values)
         one = self._reading(given, timestamp, seq)
         answer = self._stream.observe(one, self._clock(), UNLIMITED)
-        means, stds = self._spreads(one, given) if stats else (None, None)
-        values, set_back = given.shaped(answer.values), max(0.0, -answer.skew)
+        means, stds = self._spreads(one, answer, given) if stats else (None, None)
+        values, set_back = given.shaped(answer.values, answer.names), max(0.0, -answer.skew)
         return Normalized(
             values, answer.count, answer.ready, means, stds, answer.gap, answer.replayed, clock_set_back=set_back
         )
@@ -148,8 +150,8 @@ class Normalizer:
         given = inputs.parse_single(values)
         one = self._reading(given)
         answer = self._stream.normalize(one, self._clock())
-        means, stds = self._spreads(one, given) if stats else (None, None)
-        return Normalized(given.shaped(answer.values), answer.count, answer.ready, means, stds)
+        means, stds = self._spreads(one, answer, given) if stats else (None, None)
+        return Normalized(given.shaped(answer.values, answer.names), answer.count, answer.ready, means, stds)
 
     def denormalize(self, values: Any) -> Any:
         """Convert normalized values back to the sensors' units, by the current statistics.
@@ -159,7 +161,9 @@ class Normalizer:
 
         """
         parsed = inputs.parse_single(values)
-        return parsed.shaped(self._stream.denormalize(self._reading(parsed)))
+        reading = self._reading(parsed)
+        names, xs = self._stream.denormalize(reading)
+        return parsed.shaped(xs, names if names != reading.names else None)
 
     def observe_block(
         self,
@@ -189,9 +193,10 @@ class Normalizer:
         if not answer.replayed:
             draft.forgive_missing(many.names, many.absent)
             self._stream = draft
-        values, set_back = many.shaped(answer.values), answer.clock_set_back
+        values, set_back = many.shaped(answer.values, answer.names), answer.clock_set_back
+        names = answer.names or many.names
         return NormalizedBlock(
-            values, many.names, answer.count, answer.ready, answer.gap, answer.replayed, clock_set_back=set_back
+            values, names, answer.count, answer.ready, answer.gap, answer.replayed, clock_set_back=set_back
         )
 
     def normalize_block(self, rows: Any, *, features: Sequence[str] | None = None) -> NormalizedBlock:
@@ -205,7 +210,8 @@ class Normalizer:
         if is_on_device(many.values):
             raise InvalidReading.at("/values", "lies on a CUDA device; only observe_block takes that")
         answer = block.normalize_block(self._stream, block.Block(many.names, many.values), self._clock(), UNLIMITED)
-        return NormalizedBlock(many.shaped(answer.values), many.names, answer.count, answer.ready)
+        names = answer.names or many.names
+        return NormalizedBlock(many.shaped(answer.values, answer.names), names, answer.count, answer.ready)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as versioned plain JSON data."""
@@ -233,9 +239,16 @@ class Normalizer:
         instant = None if timestamp is None else _seconds(timestamp, "/timestamp")
         return parse_reading(parsed.values, UNLIMITED, timestamp=instant, seq=seq)
 
-    def _spreads(self, reading: Reading, parsed: inputs.SingleInput) -> tuple[Any, Any]:
-        spreads = [self._stream.mean_std(name) for name in reading.names]
-        return parsed.shaped([mean for mean, _ in spreads]), parsed.shaped([std for _, std in spreads])
+    def _spreads(self, reading: Reading, answer: Answer, parsed: inputs.SingleInput) -> tuple[Any, Any]:
+        means, stds = zip(*map(self._stream.mean_std, answer.named(reading)), strict=True)
+        return parsed.shaped(means, answer.names), parsed.shaped(stds, answer.names)
+
+
+def _plan(config: Mapping[str, Any]) -> Plan:
+    if "features" not in config:
+        return plan(configuration(config, {}))
+    own = split_features(config, {})
+    return of_layers([Layer(ALL, {"method": "online"}), *own], own)
 
 
 def _seconds(moment: Any, pointer: str) -> float:

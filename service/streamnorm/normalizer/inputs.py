@@ -25,18 +25,21 @@ TABLE = 2  # dimensions: readings by features
 
 
 class SingleInput(NamedTuple):
-    """A reading in the engine's form, and a function that converts an answer to the caller's form."""
+    """A reading in the engine's form, and a function that converts an answer to the caller's form.
+
+    The names of an answer's values are None where they are those of the reading.
+    """
 
     values: object
-    shaped: Callable[[Sequence[Any]], Any]
+    shaped: Callable[[Sequence[Any], Sequence[str] | None], Any]
 
 
 class TableInput(NamedTuple):
-    """A block in the engine's form, and a function that converts an answer to the caller's form."""
+    """A block in the engine's form, and a function that converts an answer to the caller's form; names as above."""
 
     names: tuple[str, ...]
     values: Array
-    shaped: Callable[[Array], Any]
+    shaped: Callable[[Array, Sequence[str] | None], Any]
     #: of how many rows each feature is absent: NaN there is no missing value
     absent: tuple[int, ...] = ()
 
@@ -51,14 +54,14 @@ def parse_single(values: Any) -> SingleInput:
     if isinstance(values, np.ndarray):
         if not values.ndim:
             raise InvalidReading.at("/values", "must be an array of at least one dimension: a feature an element")
-        return SingleInput(values.tolist() if values.ndim == 1 else values, np.array)
+        return SingleInput(values.tolist() if values.ndim == 1 else values, lambda ys, _: np.array(ys))
     if _is(values, "Series"):
         return _of_series(values)
     if isinstance(values, Mapping):
         names = list(values)
         members = {str(name): value for name, value in values.items()}
-        return SingleInput(members, lambda ys: dict(zip(names, map(_plain, ys), strict=True)))
-    return SingleInput(values, lambda ys: list(map(_plain, ys)))
+        return SingleInput(members, lambda ys, made: dict(zip(made or names, map(_plain, ys), strict=True)))
+    return SingleInput(values, lambda ys, _: list(map(_plain, ys)))
 
 
 def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
@@ -76,7 +79,7 @@ def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
         if rows.ndim != TABLE or rows.dtype.kind not in "fiub":
             detail = f"an array of shape {rows.shape} and type {rows.dtype} is no block: it takes (readings, features)"
             raise InvalidReading.at("/values", detail)
-        return TableInput(_named(features, rows.shape[1]), filled(rows, copy=False), lambda ys: ys)
+        return TableInput(_named(features, rows.shape[1]), filled(rows, copy=False), lambda ys, _: ys)
     if _is(rows, "Series"):
         return _of_column(rows, features)
     return _of_list(list(rows), features)
@@ -89,7 +92,7 @@ def _of_list(listed: list[Any], features: Sequence[str] | None) -> TableInput:
         return _of_dicts(listed, features)
     values = parse_number_rows(listed)
     return TableInput(
-        _named(features, values.shape[1]), values, lambda ys: [list(map(_plain, row)) for row in ys.tolist()]
+        _named(features, values.shape[1]), values, lambda ys, _: [list(map(_plain, row)) for row in ys.tolist()]
     )
 
 
@@ -102,7 +105,7 @@ def _on_device(rows: Any, features: Sequence[str] | None) -> TableInput:
         raise InvalidReading.at(
             "/values", f"an array of shape {array.shape} is no block: it takes (readings, features)"
         )
-    return TableInput(_named(features, array.shape[1]), array, lambda ys: ys)
+    return TableInput(_named(features, array.shape[1]), array, lambda ys, _: ys)
 
 
 def _named(features: Sequence[str] | None, columns: int) -> tuple[str, ...]:
@@ -122,7 +125,9 @@ def _is(value: Any, name: str) -> bool:
 def _of_series(series: pd.Series[Any]) -> SingleInput:
     pandas = sys.modules["pandas"]
     given = dict(zip(map(str, series.index), series.astype(object).tolist(), strict=True))
-    return SingleInput(given, lambda ys: pandas.Series(ys, index=series.index, name=series.name, dtype=float))
+    return SingleInput(
+        given, lambda ys, made: pandas.Series(ys, index=made or series.index, name=series.name, dtype=float)
+    )
 
 
 def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> TableInput:
@@ -132,16 +137,18 @@ def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> TableInput
         values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     else:  # what a conversion would make of texts and times is seldom meant
         values = parse_number_rows(frame.astype(object).to_numpy().tolist())
-    return TableInput(names, values, lambda ys: pandas.DataFrame(ys, index=frame.index, columns=frame.columns))
+    return TableInput(
+        names, values, lambda ys, made: pandas.DataFrame(ys, index=frame.index, columns=made or frame.columns)
+    )
 
 
 def _of_dicts(rows: list[Mapping[Any, Any]], features: Sequence[str] | None) -> TableInput:
     keys = list(dict.fromkeys(name for row in rows for name in row)) if features is None else list(features)
     values = parse_number_rows([[row.get(key) for key in keys] for row in rows])
 
-    def shaped(ys: Array) -> list[dict[Any, Any]]:
+    def shaped(ys: Array, made: Sequence[str] | None) -> list[dict[Any, Any]]:
         return [
-            {key: _plain(y) for key, y in zip(keys, answer, strict=True) if key in row}
+            {key: _plain(y) for key, y in zip(made or keys, answer, strict=True) if made or key in row}
             for row, answer in zip(rows, ys.tolist(), strict=True)
         ]
 
@@ -152,15 +159,21 @@ def _of_column(series: pd.Series[Any], features: Sequence[str] | None) -> TableI
     """Understand one feature's values over time."""
     pandas = sys.modules["pandas"]
     many_ = _of_frame(series.to_frame("0" if series.name is None else series.name), features)
-    return many_._replace(shaped=lambda ys: pandas.Series(ys[:, 0], index=series.index, name=series.name))
+
+    def shaped(ys: Array, made: Sequence[str] | None) -> Any:
+        if made:
+            return pandas.DataFrame(ys, index=series.index, columns=made)
+        return pandas.Series(ys[:, 0], index=series.index, name=series.name)
+
+    return many_._replace(shaped=shaped)
 
 
 def _of_series_rows(rows: list[pd.Series[Any]], features: Sequence[str] | None) -> TableInput:
     pandas = sys.modules["pandas"]
     many_ = _of_dicts([row.to_dict() for row in rows], features)
 
-    def shaped(ys: Array) -> list[pd.Series[Any]]:
-        answers = zip(rows, many_.shaped(ys), strict=True)
-        return [pandas.Series(answer, index=row.index, name=row.name, dtype=float) for row, answer in answers]
+    def shaped(ys: Array, made: Sequence[str] | None) -> list[pd.Series[Any]]:
+        answers = zip(rows, many_.shaped(ys, made), strict=True)
+        return [pandas.Series(answer, index=made or row.index, name=row.name, dtype=float) for row, answer in answers]
 
     return many_._replace(shaped=shaped)

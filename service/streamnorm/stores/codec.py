@@ -14,13 +14,16 @@ from typing import Any
 import orjson
 
 from streamnorm.engine.clock import begin_clock
+from streamnorm.engine.mixed_layout import layout_of
 from streamnorm.engine.plan import Plan, of_key
-from streamnorm.engine.state_layout import HEADER_SIZE, TIME, layout_for
+from streamnorm.engine.state_layout import HEADER_SIZE, TIME
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
 from streamnorm.kernels import base_statistics
 
-VERSION = 2
+VERSION = 3
+#: of streams without layers and without a configuration of their own, so that an older service can read them
+PLAIN_VERSION = 2
 #: of version 1: numbers before the first feature's
 FORMER_HEAD = 5
 _PREFIX = struct.Struct("<BI")
@@ -33,15 +36,16 @@ def encode(stream: Stream) -> bytes:
     header = orjson.dumps(
         {
             "config": stream.plan.key,
-            "names": stream.layout.names,
-            "shapes": stream.layout.shapes,
+            "names": stream.layout.sources,
+            "shapes": stream.layout.source_shapes,
             "floats": (len(stream.state), len(answered), len(before)),
         }
     )
     values = stream.state + answered + before
     if sys.byteorder == "big":
         values.byteswap()
-    return _PREFIX.pack(VERSION, len(header)) + header + values.tobytes()
+    plain = not stream.plan.layers and stream.plan.own is None
+    return _PREFIX.pack(PLAIN_VERSION if plain else VERSION, len(header)) + header + values.tobytes()
 
 
 def decode(stream_id: str, blob: bytes) -> Stream:
@@ -65,12 +69,12 @@ def decode(stream_id: str, blob: bytes) -> Stream:
         size, answered, before = header["floats"]
         stream = Stream(of_key(header["config"]))
         names, shapes = tuple(header["names"]), tuple(tuple(shape) for shape in header["shapes"])
-        stream.layout = layout_for(names, shapes, stream.plan.stride)
+        stream.layout = layout_of(stream.plan, names, shapes)
         stream.state = values[:size]
         stream.answered = values[size : size + answered] or None
         stream.before = values[size + answered :] or None
         whole = len(values) == size + answered + before
-        if version < VERSION:
+        if version < PLAIN_VERSION:
             stream.state = _of_version_1(stream.state, stream.plan, len(names))
             stream.before = stream.before and _of_version_1(stream.before, stream.plan, len(names))
         fits = whole and len(stream.state) == stream.layout.size
@@ -104,5 +108,5 @@ def _of_version_1(state: array[float], plan: Plan, features: int) -> array[float
         kept = method.convert(plan.p, base, own) if method.convert is not None else None
         made.extend([*base, *(own + [0.0] * method.grown if kept is None else kept)])
         made.extend(state[end : at + stride])
-    begin_clock(made, HEADER_SIZE, plan)
+    begin_clock(made, made[HEADER_SIZE + plan.stride - 1 :: plan.stride] if plan.timed else ())
     return made

@@ -108,7 +108,7 @@ class AnsweredBlock:
         """Return the answers as a table."""
         block = self.batch.block
         last_seq = None if block.first_seq is None else block.last_seq
-        return Table(self.batch.stream_id, block.names, self.answer, last_seq)
+        return Table(self.batch.stream_id, self.answer.names or block.names, self.answer, last_seq)
 
 
 @dataclass

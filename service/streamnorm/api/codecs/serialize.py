@@ -25,14 +25,14 @@ ROWS = 1000
 VALUES = 10_000
 
 
-def reshape_like(reading: Reading, values: list[Any]) -> Any:
-    """Return values in the form of the reading: an object or an array."""
-    return values if reading.listed else dict(zip(reading.names, values))  # noqa: B905 - strict, it takes longer
+def reshape_like(reading: Reading, values: list[Any], names: tuple[str, ...] | None = None) -> Any:
+    """Return values in the form of the reading, an object or an array; `names` are theirs if not the reading's."""
+    return values if reading.listed else dict(zip(names or reading.names, values))  # noqa: B905 - strict, it takes longer
 
 
 def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[str, Any]:
     """Return the JSON members of the `answer` to a `reading` of the stream `stream_id`."""
-    values = reshape_like(reading, answer.values)
+    values = reshape_like(reading, answer.values, answer.names)
     body: dict[str, Any]
     if reading.seq is None:
         body = {"stream": stream_id, "count": answer.count, "ready": answer.ready, "values": values}
@@ -51,8 +51,8 @@ def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[st
     if answer.skew:
         body["clock_ahead" if answer.skew > 0.0 else "clock_set_back"] = round(abs(answer.skew), 3)
     if answer.mean_stds is not None:
-        body["mean"] = reshape_like(reading, [mean for mean, _ in answer.mean_stds])
-        body["std"] = reshape_like(reading, [std for _, std in answer.mean_stds])
+        body["mean"] = reshape_like(reading, [mean for mean, _ in answer.mean_stds], answer.names)
+        body["std"] = reshape_like(reading, [std for _, std in answer.mean_stds], answer.names)
     return body
 
 
@@ -102,6 +102,9 @@ def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[di
         for row, ((stream, head, seq), counted) in enumerate(zip(own, counters, strict=True), start):
             reading.names, _, reading.listed = columns.heads[head]
             reading.seq = None if seq < 0 else seq
+            if row in answers.renamed:
+                yield reading_to_json(columns.stream_ids[stream], reading, answers.renamed[row])
+                continue
             answer.values = columns.split(row, answers.values)
             answer.count, answer.ready, answer.gap, answer.replayed, answer.skew = counted
             yield reading_to_json(columns.stream_ids[stream], reading, answer)

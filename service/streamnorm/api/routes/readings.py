@@ -57,5 +57,5 @@ async def denormalize(ctx: Ctx, request: Request, stream_id: StreamId) -> Respon
     reading = await json_object(
         request, ctx.max_reading_bytes, lambda data: parse_reading(validate(ValuesBody, data).values, limits)
     )
-    values = await ctx.service.denormalize(stream_id, reading)
-    return encoded({"stream": stream_id, "values": serialize.reshape_like(reading, values)})
+    names, values = await ctx.service.denormalize(stream_id, reading)
+    return encoded({"stream": stream_id, "values": serialize.reshape_like(reading, values, names)})

@@ -75,7 +75,7 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
     """Create or reconfigure a stream; omitted members take the service's defaults."""
     config = await json_object(request, ctx.max_reading_bytes, dict, wrong=InvalidConfiguration)
-    ctx.service.configuration(config)
+    ctx.service.check_configuration(stream_id, config)
     try:
         await ctx.service.streams.read(stream_id, lambda _: None)
         status = 200

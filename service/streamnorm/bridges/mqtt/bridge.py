@@ -286,7 +286,7 @@ class MqttBridge:
                     log.debug("MQTT: %s: %s", stream_id, error)
 
     def _publish(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> asyncio.Future[None]:
-        self._announce(stream_id, reading, now)
+        self._announce(stream_id, reading if answer.names is None else Reading(answer.names, []), now)
         payload = payloads.of_reading(stream_id, reading, answer, now)
         return self._outbox.put(filled(self._options.publish, stream_id), payload)
 

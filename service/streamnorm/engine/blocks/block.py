@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from streamnorm.engine import mixed
 from streamnorm.engine.clock import Settled, check_time, settle_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.postprocess import postprocess_block
+from streamnorm.engine.mixed_layout import MixedLayout, layout_of
 from streamnorm.engine.reading import Array, check_seq
-from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED, layout_for
+from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 from streamnorm.kernels import base_statistics
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Sequence
 
+    from streamnorm.engine.mixed_layout import AnyLayout
+    from streamnorm.engine.plan import Plan
     from streamnorm.kernels import MethodKernel
 
 
@@ -57,7 +60,9 @@ class BlockAnswer:
     #: see `Answer.skew`, one a row; None where there is nothing to tell
     skews: Array | None = None
     #: what the block's features rested on before it; None where nothing was learned of it
-    before: Before | None = None
+    before: Before | MixedBefore | None = None
+    #: the names of the columns, where they are not those of the block: a circular feature has two
+    names: tuple[str, ...] | None = None
 
     @property
     def clock_ahead(self) -> float:
@@ -86,16 +91,28 @@ class Before:
     least: float
 
 
+@dataclass(frozen=True, slots=True)
+class MixedBefore:
+    """The same where features differ in their plans: the block as prepared, and each plan’s columns with theirs."""
+
+    values: Array
+    parts: list[tuple[list[int], Before]]
+
+
 @dataclass(slots=True)
 class BlockInProgress:
-    """A block that was checked and has its place in the stream, ready for the arithmetic."""
+    """A block that was checked and has its place in the stream, ready for the arithmetic.
 
+    `names` and `values` are those of the block as prepared.
+    """
+
+    names: tuple[str, ...]
     values: Array
     times: Array
     settled: Settled | None
     starts: list[int]
     ends: list[int]
-    rested: Before
+    rested: Before | MixedBefore
     before: array[float]
     gap: int
 
@@ -112,9 +129,9 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
     if is_replay(draft, block):
         then = before_last_block(draft, block.first_seq or 0, block.last_seq, len(block.values))
         return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
-    work, plan = begin_block(draft, block, now, limits), draft.plan
+    work = begin_block(draft, block, now, limits)
     out = block.out if work.values is block.values else None
-    ys = plan.kernel.observe_block(work.values, work.times, plan.rule, plan.p, draft.state, work.starts, work.ends, out)
+    ys = mixed.observe_columns(draft, work.values, work.times, starts=work.starts, ends=work.ends, out=out)
     return end_block(draft, block, work, ys, now)
 
 
@@ -131,7 +148,7 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     kernel = draft.plan.kernel
     _check(kernel, block, now, limits)
     settled = None
-    if block.times is not None or draft.plan.timed:
+    if block.times is not None or draft.plan.clocked:
         stamps = np.full(len(block.values), now) if block.times is None else block.times
         settled = settle_rows(draft.state, stamps, now, limits, draft.plan.patience)
     times = np.full(len(block.values), now) if settled is None else settled.times
@@ -142,16 +159,33 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     before = draft.state[:]
     columns = len(block.names)
     draft.ensure_features(block.names, [()] * columns, [False] * columns, limits)
+    names, values = mixed.prepare_table(draft, block.names, block.values, times)
     where = draft.layout
-    starts = [where.starts[where.index[name]] for name in block.names]
-    ends = [start + draft.plan.stride for start in starts]
-    values = kernel.as_type(block.values, np.float64) if draft.plan.finishes else block.values
-    return BlockInProgress(values, times, settled, starts, ends, rested(draft, starts, times), before, gap)
+    starts = [where.starts[where.index[name]] for name in names]
+    ends = [where.ends[where.index[name]] for name in names]
+    if draft.plan.finishes or draft.plan.mixed:
+        values = kernel.as_type(values, np.float64)
+    return BlockInProgress(
+        names, values, times, settled, starts, ends, rested(draft, starts, values, times), before, gap
+    )
 
 
-def rested(stream: Stream, starts: Sequence[int], times: Array) -> Before:
-    """Return what features rest on before a block with these times."""
-    state, plan = stream.state, stream.plan
+def rested(stream: Stream, starts: Sequence[int], values: Array, times: Array) -> Before | MixedBefore:
+    """Return what features rest on before a block of these values, as prepared, and times."""
+    if not isinstance(stream.layout, MixedLayout):
+        return _rested(stream, stream.plan, starts, times)
+    columns: dict[str, list[int]] = {}
+    for column, start in enumerate(starts):
+        columns.setdefault(stream.plan_at(start).key, []).append(column)
+    parts = []
+    for some in columns.values():
+        own = [starts[column] for column in some]
+        parts.append((some, _rested(stream, stream.plan_at(own[0]), own, times)))
+    return MixedBefore(values, parts)
+
+
+def _rested(stream: Stream, plan: Plan, starts: Sequence[int], times: Array) -> Before:
+    state = stream.state
     lasts = [state[at + plan.stride - 1] for at in starts] if plan.timed else []
     weights = [state[at + base_statistics.WEIGHT] for at in starts]
     lacking = [plan.warmup - state[at + base_statistics.COUNT] for at in starts]
@@ -171,19 +205,33 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
     if block.first_seq is not None:
         draft.state[LAST_SEQ] = block.last_seq
         draft.before = work.before
-    done = postprocess_block(draft.plan, block.names, ys, block.values.dtype)
+    done = mixed.finish_block(draft.plan, draft.layout, work.names, ys, block.values.dtype)
+    if block.out is not None and done.shape != block.out.shape:
+        more = ", ".join(name for name in work.names if name not in block.names)
+        raise InvalidReading.at("/values", f"is answered with other features ({more}); an npz answer has those it got")
     if block.out is not None and done is not block.out:
         block.out[...] = done
     ready = draft.ready(work.starts, float(work.times[-1]))
-    return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested)
+    names = work.names if work.names != block.names else None
+    return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested, names=names)
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
     """Normalize a block by today's statistics and learn nothing."""
     _check(stream.plan.kernel, block, now, limits)
-    ys = np.column_stack([stream.score(name, xs) for name, xs in zip(block.names, block.values.T, strict=True)])
-    done = postprocess_block(stream.plan, block.names, ys, block.values.dtype)
-    return BlockAnswer(done, stream.count, ready_for(stream, block.names, now))
+    names, values = prepared_copy(stream, block, now)
+    ys = np.column_stack([stream.score(name, xs) for name, xs in zip(names, values.T, strict=True)])
+    done = mixed.finish_block(stream.plan, stream.layout, names, ys, block.values.dtype)
+    renamed = names if names != block.names else None
+    return BlockAnswer(done, stream.count, ready_for(stream, names, now), names=renamed)
+
+
+def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, ...], Array]:
+    """Return a block as it is normalized, with the names of its columns; nothing is learned."""
+    if not stream.plan.mixed:
+        return block.names, block.values
+    times = np.full(len(block.values), now) if block.times is None else block.times + stream.state[OFFSET]
+    return mixed.prepare_table(stream, block.names, block.values, times, learn=False)
 
 
 def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
@@ -212,11 +260,19 @@ def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) 
     ):
         raise StaleSequence(first_seq, last)
     where = stream.layout
-    had = (len(before) - HEADER_SIZE) // where.stride
     then = stream.draft()
-    then.layout = layout_for(where.names[:had], where.shapes[:had], where.stride)
+    then.layout = _layout_of_size(stream.plan, where, len(before))
     then.state = before[:]
     return then
+
+
+def _layout_of_size(plan: Plan, where: AnyLayout, size: int) -> AnyLayout:
+    """Return the layout of the first features, as many as have so many numbers."""
+    if not isinstance(where, MixedLayout):
+        had = (size - HEADER_SIZE) // where.stride
+        return layout_for(where.names[:had], where.shapes[:had], where.stride)
+    layouts = (layout_of(plan, where.sources[:had], where.source_shapes[:had]) for had in range(len(where.sources)))
+    return next((layout for layout in layouts if layout.size == size), where)
 
 
 def _gap(stream: Stream, seq: int) -> int:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, rested
+from streamnorm.engine import mixed
+from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, MixedBefore, rested
 from streamnorm.engine.blocks.convert import ready_after
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock
 from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
-from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
 from streamnorm.engine.stream import NO_SEQ, Stream
@@ -49,7 +49,7 @@ class Table(NamedTuple):
     ready: list[bool]
     gaps: Rows | None
     #: what the features rested on before
-    before: Before
+    before: Before | MixedBefore
     #: see `Answer.skew`, one a row; None where there is nothing to tell
     skews: Array | None
 
@@ -79,7 +79,7 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
 def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:
     """Tell up to where readings have just the stream's features, all of them plain, and nothing to object to."""
     names, stamped = stream.layout.names, readings[start].timestamp is not None
-    if not stream.layout.plain:
+    if not stream.layout.tabular:
         return start
     seq = stream.state[LAST_SEQ]
     for place in range(start, len(readings)):
@@ -106,11 +106,12 @@ def observe_table(
     `seqs` are the rows' numbers, negative for none, or None where no row has one.
     """
     plan, where, state = stream.plan, stream.layout, stream.state
-    settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.timed or stamped else None
+    settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.clocked or stamped else None
     times = stamps if settled is None else settled.times
-    before = rested(stream, where.starts, times)
+    _, values = mixed.prepare_table(stream, where.sources, values, times)
+    before = rested(stream, where.starts, values, times)
     ready = ready_after(values, before)
-    ys = plan.kernel.observe_block(values, times, plan.rule, plan.p, state, where.starts, where.ends)
+    ys = mixed.observe_columns(stream, values, times, starts=where.starts, ends=where.ends)
     gaps = None if seqs is None else _number(state, seqs)
     stream.before = None
     stream.answered = None if seqs is None or seqs[-1] < 0 else array("d", ys[-1])
@@ -120,7 +121,7 @@ def observe_table(
     skews = None
     if settled is not None:
         state[TIME:HEADER_SIZE], skews = settled.clock[TIME:], settled.skews
-    return Table(postprocess_block(plan, where.names, ys), ready, gaps, before, skews)
+    return Table(mixed.finish_block(plan, where, where.names, ys), ready, gaps, before, skews)
 
 
 def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits, run: RunResult) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.block import Block, BlockAnswer, MixedBefore
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.kernels.base_statistics import decay_and_weight, weight_at
 
@@ -31,11 +31,14 @@ def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> It
         count = answer.count if answer.before is None else answer.count - last + row
         gap = 0 if row else answer.gap
         one = Answer(list(ys), count, ready[row], gap, answer.replayed, skew=skews[row])
-        yield Reading(block.names, [], listed, time, seq), one
+        yield Reading(answer.names or block.names, [], listed, time, seq), one
 
 
-def ready_after(values: Array, before: Before) -> list[bool]:
+def ready_after(values: Array, before: Before | MixedBefore) -> list[bool]:
     """Return after which rows every feature rests on enough; see `Stream.ready`."""
+    if isinstance(before, MixedBefore):
+        parts = [ready_after(before.values.take(columns, axis=1), part) for columns, part in before.parts]
+        return [all(row) for row in zip(*parts, strict=True)]
     ready = np.ones(len(values), dtype=bool)
     if max(before.lacking) > 0:
         ready = np.all((~np.isnan(values)).cumsum(axis=0) >= np.array(before.lacking), axis=1)

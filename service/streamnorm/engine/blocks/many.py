@@ -70,6 +70,8 @@ def replayed_answers(stream_id: str) -> Iterator[None]:
 def share_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block]) -> bool:
     """Return whether blocks are alike, new, and together enough for a CUDA device."""
     plans = {draft.plan for draft in drafts.values()}
+    if any(plan.mixed for plan in plans):
+        return False
     sizes = {block.values.shape for block in blocks.values()}
     times = {id(block.times) for block in blocks.values()}
     if len(plans) > 1 or len(sizes) > 1 or len(times) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeVar
 
-from streamnorm.engine.plan import Plan
+from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 
 T = TypeVar("T")
@@ -43,8 +43,8 @@ class RepositoryStats(NamedTuple):
 class StreamRepository(Protocol):
     """All streams of a service by their ids; every change is atomic and in order within a stream."""
 
-    #: the configuration of a stream that is created by its first reading
-    default_plan: Plan
+    #: which plans streams have
+    rulebook: Rulebook
 
     async def start(self) -> None:
         """Begin to work; called once, in the running event loop."""
@@ -119,6 +119,12 @@ class StreamRepository(Protocol):
         Raises:
             StreamNotFound: there is none of this id.
 
+        """
+
+    async def apply_rules(self, rulebook: Rulebook) -> int:
+        """Replace the rulebook, and configure streams anew where it says something else, now or with their next use.
+
+        Returns how many streams were configured anew now.
         """
 
     def peek(self, stream_id: str) -> Stream | None:

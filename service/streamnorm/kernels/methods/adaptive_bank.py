@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from streamnorm.kernels.durations import Duration
 from streamnorm.kernels.method import Buffer, Packed, Parameters
 from streamnorm.kernels.methods.online import merge as merge_online
 
@@ -46,11 +47,8 @@ class AdaptiveParameters(Parameters):
         description="the shortest span that “normal” reaches back, in readings: what changes more slowly is removed, "
         f"what changes faster is kept; {DEFAULT_HORIZON:g} unless `time_constant` is given",
     )
-    time_constant: float | None = Field(
-        None,
-        gt=0.0,
-        le=1e12,
-        description="the shortest span that “normal” reaches back, in seconds; not with `horizon`",
+    time_constant: Duration | None = Field(
+        None, description="the shortest span that “normal” reaches back, in seconds; not with `horizon`"
     )
 
     def pack(self) -> tuple[float, ...]:

@@ -26,10 +26,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
+from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
 from streamnorm.stores.local.group_commit import Durability, GroupCommitter
+from streamnorm.stores.ruled import as_ruled
 from streamnorm.stores.stream_locks import StreamLocks
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ DEFAULT_MAX_STREAMS = 10_000_000
 EVICTION_SHARE = 16
 #: Streams discarded before control returns to the event loop.
 EXPIRY_BATCH = 256
+#: Streams that new rules are compared with at once: about a millisecond.
+RULED_AT_ONCE = 100
 
 
 class WriteBehindStreams:
@@ -70,7 +74,8 @@ class WriteBehindStreams:
         ttl: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.default_plan = default_plan
+        #: which plans streams have; may be replaced, see `apply_rules`
+        self.rulebook = Rulebook(default_plan)
         self._store = store
         self._max_resident = max_resident
         self._max_streams = max_streams
@@ -214,6 +219,27 @@ class WriteBehindStreams:
             self._forget(stream_id)
         await self._committer.wait_durable((stream_id,))
 
+    async def apply_rules(self, rulebook: Rulebook) -> int:
+        """Replace the rulebook; see `streamnorm.engine.ports.stream_repository.StreamRepository.apply_rules`."""
+        self.rulebook = rulebook
+        changed = 0
+        for number, stream_id in enumerate([*self._streams]):
+            if number % RULED_AT_ONCE == RULED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            stream = self._streams.get(stream_id)
+            if stream is None or rulebook.applied(stream_id, stream)[0] is stream:
+                continue
+
+            def change(draft: Stream, stream_id: str = stream_id) -> None:
+                ruled = as_ruled(rulebook, stream_id, draft)
+                draft.plan, draft.layout, draft.state = ruled.plan, ruled.layout, ruled.state
+                draft.answered, draft.before = ruled.answered, ruled.before
+
+            with contextlib.suppress(StreamNotFound):
+                await self.update(stream_id, change, create=False, how=Execution.ON_COPY)
+                changed += 1
+        return changed
+
     def peek(self, stream_id: str) -> Stream | None:
         """Return a stream if it is resident, to be read only."""
         return self._streams.get(stream_id)
@@ -304,7 +330,7 @@ class WriteBehindStreams:
         if not self._committer.is_persisted(stream_id):
             return None  # deleted, but the deletion is not committed yet
         blob = self._store.load(stream_id)
-        return None if blob is None else decode(stream_id, blob)
+        return None if blob is None else as_ruled(self.rulebook, stream_id, decode(stream_id, blob))
 
     def _is_free(self, stream_id: str) -> bool:
         """Return whether a stream can be changed without an await before the result is installed."""
@@ -316,7 +342,7 @@ class WriteBehindStreams:
             return stream.draft()
         if not create:
             raise StreamNotFound(stream_id)
-        return Stream(self.default_plan)
+        return self.rulebook.new(stream_id)
 
     def _check_quota(self, new: int) -> None:
         if new and self._total + new > self._max_streams:

@@ -14,6 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
+from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError, StreamNotFound
 from streamnorm.stores.redis.cas_writer import CasWriter
@@ -21,6 +22,7 @@ from streamnorm.stores.redis.health import HealthMonitor
 from streamnorm.stores.redis.keyspace import Keyspace
 from streamnorm.stores.redis.stream_index import StreamIndex
 from streamnorm.stores.redis.topology import Topology
+from streamnorm.stores.ruled import as_ruled
 from streamnorm.stores.stream_locks import StreamLocks
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class SharedStreams:
         max_remembered: int = DEFAULT_MAX_REMEMBERED,
         ttl: float = 0.0,
     ) -> None:
-        self.default_plan = default_plan
+        #: which plans streams have
+        self.rulebook = Rulebook(default_plan)
         self.topology = Topology(address)
         self.keys = Keyspace(prefix)
         self._index = StreamIndex(self.topology, self.keys)
@@ -170,7 +173,7 @@ class SharedStreams:
         def edit(entry: Entry) -> tuple[Stream, T]:
             if entry.stream is None:
                 raise StreamNotFound(stream_id)
-            return entry.stream, view(entry.stream)
+            return entry.stream, view(as_ruled(self.rulebook, stream_id, entry.stream))
 
         return cast("T", await self._writer.submit(stream_id, edit, fresh=True))
 
@@ -194,6 +197,11 @@ class SharedStreams:
 
         await self._writer.submit(stream_id, edit)
 
+    async def apply_rules(self, rulebook: Rulebook) -> int:
+        """Replace the rulebook; every stream is configured anew with its next use."""
+        self.rulebook = rulebook
+        return 0
+
     def peek(self, stream_id: str) -> Stream | None:
         """Return a stream if it is cached, to be read only; another replica may have changed it."""
         entry = self._writer.cached(stream_id)
@@ -201,7 +209,8 @@ class SharedStreams:
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List at most `limit` streams with `prefix` and ids greater than `after`, in byte order."""
-        return await self._index.streams(prefix, after, limit)
+        found = await self._index.streams(prefix, after, limit)
+        return [(stream_id, as_ruled(self.rulebook, stream_id, stream)) for stream_id, stream in found]
 
     def check(self) -> None:
         """Raise the StoreError of the last health check, if it failed."""
@@ -217,10 +226,10 @@ class SharedStreams:
 
     def _for_update(self, stream_id: str, entry: Entry, *, create: bool) -> Stream:
         if entry.stream is not None:
-            return entry.stream.draft()
+            return as_ruled(self.rulebook, stream_id, entry.stream.draft())
         if not create:
             raise StreamNotFound(stream_id)
-        return Stream(self.default_plan)
+        return self.rulebook.new(stream_id)
 
     async def _update_in_thread(self, stream_id: str, edit: Callable[[Entry], tuple[Stream, T]]) -> T:
         """Apply an edit in another thread, retrying on conflicts."""

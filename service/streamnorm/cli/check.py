@@ -1,0 +1,106 @@
+"""The command `streamnorm check`: what a file of rules says, or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from streamnorm import config_file
+from streamnorm.config_file import ConfigFile
+from streamnorm.config_schema import schema
+from streamnorm.engine.config import to_json
+from streamnorm.engine.rules import ALL, overlay, settled
+from streamnorm.errors import InvalidConfigFile, InvalidConfiguration
+from streamnorm.settings import Settings
+
+#: what stands for a place in explanations: the service's defaults
+DEFAULTS = "default"
+
+
+def check(
+    file: Annotated[Path | None, typer.Argument(help="the file; STREAMNORM_CONFIG if not given")] = None,
+    stream: Annotated[str, typer.Option(help="tell how this stream is treated")] = "",
+    feature: Annotated[str, typer.Option(help="tell how this feature of it is treated")] = "",
+    schema_: Annotated[bool, typer.Option("--schema", help="print the JSON schema, for editors")] = False,  # noqa: FBT002
+) -> None:
+    """Check a file of rules and mappings, and tell which parameters hold, and where the file says so.
+
+    The exit status is 1 if the file is invalid, and 2 if the command is.
+    """
+    if schema_:
+        typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+        return
+    settings = Settings()
+    path = file or (Path(settings.config) if settings.config else None)
+    if path is None:
+        _fail("name a file, or set STREAMNORM_CONFIG", 2)
+    if feature and not stream:
+        _fail("--feature needs --stream: rules may speak of some streams only", 2)
+    try:
+        found = config_file.read(path)
+    except InvalidConfigFile as error:
+        _fail(str(error), 1, prefix="")
+    if not stream:
+        counts = _count(len(found.rules.rules), "rule"), _count(len(found.mappings), "mapping")
+        typer.echo(f"{path}: {', '.join(counts)}, no fault")
+        return
+    try:
+        lines = [*explained(found, stream, feature, settings.stream_defaults)]
+    except InvalidConfiguration as error:
+        _fail(f"the rules for {stream}{f', {feature},' if feature else ''} do not go together: {error}", 1)
+    typer.echo("\n".join(lines))
+
+
+def explained(found: ConfigFile, stream: str, feature: str, defaults: dict[str, Any]) -> list[str]:
+    """Return, line by line, which parameters hold for a stream, or a feature of it, and where the file says so.
+
+    Raises:
+        InvalidConfiguration: rules that are valid each do not go together.
+
+    """
+    layers: list[tuple[str, dict[str, Any], dict[str, str]]] = [(DEFAULTS, defaults, {})]
+    others: list[str] = []
+    for rule, table in zip(found.rules.rules, found.rule_tables, strict=True):
+        if not rule.matches(stream):
+            continue
+        if rule.layer.features != ALL and not (feature and rule.layer.matches(feature)):
+            others.append(f"  line {table.line}: {_words(rule.layer.parameters)} for {rule.layer.features}")
+            continue
+        where = {key: f"line {table.lines.get(key, table.line)}" for key in rule.layer.parameters}
+        layers.append((f"line {table.line}", dict(rule.layer.parameters), where))
+    config = to_json(settled(overlay([parameters for _, parameters, _ in layers])))
+    said: dict[str, str] = {}
+    for name, parameters, where in layers:
+        said |= {key: where.get(key, name) for key in parameters}
+    width = max(map(len, config))
+    told = [f"{stream}{f', {feature}' if feature else ''}:"]
+    for key, value in config.items():
+        if value is not None and value != {}:
+            told.append(f"  {key:<{width}} = {_word(value)}  ({said.get(key, DEFAULTS)})")
+    unused = [f"  {key} ({said[key]})" for key in said if key not in config or config[key] is None]
+    if unused:
+        told += [f"not used by the method {config['method']}, or replaced:", *unused]
+    if others and not feature:
+        told += ["and of some features:", *others]
+    return told
+
+
+def _words(parameters: Any) -> str:
+    return ", ".join(f"{key} = {_word(value)}" for key, value in parameters.items())
+
+
+def _word(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _fail(message: str, status: int, *, prefix: str = "streamnorm check: ") -> NoReturn:
+    print(f"{prefix}{message}", file=sys.stderr)  # noqa: T201
+    raise typer.Exit(status)
