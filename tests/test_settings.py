@@ -26,6 +26,7 @@ OTHERS: dict[str, Any] = {
     "method": "cumulative",
     "horizon": 50.5,
     "warmup": 0,
+    "config": "streamnorm.toml",
     "max_reading_bytes": 1,
     "max_block_bytes": 2,
     "max_binary_bytes": 6,

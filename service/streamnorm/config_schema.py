@@ -12,7 +12,7 @@ GLOBS = {
 }
 
 
-def schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """Return the schema: of rules every parameter of any method, of mappings only that they are tables."""
     parameters: dict[str, Any] = {}
     definitions: dict[str, Any] = {}

@@ -118,7 +118,7 @@ class FeatureProfile(Answer):
     skew: float | None
     kurtosis: float | None
     kind: str
-    invalid: int = 0
+    invalid: int | None = None
     transform: str | None = None
     unit: str | None = None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
+from streamnorm.engine.config import CONFIGURATIONS, Configuration
 from streamnorm.engine.feature_profile import FeatureProfile
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ
 from streamnorm.engine.names import checked_stream_id
@@ -48,6 +49,26 @@ Timestamp = Annotated[
 
 CLOCK_AHEAD = "seconds by which the timestamp was ahead of its arrival, which counts as its time then"
 CLOCK_SET_BACK = "seconds by which the device's clock was found set back: time goes on by its new timestamps"
+
+
+#: the configurations of a stream, whose features may differ, by method
+STREAM_CONFIGURATIONS: dict[str, type[Configuration]] = {
+    name: create_model(
+        model.__name__,
+        __base__=model,
+        __doc__=model.__doc__,
+        __module__=__name__,
+        features=(
+            dict[str, dict[str, Any]],
+            Field(
+                {},
+                description="parameters of some features: by a glob of their names, any of these",
+                examples=[{"door*": {"horizon": 20000}}],
+            ),
+        ),
+    )
+    for name, model in CONFIGURATIONS.items()
+}
 
 
 class Body(BaseModel):

@@ -11,7 +11,7 @@ import typer
 
 from streamnorm import config_file
 from streamnorm.config_file import ConfigFile
-from streamnorm.config_schema import schema
+from streamnorm.config_schema import json_schema
 from streamnorm.engine.config import to_json
 from streamnorm.engine.rules import ALL, overlay, settled
 from streamnorm.errors import InvalidConfigFile, InvalidConfiguration
@@ -25,14 +25,15 @@ def check(
     file: Annotated[Path | None, typer.Argument(help="the file; STREAMNORM_CONFIG if not given")] = None,
     stream: Annotated[str, typer.Option(help="tell how this stream is treated")] = "",
     feature: Annotated[str, typer.Option(help="tell how this feature of it is treated")] = "",
-    schema_: Annotated[bool, typer.Option("--schema", help="print the JSON schema, for editors")] = False,  # noqa: FBT002
+    schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema, for editors")] = False,  # noqa: FBT002
 ) -> None:
-    """Check a file of rules and mappings, and tell which parameters hold, and where the file says so.
+    """Check a `file` of rules and mappings, and tell which parameters hold, and where the file says so.
 
-    The exit status is 1 if the file is invalid, and 2 if the command is.
+    That is of a `stream`, or of a `feature` of it. With `schema` the command prints the JSON schema instead. The exit
+    status is 1 if the file is invalid, and 2 if the command is.
     """
-    if schema_:
-        typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
     settings = Settings()
     path = file or (Path(settings.config) if settings.config else None)
@@ -56,7 +57,9 @@ def check(
 
 
 def explained(found: ConfigFile, stream: str, feature: str, defaults: dict[str, Any]) -> list[str]:
-    """Return, line by line, which parameters hold for a stream, or a feature of it, and where the file says so.
+    """Return, line by line, which parameters hold for a `stream`, or a `feature` of it, and where the file says so.
+
+    `found` is the file, `defaults` is what the service does where it says nothing.
 
     Raises:
         InvalidConfiguration: rules that are valid each do not go together.

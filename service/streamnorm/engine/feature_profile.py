@@ -70,8 +70,9 @@ class FeatureProfile:
     skew: float | None
     kurtosis: float | None
     kind: Kind
-    #: values out of the bounds that the configuration gives, or without a logarithm; among the missing ones
-    invalid: int = 0
+    #: values out of the bounds that the configuration gives, or without a logarithm; among the missing ones.
+    #: None where the configuration asks for neither
+    invalid: int | None = None
     #: what was done to the values that all this is of, and the unit of the raw ones, as configured
     transform: str | None = None
     unit: str | None = None
@@ -90,7 +91,7 @@ def profile(stream: Stream, now: float | None = None) -> dict[str, FeatureProfil
         if preparation is None and unit is None:
             continue
         memory = where.memory(source)
-        invalid = 0 if memory is None else int(stream.state[memory + INVALID])
+        invalid = None if memory is None else int(stream.state[memory + INVALID])
         transform = None if preparation is None else preparation.transform
         for name in (source,) if preparation is None else preparation.names(source):
             found[name] = replace(found[name], invalid=invalid, transform=transform, unit=unit)

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def as_ruled(rulebook: Rulebook, stream_id: str, stream: Stream) -> Stream:
-    """Return a stream as the rules want it, and log which of its statistics restarted."""
+    """Return a `stream` of this `stream_id` as a `rulebook` wants it, and log which of its statistics restarted."""
     ruled, reason = rulebook.applied(stream_id, stream)
     if reason is not None:
         log.info("rules: stream %s: %s", stream_id, reason)

@@ -14,7 +14,7 @@ from streamnorm.api.http.body import json
 from streamnorm.api.http.problems import HTTPProblem, to_problem
 from streamnorm.api.http.responses import dumps
 from streamnorm.engine.blocks.block import Block, observe_block
-from streamnorm.engine.config import CONFIGURATIONS, configuration
+from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
@@ -95,6 +95,7 @@ def worked_example() -> dict[type[BaseModel], Any]:
         schemas.Health: {"status": "ok"},
         schemas.Readiness: {"status": "ok", "bridges": {"mqtt": "connected to mqtt://broker:1883"}},
         Snapshot: export(stream),
-        **{model: {"method": name, "warmup": 16} for name, model in CONFIGURATIONS.items()},
+        schemas.ReloadedConfig: {"rules": 4, "mappings": 1, "streams": 12},
+        **{model: {"method": name, "warmup": 16} for name, model in schemas.STREAM_CONFIGURATIONS.items()},
     }
     return {model: json(dumps(example)) for model, example in worked.items()}

@@ -16,9 +16,15 @@ from streamnorm.api.http.body import json_object
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import restrict_prefix
 from streamnorm.api.openapi.document import describe_route
-from streamnorm.api.schemas import ConfiguredStream, StreamAdvice, StreamInfo, StreamPage, StreamProfile
+from streamnorm.api.schemas import (
+    STREAM_CONFIGURATIONS,
+    ConfiguredStream,
+    StreamAdvice,
+    StreamInfo,
+    StreamPage,
+    StreamProfile,
+)
 from streamnorm.engine import snapshot
-from streamnorm.engine.config import CONFIGURATIONS
 from streamnorm.engine.feature_profile import kinds as feature_kinds
 from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.snapshot import Snapshot
@@ -64,7 +70,7 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
 @router.put(
     "/{stream_id}",
     **describe_route(
-        tuple(CONFIGURATIONS.values()),
+        tuple(STREAM_CONFIGURATIONS.values()),
         ConfiguredStream,
         "invalid-configuration",
         "invalid-request",
@@ -73,7 +79,10 @@ async def describe(ctx: Ctx, stream_id: StreamId) -> Response:
     ),
 )
 async def configure(ctx: Ctx, request: Request, stream_id: StreamId) -> Response:
-    """Create or reconfigure a stream; omitted members take the service's defaults."""
+    """Create or reconfigure a stream; omitted members are as rules say, or the service's defaults.
+
+    Statistics restart where they must, of those features only.
+    """
     config = await json_object(request, ctx.max_reading_bytes, dict, wrong=InvalidConfiguration)
     ctx.service.check_configuration(stream_id, config)
     try:
