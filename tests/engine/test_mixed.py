@@ -42,16 +42,16 @@ def planned(*layers: Layer) -> Plan:
 
 def rows(count: int = 60, columns: int = len(NAMES), seed: int = 0) -> Array:
     rng = np.random.default_rng(seed)
-    values = rng.normal(20.0, 5.0, (count, columns))
+    values = np.array(rng.normal(20.0, 5.0, (count, columns)), dtype=np.float64)
     values[rng.random(values.shape) < 0.04] = np.nan
     return values
 
 
 def stamps(count: int = 60) -> Array:
     """Return times of which some are late."""
-    times = START + 60.0 * np.arange(count)
+    times = START + 60.0 * np.arange(count, dtype=np.float64)
     times[5::7] -= 90.0
-    return times
+    return np.asarray(times, dtype=np.float64)
 
 
 def readings(values: Array, names: tuple[str, ...] = NAMES, *, seqs: bool = True) -> list[Reading]:

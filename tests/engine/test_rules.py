@@ -1,0 +1,106 @@
+"""Rules laid over each other, and the plans that streams have by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streamnorm.engine.config import configuration, to_json
+from streamnorm.engine.limits import Limits
+from streamnorm.engine.plan import Plan, plan
+from streamnorm.engine.reading import parse_reading
+from streamnorm.engine.rulebook import Rulebook
+from streamnorm.engine.rules import Rules, parse_rule
+from streamnorm.errors import InvalidConfiguration
+
+
+def book(*rules: dict[str, Any], **defaults: Any) -> Rulebook:
+    return Rulebook(plan(configuration({}, defaults)), Rules(tuple(map(parse_rule, rules))))
+
+
+def treated(plan: Plan, feature: str) -> dict[str, Any]:
+    return to_json(plan.of(feature).plan.config)
+
+
+def test_what_is_said_twice_holds_as_it_was_said_last() -> None:
+    rules = book({"features": "door*", "horizon": 20}, {"warmup": 3, "horizon": 30}, {"features": "*_2", "warmup": 4})
+    found = rules.plan("any")
+    assert [treated(found, name)["horizon"] for name in ("door_1", "temp")] == [30.0, 30.0]
+    assert [treated(found, name)["warmup"] for name in ("door_2", "door_1")] == [4, 3]
+
+
+def test_a_horizon_and_a_time_constant_replace_each_other() -> None:
+    found = book({"horizon": 20}, {"features": "slow", "time_constant": "1h"}, {"streams": "b", "horizon": 9})
+    assert treated(found.plan("a"), "slow")["time_constant"] == 3600.0
+    assert treated(found.plan("a"), "slow")["horizon"] is None
+    assert treated(found.plan("b"), "slow")["horizon"] == 9.0
+    assert treated(found.plan("b"), "slow")["time_constant"] is None
+
+
+def test_a_parameter_that_a_method_does_not_have_is_left_out() -> None:
+    found = book({"window": 64}, {"time_constant": "1h"}, {"features": "x", "method": "batch"}).plan("a")
+    assert (treated(found, "x")["window"], treated(found, "x")["method"]) == (64, "batch")
+    assert "window" not in treated(found, "y")
+    assert treated(found, "y")["time_constant"] == 3600.0
+
+
+def test_globs_heed_case_and_speak_of_whole_names() -> None:
+    found = book({"streams": "Roof-?", "warmup": 3})
+    warmups = [found.plan(stream).warmup for stream in ("Roof-1", "roof-1", "Roof-12", "my-Roof-1")]
+    assert warmups == [3, 32, 32, 32]
+
+
+def test_what_is_set_for_a_stream_lies_above_all_rules() -> None:
+    rules = book({"warmup": 3}, {"features": "door*", "horizon": 9})
+    found = rules.configured("a", {"horizon": 70, "features": {"door_2": {"horizon": 80}}})
+    assert [treated(found, name)["horizon"] for name in ("temp", "door_1", "door_2")] == [70.0, 70.0, 80.0]
+    assert found.warmup == 3
+
+
+def test_without_rules_a_stream_keeps_the_plan_it_has() -> None:
+    rulebook = Rulebook(plan(configuration({"horizon": 5}, {})))
+    stream = Rulebook(plan(configuration({"horizon": 9}, {}))).new("a")
+    assert rulebook.applied("a", stream) == (stream, None)
+
+
+def test_a_stream_of_before_has_as_its_own_what_differs_from_the_defaults() -> None:
+    stream = Rulebook(plan(configuration({"horizon": 9, "clamp": 4.0}, {}))).new("a")
+    found, reason = book({"horizon": 7, "warmup": 3}).applied("a", stream)
+    assert (found.plan.config.horizon, found.plan.config.clamp, found.plan.warmup, reason) == (9.0, 4.0, 3, None)
+
+
+def test_a_rule_that_is_taken_back_leaves_nothing_behind() -> None:
+    stream = book({"horizon": 7, "clamp": 2.0}).new("a")
+    found, _ = book().applied("a", stream)
+    assert found.plan is book().default_plan
+
+
+def test_rules_that_do_not_go_together_leave_a_stream_as_it_was_and_are_told() -> None:
+    stream = book().new("a")
+    stream.observe(parse_reading({"wind": 1.0}, Limits()), 1.7e9, Limits())
+    wrong = book({"method": "streaming"}, {"features": "wind", "transform": "circular"})
+    found, reason = wrong.applied("a", stream)
+    assert found is stream
+    assert reason is not None
+    assert reason.startswith("stays as it was: circular does not go with the method streaming")
+
+
+@pytest.mark.parametrize(
+    ("rule", "pointer"),
+    [
+        ({"horizon": 0}, "/horizon"),
+        ({"features": "", "horizon": 5}, "/features"),
+        ({"streams": 5, "horizon": 5}, "/streams"),
+        ({"nothing": 5}, "/nothing"),
+        ({"features": "x"}, ""),
+        ({"method": "online", "window": 5}, "/window"),
+        ({"method": "onlin"}, "/method"),
+        ({"time_constant": "5 weeks"}, "/time_constant"),
+        ({"transform": "circular", "method": "streaming"}, ""),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_named(rule: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        parse_rule(rule)
+    assert [fault.pointer for fault in caught.value.faults] == [pointer]
