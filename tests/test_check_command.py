@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from streamnorm.cli import cli
 
+PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
 FILE = """\
 [[rules]]
 streams = "boiler-*"
@@ -83,6 +85,15 @@ def test_of_a_stream_it_is_told_which_features_are_treated_otherwise(file: Path)
 def test_the_file_of_the_service_is_checked_where_none_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMNORM_CONFIG", str(file))
     assert check().output.endswith("no fault\n")
+
+
+def test_the_page_on_rules_shows_what_the_command_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = PAGE.read_text()
+    monkeypatch.chdir(tmp_path)
+    (rules,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "streamnorm.toml").write_text(rules)
+    ((command, output),) = re.findall(r"```console\n\$ streamnorm check (.*?)\n(.*?)```", page, re.DOTALL)
+    assert check(*command.split()).output == output
 
 
 def test_a_command_that_lacks_something_is_told() -> None:

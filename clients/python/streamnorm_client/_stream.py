@@ -132,8 +132,8 @@ class Stream:
     def configure(self, *, timeout: Timeout = None, **config: Any) -> Configured:
         """Create the stream, or replace its configuration: `configure(method="adaptive", warmup=64)`.
 
-        Omitted parameters take the service's defaults. The answer's `restarted` says whether the statistics were
-        restarted.
+        Omitted parameters are as the service's rules and defaults say; `features={"door*": {"horizon": 20000}}` gives
+        some features others. The answer's `restarted` says whether statistics were restarted, `reason` which and why.
         """
         return self._in_turn(self._procedures.mutating(_requests.configure(self.id, config)), timeout=timeout)
 
