@@ -87,6 +87,10 @@ class MixedLayout:
         self._gather = _picker(order)
         self._scatter = _picker(sorted(range(len(order)), key=order.__getitem__))
 
+    def source_of(self, name: str) -> str:
+        """Return the source of a feature."""
+        return name if name in self.by_source else name.rpartition(".")[0]
+
     def places(self, source: str) -> tuple[int, ...]:
         """Return the places of the features that a source becomes."""
         return self.by_source[source].places

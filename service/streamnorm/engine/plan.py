@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streamnorm.engine.config import PREPARATION, Configuration, configuration, key_of, to_json
 from streamnorm.engine.preparation import Preparation
-from streamnorm.engine.rules import ALL, LAYERS, OWN, Layer, layer_of, overlay, settled
+from streamnorm.engine.rules import ALL, LAYERS, OWN, Layer, layer_of, overlay, settled, split_features
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels import kernel_for
@@ -120,10 +120,21 @@ class Plan:
         if part is None:
             part = self.common
             if any(layer.features != ALL and layer.matches(name) for layer in self.layers):
-                part = _part(settled(overlay([layer.parameters for layer in self.layers if layer.matches(name)])))
+                part = _part(self.config_of(name))
             if len(self._parts) < REMEMBERED:
                 self._parts[name] = part
         return part
+
+    def config_of(self, name: str) -> Configuration:
+        """Return a feature's whole configuration, with what is done to its values before.
+
+        Raises:
+            InvalidConfiguration: as for `of`.
+
+        """
+        if not self.mixed or not self.layers:
+            return self.config
+        return settled(overlay([layer.parameters for layer in self.layers if layer.matches(name)]))
 
     def gamma_beta(self, name: str) -> tuple[float, float]:
         """Return a feature's affine map."""
@@ -154,6 +165,19 @@ def of_snapshot(data: Mapping[str, Any]) -> Plan:
     layers, own = (_layers(data.get(key), f"/{key}") for key in (LAYERS, OWN))
     config = configuration({key: value for key, value in data.items() if key not in {LAYERS, OWN}}, {})
     return of_key(_key(from_layers(layers) if layers else config, layers or (), own))
+
+
+def of_configuration(config: Mapping[str, Any]) -> Plan:
+    """Return the plan of a flat configuration that may have `features`, where there are no rules beneath it.
+
+    Raises:
+        InvalidConfiguration: naming every fault.
+
+    """
+    if "features" not in config:
+        return plan(configuration(config, {}))
+    own = split_features(config, {})
+    return of_layers([Layer(ALL, {"method": "online"}), *own], own)
 
 
 def of_layers(layers: Sequence[Layer], own: Sequence[Layer] | None) -> Plan:

@@ -54,6 +54,10 @@ class Layout:
         """The place of each among the sources."""
         return self.index
 
+    def source_of(self, name: str) -> str:
+        """Return the source of a feature."""
+        return name
+
     def places(self, source: str) -> tuple[int, ...]:
         """Return the places of the features that a source becomes."""
         return (self.index[source],)

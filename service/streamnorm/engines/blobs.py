@@ -20,9 +20,8 @@ import numpy.typing as npt
 from streamnorm.engine.blocks.coalesce import observe_run
 from streamnorm.engine.bulk import Work, observe_each
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns
-from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
-from streamnorm.engine.plan import plan
+from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, StreamnormError
@@ -115,7 +114,7 @@ def observe_table(
 
 
 def _stream(blob: bytes | None, rules: Rules) -> Stream:
-    return Stream(plan(configuration(rules, {}))) if blob is None else decode("", blob)
+    return Stream(of_configuration(rules)) if blob is None else decode("", blob)
 
 
 def _next(blob: bytes | None, stream: Stream) -> bytes | None:

@@ -104,7 +104,7 @@ def _answered(
     if reading is None or not isinstance(answer, Answer):
         nothing = {name: _nothing(row[name]) for name in fields.features}
         return {**row, **nothing, COUNT: None, READY: None, GAP: None, REPLAYED: None, ERROR: str(answer)}
-    ys = dict(zip(reading.names, map(_plain, answer.values), strict=True))
+    ys = dict(zip(answer.named(reading), map(_plain, answer.values), strict=True))
     whole: Any = [*ys.values()] if reading.listed else ys
     normalized = {fields.values: whole} if isinstance(fields.values, str) else ys
     told = {COUNT: answer.count, READY: answer.ready, GAP: answer.gap, REPLAYED: answer.replayed, ERROR: None}

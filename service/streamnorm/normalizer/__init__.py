@@ -17,11 +17,9 @@ import numpy as np
 
 from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks import block
-from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import Plan, of_layers, plan
+from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import Answer, Array, Reading, parse_reading
-from streamnorm.engine.rules import ALL, Layer, split_features
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
@@ -89,7 +87,7 @@ class Normalizer:
 
     def __init__(self, *, clock: Callable[[], float] = time.time, **config: Any) -> None:
         self._clock = clock
-        self._stream = Stream(_plan(config))
+        self._stream = Stream(of_configuration(config))
 
     @classmethod
     def restore(cls, data: Mapping[str, Any], *, clock: Callable[[], float] = time.time) -> Self:
@@ -242,13 +240,6 @@ class Normalizer:
     def _spreads(self, reading: Reading, answer: Answer, parsed: inputs.SingleInput) -> tuple[Any, Any]:
         means, stds = zip(*map(self._stream.mean_std, answer.named(reading)), strict=True)
         return parsed.shaped(means, answer.names), parsed.shaped(stds, answer.names)
-
-
-def _plan(config: Mapping[str, Any]) -> Plan:
-    if "features" not in config:
-        return plan(configuration(config, {}))
-    own = split_features(config, {})
-    return of_layers([Layer(ALL, {"method": "online"}), *own], own)
 
 
 def _seconds(moment: Any, pointer: str) -> float:

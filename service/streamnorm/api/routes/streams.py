@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -120,10 +120,12 @@ async def advise(ctx: Ctx, stream_id: StreamId) -> Response:
     past, now = columns(ctx.events.past(stream_id)), ctx.service.clock()
 
     def judge(stream: Stream) -> list[Advice]:
-        known = stream.plan.config.model_dump()
+        def known(name: str) -> dict[str, Any]:
+            return stream.plan.config_of(stream.layout.source_of(name)).model_dump()
+
         return advice.advise(
             {
-                name: Feature(each, past[name].values, past[name].times, known)
+                name: Feature(each, past[name].values, past[name].times, known(name))
                 for name, each in profile(stream, now).items()
                 if name in past
             }
