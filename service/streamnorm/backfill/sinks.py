@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from streamnorm import config_file
 from streamnorm.backfill.readings import Part
-from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.config import configuration
 from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.plan import plan
@@ -64,7 +66,7 @@ class Local:
         """Observe a block."""
         block = Block(part.names, part.values, part.times, first_seq)
         answer = self._runner.run(self._service.observe_block(part.stream, block))
-        return answer.values, answer.gap
+        return _as_given(part.names, answer), answer.gap
 
     def commit(self) -> None:
         """Save the streams."""
@@ -81,6 +83,15 @@ class Local:
         except StreamNotFound:
             await self._service.configure(stream, self._config)
             return 0
+
+
+def _as_given(names: tuple[str, ...], answer: BlockAnswer) -> Array:
+    """Return a block's answer by the columns that were given; what became of an angle has none."""
+    if answer.names is None:
+        return answer.values
+    made = dict(zip(answer.names, answer.values.T, strict=True))
+    none = np.full(len(answer.values), np.nan)
+    return np.column_stack([made.get(name, none) for name in names])
 
 
 @contextmanager

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: features whose parts a plan remembers
 REMEMBERED = 4096
+#: Rules that speak of one stream, and what is set for it.
+MOST_LAYERS = 4096
 #: what `finish` is told where a method compensates nothing: no bound, no layer scaling
 NO_COMPENSATION = (math.inf, -1.0)
 #: readings that have an order
@@ -201,8 +203,8 @@ def from_layers(layers: Sequence[Layer]) -> Configuration:
 def _layers(data: Any, pointer: str) -> list[Layer] | None:
     if data is None:
         return None
-    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise InvalidConfiguration.at(pointer, "must be an array of objects")
+    if not isinstance(data, list) or len(data) > MOST_LAYERS or not all(isinstance(item, dict) for item in data):
+        raise InvalidConfiguration.at(pointer, f"must be an array of at most {MOST_LAYERS} objects")
     layers = []
     for place, item in enumerate(data):
         try:

@@ -130,7 +130,7 @@ class Ndjson:
             )
         except StreamnormError:
             return None
-        targets = [f"{name}{self.names.suffix}" for name in names]
+        targets = [f"{name}{self.names.suffix}" for name in answer.features]
         return [row | dict(zip(targets, ys, strict=True)) for row, ys in zip(rows, answer.values.tolist(), strict=True)]
 
     def _nested(self, given: dict[str, Any]) -> dict[str, Any]:

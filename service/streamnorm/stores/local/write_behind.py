@@ -227,11 +227,11 @@ class WriteBehindStreams:
             if number % RULED_AT_ONCE == RULED_AT_ONCE - 1:
                 await asyncio.sleep(0)
             stream = self._streams.get(stream_id)
-            if stream is None or rulebook.applied(stream_id, stream)[0] is stream:
+            if stream is None or as_ruled(rulebook, stream_id, stream) is stream:
                 continue
 
             def change(draft: Stream, stream_id: str = stream_id) -> None:
-                ruled = as_ruled(rulebook, stream_id, draft)
+                ruled, _ = rulebook.applied(stream_id, draft)
                 draft.plan, draft.layout, draft.state = ruled.plan, ruled.layout, ruled.state
                 draft.answered, draft.before = ruled.answered, ruled.before
 
