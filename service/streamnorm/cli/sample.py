@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,23 +17,30 @@ from streamnorm.formats.instants import rfc3339
 from streamnorm.mappings import Mapping, Message
 
 
-def sampled(
-    mapping: Mapping, payloads: Sequence[str], topic: str = "", query: str = "", media_type: str = ""
-) -> Iterator[str]:
-    """Yield a line of JSON for each reading that a `mapping` makes of sample `payloads`, raw.
+def messages(payloads: Iterable[str], topic: str = "", query: str = "", media_type: str = "") -> Iterator[Message]:
+    """Yield the messages of sample `payloads`: texts, `@FILE`, or `-` for standard input.
 
-    A payload is a text, `@FILE`, or `-` for standard input. `topic`, `query` and `media_type` come with each.
+    `topic`, `query` and `media_type` are those of each.
 
     Raises:
-        InvalidReading: a payload has no reading, or its file cannot be read; the error says what would help.
+        InvalidReading: a file cannot be read.
 
     """
     for payload in payloads:
-        message = Message(_body(payload), topic, dict(parse_qsl(query)), media_type)
-        if mapping.ignores(topic):
-            raise InvalidReading.at(
-                "", f"mapping {mapping.name!r}: the topic {topic!r} holds no reading (ignore_topics)"
-            )
+        yield Message(_body(payload), topic, dict(parse_qsl(query)), media_type)
+
+
+def sampled(mapping: Mapping, samples: Iterable[Message]) -> Iterator[str]:
+    """Yield a line of JSON for each reading that a mapping makes of samples, raw.
+
+    Raises:
+        InvalidReading: a sample has no reading; the error says what would help.
+
+    """
+    for message in samples:
+        if mapping.ignores(message.topic):
+            detail = f"mapping {mapping.name!r}: the topic {message.topic!r} holds no reading (ignore_topics)"
+            raise InvalidReading.at("", detail)
         for stream, reading, _ in mapping.readings(message, Limits()):
             yield orjson.dumps(_plain(stream, reading), option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
