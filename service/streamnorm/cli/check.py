@@ -37,9 +37,9 @@ def check(  # noqa: PLR0917 - Typer hands options over by name
 ) -> None:
     """Check a `file` of rules and mappings, and tell which parameters hold, and where the file says so.
 
-    That is of a `stream`, or of a `feature` of it. With a `mapping` and samples as `payload` (with their `topic`, `query`
-    and `media_type`), print the readings that the mapping makes of them; a preset needs no file. With `schema` print the
-    JSON schema instead. The exit status is 1 if the file or a sample is invalid, and 2 if the command is.
+    That is of a `stream`, or of a `feature` of it. With a `mapping` and samples as `payload` (with their `topic`,
+    `query` and `media_type`), print the readings that the mapping makes of them; a preset needs no file. With `schema`
+    print the JSON schema instead. The exit status is 1 if the file or a sample is invalid, and 2 if the command is.
     """
     if schema:
         typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
