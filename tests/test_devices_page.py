@@ -9,7 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from streamnorm.cli import cli
 from streamnorm.engine.limits import Limits
 from streamnorm.mappings import Catalogue, Message, preset_names
 from streamnorm.mappings.table import KEYS
@@ -35,6 +37,11 @@ def test_the_mappings_of_the_page_are_valid_and_do_what_it_says() -> None:
     [(stream, reading, _)] = catalogue.find("boilers").readings(Message(body, "plant/north/b7/raw"), Limits())
     assert (stream, reading.names, reading.values) == ("north.b7", ("temp", "burner"), [81.5, 1.0])
     assert (reading.timestamp, reading.seq) == (1_795_338_000, 4)
+
+
+def test_the_sample_of_the_page_is_read_as_it_says() -> None:
+    [(command, answer)] = re.findall(r"^\$ streamnorm (check .*)\n(.*)$", PAGE, re.MULTILINE)
+    assert CliRunner().invoke(cli, shlex.split(command)).stdout == f"{answer}\n"
 
 
 @pytest.mark.parametrize("preset", ["airgradient", "ttn"])

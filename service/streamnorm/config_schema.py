@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.mappings import schema as mappings_schema
 
 GLOBS = {
     "streams": "glob of the streams it speaks of",
@@ -13,7 +14,7 @@ GLOBS = {
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema: of rules every parameter of any method, of mappings only that they are tables."""
+    """Return the schema: of rules every parameter of any method, of mappings every key."""
     parameters: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
     methods = {"enum": [*CONFIGURATIONS], "description": "how statistics are kept"}
@@ -33,7 +34,7 @@ def json_schema() -> dict[str, Any]:
     }
     tables = {
         "rules": {"type": "object", "properties": globs | rule, "additionalProperties": False},
-        "mappings": {"type": "object"},
+        "mappings": mappings_schema.schema(),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -202,6 +202,16 @@ def test_messages_are_read_by_a_preset_behind_their_topics_or_without() -> None:
     assert objects(measures, "--mapping", "airgradient", "--suffix", "_z")[0]["values"] == {"rco2": 447, "rco2_z": 0.0}
 
 
+def test_a_mapping_of_the_service_s_file_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "streamnorm.toml"
+    file.write_text('[[mappings]]\nname = "gauge"\nstream = "{/id}"\nstrings = "number"\n')
+    monkeypatch.setenv("STREAMNORM_CONFIG", str(file))
+    assert objects('{"id": "a", "t": "21,5"}', "--mapping", "gauge")[0]["stream"] == "a"
+    file.write_text('[[mappings]]\nname = "gauge"\nroot = "x"\n')
+    status, _, errors = run("{}", "--mapping", "gauge")
+    assert (status, "streamnorm.toml:3" in errors, "is no JSON pointer" in errors) == (2, True, True), errors
+
+
 def test_a_message_of_several_readings_becomes_several_lines() -> None:
     text = '{"pump": [{"ts": 1795338000000, "values": {"t": 1}}, {"ts": 1795338060000, "values": {"t": 2}}]}'
     found = objects(text, "--mapping", "thingsboard-gateway")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -76,14 +77,30 @@ def work_of(format: str, mapping: str, streams: Streams, names: Names) -> Filter
 
     Raises:
         MappingNotFound: there is no mapping of this name.
+        InvalidConfigFile: the file of the service's mappings is invalid.
         ValueError: there is no format of this name.
 
     """
     if mapping:
-        return Mapped(streams, Catalogue().find(mapping), names.suffix)
+        return Mapped(streams, known_mappings().find(mapping), names.suffix)
     if format and format not in FORMATS:
         raise ValueError(f"--format: {format!r} is neither ndjson nor line")
     return FORMATS[format](streams, names) if format else None
+
+
+def known_mappings() -> Catalogue:
+    """Return the mappings of the service's file, if STREAMNORM_CONFIG names one, and the presets.
+
+    Raises:
+        InvalidConfigFile: the file is invalid.
+
+    """
+    path = os.environ.get("STREAMNORM_CONFIG")
+    if not path:
+        return Catalogue()
+    from streamnorm import config_file  # noqa: PLC0415 - few need it, and all wait for it
+
+    return config_file.read(Path(path)).mappings
 
 
 def run_and_save(work: Filter | None, streams: Streams, names: Names) -> bool:

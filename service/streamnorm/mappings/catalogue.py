@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AnyMapping
 from functools import cache
 from importlib import resources
@@ -65,6 +65,8 @@ class Catalogue:
     def __init__(self, tables: Iterable[AnyMapping[str, Any]] = ()) -> None:
         self._mappings: dict[str, Mapping] = {}
         self._presets: dict[str, Mapping] = {}
+        #: called after the mappings have changed
+        self.listeners: list[Callable[[], object]] = []
         for place, table in enumerate(tables):
             try:
                 made = mapping_of(table)
@@ -83,6 +85,8 @@ class Catalogue:
     def become(self, other: Catalogue) -> None:
         """Take the mappings of another catalogue in place of these."""
         self._mappings = other._mappings
+        for listener in self.listeners:
+            listener()
 
     def find(self, name: str) -> Mapping:
         """Return the mapping of a name, else the preset of that name.

@@ -78,6 +78,16 @@ async def test_every_call_needs_a_key_but_those_that_tell_it_is_alive(reachable:
             assert (status == 401) != (path in OPEN), f"{method} {path}"
 
 
+async def test_a_key_may_be_the_password_of_a_device_that_knows_no_bearer(reachable: Guarded) -> None:
+    key = reachable.keys.create("gauge", ["observe"])
+    calls = [
+        await reachable.client.post("/v1/streams/boiler-7/readings", json=READING, auth=("any", password))
+        for password in (key, f"{key}x")
+    ]
+    odd = await reachable.call("POST", "/v1/streams/boiler-7/readings", headers={"authorization": "Basic sn_key"})
+    assert [answer.status_code for answer in (*calls, odd)] == [200, 401, 401]
+
+
 async def test_a_prefix_holds_for_every_call_that_names_a_stream(reachable: Guarded) -> None:
     key = reachable.keys.create("gauge", ["admin"], "boiler-")
     document = (await reachable.call("GET", "/openapi.json")).json()

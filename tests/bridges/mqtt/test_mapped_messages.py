@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,8 @@ from streamnorm.settings import Settings
 from streamnorm_client import Client
 from tests.bridges.mqtt_service import counted, figures, refused, service_of, until_connected
 from tests.support.broker import Broker, listening, publish, until
+from tests.support.http_calls import running
+from tests.support.processes import PATIENCE
 
 
 @pytest.fixture
@@ -63,6 +67,23 @@ def test_a_batch_is_observed_in_order_beside_a_large_one(tmp_path: Path, broker:
             assert client.stream("pump").info().count == 2001
             assert client.stream("pump").profile().features["t"].last == 7
             assert client.stream("fan").info().count == 1
+
+
+async def test_mappings_that_changed_are_subscribed_to_anew(tmp_path: Path, broker: Broker) -> None:
+    settings: dict[str, Any] = {"mqtt": broker.url, "data_dir": tmp_path, "mqtt_client_id": "renewed"}
+    async with asyncio.timeout(PATIENCE), running(**settings) as api:
+        mappings = api.app.state.context.mappings
+        for name in ("old", "new"):
+            mappings.become(Catalogue([{"name": name, "topics": [f"{name}/{{stream}}"], "strings": "number"}]))
+            with listening(broker, "sensors/+/normalized") as heard:
+                while not heard.waiting():
+                    await asyncio.to_thread(publish, broker, f"{name}/{name}", "21,5 °C")
+                    await asyncio.sleep(0.1)
+            assert (await api.get(f"/v1/streams/{name}")).status_code == 200
+        with listening(broker, "sensors/old/normalized", "sensors/last/normalized") as heard:
+            await asyncio.to_thread(publish, broker, "old/old", "21.5")
+            await asyncio.to_thread(publish, broker, "new/last", "21.5")
+            assert [topic for topic, _ in await asyncio.to_thread(heard.take, 1)] == ["sensors/last/normalized"]
 
 
 def test_mappings_with_topics_are_taken_and_presets_that_are_named() -> None:

@@ -12,6 +12,8 @@ Rules:
 
 from __future__ import annotations
 
+import base64
+import binascii
 import functools
 import ipaddress
 import re
@@ -63,6 +65,8 @@ MAX_CACHED_DECISIONS: Final = 10_000
 #: Seconds between checks for changed keys, in addition to the keys' own interval.
 KEY_CHECK_INTERVAL: Final = 0.1
 _STREAM = re.compile(r"/v1/streams/([^/]+)(?:/([a-z]+))?")
+#: What devices send that know no other scheme: the key is the password, of any user.
+BASIC: Final = "basic"
 SCHEMES: Final = frozenset({"bearer", "token"})  # `Token` is what InfluxDB's clients send
 
 
@@ -171,7 +175,9 @@ class Authorizer:
 
     def _presented_key(self, headers: Headers) -> ApiKey:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() not in SCHEMES:
+        if scheme.lower() == BASIC:
+            token = password_of(token)
+        elif scheme.lower() not in SCHEMES:
             raise Unauthorized("a key is needed: Authorization: Bearer … (`streamnorm keys create` makes one)")
         key = self._keys.find(token.strip())
         if key is None:
@@ -197,6 +203,18 @@ def check_streams(caller: ApiKey, stream_ids: Iterable[str]) -> None:
     for stream_id in stream_ids if caller.prefix else ():
         if not caller.covers(stream_id):
             raise Forbidden(f"the key {caller.name!r} is for streams whose ids begin with {caller.prefix!r}")
+
+
+def password_of(credentials: str) -> str:
+    """Return the password of the credentials of HTTP's Basic scheme; empty if they are none.
+
+    >>> password_of("c2Vuc29yOnNuX2tleQ==")
+    'sn_key'
+    """
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def restrict_prefix(caller: ApiKey, prefix: str) -> str | None:

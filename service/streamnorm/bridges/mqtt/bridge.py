@@ -29,7 +29,7 @@ from streamnorm.bridges.mqtt.topics import filled
 from streamnorm.compat.aiomqtt import TAKEN_OVER, DroppedEarly, MqttError, reason_of, speaks_older
 from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.reading import Answer, Reading
-from streamnorm.errors import StreamnormError, StreamNotFound
+from streamnorm.errors import InvalidConfiguration, StreamnormError, StreamNotFound
 from streamnorm.events.kinds import KindChange, KindListeners
 from streamnorm.ingest import IngestService
 
@@ -76,7 +76,6 @@ class MqttBridge:
             service,
             options.topics,
             options.max_bytes,
-            mappings=options.mappings,
             settle=settle,
             publish=self._publish,
             dead_letters=self._publish_dead_letter,
@@ -88,6 +87,8 @@ class MqttBridge:
         self._active: dict[str, float] = {}
         self._state = State(up=False, detail=f"connecting to {options.address}")
         self._stopping = asyncio.Event()
+        #: set when the mappings have changed
+        self._renewing = asyncio.Event()
         self._ended = asyncio.Event()
         #: whether to use MQTT 5 instead of 3.1.1
         self._modern = True
@@ -102,6 +103,7 @@ class MqttBridge:
         if self._options.discovery:
             self._discovery = Discovery(self._options.discovery, self._client_id, self._options.expire_after)
         self._service.listeners.append(self)
+        self._options.mapping_listeners.append(self._renewing.set)
         if self._options.kinds:
             self._kind_listeners.append(self.on_kind_change)
 
@@ -120,6 +122,8 @@ class MqttBridge:
         """Drain pending messages, publish the offline status, and disconnect."""
         if self in self._service.listeners:
             self._service.listeners.remove(self)
+        if self._renewing.set in self._options.mapping_listeners:
+            self._options.mapping_listeners.remove(self._renewing.set)
         if self.on_kind_change in self._kind_listeners:
             self._kind_listeners.remove(self.on_kind_change)
         self._stopping.set()
@@ -227,8 +231,9 @@ class MqttBridge:
             self._intake.refuse(detail, b"", reason, "too many messages wait")
 
     async def _serve(self, connection: Client) -> None:
-        """Exchange messages over a connection until it breaks or the bridge stops."""
+        """Exchange messages over a connection until it breaks, the mappings change or the bridge stops."""
         status = payloads.status(self._client_id)
+        self._renew()
         refused = await self._subscribe(connection)
         await connection.publish(status, payloads.ONLINE, qos=1, retain=True)
         self._early_drops = 0
@@ -243,13 +248,22 @@ class MqttBridge:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(self._outbox.send(connection))
             reading = tasks.create_task(self._intake.read(connection, tasks, acknowledging))
-            await self._stopping.wait()
+            ends = [tasks.create_task(event.wait()) for event in (self._stopping, self._renewing)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             reading.cancel()
             if acknowledging:
                 await asyncio.wait(acknowledging, timeout=DRAIN)
-            for task in (sending, *acknowledging):
+            for task in (sending, *ends, *acknowledging):
                 task.cancel()
         await connection.publish(status, payloads.OFFLINE, qos=1, retain=True)
+
+    def _renew(self) -> None:
+        """Use the mappings as they are now."""
+        self._renewing.clear()
+        try:
+            self._intake.use(self._options.mappings())
+        except InvalidConfiguration as error:
+            log.error("MQTT: the mappings stay as they were: %s", error)  # noqa: TRY400 - the fault is the file's
 
     async def _subscribe(self, connection: Client) -> list[str]:
         """Update the session's subscriptions to the settings; return what the broker refuses.

@@ -80,8 +80,8 @@ class Refused(Exception):
 class Intake:
     """Processes the messages of consecutive connections.
 
-    Messages of `templates` and `mappings`, of at most `max_bytes`, are observed by `service`. `settle` returns when
-    every change so far is durable; `publish` publishes answers, `dead_letters` rejected messages.
+    Messages of `templates`, of at most `max_bytes`, are observed by `service`. `settle` returns when every change so
+    far is durable; `publish` publishes answers, `dead_letters` rejected messages.
     """
 
     def __init__(
@@ -90,25 +90,19 @@ class Intake:
         templates: Sequence[TopicTemplate],
         max_bytes: int,
         *,
-        mappings: Sequence[Mapping] = (),
         settle: Callable[[], Awaitable[None]],
         publish: Publish,
         dead_letters: DeadLetters,
     ) -> None:
         self._service = service
         self._templates = templates
-        self._mappings = mappings
-        self._filters = [*(topic for each in mappings for topic in each.topics), *templates]
         self._max_bytes = max_bytes
         self._settle = settle
         self._publish = publish
         self._dead_letters = dead_letters
-        #: the filters to subscribe to
-        self.subscriptions = subscriptions(self._filters)
         #: rejected messages, by topic filter and reason
         self.refusals = Refusals(log, "MQTT: messages refused")
-        for template in self._filters:  # exported before the first one, so that its increase is visible
-            self.refusals.counts[template.filter, "invalid-reading"] = 0
+        self.use(())
         self.taken = 0
         #: ignored messages, by reason
         self.ignored: Counter[str] = Counter()
@@ -117,6 +111,15 @@ class Intake:
         #: by stream, or mapping: completes when the last message queued, or decoded in a thread, has been observed
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._commit: asyncio.Task[None] | None = None
+
+    def use(self, mappings: Sequence[Mapping]) -> None:
+        """Take these mappings of messages from now on, in place of those before."""
+        self._mappings = mappings
+        self._filters = [*(topic for each in mappings for topic in each.topics), *self._templates]
+        #: the filters to subscribe to
+        self.subscriptions = subscriptions(self._filters)
+        for item in self._filters:  # exported before the first one, so that its increase is visible
+            self.refusals.counts.setdefault((item.filter, "invalid-reading"), 0)
 
     async def read(self, connection: Client, tasks: asyncio.TaskGroup, acknowledging: set[asyncio.Task[None]]) -> None:
         """Process the messages of a `connection` until it breaks, in `tasks` that are in `acknowledging` until done."""

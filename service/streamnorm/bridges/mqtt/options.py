@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamnorm.bridges.addresses import Address, address
@@ -30,7 +31,9 @@ class Options:
     address: Address
     tls: ssl.SSLContext | None
     topics: tuple[TopicTemplate, ...]
-    mappings: tuple[Mapping, ...]
+    #: returns the mappings of messages as they are now; what is called after they have changed
+    mappings: Callable[[], tuple[Mapping, ...]]
+    mapping_listeners: list[Callable[[], object]]
     publish: str
     #: empty for none
     kinds: str
@@ -56,10 +59,11 @@ def options_of(settings: Settings, catalogue: Catalogue) -> Options:
     """
     broker = address(settings.mqtt, "mqtt", PORTS, WEBSOCKET_PATH)
     templates = tuple(TopicTemplate(topic) for topic in settings.mqtt_topics.replace(",", " ").split())
-    mappings = mappings_of(settings, catalogue)
-    if not templates and not mappings:
+    mappings = partial(mappings_of, settings, catalogue)
+    found = mappings()
+    if not templates and not found:
         raise InvalidConfiguration.at("/mqtt_topics", "must name at least one topic")
-    filters: list[TopicFilter] = [*templates, *(topic for each in mappings for topic in each.topics)]
+    filters: list[TopicFilter] = [*templates, *(topic for each in found for topic in each.topics)]
     _template("mqtt_publish", settings.mqtt_publish, filters)
     if settings.mqtt_kinds:
         _template("mqtt_kinds", settings.mqtt_kinds, filters)
@@ -74,6 +78,7 @@ def options_of(settings: Settings, catalogue: Catalogue) -> Options:
         tls_context(settings, encrypted=broker.scheme in ENCRYPTED),
         templates,
         mappings,
+        catalogue.listeners,
         settings.mqtt_publish,
         settings.mqtt_kinds,
         settings.mqtt_dead_letter,
