@@ -109,21 +109,26 @@ def _coded(codes: Sequence[float], values: Array) -> str:
 
 def _slow(feature: Feature, values: Array) -> list[tuple[str, dict[str, Any]]]:
     """Advise on a level that moves between one span and the next."""
-    known = feature.known
-    if known.get("method") == "adaptive":
+    known, horizon, seconds = feature.known, feature.known.get("horizon"), feature.known.get("time_constant")
+    if known.get("method") == "adaptive" or not _seen(feature, horizon, seconds):
         return []
     if abs(float(np.corrcoef(np.arange(len(values)), values)[0, 1])) >= TREND:
         reason = "it follows a trend, which is no fluctuation: adaptive removes it, and keeps what is faster"
         return [(reason, {"method": "adaptive"})]
-    seconds = known.get("time_constant")
     if seconds:
         reason = f"most of its variance is slower than the time constant of {_span(seconds)}, and removed with it"
         return [(reason, {"time_constant": LONGER * seconds})]
-    horizon = known.get("horizon")
     if not horizon:
         return []
     reason = f"most of its variance is slower than the horizon of {horizon:g} readings, and removed with it"
     return [(reason, {"horizon": LONGER * horizon})]
+
+
+def _seen(feature: Feature, horizon: float | None, seconds: float | None) -> bool:
+    """Return whether spans were seen that could differ: two horizons, or a time constant."""
+    if seconds:
+        return feature.times is not None and float(feature.times[-1] - feature.times[0]) >= seconds
+    return horizon is None or feature.profile.count >= 2 * horizon
 
 
 def _span(seconds: float) -> str:
