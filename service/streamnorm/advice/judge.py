@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from streamnorm.advice import signs
 from streamnorm.engine.feature_profile import FeatureProfile
+from streamnorm.engine.preparation import CIRCLE
+from streamnorm.engine.stream import Stream
 
 Array = npt.NDArray[np.float64]
 
@@ -48,6 +50,23 @@ class Feature(NamedTuple):
     known: Mapping[str, Any]
 
 
+def feature_of(stream: Stream, name: str, profile: FeatureProfile, values: Array, times: Array | None) -> Feature:
+    """Put together what is known of the feature called `name`: what its rules take for missing is missing.
+
+    `profile` is the feature's in `stream`, `values` are its recent readings as they came, and `times` theirs.
+    """
+    part = stream.plan.of(name)
+    angle = stream.plan.of(name[: -len(CIRCLE[0])]) if name.endswith(CIRCLE) else part
+    if angle.preparation is not None and angle.preparation.transform == "circular":
+        part = angle
+    known, preparation = part.plan.config.model_dump(), part.preparation
+    if preparation is not None:
+        outside = (values < preparation.least) | (values > preparation.greatest)
+        values = np.where(outside | np.isin(values, [*preparation.codes]), math.nan, values)
+        known["transform"] = preparation.transform
+    return Feature(profile, values, times, known)
+
+
 def advise(features: Mapping[str, Feature]) -> list[Advice]:
     """Return the advice on the features of one stream, most important first for each."""
     found = [Advice(name, *each) for name, feature in features.items() for each in _of(feature)]
@@ -68,7 +87,7 @@ def _of(feature: Feature) -> list[tuple[str, dict[str, Any]]]:
     if len(values) < ENOUGH or feature.known.get("transform"):
         return []
     found: list[tuple[str, dict[str, Any]]] = []
-    codes = [code for code in signs.missing_codes(values) if code not in feature.known.get("missing_codes", ())]
+    codes = signs.missing_codes(values)
     if codes:
         values = values[~np.isin(values, codes)]
         found.append((_coded(codes, values), {"missing_codes": codes}))
