@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from streamnorm.advice import Advice, to_toml
 from streamnorm.cli import cli
+from streamnorm.engine.rules import parse_rule
 from tests.support.http_calls import Api
 from tests.support.processes import Service
 
@@ -41,6 +42,15 @@ async def test_the_service_advises_on_each_feature_and_gives_the_rules(api: Api)
         {"streams": "roof", "features": "f1", "missing_codes": [-127.0]},
     ]
     assert "-127 comes again and again" in answer["toml"]
+
+
+async def test_what_was_advised_is_a_rule_and_is_not_advised_again(api: Api) -> None:
+    answer = await rules(api, WIND, COLD)
+    own = {rule["features"]: rule for rule in tomllib.loads(answer["toml"])["rules"]}
+    assert all(parse_rule(rule) for rule in own.values())
+    layers = {name: {"transform": "circular"} if name == "f0" else {"missing_codes": [-127]} for name in own}
+    await api.post("/v1/streams/roof", {"features": layers}, method="PUT")
+    assert (await rules(api, WIND, COLD))["advice"] == []
 
 
 async def test_nothing_is_applied(api: Api) -> None:

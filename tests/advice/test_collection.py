@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from streamnorm.advice import Advice, advise
-from streamnorm.advice.judge import Feature
+from streamnorm.advice.judge import feature_of
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.config import configuration
 from streamnorm.engine.feature_profile import profile
@@ -110,7 +110,7 @@ def told(values: Array, most: int) -> set[str]:
     """Return what is advised on a sensor, of whose readings the last ones are known."""
     stream = Stream(plan(configuration({}, {})))
     observe_block(stream, Block(("x",), values.reshape(-1, 1)), 0.0, Limits())
-    feature = Feature(profile(stream)["x"], values[-most:], None, stream.plan.config.model_dump())
+    feature = feature_of(stream, "x", profile(stream)["x"], values[-most:], None)
     return {called(each) for each in advise({"x": feature})}
 
 

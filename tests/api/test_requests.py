@@ -79,7 +79,7 @@ async def test_a_single_reading_is_no_ndjson(warm: Api) -> None:
     assert NDJSON in response.text
 
 
-@pytest.mark.parametrize("id_", ["a b", "a%0A", "%C3%A9", "a%00", "a" * 129, "a,b", "%F0%9F%A6%84", "a@b"])
+@pytest.mark.parametrize("id_", ["a%0A", "e%CC%81", "a%00", "a" * 129, "%E2%80%A8", "%FF", "%1B", "%20" * 129])
 @pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "/readings"), ("POST", "/bulk"), ("PUT", ""), ("GET", ""), ("DELETE", ""), ("GET", "/snapshot")],

@@ -36,7 +36,7 @@ ITSELF: list[Any] = []
 ITSELF.append(ITSELF)
 
 REFUSED: dict[str, Callable[[Client], object]] = {
-    "a stream's id": lambda client: client.stream("boiler/7"),
+    "a stream's id": lambda client: client.stream("boiler\n7"),
     "an id that is no text": lambda client: client.stream(7),  # type: ignore[arg-type]
     "infinity": lambda client: client.stream("a").observe({"x": float("inf")}),
     "text": lambda client: client.stream("a").observe({"x": "warm"}),

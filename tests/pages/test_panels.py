@@ -89,3 +89,13 @@ def test_a_reading_can_be_tried_without_learning_from_it(page: Page, address: st
 def test_a_reading_typed_wrongly_is_told(page: Page, address: str) -> None:
     send(page, address, "{temperature: 30}")
     expect(page.locator("#try-message")).to_contain_text("This is not JSON")
+
+
+def test_advice_is_given_as_rules_when_it_is_asked_for(page: Page, address: str, client: Client, stream: str) -> None:
+    page.goto(address)
+    page.get_by_text("Advice").click()
+    expect(page.locator("#advice-panel pre")).to_have_text("Nothing to suggest.")
+    client.stream(stream).bulk([[(37 * place) % 360 + 0.5] for place in range(200)], features=["wind"])
+    page.get_by_text("Advice").click()
+    page.get_by_text("Advice").click()
+    expect(page.locator("#advice-panel pre")).to_contain_text('features = "wind"\ntransform = "circular"')

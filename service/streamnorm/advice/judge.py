@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from streamnorm.advice import signs
 from streamnorm.engine.feature_profile import FeatureProfile
+from streamnorm.engine.preparation import CIRCLE
+from streamnorm.engine.stream import Stream
 
 Array = npt.NDArray[np.float64]
 
@@ -48,6 +50,23 @@ class Feature(NamedTuple):
     known: Mapping[str, Any]
 
 
+def feature_of(stream: Stream, name: str, profile: FeatureProfile, values: Array, times: Array | None) -> Feature:
+    """Put together what is known of the feature called `name`: what its rules take for missing is missing.
+
+    `profile` is the feature's in `stream`, `values` are its recent readings as they came, and `times` theirs.
+    """
+    part = stream.plan.of(name)
+    angle = stream.plan.of(name[: -len(CIRCLE[0])]) if name.endswith(CIRCLE) else part
+    if angle.preparation is not None and angle.preparation.transform == "circular":
+        part = angle
+    known, preparation = part.plan.config.model_dump(), part.preparation
+    if preparation is not None:
+        outside = (values < preparation.least) | (values > preparation.greatest)
+        values = np.where(outside | np.isin(values, [*preparation.codes]), math.nan, values)
+        known["transform"] = preparation.transform
+    return Feature(profile, values, times, known)
+
+
 def advise(features: Mapping[str, Feature]) -> list[Advice]:
     """Return the advice on the features of one stream, most important first for each."""
     found = [Advice(name, *each) for name, feature in features.items() for each in _of(feature)]
@@ -68,7 +87,7 @@ def _of(feature: Feature) -> list[tuple[str, dict[str, Any]]]:
     if len(values) < ENOUGH or feature.known.get("transform"):
         return []
     found: list[tuple[str, dict[str, Any]]] = []
-    codes = [code for code in signs.missing_codes(values) if code not in feature.known.get("missing_codes", ())]
+    codes = signs.missing_codes(values)
     if codes:
         values = values[~np.isin(values, codes)]
         found.append((_coded(codes, values), {"missing_codes": codes}))
@@ -109,21 +128,26 @@ def _coded(codes: Sequence[float], values: Array) -> str:
 
 def _slow(feature: Feature, values: Array) -> list[tuple[str, dict[str, Any]]]:
     """Advise on a level that moves between one span and the next."""
-    known = feature.known
-    if known.get("method") == "adaptive":
+    known, horizon, seconds = feature.known, feature.known.get("horizon"), feature.known.get("time_constant")
+    if known.get("method") == "adaptive" or not _seen(feature, horizon, seconds):
         return []
     if abs(float(np.corrcoef(np.arange(len(values)), values)[0, 1])) >= TREND:
         reason = "it follows a trend, which is no fluctuation: adaptive removes it, and keeps what is faster"
         return [(reason, {"method": "adaptive"})]
-    seconds = known.get("time_constant")
     if seconds:
         reason = f"most of its variance is slower than the time constant of {_span(seconds)}, and removed with it"
         return [(reason, {"time_constant": LONGER * seconds})]
-    horizon = known.get("horizon")
     if not horizon:
         return []
     reason = f"most of its variance is slower than the horizon of {horizon:g} readings, and removed with it"
     return [(reason, {"horizon": LONGER * horizon})]
+
+
+def _seen(feature: Feature, horizon: float | None, seconds: float | None) -> bool:
+    """Return whether spans were seen that could differ: two horizons, or a time constant."""
+    if seconds:
+        return feature.times is not None and float(feature.times[-1] - feature.times[0]) >= seconds
+    return horizon is None or feature.profile.count >= 2 * horizon
 
 
 def _span(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from streamnorm.advice import Advice, advise
-from streamnorm.advice.judge import Feature
+from streamnorm.advice.judge import feature_of
 from streamnorm.backfill.columns import Asked
 from streamnorm.backfill.conduct import Conductor, Order
 from streamnorm.backfill.findings import Reading
@@ -48,10 +48,9 @@ class Recorded:
 
     def advice(self) -> list[Advice]:
         """Judge its features."""
-        known = self.stream.plan.config.model_dump()
         return advise(
             {
-                name: Feature(each, _last(self._values[name]), _last(self._times[name]), known)
+                name: feature_of(self.stream, name, each, _last(self._values[name]), _last(self._times[name]))
                 for name, each in profile(self.stream).items()
             }
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm import advice
-from streamnorm.advice.judge import Advice, Feature
+from streamnorm.advice.judge import Advice, feature_of
 from streamnorm.api.codecs import serialize
 from streamnorm.api.dependencies import Caller, Ctx, StreamId
 from streamnorm.api.http.body import json_object
@@ -120,12 +120,9 @@ async def advise(ctx: Ctx, stream_id: StreamId) -> Response:
     past, now = columns(ctx.events.past(stream_id)), ctx.service.clock()
 
     def judge(stream: Stream) -> list[Advice]:
-        def known(name: str) -> dict[str, Any]:
-            return stream.plan.config_of(stream.layout.source_of(name)).model_dump()
-
         return advice.advise(
             {
-                name: Feature(each, past[name].values, past[name].times, known(name))
+                name: feature_of(stream, name, each, past[name].values, past[name].times)
                 for name, each in profile(stream, now).items()
                 if name in past
             }
