@@ -37,7 +37,7 @@ from streamnorm.api.routes import (
     websocket,
 )
 from streamnorm.auth.api_keys import ApiKeys
-from streamnorm.backend import Backend, open_backend
+from streamnorm.backends import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.engine.config import configuration
 from streamnorm.engine.plan import plan

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from streamnorm.engine.plan import Plan
 from streamnorm.engine.stream import Stream
 
 T = TypeVar("T")
+
+#: When a change counts as kept: before its answer, about a second later, or when the service stops.
+Durability = Literal["always", "everysec", "no"]
 
 #: Works on a stream and gives what is to be answered; where it raises, nothing has happened.
 Change = Callable[[Stream], T]

@@ -25,11 +25,11 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
+from streamnorm.engine.ports.stream_repository import Durability, Execution, RepositoryStats
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
-from streamnorm.stores.local.group_commit import Durability, GroupCommitter
+from streamnorm.stores.local.group_commit import GroupCommitter
 from streamnorm.stores.stream_locks import StreamLocks
 
 if TYPE_CHECKING:
