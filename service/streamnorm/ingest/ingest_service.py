@@ -22,7 +22,7 @@ from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.config import Configuration, configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
-from streamnorm.engine.ports.stream_repository import Execution, StreamRepository
+from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY, StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
@@ -82,7 +82,10 @@ class IngestService:
 
         answer = await self.streams.update(stream_id, apply)
         if not answer.replayed:
-            self._tell(stream_id, ((reading, answer),), now, origin)
+            self.observed += 1
+            batch = ((reading, answer),)
+            for listener in self.listeners:
+                listener.on_batch(stream_id, batch, now, origin)
         return answer
 
     async def observe_run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
@@ -215,7 +218,7 @@ class IngestService:
             reason = lifecycle.reconfigure(draft, new, now)
             return draft, reason if had else None
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY)
+        return await self.streams.update(stream_id, apply, how=ON_COPY)
 
     def configuration(self, config: Mapping[str, Any]) -> Configuration:
         """Fill a configuration up with the defaults and check it."""
@@ -229,7 +232,7 @@ class IngestService:
             lifecycle.reset(draft, now)
             return draft
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
+        return await self.streams.update(stream_id, apply, how=ON_COPY, create=False)
 
     async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
         """Put a snapshot in place of a stream; returns it, and whether there was none before."""
@@ -245,7 +248,7 @@ class IngestService:
             lifecycle.merge(draft, other, now, self.limits)
             return draft
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
+        return await self.streams.update(stream_id, apply, how=ON_COPY, create=False)
 
     async def _observe_columns(self, columns: ReadingColumns, pointer: Pointer, now: float) -> AnswerColumns:
         answers = AnswerColumns(columns)
@@ -266,7 +269,7 @@ class IngestService:
         if len(groups) == 1:  # waits for nobody
             (stream_id,) = groups
             await self.streams.update(stream_id, partial(apply, stream_id), how=how)
-        elif how is Execution.IN_THREAD:
+        elif how is IN_THREAD:
             await self.streams.update_together(groups, apply_all, how=how)
         else:
             await self.streams.update_many({stream_id: partial(apply, stream_id) for stream_id in groups})

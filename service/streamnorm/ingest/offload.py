@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from streamnorm.engine.ports.stream_repository import Execution
+from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY, Execution
 
 T = TypeVar("T")
 
@@ -16,9 +16,9 @@ OFFLOAD_THRESHOLD = 10_000
 
 def execution_of(size: int) -> Execution:
     """Return how to observe this many values: in a thread above the threshold."""
-    return Execution.IN_THREAD if size > OFFLOAD_THRESHOLD else Execution.ON_COPY
+    return IN_THREAD if size > OFFLOAD_THRESHOLD else ON_COPY
 
 
 async def offload(size: int, work: Callable[[], T]) -> T:
     """Run `work` on this many values, in a thread above the threshold."""
-    return await asyncio.to_thread(work) if execution_of(size) is Execution.IN_THREAD else work()
+    return await asyncio.to_thread(work) if execution_of(size) is IN_THREAD else work()

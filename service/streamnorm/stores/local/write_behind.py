@@ -25,7 +25,14 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from streamnorm.engine.ports.stream_repository import Durability, Execution, RepositoryStats
+from streamnorm.engine.ports.stream_repository import (
+    IN_PLACE,
+    IN_THREAD,
+    ON_COPY,
+    Durability,
+    Execution,
+    RepositoryStats,
+)
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
@@ -113,15 +120,13 @@ class WriteBehindStreams:
             return None
         return stream
 
-    async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
-    ) -> T:
+    async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
-        if how is Execution.IN_THREAD or not self._is_free(stream_id):
+        if how is IN_THREAD or not self._is_free(stream_id):
             ids = (stream_id,)
             return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, how=how)
         stream = self._streams[stream_id]
-        if how is Execution.ON_COPY or self._committer.must_copy(stream_id):
+        if how is ON_COPY or self._committer.must_copy(stream_id):
             stream = stream.draft()
         try:
             result = change(stream)
@@ -145,7 +150,7 @@ class WriteBehindStreams:
         stream_ids: Iterable[str],
         change: Callable[[Mapping[str, Stream]], T],
         *,
-        how: Execution = Execution.ON_COPY,
+        how: Execution = ON_COPY,
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
         return await self._update_locked(list(stream_ids), change, create=True, how=how)
@@ -160,7 +165,7 @@ class WriteBehindStreams:
                 before = {stream_id: self._find(stream_id) for stream_id in ids}
                 drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
                 self._check_quota(sum(stream is None for stream in before.values()))
-                result = await asyncio.to_thread(change, drafts) if how is Execution.IN_THREAD else change(drafts)
+                result = await asyncio.to_thread(change, drafts) if how is IN_THREAD else change(drafts)
                 if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
                     raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
                 for stream_id, draft in drafts.items():
