@@ -12,7 +12,8 @@ from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Reading, parse_reading
-from streamnorm.ingest import OFFLOAD_THRESHOLD, IngestService
+from streamnorm.ingest import IngestService
+from streamnorm.ingest.offload import OFFLOAD_THRESHOLD
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 

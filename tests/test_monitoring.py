@@ -25,6 +25,9 @@ BRIDGES = {"mqtt": "mqtt://127.0.0.1:9", "forward": "http://127.0.0.1:9/write"}
 #: what stands for the dashboard's variables
 VALUES = {"$__rate_interval": "1m", "$__range": "1h", "$job": ".*", "$instance": ".*"}
 
+#: names that are exported for one release after another took their place
+OLD_NAMES = {"streamnorm_streams_resting"}
+
 
 async def figures(api: Api) -> dict[str, set[str]]:
     """Return the names of all figures, with their labels, after some work."""
@@ -49,7 +52,7 @@ async def test_the_dashboard_shows_every_figure_of_the_service(tmp_path: Path) -
         known = {name for name in await figures(api) if name.startswith("streamnorm_")}
     asked = {name for expression in EXPRESSIONS for name in NAME.findall(expression)}
     quiet = {name for name in known if name.endswith("_created") or name == "streamnorm_request_seconds_sum"}
-    assert known - asked - quiet == set()
+    assert known - asked - quiet - OLD_NAMES == set()
 
 
 async def test_the_dashboard_groups_by_labels_that_there_are(tmp_path: Path) -> None:

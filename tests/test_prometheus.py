@@ -69,6 +69,7 @@ def test_prometheus_reads_the_figures_with_a_key(tmp_path: Path) -> None:
             assert until(address, "streamnorm_readings_total") == 3
             assert until(address, 'streamnorm_refusals_total{reason="malformed-json"}') == 1
             assert until(address, "streamnorm_streams_resident") == 2
+            assert until(address, "streamnorm_streams_evicted") == 0
             assert until(address, "streamnorm_streams_resting") == 0
             assert until(address, "streamnorm_store_lag_seconds") >= 0
             assert until(address, "streamnorm_commit_seconds_count > 0") > 0

@@ -39,7 +39,7 @@ from streamnorm.api.routes import (
 )
 from streamnorm.api.routes import config as config_routes
 from streamnorm.auth.api_keys import ApiKeys
-from streamnorm.backend import Backend, open_backend
+from streamnorm.backends import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.config_reload import ConfigReloader
 from streamnorm.engine.config import configuration

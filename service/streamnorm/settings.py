@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
 from streamnorm.stores.local import write_behind
@@ -109,7 +110,7 @@ class State(Group):
     """prefix of all keys in a shared store"""
     store_replicas: Annotated[int, Field(ge=0)] = 1
     """with durability `always`, how many replicas of a shared store must have a change before the answer"""
-    durability: Literal["always", "everysec", "no"] = "everysec"
+    durability: Durability = "everysec"
     """when a change is on disk: always (before the answer), everysec (about a second later), no (on shutdown)"""
     max_resident_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_RESIDENT_STREAMS
     """maximum number of streams in memory; others are evicted to the store, and loaded with their next reading"""

@@ -83,10 +83,10 @@ def test_told_to_stop_meanwhile_it_saves_and_ends_well(compiling: Impatient, wai
 def test_a_thread_at_work_does_not_hold_up_the_end(tmp_path: Path) -> None:
     program = (
         "import asyncio, threading, time\n"
-        "from streamnorm import ingest\n"
+        "from streamnorm.ingest import ingest_service, offload\n"
         "block = lambda *_: (print('at work', flush=True), time.sleep(600))\n"
-        "ingest.normalize_block = block\n"
-        "ingest.OFFLOAD_THRESHOLD = 0\n"
+        "ingest_service.normalize_block = block\n"
+        "offload.OFFLOAD_THRESHOLD = 0\n"
         "from streamnorm.cli import main\n"
         "main()\n"
     )

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 
 from streamnorm.engine import lifecycle
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.ports.stream_repository import Execution
+from streamnorm.engine.ports.stream_repository import Durability, Execution
 from streamnorm.engine.stream import Stream
 from streamnorm.stores.codec import encode
-from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm.stores.stream_locks import StreamLocks
 from tests.support.gated_store import DEFAULT, count, observed

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.reading import Answer, parse_reading
 from streamnorm.engine.state_layout import COUNT
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidReading, StoreUnavailable
 from streamnorm.stores.codec import decode
-from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError
 from streamnorm.stores.codec import encode
-from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from tests.support.gated_store import DEFAULT

@@ -23,7 +23,7 @@ import orjson
 
 from streamnorm.bridges.bridge import State
 from streamnorm.errors import StoreUnavailable
-from streamnorm.events.buffers import Subscription
+from streamnorm.events.buffers import Subscription, is_wanted
 from streamnorm.events.event import MOST_BYTES, ReadingEvent
 from streamnorm.events.hub import EventHub
 from streamnorm.stores.redis.keyspace import partition, tag
@@ -55,7 +55,7 @@ class Want(NamedTuple):
 
     def wants(self, stream_id: str) -> bool:
         """Return whether the interest covers a stream."""
-        return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
+        return is_wanted(stream_id, self.streams, self.prefix)
 
 
 class Watcher(Subscription):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamnorm.auth.api_keys import SCOPES
-from streamnorm.backend import editable_api_keys
+from streamnorm.backends import editable_api_keys
 from streamnorm.errors import StoreError
 from streamnorm.settings import Settings, is_shared
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Container
 from typing import Self
 
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
@@ -103,6 +104,11 @@ class StreamHistory(Ring):
         self.tail = None
 
 
+def is_wanted(stream_id: str, streams: Container[str] | None, prefix: str) -> bool:
+    """Return whether a stream is one of the named `streams` (None: of all), and its id starts with `prefix`."""
+    return (streams is None or stream_id in streams) and stream_id.startswith(prefix)
+
+
 class Subscription(Ring):
     """A subscriber's queue: the events of the named `streams` (None: of all) whose ids start with `prefix`.
 
@@ -132,7 +138,7 @@ class Subscription(Ring):
 
     def wants(self, stream_id: str) -> bool:
         """Return whether a stream is subscribed to."""
-        return (self.streams is None or stream_id in self.streams) and stream_id.startswith(self.prefix)
+        return is_wanted(stream_id, self.streams, self.prefix)
 
     def add(self, row: ReadingEvent) -> None:
         """Queue an event."""

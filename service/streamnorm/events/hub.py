@@ -79,14 +79,20 @@ class EventHub:
             names = reading.names
             if answer.names is not None:
                 values, names = [values[place] for place in origins(names, answer.names)], answer.names
-            past = self._past(stream_id, names, answer.count)
+            past, count = self._pasts.get(stream_id), answer.count
+            if past is None or count <= past.count or names != past.names:
+                past = self._past(stream_id, names, count)
+            else:  # what `_past` does, without the call
+                self._pasts.move_to_end(stream_id)
+                past.count = count
+                past.unnoted += 1
             time = now if reading.timestamp is None else min(reading.timestamp, now)
             if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
-                packed = past.pack(time, answer.count, answer.ready, *values, *ys)
+                packed = past.pack(time, count, answer.ready, *values, *ys)
             else:
                 spreads = self._spreads(past, stream_id, now)
                 pack = numbers(3 + 2 * len(values) + len(spreads)).pack
-                packed = pack(time, answer.count, answer.ready, *values, *ys, *spreads)
+                packed = pack(time, count, answer.ready, *values, *ys, *spreads)
             self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
 
     def take(self, row: ReadingEvent) -> None:

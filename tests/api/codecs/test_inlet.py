@@ -15,11 +15,11 @@ import numpy as np
 import orjson
 import pytest
 
-from streamnorm import ingest
 from streamnorm.api.codecs import json_slices, registry, serialize
 from streamnorm.api.codecs.codec import ReadingCodec
 from streamnorm.api.http import body
 from streamnorm.formats import senml
+from streamnorm.ingest import ingest_service
 from tests.api.test_arrays import NPY, NPZ, npy, npz
 from tests.support.http_calls import JSON, NDJSON, NOW, Api, assert_problem, running
 
@@ -118,7 +118,7 @@ def at_work(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bool]]:
         "normalize_bulk",
         "normalize_block",
     ):
-        watch(ingest, name, "work")
+        watch(ingest_service, name, "work")
     return found
 
 

@@ -15,11 +15,11 @@ from streamnorm.engine.config import configuration
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import plan
 from streamnorm.engine.ports.blob_store import BlobStore
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.reading import Answer, parse_reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import LimitExceeded, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
-from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.schema import MIGRATIONS, migrate
 from streamnorm.stores.local.sqlite import SQLiteStore

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local import group_commit
-from streamnorm.stores.local.group_commit import Durability
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from tests.support.gated_store import DEFAULT, GatedStore, count, kept, observed, started, until

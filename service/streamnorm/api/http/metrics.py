@@ -82,7 +82,9 @@ class MetricsCollector(Collector):
         stats = self._service.streams.stats()
         yield CounterMetricFamily("streamnorm_readings", "Readings observed.", self._service.observed)
         yield GaugeMetricFamily("streamnorm_streams_resident", "Streams in memory.", stats.resident)
-        yield GaugeMetricFamily("streamnorm_streams_resting", "Streams in the store only.", stats.evicted)
+        yield GaugeMetricFamily("streamnorm_streams_evicted", "Streams in the store only.", stats.evicted)
+        # the name before 0.3, for one release
+        yield GaugeMetricFamily("streamnorm_streams_resting", "The same as streamnorm_streams_evicted.", stats.evicted)
         yield GaugeMetricFamily(
             "streamnorm_store_lag_seconds", "Age of the oldest change that may not be kept yet.", stats.lag
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 
 T = TypeVar("T")
+
+#: When a change counts as kept: before its answer, about a second later, or when the service stops.
+Durability = Literal["always", "everysec", "no"]
 
 #: Works on a stream and gives what is to be answered; where it raises, nothing has happened.
 Change = Callable[[Stream], T]
@@ -24,6 +27,10 @@ class Execution(Enum):
     ON_COPY = auto()
     #: in another thread, on a copy: it takes long, too
     IN_THREAD = auto()
+
+
+#: The same: on the hot path, since Python 3.11 takes as long to find a member as a tenth of a reading.
+IN_PLACE, ON_COPY, IN_THREAD = Execution
 
 
 class RepositoryStats(NamedTuple):
@@ -75,9 +82,7 @@ class StreamRepository(Protocol):
     def mark_changed(self) -> Callable[[str], object]:
         """Note that a stream got for an inline update changes."""
 
-    async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
-    ) -> T:
+    async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream, which is made where there is none, and answer when the change is as safe as configured.
 
         `how` is what the change needs at least; a repository may do more.
@@ -95,7 +100,7 @@ class StreamRepository(Protocol):
         stream_ids: Iterable[str],
         change: Callable[[Mapping[str, Stream]], T],
         *,
-        how: Execution = Execution.ON_COPY,
+        how: Execution = ON_COPY,
     ) -> T:
         """Change several streams, as a whole or not at all, by one change, which is given a copy of each.
 

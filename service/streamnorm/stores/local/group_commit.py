@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.errors import StoreError
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.undo_log import UndoLog
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.stream import Stream
-
-Durability = Literal["always", "everysec", "no"]
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from streamnorm.engine.ports.blob_store import BlobStore
+from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.sqlite import SQLiteStore
 
 
-def open_store(name: str, folder: Path, durability: str, *, expiring: bool = False) -> BlobStore:
+def open_store(name: str, folder: Path, durability: Durability, *, expiring: bool = False) -> BlobStore:
     """Open the store of one process: `name` is `memory`, or `sqlite` for a file in `folder`.
 
     `durability` is that of the settings, `expiring` whether streams expire.

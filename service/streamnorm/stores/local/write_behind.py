@@ -25,12 +25,19 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
+from streamnorm.engine.ports.stream_repository import (
+    IN_PLACE,
+    IN_THREAD,
+    ON_COPY,
+    Durability,
+    Execution,
+    RepositoryStats,
+)
 from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
 from streamnorm.stores.codec import decode
-from streamnorm.stores.local.group_commit import Durability, GroupCommitter
+from streamnorm.stores.local.group_commit import GroupCommitter
 from streamnorm.stores.ruled import as_ruled
 from streamnorm.stores.stream_locks import StreamLocks
 
@@ -118,15 +125,13 @@ class WriteBehindStreams:
             return None
         return stream
 
-    async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
-    ) -> T:
+    async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
-        if how is Execution.IN_THREAD or not self._is_free(stream_id):
+        if how is IN_THREAD or not self._is_free(stream_id):
             ids = (stream_id,)
             return await self._update_locked(ids, lambda drafts: change(drafts[stream_id]), create=create, how=how)
         stream = self._streams[stream_id]
-        if how is Execution.ON_COPY or self._committer.must_copy(stream_id):
+        if how is ON_COPY or self._committer.must_copy(stream_id):
             stream = stream.draft()
         try:
             result = change(stream)
@@ -150,7 +155,7 @@ class WriteBehindStreams:
         stream_ids: Iterable[str],
         change: Callable[[Mapping[str, Stream]], T],
         *,
-        how: Execution = Execution.ON_COPY,
+        how: Execution = ON_COPY,
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
         return await self._update_locked(list(stream_ids), change, create=True, how=how)
@@ -165,7 +170,7 @@ class WriteBehindStreams:
                 before = {stream_id: self._find(stream_id) for stream_id in ids}
                 drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
                 self._check_quota(sum(stream is None for stream in before.values()))
-                result = await asyncio.to_thread(change, drafts) if how is Execution.IN_THREAD else change(drafts)
+                result = await asyncio.to_thread(change, drafts) if how is IN_THREAD else change(drafts)
                 if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
                     raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
                 for stream_id, draft in drafts.items():
@@ -236,7 +241,7 @@ class WriteBehindStreams:
                 draft.answered, draft.before = ruled.answered, ruled.before
 
             with contextlib.suppress(StreamNotFound):
-                await self.update(stream_id, change, create=False, how=Execution.ON_COPY)
+                await self.update(stream_id, change, create=False, how=ON_COPY)
                 changed += 1
         return changed
 

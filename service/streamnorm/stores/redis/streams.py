@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from streamnorm.engine.ports.stream_repository import Execution, RepositoryStats
+from streamnorm.engine.ports.stream_repository import IN_PLACE, IN_THREAD, ON_COPY, Execution, RepositoryStats
 from streamnorm.engine.rulebook import Rulebook
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError, StreamNotFound
@@ -89,11 +89,9 @@ class SharedStreams:
     def mark_changed(self, stream_id: str) -> None:
         """Do nothing: no stream is got for an inline update."""
 
-    async def update(
-        self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = Execution.IN_PLACE
-    ) -> T:
+    async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream, always on a copy; see `streamnorm.engine.ports.stream_repository.StreamRepository`."""
-        heavy = how is Execution.IN_THREAD
+        heavy = how is IN_THREAD
 
         def edit(entry: Entry) -> tuple[Stream, T]:
             stream = self._for_update(stream_id, entry, create=create)
@@ -111,7 +109,7 @@ class SharedStreams:
         stream_ids: Iterable[str],
         change: Callable[[Mapping[str, Stream]], T],
         *,
-        how: Execution = Execution.ON_COPY,
+        how: Execution = ON_COPY,
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
@@ -122,7 +120,7 @@ class SharedStreams:
             while True:
                 before = await self._writer.entries(ids)
                 drafts = {key: self._for_update(key, before[key], create=True) for key in ids}
-                result = await asyncio.to_thread(change, drafts) if how is Execution.IN_THREAD else change(drafts)
+                result = await asyncio.to_thread(change, drafts) if how is IN_THREAD else change(drafts)
                 succeeded = await asyncio.gather(
                     *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in ids)
                 )

@@ -5,11 +5,10 @@ It gives the engine the time, keeps what changed by way of the streams, and noti
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,40 +21,12 @@ from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, 
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.plan import Plan
-from streamnorm.engine.ports.stream_repository import Execution, StreamRepository
+from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY, StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
-
-T = TypeVar("T")
-
-#: Blocks of more values are worked on in another thread; for less, the way there and back costs about as much.
-OFFLOAD_THRESHOLD = 10_000
-#: Readings that a listener hears of before others have their turn: some three milliseconds.
-TOLD_AT_ONCE = 500
-
-
-class ObservationListener(Protocol):
-    """Hears of everything that is observed, after it was; must be quick, and never raises."""
-
-    #: of a stream's readings that are observed together it hears of so many, the last ones; None: of all
-    max_rows: int | None
-
-    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
-        """Be notified of a stream's readings that were observed together; replayed ones are not among them.
-
-        `now` is the time of arrival (s since 1970); `origin` is what had them observed, where it said so.
-        """
-
-
-def execution_of(size: int) -> Execution:
-    """Return how to observe this many values: in a thread above the threshold."""
-    return Execution.IN_THREAD if size > OFFLOAD_THRESHOLD else Execution.ON_COPY
-
-
-async def offload(size: int, work: Callable[[], T]) -> T:
-    """Run `work` on this many values, in a thread above the threshold."""
-    return await asyncio.to_thread(work) if execution_of(size) is Execution.IN_THREAD else work()
+from streamnorm.ingest.listeners import Listeners
+from streamnorm.ingest.offload import execution_of, offload
 
 
 class IngestService:
@@ -71,11 +42,9 @@ class IngestService:
         self.streams = streams
         self.limits = limits
         self.clock = clock
-        self.listeners: list[ObservationListener] = []
+        self.listeners = Listeners()
         #: readings observed since the start
         self.observed = 0
-        #: readings of bulks that listeners heard of since others had their turn
-        self._told = 0
 
     def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
         """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
@@ -109,7 +78,10 @@ class IngestService:
 
         answer = await self.streams.update(stream_id, apply)
         if not answer.replayed:
-            self._tell(stream_id, ((reading, answer),), now, origin)
+            self.observed += 1
+            batch = ((reading, answer),)
+            for listener in self.listeners:
+                listener.on_batch(stream_id, batch, now, origin)
         return answer
 
     async def observe_run(self, stream_id: str, readings: Sequence[Reading]) -> RunResult:
@@ -242,7 +214,7 @@ class IngestService:
             reason = lifecycle.reconfigure(draft, new, now)
             return draft, reason if had else None
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY)
+        return await self.streams.update(stream_id, apply, how=ON_COPY)
 
     def check_configuration(self, stream_id: str, config: Mapping[str, Any]) -> Plan:
         """Check a configuration of a stream, which may have `features`, and return the plan that it makes.
@@ -261,7 +233,7 @@ class IngestService:
             lifecycle.reset(draft, now)
             return draft
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
+        return await self.streams.update(stream_id, apply, how=ON_COPY, create=False)
 
     async def restore(self, stream_id: str, data: object) -> tuple[Stream, bool]:
         """Put a snapshot in place of a stream; returns it, and whether there was none before."""
@@ -277,7 +249,7 @@ class IngestService:
             lifecycle.merge(draft, other, now, self.limits)
             return draft
 
-        return await self.streams.update(stream_id, apply, how=Execution.ON_COPY, create=False)
+        return await self.streams.update(stream_id, apply, how=ON_COPY, create=False)
 
     async def _observe_columns(self, columns: ReadingColumns, pointer: Pointer, now: float) -> AnswerColumns:
         answers = AnswerColumns(columns)
@@ -298,7 +270,7 @@ class IngestService:
         if len(groups) == 1:  # waits for nobody
             (stream_id,) = groups
             await self.streams.update(stream_id, partial(apply, stream_id), how=how)
-        elif how is Execution.IN_THREAD:
+        elif how is IN_THREAD:
             await self.streams.update_together(groups, apply_all, how=how)
         else:
             await self.streams.update_many({stream_id: partial(apply, stream_id) for stream_id in groups})
@@ -318,17 +290,8 @@ class IngestService:
     async def _tell_rows(
         self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair], origin: object = None
     ) -> None:
-        """Tell of a stream's rows; others have their turn between some and some."""
         self.observed += len(rows)
-        for listener in [*self.listeners]:
-            due = rows[-(listener.max_rows or 0) :].tolist()
-            for start in range(0, len(due), TOLD_AT_ONCE):
-                batch = [pair(row) for row in due[start : start + TOLD_AT_ONCE]]
-                listener.on_batch(stream_id, batch, now, origin)
-                self._told += len(batch)
-                if self._told >= TOLD_AT_ONCE:
-                    self._told = 0
-                    await asyncio.sleep(0)
+        await self.listeners.tell_rows(stream_id, rows, pair, now, origin)
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:
@@ -336,5 +299,4 @@ class IngestService:
 
     def _tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
         self.observed += len(batch)
-        for listener in self.listeners:
-            listener.on_batch(stream_id, batch, now, origin)
+        self.listeners.tell(stream_id, batch, now, origin)

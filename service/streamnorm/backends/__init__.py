@@ -44,9 +44,9 @@ def open_backend(settings: Settings, default_plan: Plan, store: BlobStore | None
     """
     if store is None and settings.shared:
         with requires_redis_extra():
-            from streamnorm import redis_backend  # noqa: PLC0415 - an extra
-        streams, keys = redis_backend.open_store(settings, default_plan)
-        return Backend(streams, keys, lambda hub: [redis_backend.Relay(hub, streams.topology, streams.keys.prefix)])
+            from streamnorm.backends import redis  # noqa: PLC0415 - an extra
+        streams, keys = redis.open_store(settings, default_plan)
+        return Backend(streams, keys, lambda hub: [redis.Relay(hub, streams.topology, streams.keys.prefix)])
     expiring = settings.stream_ttl > 0
     local = WriteBehindStreams(
         store or open_store(settings.store, settings.data_dir, settings.durability, expiring=expiring),
@@ -69,8 +69,8 @@ def editable_api_keys(store: str, folder: Path, prefix: str) -> EditableApiKeys:
     if not is_shared(store):
         return SQLiteApiKeys(folder)
     with requires_redis_extra():
-        from streamnorm import redis_backend  # noqa: PLC0415 - an extra
-    return redis_backend.KeysOfCommandLine(store, prefix)
+        from streamnorm.backends import redis  # noqa: PLC0415 - an extra
+    return redis.KeysOfCommandLine(store, prefix)
 
 
 def shared_blob_endpoint(store: str, prefix: str) -> BlobEndpoint:
@@ -81,8 +81,8 @@ def shared_blob_endpoint(store: str, prefix: str) -> BlobEndpoint:
 
     """
     with requires_redis_extra():
-        from streamnorm import redis_backend  # noqa: PLC0415 - an extra
-    return redis_backend.blob_endpoint(store, prefix)
+        from streamnorm.backends import redis  # noqa: PLC0415 - an extra
+    return redis.blob_endpoint(store, prefix)
 
 
 @contextmanager

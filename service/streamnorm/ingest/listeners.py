@@ -1,0 +1,54 @@
+"""Who hears of what was observed: events, metrics, bridges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from streamnorm.engine.blocks.observed import Batch, Pair
+from streamnorm.engine.columns import Rows
+
+#: Readings that a listener hears of before others have their turn: some three milliseconds.
+TOLD_AT_ONCE = 500
+
+
+class ObservationListener(Protocol):
+    """Hears of everything that is observed, after it was; must be quick, and never raises."""
+
+    #: of a stream's readings that are observed together it hears of so many, the last ones; None: of all
+    max_rows: int | None
+
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
+        """Be notified of a stream's readings that were observed together; replayed ones are not among them.
+
+        `now` is the time of arrival (s since 1970); `origin` is what had them observed, where it said so.
+        """
+
+
+class Listeners(list[ObservationListener]):
+    """The listeners of a service, in the order in which they are told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: readings of bulks that listeners heard of since others had their turn
+        self._told = 0
+
+    def tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
+        """Tell of a stream's batch; see `ObservationListener.on_batch`."""
+        for listener in self:
+            listener.on_batch(stream_id, batch, now, origin)
+
+    async def tell_rows(
+        self, stream_id: str, rows: Rows, pair: Callable[[int], Pair], now: float, origin: object = None
+    ) -> None:
+        """Tell of a stream's `rows`, each of which `pair` returns; others have their turn between some and some."""
+        for listener in [*self]:
+            due = rows[-(listener.max_rows or 0) :].tolist()
+            for start in range(0, len(due), TOLD_AT_ONCE):
+                batch = [pair(row) for row in due[start : start + TOLD_AT_ONCE]]
+                listener.on_batch(stream_id, batch, now, origin)
+                self._told += len(batch)
+                if self._told >= TOLD_AT_ONCE:
+                    self._told = 0
+                    await asyncio.sleep(0)
