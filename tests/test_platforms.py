@@ -99,11 +99,7 @@ def test_the_service_says_that_it_does_not_run_there_and_what_does() -> None:
 
 def test_what_systems_do_differently_is_in_one_file() -> None:
     words = re.compile(r"import (fcntl|msvcrt|resource|pwd|signal)\b|os\.(nice|fork)\(")
-    found = {
-        file.name
-        for file in (ROOT / "service" / "streamnorm").rglob("*.py")
-        if words.search(file.read_text())
-    }
+    found = {file.name for file in (ROOT / "service" / "streamnorm").rglob("*.py") if words.search(file.read_text())}
     assert found == {"platforms.py"}
 
 
