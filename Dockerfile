@@ -2,13 +2,20 @@
 FROM python:3.13-slim AS build
 ARG EXTRAS=""
 WORKDIR /src
-COPY LICENSE README.md pyproject.toml hatch_build.py ./
+COPY LICENSE README.md pyproject.toml hatch_build.py requirements.lock ./
 COPY clients/python/hatch_metadata.py clients/python/
 COPY web web
 COPY service service
-# A virtual environment without pip, with compiled bytecode, which the next stage copies.
-RUN python -m venv --without-pip /opt/streamnorm \
- && pip --python /opt/streamnorm/bin/python install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
+# A virtual environment without pip, which the next stage copies: versions and hashes are those of requirements.lock, and
+# bytecode is checked by content, so that two builds are equal.
+ENV SOURCE_DATE_EPOCH=1577836800 UV_NO_CACHE=1
+RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
+ && pip install --no-cache-dir --no-deps --require-hashes -r uv.lock \
+ && python -m venv --without-pip /opt/streamnorm \
+ && uv build --wheel --build-constraints requirements.lock --out-dir dist . \
+ && uv pip install --python /opt/streamnorm/bin/python --compile-bytecode --constraints requirements.lock \
+      "streamnorm${EXTRAS:+[$EXTRAS]} @ file:///src/$(echo dist/*.whl)" \
+ && cd /opt/streamnorm/lib/python3.*/site-packages/streamnorm-*.dist-info && rm uv_cache.json && sed -i '/uv_cache/d' RECORD
 
 FROM python:3.13-slim
 # The home folder is the volume, the only writable place: Numba caches compiled code there. /keys is the mount point of

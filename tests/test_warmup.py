@@ -17,7 +17,7 @@ import pytest
 import streamnorm
 from streamnorm import warmup
 from streamnorm.cli.compiling import announce_compiling
-from streamnorm.kernels import METHODS, kernel_for
+from streamnorm.kernels import METHODS, MethodKernel, kernel_for
 from streamnorm.kernels.cpu.numba_loops import compiled
 from tests.support.http_calls import Api, running
 from tests.support.processes import PATIENCE, Service
@@ -60,6 +60,8 @@ async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
 
 def test_that_something_is_compiled_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     announce_compiling("filter")
+    kernel = MethodKernel(METHODS["online"], kernel_for("online")._compiler)  # noqa: SLF001 - as if it were new
+    assert kernel.compiled
     increment = numba.njit(lambda x: x + 1)
     assert capsys.readouterr().err == ""
     assert (increment(1), increment(1.0)) == (2, 2.0)

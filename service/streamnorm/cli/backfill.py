@@ -152,6 +152,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     from streamnorm.kernels import interpret  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
+    announce_compiling("backfill")
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
@@ -170,7 +171,6 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
                 screen.next()
                 try:
                     if dry_run:
-                        announce_compiling("backfill")
                         looked = conductor.looked(file)
                         screen.found(looked)
                         show.dry(console, *conduct.dry_run(looked, order.config))
@@ -215,7 +215,6 @@ def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
             return remote(order.url, order.config)
         from streamnorm.backfill.sinks import local  # noqa: PLC0415 - as above
 
-        announce_compiling("backfill")
         return local(order.folder, order.config)
 
     return opened

@@ -24,6 +24,9 @@ from streamnorm.warmup import Warmup
 
 log = logging.getLogger(__name__)
 
+#: what stands for all addresses, and one of them
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not listened on
+
 
 def settings_options() -> inspect.Signature:
     """Return the signature of a command that has an option for every setting."""
@@ -88,8 +91,9 @@ def served(options: dict[str, Any]) -> int:
         raise typer.Exit(1) from None
     listener = bind(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    url = f"http{'s' if config.is_ssl else ''}://{f'[{host}]' if ':' in host else host}:{port}"
-    typer.echo(f"streamnorm {streamnorm.__version__} listens on {url} (a dashboard; {url}/docs lists the calls)")
+    url = address(host, port, tls=config.is_ssl)
+    where = f"all addresses, {url}" if host in ANYWHERE else url
+    typer.echo(f"streamnorm {streamnorm.__version__} listens on {where} (a dashboard; {url}/docs lists the calls)")
     if settings.insecure and not settings.loopback:
         typer.echo("It asks for no key: anyone who can reach it may do everything")
     if first := create_first_key(settings):
@@ -98,6 +102,16 @@ def served(options: dict[str, Any]) -> int:
     running = server.Server(config, warmup, context.drain, settings.idle_timeout)
     running.run(sockets=[listener])
     return 0 if running.stopped_cleanly else 1
+
+
+def address(host: str, port: int, *, tls: bool) -> str:
+    """Return the address of a `host` and a `port`, with `tls` or without, that a browser on this machine can open.
+
+    >>> address("0.0.0.0", 8000, tls=False), address("fe80::1", 8000, tls=True)
+    ('http://127.0.0.1:8000', 'https://[fe80::1]:8000')
+    """
+    host = ANYWHERE.get(host, host)
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def usage_error(faults: Iterable[Fault]) -> typer.Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from streamnorm.kernels.dispatch import MethodKernel
@@ -18,7 +19,7 @@ from streamnorm.kernels.methods.streaming import STREAMING
 if TYPE_CHECKING:
     from streamnorm.kernels.cpu.numba_loops import Compiled
 
-__all__ = ["METHODS", "Method", "MethodKernel", "compile_on_use", "interpret", "kernel_for"]
+__all__ = ["METHODS", "Method", "MethodKernel", "compile_on_use", "interpret", "kernel_for", "on_compiling"]
 
 METHODS: dict[str, Method] = {
     method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
@@ -43,7 +44,17 @@ def compile_on_use() -> None:
         vars(kernel_for(name)).pop("fast", None)
 
 
-def _compiled(method: Method) -> Compiled:
-    from streamnorm.kernels.cpu.numba_loops import compiled  # noqa: PLC0415 - triples the memory; only where asked for
+_listeners: list[Callable[[], None]] = []
 
-    return compiled(method)
+
+def on_compiling(tell: Callable[[], None]) -> None:
+    """Call `tell` once, when something begins to be compiled; a compiler is not loaded for that."""
+    _listeners.append(tell)
+
+
+def _compiled(method: Method) -> Compiled:
+    from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - triples the memory; only where asked for
+
+    while _listeners:
+        numba_loops.on_compiling(_listeners.pop())
+    return numba_loops.compiled(method)
