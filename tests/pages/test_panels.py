@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
 from tests.support.browser import Watched
+from tests.support.processes import Service
 
 
 def configuring(page: Page, address: str) -> None:
@@ -89,3 +91,13 @@ def test_a_reading_can_be_tried_without_learning_from_it(page: Page, address: st
 def test_a_reading_typed_wrongly_is_told(page: Page, address: str) -> None:
     send(page, address, "{temperature: 30}")
     expect(page.locator("#try-message")).to_contain_text("This is not JSON")
+
+
+def test_advice_is_given_with_its_reason_and_as_rules(page: Page, service: Service, client: Client) -> None:
+    noise = random.Random(0)
+    winds = [noise.gauss(0.0, 30.0) % 360 for _ in range(500)]
+    client.bulk([{"stream": "vane", "values": {"wind": wind}} for wind in winds])
+    page.goto(f"{service.url}/#vane")
+    page.get_by_text("Advice").click()
+    expect(page.locator("#advice-message li").first).to_contain_text("wind: it jumps between the ends of 0 to 360")
+    expect(page.locator("#advice-message pre")).to_contain_text('transform = "circular"')
