@@ -47,6 +47,8 @@ def test_axe_finds_nothing_wrong_with_a_stream(
     expect(page.get_by_role("region", name="Comparison")).to_be_visible()
     page.get_by_text("Configuration").click()
     page.get_by_text("Try it").click()
+    page.get_by_text("Advice").click()
+    expect(page.locator("#advice-message")).not_to_have_text("…")
     assert violations() == []
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
 from tests.support.browser import Watched
+from tests.support.processes import Service
 
 
 def configuring(page: Page, address: str) -> None:
@@ -91,11 +93,11 @@ def test_a_reading_typed_wrongly_is_told(page: Page, address: str) -> None:
     expect(page.locator("#try-message")).to_contain_text("This is not JSON")
 
 
-def test_advice_is_given_as_rules_when_it_is_asked_for(page: Page, address: str, client: Client, stream: str) -> None:
-    page.goto(address)
+def test_advice_is_given_with_its_reason_and_as_rules(page: Page, service: Service, client: Client) -> None:
+    noise = random.Random(0)
+    winds = [noise.gauss(0.0, 30.0) % 360 for _ in range(500)]
+    client.bulk([{"stream": "vane", "values": {"wind": wind}} for wind in winds])
+    page.goto(f"{service.url}/#vane")
     page.get_by_text("Advice").click()
-    expect(page.locator("#advice-panel pre")).to_have_text("Nothing to suggest.")
-    client.stream(stream).bulk([[(37 * place) % 360 + 0.5] for place in range(200)], features=["wind"])
-    page.get_by_text("Advice").click()
-    page.get_by_text("Advice").click()
-    expect(page.locator("#advice-panel pre")).to_contain_text('features = "wind"\ntransform = "circular"')
+    expect(page.locator("#advice-message li").first).to_contain_text("wind: it jumps between the ends of 0 to 360")
+    expect(page.locator("#advice-message pre")).to_contain_text('transform = "circular"')

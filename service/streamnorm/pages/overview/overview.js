@@ -170,6 +170,7 @@ function oddRow(row, [word, kind]) {
   link.title = row.id;
   const values = Object.entries(row.kinds ?? {}).filter(([found, n]) => n && gravity.includes(found));
   const words = kind === "silent" ? [badge(kind, word)] : values.sort(([a], [b]) => place(a) - place(b)).map(([found, n]) => badge(found, `${n} ${found}`));
-  const state = line("td", ...words);
-  return line("tr", line("td", link), state, line("td"));
+  const state = line("span", ...words);
+  state.className = "states";
+  return line("li", link, state, line("span"));
 }

@@ -1,4 +1,4 @@
-// What changes a stream: its configuration, a reset, a reading typed by hand; and its snapshot as a file.
+// What changes a stream: its configuration, a reset, a reading typed by hand; its snapshot as a file; and advice.
 import { get, put, send, streamPath } from "../shared/api.js";
 import { number, sigmas } from "../shared/format.js";
 import { save } from "../shared/export.js";
@@ -35,6 +35,8 @@ export class Panels {
     this.tryForm.addEventListener("submit", (event) => this.#try(event));
     this.tryForm.elements.values.addEventListener("input", () => { this.#touched = true; });
     this.tryForm.elements.learn.checked = true;
+    this.advice = find("#advice-message");
+    find("#advice-panel").addEventListener("toggle", (event) => event.target.open && this.#advise());
   }
 
   /** Show a stream's configuration. */
@@ -117,6 +119,28 @@ export class Panels {
       const body = reading && typeof reading === "object" && "values" in reading ? reading : { values: reading };
       const answer = await put("POST", streamPath(this.id, `/readings?stats=true&learn=${learn.checked}`), body);
       return answerTable(body.values, answer);
+    });
+  }
+
+  /** Say what might be done, and as which rules; nothing is applied. */
+  async #advise() {
+    await this.#told(this.advice, async () => {
+      const { advice, toml } = await get(streamPath(this.id, "/advice"));
+      if (!advice.length) return "Nothing: its readings show no reason to change anything.";
+      const reasons = document.createElement("ul");
+      reasons.append(...advice.map(({ feature, reason }) => {
+        const item = document.createElement("li");
+        item.textContent = feature ? `${feature}: ${reason}` : reason;
+        return item;
+      }));
+      const found = document.createDocumentFragment();
+      found.append(reasons);
+      if (advice.some(({ rule }) => Object.keys(rule).length)) {
+        const rules = document.createElement("pre");
+        rules.textContent = toml;
+        found.append("As rules for streamnorm.toml:", rules);
+      }
+      return found;
     });
   }
 

@@ -6,7 +6,6 @@ import { set } from "../shared/page.js";
 import { Card } from "./card.js";
 import { soon } from "./charts.js";
 import { Comparison } from "./compare.js";
-import { adviseIn } from "./advice.js";
 import { Panels } from "./panels.js";
 import { Toolbar } from "./toolbar.js";
 import { MOST, Trace } from "./trace.js";
@@ -48,7 +47,6 @@ export class StreamView {
       this.#arrange();
     });
     this.panels = new Panels(place, id, this.trace, { changed: () => this.changed(), gone: hooks.gone });
-    adviseIn(find("#advice-panel"), id);
     this.toolbar = new Toolbar(place, id, { trace: this.trace, window: this.window }, (names) => this.#compare(names));
     this.window.onChange(() => this.#moved());
     this.sight = new IntersectionObserver((entries) => this.#sighted(entries), { rootMargin: "120px" });
