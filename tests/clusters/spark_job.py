@@ -46,7 +46,7 @@ def session() -> SparkSession:
 def write(frame: DataFrame, folder: Path) -> None:
     """Write a frame as lines of JSON, numbers to the bit."""
     lines = [json.dumps(row.asDict(recursive=True)) for row in frame.collect()]
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "part-0").write_text("\n".join(lines))
 
 

@@ -111,7 +111,9 @@ def save_streams(spark: SparkSession, checkpoint: str, folder: str) -> None:
 
     """
     states = spark.read.format("statestore").option("path", checkpoint).option("stateVarName", "stream").load()
-    rows = states.select(states.key[0].cast("string").alias("stream"), F.col("value.blob").alias("blob"))
+    (key,) = states.schema["key"].dataType.fieldNames()
+    stream_id = F.col("key").getField(key).cast("string")
+    rows = states.select(stream_id.alias("stream"), F.col("value.blob").alias("blob"))
 
     def save(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
