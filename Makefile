@@ -18,16 +18,19 @@ CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores test
 PACKAGES := chromium firefox-esr mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := influxdb
+# All that make test-engines needs; PyFlink has no wheels for later versions of Python.
+ENGINES_PACKAGES := openjdk-17-jre-headless
+ENGINES_PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers lint faults fuzz mutants bench quality pictures screenshots lock image clean packages
+.PHONY: help run check golden test test-peers test-engines lint faults fuzz mutants bench quality pictures screenshots lock image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## run a demo: the service, and simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
@@ -54,6 +57,10 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 test-peers: PACKAGES += $(PEER_PACKAGES)
 test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, Grafana's schema, the CUDA compiler
 	$(BIN)/pytest tests/peers $(ARGS)
+
+test-engines: PACKAGES := $(ENGINES_PACKAGES)
+test-engines: packages $(VENV)/.test .venv-engines/.installed ## run the tests inside Apache Flink and Apache Spark, on clusters of this machine
+	$(BIN)/pytest -o faulthandler_timeout=0 tests/clusters $(ARGS)
 
 mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
 	nice $(BIN)/python -m tests.mutants $(ARGS)
@@ -88,7 +95,7 @@ image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands created here
-	rm -rf .venv .venv-bench .venv-peers build dist .hypothesis service/streamnorm/pages/vendor web/vendor
+	rm -rf .venv .venv-bench .venv-engines .venv-peers build dist .hypothesis service/streamnorm/pages/vendor web/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -114,6 +121,14 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	.venv-peers/generator/bin/pip install --quiet openapi-python-client
 	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
+	@touch $@
+
+# PyFlink and PySpark need different versions of PyArrow.
+.venv-engines/.installed: pyproject.toml | $(BIN)/python
+	$(ENGINES_PYTHON) -m venv --clear .venv-engines/flink
+	.venv-engines/flink/bin/pip install --quiet -e '.[flink]'
+	$(ENGINES_PYTHON) -m venv --clear .venv-engines/spark
+	.venv-engines/spark/bin/pip install --quiet -e '.[spark]'
 	@touch $@
 
 # The peers of `make bench`, and below them streamnorm without extras.

@@ -1,0 +1,151 @@
+"""streamnorm in Apache Flink: a keyed operator whose state is each stream's blob (the extra `flink`).
+
+Flink keeps the blobs, checkpoints them exactly once and moves them when a job is rescaled; the arithmetic is the
+service's, to the bit. The time of a reading without a timestamp is Flink's: of the event, if there are such times, else
+of its arrival.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.common.time import Time
+from pyflink.common.typeinfo import ExternalTypeInfo, RowTypeInfo, TypeInformation
+from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
+from pyflink.table import StreamTableEnvironment, Table
+
+from streamnorm.engine.config import configuration
+from streamnorm.engines.rows import ANSWERED, Fields, observe_rows
+from streamnorm.errors import InvalidReading
+from streamnorm.stores.blob_files import BlobFiles, save_blobs
+
+#: a stream's blob, as state
+BLOB = Types.PRIMITIVE_ARRAY(Types.BYTE())
+_ANSWERED_TYPES = [Types.LONG(), Types.BOOLEAN(), Types.LONG(), Types.BOOLEAN(), Types.STRING()]
+_STREAMS = Types.ROW_NAMED(["stream", "blob"], [Types.STRING(), BLOB])
+#: When a job is drained, all watermarks rise to this time.
+_END = 2**63 - 1
+#: Streams in a file of blobs.
+_FILE = 10_000
+
+
+def normalize(
+    stream: DataStream,
+    *,
+    key_by: str,
+    values: str | Sequence[str],
+    timestamp: str | None = None,
+    seq: str | None = None,
+    rules: Mapping[str, Any] | None = None,
+    ttl: float = 0.0,
+    blobs: str | None = None,
+    drain_to: str | None = None,
+) -> DataStream:
+    """Normalize a stream of named rows (`Types.ROW_NAMED`), each stream's in order, and learn from them.
+
+    `key_by` is the field with the stream's id; `values`, `timestamp` and `seq` are as `Fields` says. The rows come out
+    as they came in, but for normalized values and the fields `count`, `ready`, `gap`, `replayed` and `error`. `rules`
+    is the configuration of new streams. A stream is forgotten `ttl` seconds after its last reading; 0 keeps it.
+
+    `blobs` is a folder, which all task managers have, from which streams go on that are new here: `streamnorm migrate
+    --to blobs:///…` makes one of a service's. When the job is drained (`flink stop --drain`), the streams are written
+    to the folder `drain_to`, from which `streamnorm migrate` takes them back.
+
+    Raises:
+        InvalidReading: the rows have no names, lack a field, or have one of those that are added.
+        InvalidConfiguration: the rules are none.
+
+    """
+    names, types = _fields(stream)
+    fields = Fields(values if isinstance(values, str) else tuple(values), timestamp, seq)
+    fields.check([*names, key_by] if key_by in names else names)
+    if key_by not in names:
+        raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(names)}")
+    configuration(rules or {}, {})
+    place = names.index(key_by)
+    out = [_normalized(kind) if name in fields.features else kind for name, kind in zip(names, types, strict=True)]
+    operator = Normalize(tuple(names), key_by, fields, dict(rules or {}), ttl, blobs, drain_to)
+    keyed = stream.key_by(lambda row: str(row[place]), key_type=Types.STRING())
+    made = keyed.process(operator, Types.ROW_NAMED([*names, *ANSWERED], [*out, *_ANSWERED_TYPES]))
+    return made.name("streamnorm").uid("streamnorm")
+
+
+def normalize_table(environment: StreamTableEnvironment, table: Table, **options: Any) -> Table:
+    """Normalize the rows of a table; the options are those of `normalize`.
+
+    Raises:
+        InvalidReading, InvalidConfiguration: as `normalize` says.
+
+    """
+    return environment.from_data_stream(normalize(environment.to_data_stream(table), **options))
+
+
+@dataclasses.dataclass
+class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
+    """The operator."""
+
+    names: tuple[str, ...]
+    key_by: str
+    fields: Fields
+    rules: dict[str, Any]
+    ttl: float
+    blobs: str | None
+    drain_to: str | None
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Ask for the state, when the job begins or goes on."""
+        descriptor = ValueStateDescriptor("stream", BLOB)
+        if self.ttl:
+            descriptor.enable_time_to_live(StateTtlConfig.new_builder(Time.milliseconds(int(1000 * self.ttl))).build())
+        self._blob: ValueState = runtime_context.get_state(descriptor)
+        self._before = BlobFiles(self.blobs) if self.blobs else None
+        self._drained: dict[str, bytes] = {}
+
+    def close(self) -> None:
+        """Write what was drained."""
+        if self._drained and self.drain_to is not None:
+            save_blobs(self.drain_to, self._drained)
+            self._drained = {}
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
+        """Observe a row."""
+        blob = self._blob.value()
+        before = None if blob is None else bytes(blob)
+        if before is None and self._before is not None:
+            before = self._before.get(ctx.get_current_key())
+        timers, time = ctx.timer_service(), ctx.timestamp()
+        if blob is None and self.drain_to is not None:
+            timers.register_event_time_timer(_END)
+        now = (timers.current_processing_time() if time is None or time < 0 else time) / 1000.0
+        row = dict(zip(self.names, value, strict=True))
+        after, (answer,) = observe_rows(before, [row], self.fields, self.rules, now)
+        if after is not None:
+            self._blob.update(after)
+        yield Row(*answer.values())
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> tuple[Row, ...]:
+        """Keep a stream to be written, for the job is drained; no row comes of it."""
+        blob = self._blob.value()
+        if timestamp == _END and blob is not None:
+            self._drained[ctx.get_current_key()] = bytes(blob)
+            if len(self._drained) >= _FILE:
+                self.close()
+        return ()
+
+
+def _fields(stream: DataStream) -> tuple[list[str], list[TypeInformation]]:
+    kind = stream.get_type()
+    kind = kind._type_info if isinstance(kind, ExternalTypeInfo) else kind  # noqa: SLF001 - it has no other way
+    if not isinstance(kind, RowTypeInfo):
+        raise InvalidReading.at("", f"the stream must have rows with names (Types.ROW_NAMED), not {kind}")
+    return list(kind.get_field_names()), list(kind.get_field_types())
+
+
+def _normalized(kind: TypeInformation) -> TypeInformation:
+    """Return the type of a field's normalized values: of numbers DOUBLE, others stay as they are."""
+    numbers = (Types.BYTE(), Types.SHORT(), Types.INT(), Types.LONG(), Types.FLOAT(), Types.BOOLEAN())
+    return Types.DOUBLE() if kind in numbers else kind
