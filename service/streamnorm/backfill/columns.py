@@ -85,6 +85,8 @@ PARTS: dict[str, tuple[str, int, int, bool]] = {
     **dict.fromkeys(("week", "weekofyear"), ("week", 0, 53, False)),
     **dict.fromkeys(("doy", "dayofyear", "day_of_year", "yday"), ("day of the year", 0, 366, True)),
 }
+#: Numbers of Python's; elsewhere such texts are ids and codes, which is why they are not taken for numbers unasked.
+UNDERSCORES = re.compile(r"[+-]?\d{1,3}(?:_\d{3})+(?:\.\d*)?")
 #: what loggers write for no value
 CODES = frozenset(
     {
@@ -166,7 +168,7 @@ class _Seen:
         """Tell how many of its cells pass a test."""
         filled = [text for text in self.texts if text]
         some = filled[:: max(1, len(filled) // ENOUGH_TEXTS)]
-        return sum(map(test, some)) / len(some) if some else 0.0
+        return sum(bool(test(text)) for text in some) / len(some) if some else 0.0
 
 
 def settled(
@@ -407,7 +409,9 @@ def _features(
             features.append(name)
     if not features:
         shown = ", ".join(f"{name} ({kept[name]})" for name in seen)
-        message = f"no column is a sensor's: {shown}; --columns says which, --state ON=1 gives texts a value"
+        grouped = next((name for name, column in seen.items() if column.share(UNDERSCORES.fullmatch) > MOST), "")
+        way = f"--thousands _ reads numbers such as those of {grouped!r}, " if grouped else ""
+        message = f"no column is a sensor's: {shown}; {way}--columns says which, --state ON=1 gives texts a value"
         raise Unreadable(message)
     return features, notes
 

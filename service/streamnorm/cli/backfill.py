@@ -149,14 +149,12 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
 
     from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
-    from streamnorm.kernels import interpret  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
-        if sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
-            interpret()
+        _prepare_kernels(found, used=not (dry_run or order.url))
         screen = show.Screen(console, found)
         drawn = _pictures(report)
     except (StreamnormError, ValueError, OSError) as error:
@@ -170,7 +168,6 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
                 screen.next()
                 try:
                     if dry_run:
-                        announce_compiling("backfill")
                         looked = conductor.looked(file)
                         screen.found(looked)
                         show.dry(console, *conduct.dry_run(looked, order.config))
@@ -207,6 +204,16 @@ def refused(text: str, error: Exception | None = None) -> int:
     return BAD_CELLS if isinstance(error, BadCell) else 1
 
 
+def _prepare_kernels(found: Sequence[Path], *, used: bool) -> None:
+    """Have them compiled only for what takes longer than to load a compiler; the bits are the same."""
+    from streamnorm.kernels import interpret  # noqa: PLC0415
+
+    if not used or sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
+        interpret()
+    else:
+        announce_compiling("backfill")
+
+
 def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
     def opened() -> AbstractContextManager[Sink]:
         if order.url:
@@ -215,7 +222,6 @@ def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
             return remote(order.url, order.config)
         from streamnorm.backfill.sinks import local  # noqa: PLC0415 - as above
 
-        announce_compiling("backfill")
         return local(order.folder, order.config)
 
     return opened
