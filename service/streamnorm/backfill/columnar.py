@@ -112,12 +112,12 @@ def cut(raw: bytes, dialect: Dialect, width: int, line: int, header: str = "") -
     end = b"\r\n" if b"\r\n" in raw else b"\n"
     between = dialect.delimiter.encode(CARRIER)
     signs = [sign.encode(CARRIER) for sign in (dialect.quote, dialect.comment, header) if sign]
-    if (
+    if (  # lines without any cell are no rows, and Arrow's are
         width < 2  # noqa: PLR2004
         or any(sign in raw for sign in signs)
         or not raw.endswith(end)
         or raw.count(b"\r") != (raw.count(b"\n") if end == b"\r\n" else 0)
-        or any(end + line + end in end + raw for line in (b"", between * (width - 1)))  # no rows, and Arrow's are
+        or any(end + line + end in raw or raw.startswith(line + end) for line in (b"", between * (width - 1)))
     ):
         return None
     arrow, table = pyarrow(), pyarrow("csv")

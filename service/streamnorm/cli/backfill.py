@@ -147,7 +147,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415
+    from streamnorm.backfill import conduct, recordings, results, show  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
@@ -164,7 +164,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     errors = (StreamnormError, ValueError, OSError)
     try:
         with conduct.Conductor(order, _sink(order), screen) as conductor, screen.bar:
-            for file, out in conduct.results(found, order.out, order.format):
+            for file, out in results.results(found, order.out, order.format):
                 screen.next()
                 try:
                     if dry_run:
@@ -179,7 +179,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
                 if each is not None:
                     done.append((file, each))
         if order.out is not None and len(found) > 1 and not failed:
-            conduct.put_together(order.out, len(found))
+            results.put_together(order.out, len(found))
         if drawn is not None and report is not None and not dry_run:
             drawn.draw(report)
     except KeyboardInterrupt:
