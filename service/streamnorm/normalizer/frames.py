@@ -72,7 +72,7 @@ def _of_pandas(rows: Any) -> Frame:
     )
 
     def rebuilt(values: Array, made: Sequence[str] | None = None) -> Any:
-        frame = pandas.DataFrame(values, index=rows.index, columns=made or rows.columns[numbers])
+        frame = pandas.DataFrame(values, index=rows.index, columns=list(made) if made else rows.columns[numbers])
         for place in moments:
             frame.insert(min(place, len(frame.columns)), rows.columns[place], columns[place], allow_duplicates=True)
         return frame
@@ -128,7 +128,7 @@ def _of_narwhals(rows: Any) -> Frame:
             narwhals.new_series(name, ys[:, place], narwhals.Float64, backend=frame.implementation)
             for place, name in enumerate(made or numbers)
         ]
-        if made is None:
+        if not made:
             return frame.with_columns(*columns).to_native()
         kept = [frame[name] for name in moments]
         return narwhals.from_dict({column.name: column for column in (*kept, *columns)}).to_native()
