@@ -13,7 +13,7 @@ import streamnorm
 from streamnorm.cli import cli
 from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
-from streamnorm.settings import Settings, unknown_variables
+from streamnorm.settings import GROUPS, Settings, descriptions, unknown_variables
 
 OTHERS: dict[str, Any] = {
     "host": "::1",
@@ -102,8 +102,9 @@ def test_a_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch, n
 def test_a_setting_is_an_option_with_the_same_default(name: str) -> None:
     option = settings_options().parameters[name]
     field = Settings.model_fields[name]
+    (described,) = (found[name] for group in GROUPS if name in (found := descriptions(group)))
     (told,) = option.annotation.__metadata__
-    assert (option.default, told.envvar, told.help) == (field.default, f"STREAMNORM_{name.upper()}", field.description)
+    assert (option.default, told.envvar, told.help) == (field.default, f"STREAMNORM_{name.upper()}", described)
 
 
 def test_an_option_goes_before_the_environment() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import ipaddress
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,9 +78,9 @@ NEAR = 0.7
 
 
 class Group(BaseSettings):
-    """A group of related settings; the first line of its docstring is its title."""
+    """A group of related settings; the first line of its docstring is its title, `descriptions` reads its fields'."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, defer_build=True)
 
 
 class Calling(Group):
@@ -222,6 +225,18 @@ class Logs(Group):
 
 #: in the order of the documentation
 GROUPS: tuple[type[Group], ...] = (Calling, State, Normalizing, Ways, Bounds, Logs)
+
+
+def descriptions(group: type[Group]) -> dict[str, str]:
+    """Return what is written below each field of a group, which takes too long to be read at each start."""
+    (node,) = ast.parse(inspect.getsource(group)).body
+    members = node.body if isinstance(node, ast.ClassDef) else []
+    return {
+        field.target.id: below.value.value
+        for field, below in pairwise(members)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    }
 
 
 class Settings(Calling, State, Normalizing, Ways, Bounds, Logs):

@@ -229,3 +229,16 @@ def test_a_recording_is_never_its_own_result(tmp_path: Path, name: str) -> None:
     before = file.read_bytes()
     result = run(file, "--data-dir", tmp_path / "data", "--out", f"{tmp_path}/{name}")
     assert (result.exit_code, "itself" in result.stderr, file.read_bytes()) == (1, True, before)
+
+
+def test_numbers_with_underscores_are_read_when_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("id,b\n20_24,1_000\n20_25,2_000\n")
+    options = (tmp_path / "in.csv", "--data-dir", tmp_path / "data")
+    assert "--thousands _ reads numbers such as those of 'b'" in run(*options).stderr
+    assert "features: b" in run(*options, "--thousands", "_").stderr
+
+
+def test_a_result_is_not_packed(tmp_path: Path) -> None:
+    recording = recorded(tmp_path / "in.csv", 10)
+    result = run(recording, "--data-dir", tmp_path / "data", "--out", tmp_path / "out.csv.gz")
+    assert (result.exit_code, "name it" in result.stderr) == (1, True)

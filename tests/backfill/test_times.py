@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.backfill.times import Clock, TimeForm, by_size, is_clock, is_date, recognized
+from streamnorm.backfill.clock import Clock, TimeForm
+from streamnorm.backfill.dates import is_clock, is_date
+from streamnorm.backfill.times import by_size, recognized
 from streamnorm.backfill.unreadable import Unreadable
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2060, 1, 1)).map(lambda each: each.replace(microsecond=0))  # noqa: DTZ001

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from streamnorm.settings import GROUPS, Settings
+from streamnorm.settings import GROUPS, Settings, descriptions
 from tests.support.processes import PATIENCE, Service
 
 README = Path(__file__).parents[2] / "README.md"
@@ -47,11 +47,12 @@ def with_tables(text: str) -> str:
 def settings_table(names: Iterable[str]) -> str:
     """Write a table of settings."""
     rows = ["| variable | default | what it sets |", "| --- | --- | --- |"]
+    told = {name: description for group in GROUPS for name, description in descriptions(group).items()}
     for name in names:
         field = Settings.model_fields[name]
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
         shown = f"`{default}`" if default else ""
-        rows.append(f"| `STREAMNORM_{name.upper()}` | {shown} | {field.description} |")
+        rows.append(f"| `STREAMNORM_{name.upper()}` | {shown} | {told[name]} |")
     return "".join(f"{row}\n" for row in rows)
 
 

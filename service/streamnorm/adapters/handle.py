@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from streamnorm.engine.reading import Array
 from streamnorm.normalizer import Normalizer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Remote(Protocol):
@@ -53,6 +56,20 @@ def normalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Arr
     if isinstance(handle, Normalizer):
         return np.asarray(handle.normalize_block(rows, features=features).values)
     return np.asarray(handle.bulk(rows, features=features, learn=False).values)
+
+
+def observe_frame(handle: Handle, rows: pd.DataFrame) -> pd.DataFrame:
+    """Learn from a data frame, whose column of datetimes is the time, and return it normalized."""
+    answer = handle.observe_block(rows) if isinstance(handle, Normalizer) else handle.bulk(rows)
+    found: pd.DataFrame = answer.values
+    return found
+
+
+def normalize_frame(handle: Handle, rows: pd.DataFrame) -> pd.DataFrame:
+    """Normalize a data frame without learning; a column of datetimes stays."""
+    answer = handle.normalize_block(rows) if isinstance(handle, Normalizer) else handle.bulk(rows, learn=False)
+    found: pd.DataFrame = answer.values
+    return found
 
 
 def denormalize_block(handle: Handle, rows: Array, features: Sequence[str]) -> Array:

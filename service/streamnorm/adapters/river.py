@@ -46,14 +46,12 @@ class StreamNormalizer(base.MiniBatchTransformer):
 
     def learn_many(self, X: pd.DataFrame) -> None:  # noqa: N803 - river's name
         """Learn from the rows of a frame, in order."""
-        handle.observe_block(self._handle, X.to_numpy(dtype=float), list(map(str, X.columns)))
+        handle.observe_frame(self._handle, X)
 
     def transform_many(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
         """Normalize the rows of a frame by the current statistics."""
-        rows = X.to_numpy(dtype=float)
-        ys = handle.normalize_block(self._handle, rows, list(map(str, X.columns)))
-        ys[(ys != ys) & (rows == rows)] = 0.0  # noqa: PLR0124 - NaN
-        return type(X)(ys, index=X.index, columns=X.columns)
+        ys = handle.normalize_frame(self._handle, X)
+        return ys.mask(ys.isna() & X.notna(), 0.0)
 
 
 def _named(x: Mapping[Any, Any]) -> dict[str, Any]:

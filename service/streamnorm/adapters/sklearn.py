@@ -12,6 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from streamnorm.adapters import handle
 from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.reading import Array
+from streamnorm.errors import InvalidReading
+from streamnorm.normalizer import frames
 
 
 class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -93,6 +95,14 @@ class StreamNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  
         self.normalizer_: Any = handle.begin(self.stream, config)
 
     def _checked(self, rows: Any, *, reset: bool) -> Array:
+        if frames.is_frame(rows):
+            frame = frames.parse_frame(rows)
+            if frame.times is not None and len(frame.names) < rows.shape[1]:
+                kept = set(map(str, rows.columns)) - set(frame.names)
+                message = (
+                    f"{', '.join(map(repr, kept))} holds times, which are no features: drop it, or make it the index"
+                )
+                raise InvalidReading.at("/values", message)
         checked: Array = validate_data(self, rows, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan")
         return checked
 

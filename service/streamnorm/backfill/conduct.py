@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,16 +14,17 @@ import numpy as np
 
 from streamnorm.backfill import findings as look
 from streamnorm.backfill import journal as journals
+from streamnorm.backfill.arrow import arrow_column, pyarrow
 from streamnorm.backfill.cells import lines_of
-from streamnorm.backfill.containers import plain_name
-from streamnorm.backfill.findings import FORMS, Findings, Form, Reading
+from streamnorm.backfill.findings import Findings, Form, Reading
 from streamnorm.backfill.journal import Journal, Mark
 from streamnorm.backfill.output import Shape, Writer
 from streamnorm.backfill.readings import Sorter, stream_template
 from streamnorm.backfill.recordings import spooled
+from streamnorm.backfill.results import output_form
 from streamnorm.backfill.run import Done, Listener, OnBad, Work, backfill, refuse_overwriting
 from streamnorm.backfill.sinks import Sink
-from streamnorm.backfill.sources import arrow_column, begin, chunks, parsed_lines, pyarrow
+from streamnorm.backfill.sources import begin, chunks, parsed_lines
 from streamnorm.backfill.survey import Survey, surveyed
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.reading import Array
@@ -140,7 +141,7 @@ class Conductor:
             return None
         journal = known.resume or self._grown(known.grew, looked, out) or self._new(looked, target, folder, sketch)
         self._check_options(journal, looked, out)
-        form = _output_form(order.format, out, looked.findings.form)
+        form = output_form(order.format, out, looked.findings.form)
         writer = None if out is None else Writer(looked.findings, Shape(form, order.suffix, order.precision))
         work = Work(looked.path, looked.findings, looked.template, looked.survey, writer, out, order.on_bad)
         return backfill(work, self._streams(), journal, self._told.progress, listener)
@@ -250,71 +251,6 @@ def dry_run(looked: Looked, config: Mapping[str, Any]) -> tuple[list[str], list[
         rows.append(cells)
     heads = shown + [head for name in numbered for head in (name, f"{name} normalized")]
     return heads, rows
-
-
-def results(files: Sequence[Path], out: Path | None, form: str) -> Iterator[tuple[Path, Path | None]]:
-    """Say where the result of each recording goes: into a folder one each, else into pieces of one file."""
-    for n, file in enumerate(files):
-        if out is None:
-            yield file, None
-        elif _is_folder(out):
-            name = plain_name(file if file.name != "-" else Path("stdin.csv"))
-            ending = {"csv": ".csv", "ndjson": ".ndjson", "parquet": ".parquet"}.get(form)
-            if not ending and name.suffix.lower() in {".xlsx", ".xlsm"}:
-                ending = ".csv"
-            yield file, out / (name.with_suffix(ending).name if ending else name.name)
-        elif len(files) == 1:
-            yield file, out
-        else:
-            yield file, piece(out, n)
-
-
-def piece(out: Path, number: int) -> Path:
-    """Return where a piece of a result lies until all are there."""
-    return out.with_name(f"{out.stem}.{number:05}.piece{out.suffix}")
-
-
-def put_together(out: Path, count: int) -> None:
-    """Make one result of the pieces that are there: the head of the first, and the rows of all.
-
-    Raises:
-        Unreadable: they have different columns.
-
-    """
-    pieces = [path for n in range(count) if (path := piece(out, n)).exists()]
-    if not pieces:
-        return
-    csv = FORMS.get(plain_name(out).suffix.lower(), "csv") == "csv"
-    beside = out.with_name(out.name + ".new")
-    first = b""
-    with beside.open("wb") as whole:
-        for path in pieces:
-            with path.open("rb") as file:
-                head = file.readline() if csv else b""
-                if not first:
-                    first = head
-                    whole.write(head)
-                elif head.strip() != first.strip():
-                    message = f"{path} has other columns than the results before it: --out FOLDER/ writes one each"
-                    raise Unreadable(message)
-                while data := file.read(2**20):
-                    whole.write(data)
-    beside.replace(out)
-    for path in pieces:
-        path.unlink()
-
-
-def _is_folder(out: Path) -> bool:
-    return out.is_dir() or not plain_name(out).suffix
-
-
-def _output_form(asked: str, out: Path | None, form: Form) -> Form:
-    if asked:
-        if asked not in FORMS.values():
-            message = f"--format: {asked!r} is none of csv, ndjson, parquet"
-            raise Unreadable(message)
-        return asked  # type: ignore[return-value]
-    return form if out is None else FORMS.get(plain_name(out).suffix.lower(), form)
 
 
 def _sketch(looked: Looked) -> list[str]:

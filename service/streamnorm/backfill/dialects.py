@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streamnorm.backfill.cells import BLANKS, Dialect, records, row_cells, unquoted
+from streamnorm.backfill.dates import is_clock, is_date
 from streamnorm.backfill.numbers import MISSING
-from streamnorm.backfill.times import is_clock, is_date
 from streamnorm.backfill.unreadable import Unreadable
 
 #: so many lines are looked at to find where rows begin

@@ -13,12 +13,12 @@ import numpy as np
 from streamnorm.backfill import columns as column_roles
 from streamnorm.backfill import decimals, dialects, presets
 from streamnorm.backfill.cells import Cells, Dialect, cut, lines_of, row_cells, unquoted
-from streamnorm.backfill.columns import Asked, Roles
 from streamnorm.backfill.containers import plain_name
 from streamnorm.backfill.dialects import Lines, Wanted
 from streamnorm.backfill.encodings import Encoding, encoding_of
 from streamnorm.backfill.numbers import MISSING, Numerals
 from streamnorm.backfill.presets import Preset
+from streamnorm.backfill.roles import Asked, Roles
 from streamnorm.backfill.survey import Survey
 from streamnorm.backfill.unreadable import Unreadable
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from streamnorm.backfill.cells import BLANKS
-from streamnorm.backfill.columns import Asked
 from streamnorm.backfill.conduct import Order
 from streamnorm.backfill.dialects import Wanted
 from streamnorm.backfill.findings import Reading
+from streamnorm.backfill.roles import Asked
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.config import parse_configuration
 from streamnorm.formats.states import parse_states

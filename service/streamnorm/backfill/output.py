@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from streamnorm.backfill import columnar
+from streamnorm.backfill.arrow import pyarrow
 from streamnorm.backfill.cells import joined, row_cells, unquoted
 from streamnorm.backfill.findings import Findings, Form
 from streamnorm.backfill.sources import (
@@ -29,7 +30,6 @@ from streamnorm.backfill.sources import (
     begin,
     chunks,
     parsed_lines,
-    pyarrow,
 )
 from streamnorm.engine.reading import Array
 

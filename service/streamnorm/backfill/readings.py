@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamnorm.backfill.cells import unquoted
-from streamnorm.backfill.columns import cells_of_time
+from streamnorm.backfill.clock import Clock
 from streamnorm.backfill.containers import plain_name
 from streamnorm.backfill.findings import Findings
 from streamnorm.backfill.numbers import Reader
 from streamnorm.backfill.sources import Chunk, CsvChunk
-from streamnorm.backfill.times import Clock
+from streamnorm.backfill.time_columns import cells_of_time
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.engine.clock import EARLIEST, LATEST
 from streamnorm.engine.reading import Array

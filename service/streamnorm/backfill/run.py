@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from streamnorm.backfill import sources
+from streamnorm.backfill.arrow import pyarrow
 from streamnorm.backfill.findings import Findings
 from streamnorm.backfill.journal import Journal, Mark, OtherBackfill
 from streamnorm.backfill.output import Writer
@@ -145,7 +146,7 @@ class _Task:
     def _size(self) -> int:
         if self._work.findings.form != "parquet":
             return self._work.survey.size
-        return int(sources.pyarrow(".parquet").ParquetFile(self._work.file).metadata.num_rows)
+        return int(pyarrow(".parquet").ParquetFile(self._work.file).metadata.num_rows)
 
     def _chunks(self) -> Iterator[Chunk]:
         findings, journal = self._work.findings, self._journal

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import orjson
 
 from streamnorm.backfill import columnar
+from streamnorm.backfill.arrow import arrow_column, pyarrow
 from streamnorm.backfill.cells import Cells, cut
 from streamnorm.backfill.containers import opened
 from streamnorm.backfill.findings import Findings
-from streamnorm.backfill.times import Seconds
 from streamnorm.backfill.unreadable import Unreadable
 
 Row = dict[str, Any]
@@ -182,36 +180,6 @@ def parsed_lines(raw: bytes, line: int) -> tuple[list[Row], list[int]]:
     if rows is None or len(rows) != len(numbered) or not all(isinstance(row, dict) for row in rows):
         rows = [_object(n, text) for n, text in numbered]
     return [_flat(row) for row in rows], [n for n, _ in numbered]
-
-
-def arrow_column(column: Any) -> Any:
-    """Return a column of Arrow as numbers, as seconds since 1970 where it holds times, or one by one."""
-    arrow = pyarrow()
-    types = arrow.types
-    if types.is_timestamp(column.type):
-        micros = column.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64())
-        seconds: Seconds = (numbers_of(micros) / 1e6).view(Seconds)
-        return seconds
-    if types.is_integer(column.type) or types.is_floating(column.type):
-        return numbers_of(column)
-    if types.is_decimal(column.type) or types.is_boolean(column.type):
-        return numbers_of(column.cast(arrow.float64()) if types.is_decimal(column.type) else column.cast(arrow.uint8()))
-    listed: list[Any] = column.to_pylist()
-    return listed
-
-
-def numbers_of(column: Any) -> Any:
-    """Return numbers of Arrow as float64, NaN for null."""
-    return np.asarray(column.cast(pyarrow().float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def pyarrow(module: str = "") -> Any:
-    """Import the library that knows Parquet, which is an extra."""
-    try:
-        return importlib.import_module(f"pyarrow{module}")
-    except ModuleNotFoundError:
-        message = "Parquet needs pyarrow: pip install 'streamnorm[parquet]'"
-        raise Unreadable(message) from None
 
 
 def _lines(text: str) -> int:

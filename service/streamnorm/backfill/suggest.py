@@ -11,10 +11,10 @@ import numpy as np
 
 from streamnorm.advice import Advice, advise
 from streamnorm.advice.judge import feature_of
-from streamnorm.backfill.columns import Asked
 from streamnorm.backfill.conduct import Conductor, Order
 from streamnorm.backfill.findings import Reading
 from streamnorm.backfill.readings import Part, Sorter
+from streamnorm.backfill.roles import Asked
 from streamnorm.backfill.sources import begin, chunks
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.config import configuration

@@ -31,6 +31,9 @@ def main() -> None:
 def _run_alone(name: str, command: Any) -> None:
     import typer  # noqa: PLC0415
 
+    # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
+    sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(name)(command)
     app(sys.argv[2:], prog_name=f"streamnorm {name}")

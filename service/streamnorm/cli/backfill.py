@@ -147,17 +147,15 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from streamnorm.backfill import conduct, recordings, show  # noqa: PLC0415
+    from streamnorm.backfill import conduct, recordings, results, show  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
-    from streamnorm.kernels import interpret  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
     announce_compiling("backfill")
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
-        if sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
-            interpret()
+        _prepare_kernels(found, used=not (dry_run or order.url))
         screen = show.Screen(console, found)
         drawn = _pictures(report)
     except (StreamnormError, ValueError, OSError) as error:
@@ -167,7 +165,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     errors = (StreamnormError, ValueError, OSError)
     try:
         with conduct.Conductor(order, _sink(order), screen) as conductor, screen.bar:
-            for file, out in conduct.results(found, order.out, order.format):
+            for file, out in results.results(found, order.out, order.format):
                 screen.next()
                 try:
                     if dry_run:
@@ -182,7 +180,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
                 if each is not None:
                     done.append((file, each))
         if order.out is not None and len(found) > 1 and not failed:
-            conduct.put_together(order.out, len(found))
+            results.put_together(order.out, len(found))
         if drawn is not None and report is not None and not dry_run:
             drawn.draw(report)
     except KeyboardInterrupt:
@@ -205,6 +203,16 @@ def refused(text: str, error: Exception | None = None) -> int:
 
     print(f"streamnorm backfill: {text}", file=sys.stderr)  # noqa: T201
     return BAD_CELLS if isinstance(error, BadCell) else 1
+
+
+def _prepare_kernels(found: Sequence[Path], *, used: bool) -> None:
+    """Have them compiled only for what takes longer than to load a compiler; the bits are the same."""
+    from streamnorm.kernels import interpret  # noqa: PLC0415
+
+    if not used or sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
+        interpret()
+    else:
+        announce_compiling("backfill")
 
 
 def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:

@@ -21,11 +21,14 @@ from streamnorm.filtering.streams import Streams
 from streamnorm.filtering.tally import Tally
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.formats.states import parse_states
+from streamnorm.kernels import compile_on_use, interpret
 from streamnorm.mappings import Catalogue
 
 FORMATS = {"ndjson": Ndjson, "line": Lines}
 #: bytes that are taken together if so many have arrived: some thousand lines
 AT_ONCE = 2**18
+#: lines that are filtered before a compiler is loaded, which takes as long
+FEW = 50_000
 HELP = '--strings takes texts such as "20.3" as numbers, --states ON=1,OFF=0 gives texts a value'
 
 
@@ -60,7 +63,7 @@ def filter_lines(  # noqa: PLR0917 - Typer hands options over by name
         print(f"streamnorm filter: {error}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2) from None
     platforms.interrupt_on_stop()
-    announce_compiling("filter")
+    interpret()
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     try:
         failed = run_and_save(work, streams, names)
@@ -147,6 +150,9 @@ def run(lines: Iterable[list[str]], out: TextIO, work: Filter | None, streams: S
                 out.write(written + "\n")
         out.flush()
         streams.tick()
+        if number >= FEW > number - len(arrived):
+            announce_compiling("filter")
+            compile_on_use()
     tally = Tally() if work is None else work.tally
     if lacking := tally.lines - tally.held:
         told = f"{lacking} of {tally.lines} lines held no number, and stay as they are"

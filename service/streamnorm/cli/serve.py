@@ -19,7 +19,7 @@ from streamnorm.app import application
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.validation import to_faults
 from streamnorm.errors import Fault, InvalidConfigFile, InvalidConfiguration, StreamnormError
-from streamnorm.settings import GROUPS, Settings, unknown_variables
+from streamnorm.settings import GROUPS, Settings, descriptions, unknown_variables
 from streamnorm.warmup import Warmup
 
 log = logging.getLogger(__name__)
@@ -37,15 +37,16 @@ def settings_options() -> inspect.Signature:
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
                 # parsed as the type of the default; the settings validate the value
-                annotation=Annotated[type(field.default), option(name, field.description, str(group.__doc__))],
+                annotation=Annotated[type(field.default), option(name, told[name], str(group.__doc__))],
             )
             for group in GROUPS
+            for told in (descriptions(group),)
             for name, field in group.model_fields.items()
         ]
     )
 
 
-def option(name: str, description: str | None, group: str) -> Any:
+def option(name: str, description: str, group: str) -> Any:
     """Return the Typer option of the setting `name`, with its `description` as help, in the panel `group`."""
     return typer.Option(
         f"--{name.replace('_', '-')}",

@@ -92,6 +92,7 @@ class Ndjson:
         """Normalize lines that arrived together, as one block a stream if they are alike; an error for a bad line."""
         rows: list[dict[str, Any]] = [{}] * len(lines)
         found: list[str | Exception] = [""] * len(lines)
+        values: list[dict[str, Any]] = [{}] * len(lines)
         groups: dict[str, list[int]] = {}
         for place, line in enumerate(lines):
             try:
@@ -99,11 +100,11 @@ class Ndjson:
             except InvalidReading as error:
                 found[place] = error
             else:
-                values = row if "values" in row else self._values(row)
-                self.tally.add(held=bool(values))
-                groups.setdefault(self._stream(row) if values else "", []).append(place)
+                values[place] = row if "values" in row else self._values(row)
+                self.tally.add(held=bool(values[place]))
+                groups.setdefault(self._stream(row) if values[place] else "", []).append(place)
         for name, places in groups.items():
-            answers = self._block(name, [rows[place] for place in places])
+            answers = self._block(name, [rows[place] for place in places], [values[place] for place in places])
             for n, place in enumerate(places):
                 found[place] = self._one(rows[place]) if answers is None else orjson.dumps(answers[n]).decode()
         return found
@@ -114,11 +115,12 @@ class Ndjson:
         except (StreamnormError, ValueError) as error:
             return error
 
-    def _block(self, stream_id: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    def _block(
+        self, stream_id: str, rows: Sequence[dict[str, Any]], values: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]] | None:
         """Normalize rows of one stream at once; None, and nothing is learned, where they are not alike."""
         if len(rows) < FEWEST or any("values" in row for row in rows):
             return None
-        values = [self._values(row) for row in rows]
         names = tuple(values[0])
         times = [row.get(self.names.time) for row in rows]
         if not names or any(tuple(each) != names for each in values) or len({moment is None for moment in times}) > 1:

@@ -50,7 +50,7 @@ class MethodKernel:
         self.device_failed: Callable[[Exception], object] = _unheard
 
     def __getattr__(self, name: str) -> Any:
-        """Find the compiled loops, the first time: from then on they are an attribute as others, which costs nothing."""
+        """Find the compiled loops, the first time; from then on they are an attribute, which costs nothing."""
         if name != "fast":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         self.fast = None if self._compiler is None else self._compiler(self.method)

@@ -173,7 +173,8 @@ class Normalizer:
     ) -> NormalizedBlock:
         """Observe many readings in order and atomically, bit-identically to observing them one by one.
 
-        `rows` is a 2-D array, a data frame, a list of lists, dicts or Series, or one Series, a feature over time.
+        `rows` is a 2-D array, a data frame (pandas', polars', Arrow's), a list of lists, dicts or Series, or one
+        Series, a feature over time. A column or an index of datetimes holds the times of a frame's rows.
         `features` names the columns, `timestamps` has one a row, `first_seq` numbers the rows. An array on a CUDA
         device (CuPy's, PyTorch's, Numba's: float64 or float32 in C order) is worked on there, and so is the answer,
         which speaks the CUDA array interface too; that needs the extra `gpu`, and agrees to 12 digits instead of to
@@ -184,7 +185,11 @@ class Normalizer:
 
         """
         many = inputs.parse_table(rows, features)
-        times = None if timestamps is None else _times(timestamps)
+        if many.times is not None and timestamps is not None:
+            raise InvalidReading.at(
+                "/timestamps", "are given, and the frame has a column of times: leave out one of them"
+            )
+        times = many.times if timestamps is None else _times(timestamps)
         draft = self._stream.draft()
         whole = block.Block(many.names, many.values, times, first_seq)
         answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)

@@ -1,4 +1,4 @@
-"""Converts readings and blocks from dicts, sequences, NumPy and pandas, and results back to the same form.
+"""Converts readings and blocks from dicts, sequences, NumPy and data frames, and results back to the same form.
 
 pandas is never imported here: a caller that passes its objects has imported it already.
 """
@@ -17,6 +17,7 @@ from streamnorm.engine.reading import Array, filled, ordinal_names
 from streamnorm.errors import InvalidReading
 from streamnorm.kernels.array_types import is_on_device
 from streamnorm.kernels.dispatch import on_device
+from streamnorm.normalizer import frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,8 @@ class TableInput(NamedTuple):
     shaped: Callable[[Array, Sequence[str] | None], Any]
     #: of how many rows each feature is absent: NaN there is no missing value
     absent: tuple[int, ...] = ()
+    #: of each row, in seconds since 1970, where a frame has them
+    times: Array | None = None
 
 
 def parse_single(values: Any) -> SingleInput:
@@ -71,7 +74,7 @@ def parse_table(rows: Any, features: Sequence[str] | None = None) -> TableInput:
         InvalidReading: it is not a table of numbers.
 
     """
-    if _is(rows, "DataFrame"):
+    if frames.is_frame(rows):
         return _of_frame(rows, features)
     if is_on_device(rows):
         return _on_device(rows, features)
@@ -130,16 +133,10 @@ def _of_series(series: pd.Series[Any]) -> SingleInput:
     )
 
 
-def _of_frame(frame: pd.DataFrame, features: Sequence[str] | None) -> TableInput:
-    pandas = sys.modules["pandas"]
-    names = tuple(map(str, frame.columns if features is None else features))
-    if all(pandas.api.types.is_any_real_numeric_dtype(kind) or kind.kind == "b" for kind in frame.dtypes):
-        values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:  # what a conversion would make of texts and times is seldom meant
-        values = parse_number_rows(frame.astype(object).to_numpy().tolist())
-    return TableInput(
-        names, values, lambda ys, made: pandas.DataFrame(ys, index=frame.index, columns=made or frame.columns)
-    )
+def _of_frame(frame: Any, features: Sequence[str] | None) -> TableInput:
+    parts = frames.parse_frame(frame)
+    names = parts.names if features is None else tuple(map(str, features))
+    return TableInput(names, parts.values, parts.rebuilt, times=parts.times)
 
 
 def _of_dicts(rows: list[Mapping[Any, Any]], features: Sequence[str] | None) -> TableInput:
