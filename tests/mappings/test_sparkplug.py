@@ -8,7 +8,7 @@ import pytest
 
 from streamnorm.engine.limits import Limits
 from streamnorm.errors import InvalidReading
-from streamnorm.mappings import Mapping, Message, mapping_of
+from streamnorm.mappings import Catalogue, Mapping, Message, mapping_of
 from streamnorm.mappings.sparkplug import payload_class
 
 INT16, INT32, FLOAT, BOOLEAN, STRING = 2, 3, 9, 11, 12
@@ -58,6 +58,16 @@ def test_an_alias_without_a_birth_is_refused_and_the_error_says_what_helps(mappi
         InvalidReading, match=r"mapping 'sparkplug': the names of the aliases 5 .* \(Node Control/Rebirth"
     ):
         values(mapping, "DDATA", payload({"alias": 5, "int_value": 1}))
+
+
+def test_aliases_are_known_after_the_mappings_were_read_anew() -> None:
+    catalogue, anew = (Catalogue([{"name": "plant", "preset": "sparkplug"}]) for _ in range(2))
+    values(
+        catalogue.find("plant"), "DBIRTH", payload({"name": "torque", "alias": 5, "datatype": INT16, "int_value": 1})
+    )
+    catalogue.become(anew)
+    [(_, _, found)] = values(catalogue.find("plant"), "DDATA", payload({"alias": 5, "int_value": 7}))
+    assert found == {"torque": 7.0}
 
 
 def test_metrics_of_several_times_are_several_readings(mapping: Mapping) -> None:

@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AnyMapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -83,8 +84,12 @@ class Catalogue:
         return len(self._mappings)
 
     def become(self, other: Catalogue) -> None:
-        """Take the mappings of another catalogue in place of these."""
-        self._mappings = other._mappings
+        """Take the mappings of another catalogue in place of these; one of the same name still knows its aliases."""
+        before = self._mappings
+        self._mappings = {
+            name: replace(each, aliases=before[name].aliases) if name in before else each
+            for name, each in other._mappings.items()
+        }
         for listener in self.listeners:
             listener()
 

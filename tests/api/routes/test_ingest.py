@@ -11,7 +11,7 @@ import pytest
 
 from streamnorm.mappings import Catalogue
 from tests.support.guarded_app import guarded
-from tests.support.http_calls import NOW, Api, assert_problem
+from tests.support.http_calls import NOW, Api, assert_problem, running
 
 UPLINK = {
     "end_device_ids": {"device_id": "soil-7"},
@@ -66,6 +66,18 @@ async def test_a_mapping_of_the_service_goes_before_a_preset(api: Api) -> None:
     response = await api.post("/v1/ingest/ttn", {"dev": "a", "t": "21,5 °C"})
     assert response.json()["readings"][0]["stream"] == "a"
     assert await features(api, "a") == {"t": 21.5}
+
+
+async def test_mappings_of_the_file_are_read_anew_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "streamnorm.toml"
+    file.write_text('[[mappings]]\nname = "gauge"\nstream = "{/id}"\n')
+    async with running(config=str(file)) as api:
+        text = {"id": "a", "t": "21,5"}
+        assert (await api.post("/v1/ingest/gauge", text)).status_code == 422
+        file.write_text('[[mappings]]\nname = "gauge"\nstream = "{/id}"\nstrings = "number"\n')
+        assert (await api.post("/v1/config/reload")).status_code == 200
+        assert (await api.post("/v1/ingest/gauge", text)).status_code == 200
+        assert await features(api, "a") == {"t": 21.5}
 
 
 async def test_a_message_is_observed_as_a_whole_or_not_at_all(api: Api) -> None:
