@@ -15,13 +15,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import monotonic
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.mqtt import payloads
 from streamnorm.bridges.mqtt.client import Client
 from streamnorm.bridges.mqtt.discovery import Discovery
 from streamnorm.bridges.mqtt.intake import Intake
+from streamnorm.bridges.mqtt.metrics import of_bridge
 from streamnorm.bridges.mqtt.options import Options
 from streamnorm.bridges.mqtt.outbox import Outbox
 from streamnorm.bridges.mqtt.session import Session
@@ -149,31 +150,7 @@ class MqttBridge:
 
     def metrics(self) -> Iterator[Metric]:
         """Return the counts of received, published, pending and dropped messages."""
-        intake, outbox = self._intake, self._outbox
-        yield GaugeMetricFamily("streamnorm_mqtt_connected", "1 while there is a broker.", float(self._state.up))
-        yield CounterMetricFamily("streamnorm_mqtt_taken", "Messages whose readings were observed.", intake.taken)
-        refused = CounterMetricFamily(
-            "streamnorm_mqtt_refused", "Messages refused, by topic filter and reason.", labels=["filter", "reason"]
-        )
-        for labels, count in intake.refusals.counts.items():
-            refused.add_metric(labels, count)
-        yield refused
-        ignored = CounterMetricFamily(
-            "streamnorm_mqtt_ignored",
-            "Messages left alone: retained ones, copies, and what mappings ignore.",
-            labels=["reason"],
-        )
-        for reason in ("retained", "duplicate", "no-reading"):
-            ignored.add_metric([reason], intake.ignored[reason])
-        yield ignored
-        yield CounterMetricFamily("streamnorm_mqtt_published", "Messages that the broker has.", outbox.published)
-        yield GaugeMetricFamily("streamnorm_mqtt_waiting", "Messages that wait for the broker.", len(outbox))
-        dropped = CounterMetricFamily(
-            "streamnorm_mqtt_dropped", "Messages that were not published, by reason.", labels=["reason"]
-        )
-        for reason in ("full", "too-large", "denied", "invalid-topic"):
-            dropped.add_metric([reason], outbox.dropped.counts["", reason])
-        yield dropped
+        return of_bridge(self._intake, self._outbox, up=self._state.up)
 
     def forget(self, stream_id: str, features: Iterable[str]) -> None:
         """Remove the sensors of a deleted stream from Home Assistant."""
