@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 from typing import TYPE_CHECKING
 
 from streamnorm import config_file
 from streamnorm.api.dependencies import ConfigReport
 from streamnorm.engine.rulebook import Rulebook
 from streamnorm.errors import InvalidConfiguration, StreamnormError
+from streamnorm.platforms import RELOAD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,17 +63,17 @@ class ConfigReloader:
 
     def listen(self) -> None:
         """Reload on SIGHUP, where there is a file and signals can be handled."""
-        if self._path is None:
+        if self._path is None or RELOAD is None:
             return
-        # Windows has no such signal, and only the main thread may listen
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_signal)
+        # only the main thread may listen
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(RELOAD, self._on_signal)
             self._listening = True
 
     def stop(self) -> None:
         """Stop listening."""
-        if self._listening:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        if self._listening and RELOAD is not None:
+            asyncio.get_running_loop().remove_signal_handler(RELOAD)
             self._listening = False
 
     def _on_signal(self) -> None:

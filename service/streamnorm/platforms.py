@@ -19,6 +19,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+#: the signal that asks for configuration to be read again; Windows has none
+RELOAD: signal.Signals | None = getattr(signal, "SIGHUP", None)
 #: Windows locks bytes, and no one can read what is locked: one that lies far beyond the content.
 FAR = 1 << 30
 
