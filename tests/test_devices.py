@@ -13,7 +13,7 @@ import pytest
 
 from streamnorm import devices
 from streamnorm.engine.reading import Array
-from streamnorm.kernels import METHODS, MethodKernel, kernel_for
+from streamnorm.kernels import METHODS, MethodKernel, base_statistics, kernel_for
 from streamnorm.kernels.cpu.thread_pool import WIDE
 from streamnorm.kernels.dispatch import NEVER
 from tests.support.processes import Service
@@ -88,8 +88,9 @@ def test_a_device_that_fails_is_left_and_the_answer_is_the_processors(
 
 def observed(works: MethodKernel, values: Array) -> tuple[Array, array[float]]:
     """Observe a block; returns the answers, and the state."""
-    state = array("d", bytes(8 * 24))
-    return works.observe_block(values, np.zeros(len(values)), RULE, (), state, (0, 12), (12, 24)), state
+    size = base_statistics.SIZE + works.own_size(())
+    state = array("d", bytes(8 * 2 * size))
+    return works.observe_block(values, np.zeros(len(values)), RULE, (), state, (0, size), (size, 2 * size)), state
 
 
 def test_auto_goes_without_a_driver_and_says_so_once(
