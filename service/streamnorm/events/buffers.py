@@ -105,7 +105,7 @@ class StreamHistory(Ring):
 
 
 def is_wanted(stream_id: str, streams: Container[str] | None, prefix: str) -> bool:
-    """Return whether a stream is one of the named `streams` (None: of all), and its id starts with `prefix`."""
+    """Return whether `stream_id` is one of the named `streams` (None: of all), and starts with `prefix`."""
     return (streams is None or stream_id in streams) and stream_id.startswith(prefix)
 
 
