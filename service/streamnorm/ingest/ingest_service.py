@@ -178,7 +178,7 @@ class IngestService:
     async def observe_some(
         self, stream_id: str, columns: ReadingColumns, rows: Rows, answers: AnswerColumns
     ) -> dict[int, StreamnormError]:
-        """Observe those `rows` of the `columns`, all of the stream `stream_id`, that can be, and fill in their `answers`.
+        """Observe the valid ones of `rows` of the `columns`, all of the stream `stream_id`; fill in their `answers`.
 
         Return why the others cannot be, by row.
         """
