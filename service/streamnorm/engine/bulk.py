@@ -95,7 +95,7 @@ def observe_readings(
 
 
 def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> None:
-    """Observe `rows` of a `stream`'s `work` one after the other; `refused` hears of one that is, and changes nothing."""
+    """Observe `rows` of a `stream`'s `work` one by one; `refused` hears of one that is, and that changes nothing."""
     columns, answers, now, limits, _ = work
     for start, end in _runs(columns, rows):
         head = columns.heads[columns.head_of[rows[start]]]

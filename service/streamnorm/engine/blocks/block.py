@@ -120,7 +120,7 @@ class BlockInProgress:
 def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
     """Normalize a `block` of readings and learn from it; the same bits as one reading after the other.
 
-    It runs on a `draft` of the stream, which may be left half changed by an error. `now` is the time of arrival (s since
+    It runs on a `draft` of the stream, which an error may leave half changed. `now` is the time of arrival (s since
     1970), `limits` bound the rows, the features and the values.
 
     Raises:
