@@ -38,7 +38,7 @@ from streamnorm.api.routes import (
     websocket,
 )
 from streamnorm.api.routes import config as config_routes
-from streamnorm.auth.api_keys import ApiKeys
+from streamnorm.auth.ports import ApiKeys
 from streamnorm.backends import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.config_reload import ConfigReloader

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamnorm.auth.api_keys import ApiKeys, EditableApiKeys, SQLiteApiKeys
+from streamnorm.auth.api_keys import SQLiteApiKeys
+from streamnorm.auth.ports import ApiKeys, EditableApiKeys
 from streamnorm.errors import StoreError
 from streamnorm.settings import is_shared
 from streamnorm.stores.local.open import open_store

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamnorm.auth.api_keys import EditableApiKeys
+from streamnorm.auth.ports import EditableApiKeys
 from streamnorm.backends import editable_api_keys, shared_blob_endpoint
 from streamnorm.errors import StoreError
 from streamnorm.settings import SHARED_STORES, Settings, is_shared

@@ -46,7 +46,9 @@ class Work(NamedTuple):
 
 
 def observe_bulk(draft: Stream, work: Work, rows: Rows) -> None:
-    """Observe rows of a stream, as a whole or not at all, and put their answers in place.
+    """Observe `rows` of a stream, as a whole or not at all, and put their answers in place.
+
+    `work` has the readings, and where the answers go; the stream is a `draft`, which an error may leave half changed.
 
     Raises:
         StaleSequence: a number was applied before, and the readings are not the last ones again.
@@ -93,7 +95,7 @@ def observe_readings(
 
 
 def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> None:
-    """Observe rows of a stream one after the other; one that is refused is told, and changes nothing."""
+    """Observe `rows` of a `stream`'s `work` one by one; `refused` hears of one that is, and that changes nothing."""
     columns, answers, now, limits, _ = work
     for start, end in _runs(columns, rows):
         head = columns.heads[columns.head_of[rows[start]]]
@@ -118,7 +120,10 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
 
 
 def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers: AnswerColumns, now: float) -> None:
-    """Normalize rows by today's statistics and learn nothing."""
+    """Normalize `rows` of the `columns` by a `stream`'s statistics, and learn nothing; fills in their `answers`.
+
+    `now` is the time of arrival (s since 1970).
+    """
     for start, end in _runs(columns, rows):
         head = columns.heads[columns.head_of[rows[start]]]
         if not head.plain or stream.plan.mixed or end - start < SHORTEST_TABLE:

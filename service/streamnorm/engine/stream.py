@@ -96,7 +96,7 @@ class Stream:
         return copy
 
     def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901 - the hot path, in one piece
-        """Normalize a reading and learn from it.
+        """Normalize a `reading` and learn from it; `now` is the time of arrival (s since 1970), `limits` bound it.
 
         Raises:
             StaleSequence: its number was applied before and is not the last one.

@@ -52,7 +52,7 @@ class IngestService:
         return None if stream is None else self.observe_inline(stream_id, stream, reading)
 
     def observe_inline(self, stream_id: str, stream: Stream, reading: Reading) -> Answer:
-        """Observe a reading of a `stream` that was got for an inline update, with nothing awaited since."""
+        """Observe a `reading` of the stream `stream_id`: of the `stream` just got for an inline update."""
         self.streams.mark_changed(stream_id)
         now = self.clock()
         answer = stream.observe(reading, now, self.limits)
@@ -64,9 +64,9 @@ class IngestService:
         return answer
 
     async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False, origin: object = None) -> Answer:
-        """Normalize a reading and learn from it; with `stats`, the answer has each feature's mean and std.
+        """Normalize a `reading` of the stream `stream_id` and learn from it.
 
-        Listeners are told the `origin`.
+        With `stats`, the answer has each feature's mean and std. Listeners are told the `origin`.
         """
         now = self.clock()
 
@@ -108,7 +108,7 @@ class IngestService:
         return run
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
-        """Normalize a reading and learn nothing."""
+        """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
         now = self.clock()
 
         def look(stream: Stream) -> Answer:
@@ -178,7 +178,10 @@ class IngestService:
     async def observe_some(
         self, stream_id: str, columns: ReadingColumns, rows: Rows, answers: AnswerColumns
     ) -> dict[int, StreamnormError]:
-        """Observe those of a stream's rows that can be, and put their answers in place; gives why others cannot be."""
+        """Observe the valid ones of `rows` of the `columns`, all of the stream `stream_id`; fill in their `answers`.
+
+        Return why the others cannot be, by row.
+        """
         now = self.clock()
         wrong: dict[int, StreamnormError] = {}
 

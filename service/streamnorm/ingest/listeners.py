@@ -20,7 +20,7 @@ class ObservationListener(Protocol):
     max_rows: int | None
 
     def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
-        """Be notified of a stream's readings that were observed together; replayed ones are not among them.
+        """Be notified of a `batch` of the stream `stream_id`, observed together; replayed readings are not in it.
 
         `now` is the time of arrival (s since 1970); `origin` is what had them observed, where it said so.
         """
@@ -42,7 +42,10 @@ class Listeners(list[ObservationListener]):
     async def tell_rows(
         self, stream_id: str, rows: Rows, pair: Callable[[int], Pair], now: float, origin: object = None
     ) -> None:
-        """Tell of a stream's `rows`, each of which `pair` returns; others have their turn between some and some."""
+        """Tell of `rows` of the stream `stream_id`, each of which `pair` returns; others have their turn in between.
+
+        `now` and `origin` are as in `ObservationListener.on_batch`.
+        """
         for listener in [*self]:
             due = rows[-(listener.max_rows or 0) :].tolist()
             for start in range(0, len(due), TOLD_AT_ONCE):

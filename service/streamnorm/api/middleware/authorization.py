@@ -23,7 +23,8 @@ from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
-from streamnorm.auth.api_keys import ANYONE, ApiKey, ApiKeys
+from streamnorm.auth.api_keys import ANYONE, ApiKey
+from streamnorm.auth.ports import ApiKeys
 from streamnorm.errors import Forbidden, StoreError, Unauthorized
 
 Headers = dict[bytes, bytes]

@@ -118,7 +118,10 @@ class BlockInProgress:
 
 
 def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
-    """Normalize a block of readings and learn from it; the same bits as one reading after the other.
+    """Normalize a `block` of readings and learn from it; the same bits as one reading after the other.
+
+    It runs on a `draft` of the stream, which an error may leave half changed. `now` is the time of arrival (s since
+    1970), `limits` bound the rows, the features and the values.
 
     Raises:
         StaleSequence: a row's number was applied before, and the block is not the last one again.
@@ -217,7 +220,7 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
 
 
 def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) -> BlockAnswer:
-    """Normalize a block by today's statistics and learn nothing."""
+    """Normalize a `block` by a `stream`'s statistics and learn nothing; `now` and `limits` as in `observe_block`."""
     _check(stream.plan.kernel, block, now, limits)
     names, values = prepared_copy(stream, block, now)
     ys = np.column_stack([stream.score(name, xs) for name, xs in zip(names, values.T, strict=True)])

@@ -55,7 +55,10 @@ class Table(NamedTuple):
 
 
 def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> RunResult:
-    """Observe readings one after the other, to the same bits as `Stream.observe` does."""
+    """Observe `readings` of a `stream` one after the other, to the same bits as `Stream.observe` does.
+
+    `now` is the time of arrival (s since 1970), `limits` are those of each reading.
+    """
     run = RunResult()
     answers = run.answers
     try:

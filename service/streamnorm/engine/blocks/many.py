@@ -30,6 +30,8 @@ def observe_blocks(
 ) -> dict[str, BlockAnswer]:
     """Normalize a block of each stream and learn from it, on all of the machine's cores.
 
+    `drafts` and `blocks` have the same ids; `now` and `limits` are as in `observe_block`.
+
     Raises:
         StaleSequence, InvalidReading, LimitExceeded: as `observe_block` says; pointers begin with the stream's id.
 
