@@ -20,7 +20,7 @@ from pyflink.table import StreamTableEnvironment, Table
 
 from streamnorm.engine.config import configuration
 from streamnorm.engines.arrow import observe_batch, read_batch, write_batch
-from streamnorm.engines.rows import ANSWERED, ERROR, Fields, observe_rows
+from streamnorm.engines.rows import ANSWERED, ERROR, Fields, check_columns, observe_rows
 from streamnorm.errors import InvalidReading, LimitExceeded
 from streamnorm.stores.blob_files import BlobFiles, save_blobs
 
@@ -197,6 +197,7 @@ def _keyed(stream: DataStream, key_by: str, operator: Normalize, kind: TypeInfor
     if key_by not in names:
         raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(names)}")
     configuration(operator.work.rules, {})
+    check_columns(operator.work.fields, operator.work.rules)
     place = names.index(key_by)
     keyed = stream.key_by(lambda row: str(row[place]), key_type=Types.STRING())
     return keyed.process(operator, kind).name("streamnorm").uid("streamnorm")
