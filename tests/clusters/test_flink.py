@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.clusters.flink_cluster import Flink, until
+from streamnorm_client import Client
+from tests.clusters.flink_cluster import PATIENCE, PYTHON, Flink, until
 from tests.clusters.readings import Rows, keyed, migrate, office, served, statistics, written
-from tests.support.processes import Service
+from tests.support.processes import ROOT, Service
 
 READINGS = office(1600)
 
@@ -69,3 +71,19 @@ def test_streams_go_from_a_service_through_jobs_of_other_sizes_and_back(flink: F
     with Service(tmp_path / "whole") as service:
         assert before | keyed(written(tmp_path / "out")) == served(service, READINGS)
     assert statistics(tmp_path / "back") == statistics(tmp_path / "whole" / "data")
+
+
+def test_tables_and_blocks_give_the_same_as_a_service(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own
+        [PYTHON, ROOT / "tests/clusters/flink_tables.py"], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    with Service(tmp_path) as service, Client(service.url) as client:
+        stream = client.stream("boiler")
+        answers = [stream.observe({"temp": 20.0 + n % 3}, seq=n) for n in range(12)]
+    expected = [(answer.values["temp"], answer.count, answer.ready) for answer in answers]
+    for rows in (told["rows"], told["blocks"]):
+        assert [(row["temp"], row["count"], row["ready"]) for row in rows] == expected
+    assert told["errors"][:2] == [None, None]
+    assert told["errors"][2].startswith("no Arrow IPC stream")

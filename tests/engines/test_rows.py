@@ -10,7 +10,7 @@ import pytest
 
 from streamnorm.engines.blobs import observe_blob
 from streamnorm.engines.rows import Fields, observe_rows
-from streamnorm.errors import InvalidReading
+from streamnorm.errors import InvalidConfiguration, InvalidReading
 from tests.support.engine import NOW
 
 
@@ -82,3 +82,10 @@ def test_fields_that_are_not_there_or_are_taken_are_told() -> None:
         Fields(("temp",)).check(["sensor", "x"])
     with pytest.raises(InvalidReading, match="have a field 'count', which is added"):
         Fields(("x",)).check(["count", "x"])
+
+
+def test_a_field_of_its_own_has_no_room_for_sine_and_cosine() -> None:
+    with pytest.raises(InvalidConfiguration, match="put the features into one field"):
+        observe_rows(None, [{"x": 1.0}], Fields(("x",)), {"transform": "circular"}, NOW)
+    _, (row,) = observe_rows(None, [{"v": {"x": 1.0}}], Fields("v"), {"transform": "circular"}, NOW)
+    assert row["v"].keys() == {"x.sin", "x.cos"}

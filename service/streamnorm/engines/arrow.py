@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from streamnorm.engines.blobs import Rules, Table, observe_table
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns
 from streamnorm.errors import InvalidReading
 
 
@@ -29,6 +29,7 @@ def observe_batch(
     """
     names = fields.features
     fields.check(batch.schema.names)
+    check_columns(fields, rules)
     try:
         columns = [batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in names]
         times = None if fields.timestamp is None else _seconds(batch.column(fields.timestamp))

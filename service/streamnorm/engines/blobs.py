@@ -24,7 +24,7 @@ from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.stream import Stream
-from streamnorm.errors import InvalidReading, StreamnormError
+from streamnorm.errors import InvalidConfiguration, InvalidReading, StreamnormError
 from streamnorm.stores.codec import decode, encode
 
 #: Stamps are believed. How many readings come at once is for the engine to say.
@@ -95,10 +95,12 @@ def observe_table(
 
     Raises:
         InvalidReading: it is no table: names and columns differ in number, or a name comes twice.
-        InvalidConfiguration, StoreCorrupt: as `observe_blob` says.
+        InvalidConfiguration, StoreCorrupt: as `observe_blob` says; a circular feature does not fit a table either.
 
     """
     stream, rows = _stream(blob, rules), len(table.values)
+    if stream.plan.config.transform == "circular":
+        raise InvalidConfiguration.at("/transform", "circular makes two values of one, for which a table has no room")
     if table.values.ndim != 2 or len(set(table.names)) != table.values.shape[1]:  # noqa: PLR2004 - rows and columns
         raise InvalidReading.at("/features", f"names {len(set(table.names))} features, the rows have others")
     columns = ReadingColumns.of_table(table.names, table.values, table.times, table.seqs, limits)

@@ -19,8 +19,9 @@ from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescr
 from pyflink.table import StreamTableEnvironment, Table
 
 from streamnorm.engine.config import configuration
-from streamnorm.engines.rows import ANSWERED, Fields, observe_rows
-from streamnorm.errors import InvalidReading
+from streamnorm.engines.arrow import observe_batch, read_batch, write_batch
+from streamnorm.engines.rows import ANSWERED, ERROR, Fields, check_columns, observe_rows
+from streamnorm.errors import InvalidReading, LimitExceeded
 from streamnorm.stores.blob_files import BlobFiles, save_blobs
 
 #: a stream's blob, as state
@@ -62,16 +63,41 @@ def normalize(
     """
     names, types = _fields(stream)
     fields = Fields(values if isinstance(values, str) else tuple(values), timestamp, seq)
-    fields.check([*names, key_by] if key_by in names else names)
-    if key_by not in names:
-        raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(names)}")
-    configuration(rules or {}, {})
-    place = names.index(key_by)
+    fields.check(names)
     out = [_normalized(kind) if name in fields.features else kind for name, kind in zip(names, types, strict=True)]
-    operator = Normalize(tuple(names), key_by, fields, dict(rules or {}), ttl, blobs, drain_to)
-    keyed = stream.key_by(lambda row: str(row[place]), key_type=Types.STRING())
-    made = keyed.process(operator, Types.ROW_NAMED([*names, *ANSWERED], [*out, *_ANSWERED_TYPES]))
-    return made.name("streamnorm").uid("streamnorm")
+    kind = Types.ROW_NAMED([*names, *ANSWERED], [*out, *_ANSWERED_TYPES])
+    work = Rows(tuple(names), fields, dict(rules or {}))
+    return _keyed(stream, key_by, Normalize(work, ttl, blobs, drain_to), kind)
+
+
+def normalize_blocks(
+    stream: DataStream,
+    *,
+    key_by: str,
+    block: str,
+    values: Sequence[str],
+    timestamp: str | None = None,
+    seq: str | None = None,
+    rules: Mapping[str, Any] | None = None,
+    ttl: float = 0.0,
+    blobs: str | None = None,
+    drain_to: str | None = None,
+) -> DataStream:
+    """Normalize a stream of rows that have many readings each: the field `block`, bytes, is an Arrow IPC stream.
+
+    `values`, `timestamp` and `seq` are columns of the blocks, whose rows come out in order, as `normalize` says of its
+    own; the other options are those of `normalize`. The rows come out as they came in, with the blocks normalized and
+    a field `error`: null, or why a block was refused as a whole; such a block comes out empty.
+
+    Raises:
+        InvalidReading, InvalidConfiguration: as `normalize` says.
+
+    """
+    names, types = _fields(stream)
+    Fields(block).check(names)
+    kind = Types.ROW_NAMED([*names, ERROR], [*types, Types.STRING()])
+    work = Blocks(names.index(block), Fields(tuple(values), timestamp, seq), dict(rules or {}))
+    return _keyed(stream, key_by, Normalize(work, ttl, blobs, drain_to), kind)
 
 
 def normalize_table(environment: StreamTableEnvironment, table: Table, **options: Any) -> Table:
@@ -84,14 +110,44 @@ def normalize_table(environment: StreamTableEnvironment, table: Table, **options
     return environment.from_data_stream(normalize(environment.to_data_stream(table), **options))
 
 
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What is done to rows that are a reading each."""
+
+    names: tuple[str, ...]
+    fields: Fields
+    rules: dict[str, Any]
+
+    def observe(self, blob: bytes | None, row: Row, now: float) -> tuple[bytes | None, Row]:
+        """Observe a row."""
+        blob, (answer,) = observe_rows(blob, [dict(zip(self.names, row, strict=True))], self.fields, self.rules, now)
+        return blob, Row(*answer.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """What is done to rows that have a block of readings each, at the place `block`."""
+
+    block: int
+    fields: Fields
+    rules: dict[str, Any]
+
+    def observe(self, blob: bytes | None, row: Row, now: float) -> tuple[bytes | None, Row]:
+        """Observe a block."""
+        out, why = b"", None
+        try:
+            blob, batch = observe_batch(blob, read_batch(bytes(row[self.block])), self.fields, self.rules, now)
+            out = write_batch(batch)
+        except (InvalidReading, LimitExceeded) as error:
+            why = str(error)
+        return blob, Row(*(out if place == self.block else value for place, value in enumerate(row)), why)
+
+
 @dataclasses.dataclass
 class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
     """The operator."""
 
-    names: tuple[str, ...]
-    key_by: str
-    fields: Fields
-    rules: dict[str, Any]
+    work: Rows | Blocks
     ttl: float
     blobs: str | None
     drain_to: str | None
@@ -121,11 +177,10 @@ class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no t
         if blob is None and self.drain_to is not None:
             timers.register_event_time_timer(_END)
         now = (timers.current_processing_time() if time is None or time < 0 else time) / 1000.0
-        row = dict(zip(self.names, value, strict=True))
-        after, (answer,) = observe_rows(before, [row], self.fields, self.rules, now)
+        after, answer = self.work.observe(before, value, now)
         if after is not None:
             self._blob.update(after)
-        yield Row(*answer.values())
+        yield answer
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> tuple[Row, ...]:
         """Keep a stream to be written, for the job is drained; no row comes of it."""
@@ -135,6 +190,17 @@ class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no t
             if len(self._drained) >= _FILE:
                 self.close()
         return ()
+
+
+def _keyed(stream: DataStream, key_by: str, operator: Normalize, kind: TypeInformation) -> DataStream:
+    names, _ = _fields(stream)
+    if key_by not in names:
+        raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(names)}")
+    configuration(operator.work.rules, {})
+    check_columns(operator.work.fields, operator.work.rules)
+    place = names.index(key_by)
+    keyed = stream.key_by(lambda row: str(row[place]), key_type=Types.STRING())
+    return keyed.process(operator, kind).name("streamnorm").uid("streamnorm")
 
 
 def _fields(stream: DataStream) -> tuple[list[str], list[TypeInformation]]:

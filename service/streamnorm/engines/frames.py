@@ -9,7 +9,7 @@ import pandas as pd
 
 from streamnorm.engine.reading import Array
 from streamnorm.engines.blobs import Rules, Table, observe_table
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, observe_rows
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns, observe_rows
 
 
 def observe_frame(
@@ -30,6 +30,7 @@ def observe_frame(
         InvalidConfiguration, StoreCorrupt: as `observe_blob` says; what is wrong with a row is answered.
 
     """
+    check_columns(fields, rules)
     order = fields.seq or fields.timestamp
     frame = frame.reset_index(drop=True)
     if order is not None and not frame[order].is_monotonic_increasing:

@@ -13,7 +13,7 @@ import numpy as np
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading, parse_reading
 from streamnorm.engines.blobs import LIMITS, Rules, observe_blob
-from streamnorm.errors import InvalidReading, StreamnormError
+from streamnorm.errors import InvalidConfiguration, InvalidReading, StreamnormError
 from streamnorm.formats.instants import seconds
 
 #: The fields that are added to every row: `error` says why its reading was refused, and is null where it was not.
@@ -68,6 +68,18 @@ class Fields:
         return parse_reading(values, limits, timestamp=None if stamp is None else _instant(stamp), seq=_number(seq))
 
 
+def check_columns(fields: Fields, rules: Rules) -> None:
+    """Refuse rules that make two values of one, where a feature is a field, which has no room for them.
+
+    Raises:
+        InvalidConfiguration: naming the transform.
+
+    """
+    if not isinstance(fields.values, str) and rules.get("transform") == "circular":
+        detail = "circular makes sine and cosine of a feature: put the features into one field, a map"
+        raise InvalidConfiguration.at("/transform", detail)
+
+
 def observe_rows(
     blob: bytes | None, rows: Sequence[Mapping[str, Any]], fields: Fields, rules: Rules, now: float
 ) -> tuple[bytes | None, list[dict[str, Any]]]:
@@ -83,6 +95,7 @@ def observe_rows(
         InvalidConfiguration, StoreCorrupt: as `observe_blob` says; what is wrong with a row is answered.
 
     """
+    check_columns(fields, rules)
     answers: list[Answer | StreamnormError | None] = [None] * len(rows)
     readings, places = [], []
     for place, row in enumerate(rows):

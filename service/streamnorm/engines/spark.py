@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 from streamnorm.engine.config import configuration
 from streamnorm.engines.frames import observe_frame
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns
 from streamnorm.errors import InvalidReading
 from streamnorm.stores.blob_files import BlobFiles, save_blobs
 
@@ -83,6 +83,7 @@ def normalize(
     if key_by not in frame.columns:
         raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(frame.columns)}")
     configuration(rules or {}, {})
+    check_columns(fields, rules or {})
     frame, fields = _prepared(frame, fields)
     out = StructType([*frame.schema.fields, *ANSWERED.fields])
     work = Work(key_by, fields, dict(rules or {}), blobs)
