@@ -28,9 +28,18 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def limited(schema: dict[str, Any]) -> bool:
-    """Return whether a parameter has limits, or a choice, or is a mapping."""
+    """Return whether a parameter has limits, of its value or its length, or a choice, or is a mapping."""
     kinds = schema.get("anyOf", [schema])
-    limits = {"exclusiveMinimum", "minimum", "enum", "const", "additionalProperties"}
+    limits = {
+        "exclusiveMinimum",
+        "minimum",
+        "enum",
+        "const",
+        "additionalProperties",
+        "pattern",
+        "maxLength",
+        "maxItems",
+    }
     return all(limits & kind.keys() for kind in kinds if kind.get("type") != "null")
 
 

@@ -30,7 +30,10 @@ def duration(value: object) -> object:
     return float(found[1]) * SECONDS[found[2]]
 
 
+_SECONDS = Field(gt=0.0, le=1e12)
 #: seconds, or a text such as "15m"
 Duration = Annotated[
-    float, Field(gt=0.0, le=1e12), BeforeValidator(duration, json_schema_input_type=float | Annotated[str, _TEXT])
+    float,
+    _SECONDS,
+    BeforeValidator(duration, json_schema_input_type=Annotated[float, _SECONDS] | Annotated[str, _TEXT]),
 ]
