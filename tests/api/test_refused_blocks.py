@@ -51,7 +51,7 @@ MANY: dict[str, tuple[Any, list[str]]] = {
     "no readings": ({"readings": []}, ["/readings"]),
     "no stream": ({"readings": [{"values": [1]}]}, ["/readings/0/stream"]),
     "a bad id": (
-        {"readings": [{"stream": "a", "values": [1]}, {"stream": "é", "values": [1]}]},
+        {"readings": [{"stream": "a", "values": [1]}, {"stream": "a\n", "values": [1]}]},
         ["/readings/1/stream"],
     ),
     "an id over the limit": ({"readings": [{"stream": "a" * 129, "values": [1]}]}, ["/readings/0/stream"]),

@@ -100,14 +100,15 @@ def rows_of(answer: TableAnswer) -> list[object]:
     return [
         (type(answer.errors[row]), str(answer.errors[row]))
         if row in answer.errors
-        else ([y.tobytes() for y in ys], count, ready, gap, replayed, 0.0)
-        for row, (ys, count, ready, gap, replayed) in enumerate(
+        else ([y.tobytes() for y in ys], count, ready, gap, replayed, skew)
+        for row, (ys, count, ready, gap, replayed, skew) in enumerate(
             zip(
                 answer.values,
                 answer.counts.tolist(),
                 answer.ready.tolist(),
                 answer.gaps.tolist(),
                 answer.replayed.tolist(),
+                answer.skews.tolist(),
                 strict=True,
             )
         )

@@ -31,7 +31,7 @@ BAD = {
 
 ELSEWHERE = {
     "a path that is none": (UPGRADE.replace(b"/v1/live", b"/no/such") + b"\r\n", 404),
-    "no stream id": (UPGRADE.replace(b"/v1/live", b"/v1/streams/a%20b/live") + b"\r\n", 422),
+    "no stream id": (UPGRADE.replace(b"/v1/live", b"/v1/streams/a%0Ab/live") + b"\r\n", 422),
     "no key": BAD["no key"],
     "another version": BAD["another version"],
     "a key that is none": (UPGRADE.replace(b"dGhl", b"!") + b"\r\n", 400),

@@ -102,7 +102,7 @@ def test_without_a_stream_it_must_be_named(service: Service) -> None:
 
 
 def test_what_is_no_stream_id_is_refused(service: Service) -> None:
-    with pytest.raises(Exception, match="422"), live(service, "boiler%207"):
+    with pytest.raises(Exception, match="422"), live(service, "boiler%0A7"):
         pass
 
 

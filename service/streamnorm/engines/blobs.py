@@ -55,6 +55,8 @@ class TableAnswer:
     ready: npt.NDArray[np.bool_]
     gaps: npt.NDArray[np.int64]
     replayed: npt.NDArray[np.bool_]
+    #: see `Answer.skew`
+    skews: Array
     #: why rows were refused, by their places
     errors: dict[int, StreamnormError]
 
@@ -111,7 +113,7 @@ def observe_table(
     if len(good) and table.names:
         observe_each(stream, Work(columns, answers, now, limits), good, errors.__setitem__)
     found = answers.values.reshape(table.values.shape)
-    answered = TableAnswer(found, answers.counts, answers.ready, answers.gaps, answers.replayed, errors)
+    answered = TableAnswer(found, answers.counts, answers.ready, answers.gaps, answers.replayed, answers.skews, errors)
     return _next(blob, stream), answered
 
 

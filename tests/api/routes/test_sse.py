@@ -84,7 +84,7 @@ def test_the_latest_reading_of_every_stream_is_told(service: Service) -> None:
     assert {item["stream"]: item["values"]["temp"] for item in data["streams"]} == {f"glanced.{n}": n for n in range(3)}
 
 
-@pytest.mark.parametrize("query", ["stream=a%20b", "latest=perhaps"])
+@pytest.mark.parametrize("query", ["stream=a%0Ab", "latest=perhaps"])
 def test_what_cannot_be_followed_is_refused(service: Service, query: str) -> None:
     response = httpx.get(f"{service.url}/v1/events?{query}")
     assert (response.status_code, response.json()["type"]) == (422, "/problems/invalid-request")
