@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from streamnorm import errors
-from streamnorm_client import _errors
+from streamnorm_client import _errors, _problems
 
 LINE = re.compile(r"^([│├└─ ]*)(\w+)(?: {2,}.*)?$")
 
@@ -25,7 +25,9 @@ def drawn(module: ModuleType) -> dict[str, str]:
     return parents
 
 
-@pytest.mark.parametrize("module", [errors, _errors], ids=["service", "client"])
-def test_the_tree_on_top_is_the_tree_of_the_classes(module: ModuleType) -> None:
-    classes = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Exception)]
-    assert drawn(module) == {each.__name__: each.__bases__[0].__name__ for each in classes}
+@pytest.mark.parametrize("modules", [(errors,), (_problems, _errors)], ids=["service", "client"])
+def test_the_tree_on_top_is_the_tree_of_the_classes(modules: tuple[ModuleType, ...]) -> None:
+    names = [each for module in modules for each in vars(module).values()]
+    classes = [each for each in names if isinstance(each, type) and issubclass(each, Exception)]
+    trees = {name: parent for module in modules for name, parent in drawn(module).items()}
+    assert trees == {each.__name__: each.__bases__[0].__name__ for each in classes}
