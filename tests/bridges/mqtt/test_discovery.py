@@ -76,14 +76,26 @@ def test_ids_are_fit_and_never_those_of_another_sensor(names: list[str], data: s
     assert unique("c", "a_b", "c") != unique("c", "a", "b_c")
 
 
-def test_what_is_known_of_a_feature_besides_is_told_too() -> None:
-    def describe(stream: str, feature: str) -> dict[str, str]:
-        return {"device_class": "temperature"} if (stream, feature) == ("s", "temp") else {}
+def test_a_sensor_expires_and_is_gone_with_the_bridge() -> None:
+    config = announced({"temp": 1.0}, Discovery("ha", "c", expire_after=90.4))["temp"]
+    assert config["expire_after"] == 90
+    assert config["availability"] == [{"topic": "c/status"}]
+    assert "unit_of_measurement" not in config
 
-    configs = announced({"temp": 1.0, "door": 0}, Discovery("ha", "c", expire_after=90.4, describe=describe))
-    assert (configs["temp"]["device_class"], "device_class" in configs["door"]) == ("temperature", False)
-    assert configs["door"]["expire_after"] == 90
-    assert configs["temp"]["availability"] == [{"topic": "c/status"}]
+
+def test_a_feature_with_a_unit_has_a_sensor_of_its_raw_values() -> None:
+    discovery = Discovery("ha", "c")
+    one = parse_reading({"temp": 21.5, "wind": 3.0, "door": 0}, Limits())
+    found = [payload for _, payload in discovery.fresh("s", TOPIC, one, {"temp": "°C", "wind": "m/s"})]
+    _, _, _, temp, wind = map(orjson.loads, found)
+    assert (temp["name"], temp["unit_of_measurement"], temp["device_class"]) == ("temp", "°C", "temperature")
+    assert (wind["unit_of_measurement"], "device_class" in wind) == ("m/s", False)
+    assert len({orjson.loads(payload)["unique_id"] for payload in found}) == 5
+    message = {"values": {"temp": 0.25}, "raw": {"temp": 21.5}}
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    shown_raw = environment.from_string(temp["value_template"])
+    assert (shown_raw.render(value_json=message), shown_raw.render(value_json={"values": {}})) == ("21.5", "")
+    assert list(discovery.fresh("s", TOPIC, one, {"temp": "°C"})) == []
 
 
 @pytest.fixture
@@ -110,10 +122,24 @@ def test_home_assistant_hears_of_every_sensor_once_and_of_its_end(tmp_path: Path
         assert (config["state_topic"], config["expire_after"]) == (normalized, 60)
         assert shown(config, found[3][1]["values"]) == str(found[3][1]["values"]["temp"])
         client.stream("attic:1").delete()
-        assert sorted(heard.take(2)) == sorted((topic, "") for topic in topics)
+        gone = [unique("plant", "attic:1", *each) for each in (("temp", "raw"), ("door", "raw"))]
+        topics += [f"homeassistant/sensor/{each}/config" for each in gone]
+        assert sorted(heard.take(4)) == sorted((topic, "") for topic in topics)
     with listening(broker, "homeassistant/#", "last/#") as later:
         publish(broker, "last/message", "0")
         assert later.take(1) == [("last/message", 0)]  # nothing is retained any more
+
+
+async def test_units_of_rules_are_told_with_raw_values(tmp_path: Path, broker: Broker) -> None:
+    rules = tmp_path / "streamnorm.toml"
+    rules.write_text('[[rules]]\nfeatures = "temp*"\nunit = "°C"\n', "utf-8")
+    settings: dict[str, Any] = {"mqtt": broker.url, "mqtt_discovery": "ha", "mqtt_client_id": "c", "config": str(rules)}
+    with listening(broker, "ha/#", "sensors/+/normalized") as heard:
+        async with running(data_dir=tmp_path / "data", **settings) as api:
+            await api.observe("a", {"values": {"temp": 21.5, "door": 1}})
+            *_, (topic, config), (_, message) = await asyncio.to_thread(heard.take, 4)
+    assert topic == f"ha/sensor/{unique('c', 'a', 'temp', 'raw')}/config"
+    assert (config["unit_of_measurement"], message["raw"]) == ("°C", {"temp": 21.5})
 
 
 async def test_the_sensors_of_a_stream_that_expired_go(

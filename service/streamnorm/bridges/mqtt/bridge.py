@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
 from prometheus_client.metrics_core import Metric
@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.mqtt import payloads
 from streamnorm.bridges.mqtt.client import Client
-from streamnorm.bridges.mqtt.discovery import Discovery
+from streamnorm.bridges.mqtt.discovery import NO_UNITS, Discovery
 from streamnorm.bridges.mqtt.intake import Intake
 from streamnorm.bridges.mqtt.metrics import of_bridge
 from streamnorm.bridges.mqtt.options import Options
@@ -277,8 +277,9 @@ class MqttBridge:
                     log.debug("MQTT: %s: %s", stream_id, error)
 
     def _publish(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> asyncio.Future[None]:
-        self._announce(stream_id, reading if answer.names is None else Reading(answer.names, []), now)
-        payload = payloads.of_reading(stream_id, reading, answer, now)
+        units = NO_UNITS if self._discovery is None else self._units(stream_id, reading)
+        self._announce(stream_id, reading if answer.names is None else Reading(answer.names, []), units, now)
+        payload = payloads.of_reading(stream_id, reading, answer, now, units)
         return self._outbox.put(filled(self._options.publish, stream_id), payload)
 
     def _publish_dead_letter(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
@@ -286,14 +287,22 @@ class MqttBridge:
             letter = payloads.dead_letter(topic, payload, reason, detail, self._service.clock())
             self._outbox.put(self._options.dead_letter, letter)
 
-    def _announce(self, stream_id: str, reading: Reading, now: float) -> None:
+    def _units(self, stream_id: str, reading: Reading) -> Mapping[str, str]:
+        """Return the units of a reading's numbers that rules, or the stream's configuration, give."""
+        stream = self._service.streams.peek(stream_id)
+        if stream is None or not (stream.plan.mixed or stream.plan.common.unit):
+            return NO_UNITS
+        numbers = [name for name, value in zip(reading.names, reading.values, strict=True) if isinstance(value, float)]
+        return {name: unit for name in numbers if (unit := stream.plan.of(name).unit)}
+
+    def _announce(self, stream_id: str, reading: Reading, units: Mapping[str, str], now: float) -> None:
         """Announce sensors to Home Assistant that were not announced over this connection yet."""
         if self._discovery is None:
             return
         if self._options.stream_ttl:
             self._active[stream_id] = now
         topic = filled(self._options.publish, stream_id)
-        for announcement, payload in self._discovery.fresh(stream_id, topic, reading):
+        for announcement, payload in self._discovery.fresh(stream_id, topic, reading, units):
             self._outbox.put(announcement, payload, retain=True)
 
 

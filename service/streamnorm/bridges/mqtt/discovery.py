@@ -1,11 +1,15 @@
-"""Home Assistant discovery: every normalized feature is announced as a sensor."""
+"""Home Assistant discovery: every normalized feature is announced as a sensor.
+
+Where rules give a feature's unit, its raw value is a sensor, too: a z-score has no unit.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,12 +19,24 @@ from streamnorm.engine.reading import Channel, Reading
 
 #: Characters of the readable part of an id; a hash of the whole name follows.
 READABLE = 100
+NO_UNITS: Mapping[str, str] = MappingProxyType({})
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def nothing(stream: str, feature: str) -> Mapping[str, Any]:  # noqa: ARG001
-    """Return no members."""
-    return {}
+#: Home Assistant's device classes that a unit alone decides
+DEVICE_CLASSES = {
+    **dict.fromkeys(("°C", "°F", "K"), "temperature"),
+    **dict.fromkeys(("Pa", "hPa", "kPa", "mbar", "bar", "psi"), "pressure"),
+    **dict.fromkeys(("W", "kW"), "power"),
+    **dict.fromkeys(("V", "mV"), "voltage"),
+    **dict.fromkeys(("A", "mA"), "current"),
+    "Hz": "frequency",
+    "W/m²": "irradiance",
+    "dBm": "signal_strength",
+    "lx": "illuminance",
+}
+#: where a message has what a sensor shows
+NORMALIZED, RAW = "values", "raw"
 
 
 @dataclass
@@ -31,51 +47,67 @@ class Discovery:
     client: str
     #: seconds without a reading after which a sensor becomes unavailable; 0 for never
     expire_after: float = 0.0
-    #: returns additional members of a sensor, such as a unit or a device class, by its stream and feature
-    describe: Callable[[str, str], Mapping[str, Any]] = nothing
-    #: by stream: features announced over this connection, and over any
-    _announced: dict[str, set[str]] = field(default_factory=dict)
+    #: by stream: sensors announced over this connection, and features announced over any
+    _announced: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     _known: dict[str, set[str]] = field(default_factory=dict)
 
     def renew(self) -> None:
         """Announce all sensors again, over a new connection."""
         self._announced.clear()
 
-    def fresh(self, stream: str, topic: str, reading: Reading) -> Iterator[tuple[str, bytes]]:
-        """Yield topics and payloads of the retained announcements for features that were not announced yet.
+    def fresh(
+        self, stream: str, topic: str, reading: Reading, units: Mapping[str, str] = NO_UNITS
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield topics and payloads of the retained announcements for sensors that were not announced yet.
 
-        `stream` is the stream's id, `topic` the topic of its normalized readings, `reading` one of its readings.
+        `stream` is the stream's id, `topic` the topic of its normalized readings, `reading` one of its readings, and
+        `units` are those of its features that have one.
         """
         announced = self._announced.setdefault(stream, set())
         for index, name in enumerate(reading.names):
-            if name not in announced:
-                announced.add(name)
+            if (name, NORMALIZED) not in announced:
+                announced.add((name, NORMALIZED))
                 self._known.setdefault(stream, set()).add(name)
                 value = reading.values[index] if reading.values else 0.0
                 dimensions = value.elements.ndim if isinstance(value, Channel) else 0
-                yield self.topic(stream, name), self._sensor(stream, name, topic, dimensions)
+                members = {"name": f"{name} normalized", "icon": "mdi:chart-bell-curve"}
+                yield self.topic(stream, name), self._sensor(stream, name, topic, template(name, dimensions), members)
+        for name, unit in units.items():
+            if (name, RAW) not in announced:
+                announced.add((name, RAW))
+                self._known.setdefault(stream, set()).add(name)
+                members = {"name": name, "unit_of_measurement": unit}
+                if unit in DEVICE_CLASSES:
+                    members["device_class"] = DEVICE_CLASSES[unit]
+                shown = template(name, of=RAW)
+                yield self.topic(stream, name, RAW), self._sensor(stream, name, topic, shown, members, RAW)
 
     def removed(self, stream: str, features: Sequence[str] = ()) -> Iterator[tuple[str, bytes]]:
         """Yield topics and empty payloads, which remove the retained announcements of a stream's sensors."""
         self._announced.pop(stream, None)
         for name in {*features, *self._known.pop(stream, ())}:
-            yield self.topic(stream, name), b""
+            for of in (NORMALIZED, RAW):
+                yield self.topic(stream, name, of), b""
 
-    def topic(self, stream: str, feature: str) -> str:
-        """Return the topic that announces a sensor."""
-        return f"{self.prefix}/sensor/{unique(self.client, stream, feature)}/config"
+    def topic(self, stream: str, feature: str, of: str = NORMALIZED) -> str:
+        """Return the topic that announces the sensor `of` a feature's normalized or raw values."""
+        return f"{self.prefix}/sensor/{self._id(stream, feature, of)}/config"
 
-    def _sensor(self, stream: str, feature: str, topic: str, dimensions: int) -> bytes:
+    def _id(self, stream: str, feature: str, of: str) -> str:
+        return unique(self.client, stream, feature, *((of,) if of != NORMALIZED else ()))
+
+    def _sensor(  # noqa: PLR0917 - what a sensor is told by
+        self, stream: str, feature: str, topic: str, shown: str, members: Mapping[str, str], of: str = NORMALIZED
+    ) -> bytes:
         body: dict[str, Any] = {
-            "name": f"{feature} normalized",
-            "unique_id": unique(self.client, stream, feature),
+            **members,
+            "unique_id": self._id(stream, feature, of),
             "state_topic": topic,
-            "value_template": template(feature, dimensions),
+            "value_template": shown,
             "availability": [{"topic": status(self.client)}],
             "payload_available": ONLINE.decode(),
             "payload_not_available": OFFLINE.decode(),
             "state_class": "measurement",
-            "icon": "mdi:chart-bell-curve",
             "device": {
                 "identifiers": [unique(self.client, stream)],
                 "name": stream,
@@ -85,17 +117,19 @@ class Discovery:
         }
         if self.expire_after:
             body["expire_after"] = max(1, round(self.expire_after))
-        return orjson.dumps(body | dict(self.describe(stream, feature)))
+        return orjson.dumps(body)
 
 
-def template(feature: str, dimensions: int = 0) -> str:
-    """Return the template with which Home Assistant extracts a feature from a normalized reading.
+def template(feature: str, dimensions: int = 0, of: str = NORMALIZED) -> str:
+    """Return the template with which Home Assistant extracts a feature from a message's normalized or raw values.
 
     A reading without the feature renders as an empty string, which leaves the sensor unchanged; a missing value renders
-    as None, which is unknown. A channel is represented by its mean. `values` may be an object or an array.
+    as None, which is unknown. A channel of several `dimensions` is represented by its mean. The member `of` the message
+    may be an object or an array, and raw values may be missing.
     """
     name = orjson.dumps(feature).decode()
-    parts = ["{% set v = value_json['values'] %}", "{% if v is mapping %}", f"{{% set x = v.get({name}, '') %}}"]
+    member = "value_json['values']" if of == NORMALIZED else f"value_json.get('{of}', {{}})"
+    parts = [f"{{% set v = {member} %}}", "{% if v is mapping %}", f"{{% set x = v.get({name}, '') %}}"]
     place = int(feature) if feature.isascii() and feature.isdecimal() else None
     if place is not None:
         parts += ["{% else %}", f"{{% set x = v[{place}] if v | length > {place} else '' %}}", "{% endif %}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -16,8 +17,10 @@ ONLINE, OFFLINE = b"online", b"offline"
 MAX_DEAD_LETTER = 64 * 1024
 
 
-def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> bytes:
+def of_reading(stream: str, reading: Reading, answer: Answer, now: float, raw: Collection[str] = ()) -> bytes:
     """Return the `answer` to a `reading` of a `stream` as JSON; `now` (s since 1970) is its time if it has none.
+
+    Of the features named in `raw` it has the raw values, too.
 
     >>> of_reading("s", Reading(("temp",), [21.5]), Answer([0.25], 7, True), 0)
     b'{"stream":"s","timestamp":"1970-01-01T00:00:00Z","count":7,"ready":true,"values":{"temp":0.25}}'
@@ -26,6 +29,8 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float) -> byt
     body: dict[str, Any] = {"stream": stream} | ({} if reading.seq is None else {"seq": reading.seq})
     moment = now if reading.timestamp is None else reading.timestamp
     body |= {"timestamp": written(moment), "count": answer.count, "ready": answer.ready, "values": values}
+    if raw:
+        body["raw"] = {name: value for name, value in zip(reading.names, reading.values, strict=True) if name in raw}
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
