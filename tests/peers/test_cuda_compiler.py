@@ -48,4 +48,5 @@ def test_the_state_of_online_stays_in_registers(folder: Path, rule: str, kind: s
     assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in told
     registers = re.search(r"Used (\d+) registers", told)
     assert registers is not None
-    assert int(registers[1]) <= 72
+    # nineteen floats of state take 38; with 96 an H100 still has 21 warps per multiprocessor, more than columns use
+    assert int(registers[1]) <= 96

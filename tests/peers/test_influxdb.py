@@ -59,7 +59,7 @@ def test_batches_arrive_in_order(service: Service) -> None:
     normalizer = Normalizer()
     normalizer.observe_block([[float(n)] for n in range(500)], features=["n"])
     with Client(service.url) as client:
-        found = client.stream("m.a_b").snapshot()["features"][0]
+        found = client.stream("m,host=a b").snapshot()["features"][0]
     assert [found[name] for name in ("count", "last", "mean")] == [
         normalizer.snapshot()["features"][0][name] for name in ("count", "last", "mean")
     ]
