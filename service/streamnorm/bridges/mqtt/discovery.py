@@ -90,7 +90,7 @@ class Discovery:
                 yield self.topic(stream, name, of), b""
 
     def topic(self, stream: str, feature: str, of: str = NORMALIZED) -> str:
-        """Return the topic that announces the sensor `of` a feature's normalized or raw values."""
+        """Return the topic that announces the sensor `of` the normalized or raw values of a `stream`'s `feature`."""
         return f"{self.prefix}/sensor/{self._id(stream, feature, of)}/config"
 
     def _id(self, stream: str, feature: str, of: str) -> str:
@@ -121,7 +121,7 @@ class Discovery:
 
 
 def template(feature: str, dimensions: int = 0, of: str = NORMALIZED) -> str:
-    """Return the template with which Home Assistant extracts a feature from a message's normalized or raw values.
+    """Return the template with which Home Assistant extracts a `feature` from a message's normalized or raw values.
 
     A reading without the feature renders as an empty string, which leaves the sensor unchanged; a missing value renders
     as None, which is unknown. A channel of several `dimensions` is represented by its mean. The member `of` the message
