@@ -259,6 +259,12 @@ def test_adaptive_statistics_that_trust_no_horizon_are_refused() -> None:
     assert pointers(changed(snapshot, ("features", 0, "own"), own)) == ["/features/0/own"]
 
 
+@pytest.mark.parametrize("place", [0, STRIDE, 2 * STRIDE])
+def test_adaptive_statistics_of_more_readings_than_a_horizon_has_are_refused(place: int) -> None:
+    snapshot = changed(export(fed(method="adaptive")), ("features", 0, "own", place), 1e6)
+    assert pointers(snapshot) == ["/features/0/own"]
+
+
 @pytest.mark.parametrize("place", [MEAN, SLOPE, -COMMON + MIXED, -COMMON + LAST])
 @pytest.mark.parametrize("size", [1e100, 1e151])
 def test_adaptive_statistics_beyond_what_readings_can_be_are_refused(place: int, size: float) -> None:

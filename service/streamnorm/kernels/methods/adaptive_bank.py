@@ -181,6 +181,7 @@ def sound(p: Packed, own: Sequence[float], low: float, high: float) -> bool:
     slack = most + 2.0**-40 * max(abs(low), abs(high))
     return (
         min(own[at] for at in places) > 0.0
+        and all(own[at] <= 1.001 * p[3] * 4.0**place for place, at in enumerate(places))
         and min(*trusts, *squares, *ages, own[end + MIXED_VARIANCE], own[end + KEEP]) >= 0.0
         and abs(own[end + KEEP] * sum(trusts) - 1.0) <= 2.0 * SHARE
         and all(low - slack <= mean <= high + slack for mean in means)
