@@ -36,6 +36,20 @@ def test_a_configuration_is_shown_and_changed(page: Page, address: str, client: 
     assert client.stream(stream).info().config["horizon"] == 50
 
 
+def test_features_are_configured_by_themselves(page: Page, address: str, client: Client, stream: str) -> None:
+    configuring(page, address)
+    page.get_by_label("Per feature").fill('{"temp*": {"horizon": 20')
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#config-message")).to_contain_text("This is not JSON")
+    page.get_by_label("Per feature").fill('{"temp*": {"horizon": 20}}')
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#config-message")).to_contain_text("Applied")
+    expect(page.locator("#config-chips")).to_contain_text('features {"temp*":{"horizon":20}}')
+    assert client.stream(stream).info().config["features"] == {"temp*": {"horizon": 20.0}}
+    page.reload()
+    expect(page.get_by_label("Per feature")).to_have_value('{"temp*":{"horizon":20}}')
+
+
 def test_another_method_can_be_chosen(page: Page, address: str, client: Client, stream: str) -> None:
     configuring(page, address)
     page.get_by_label("Method").select_option("online-2019")

@@ -14,6 +14,15 @@ async function knownMethods() {
   return methods;
 }
 
+/** Parse what was typed; an error says that it is no JSON. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`This is not JSON: ${error.message}`);
+  }
+}
+
 export class Panels {
   #config = null;
   #touched = false; // the reading was edited by hand
@@ -52,6 +61,8 @@ export class Panels {
     }));
     if (this.#dirty) return; // someone is typing
     for (const name of NUMBERS) this.form.elements[name].value = config[name] ?? "";
+    const features = config.features ?? {};
+    this.form.elements.features.value = Object.keys(features).length ? JSON.stringify(features) : "";
     const select = this.form.elements.method;
     select.replaceChildren(new Option(config.method));
     const names = await knownMethods().catch(() => []);
@@ -82,6 +93,9 @@ export class Panels {
       else if (config.time_constant === this.#config.time_constant) delete config.time_constant;
     }
     await this.#told(this.told, async () => {
+      const features = this.form.elements.features.value.trim();
+      if (features) config.features = parsed(features);
+      else delete config.features;
       const info = await put("PUT", streamPath(this.id), config);
       this.#dirty = false;
       await this.hooks.changed();
@@ -110,12 +124,7 @@ export class Panels {
     event.preventDefault();
     const { values, learn } = this.tryForm.elements;
     await this.#told(this.answer, async () => {
-      let reading;
-      try {
-        reading = JSON.parse(values.value);
-      } catch (error) {
-        throw new Error(`This is not JSON: ${error.message}`);
-      }
+      const reading = parsed(values.value);
       const body = reading && typeof reading === "object" && "values" in reading ? reading : { values: reading };
       const answer = await put("POST", streamPath(this.id, `/readings?stats=true&learn=${learn.checked}`), body);
       return answerTable(body.values, answer);
