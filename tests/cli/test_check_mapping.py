@@ -12,6 +12,11 @@ from typer.testing import CliRunner
 from streamnorm.cli import cli
 
 SAMPLES = Path(__file__).parents[1] / "data" / "mappings"
+PRESET_SAMPLES = [
+    pytest.param(file.stem, sample, id=f"{file.stem}: {sample['what']}")
+    for file in sorted(SAMPLES.glob("*.json"))
+    for sample in json.loads(file.read_text())
+]
 FILE = """
 [[mappings]]
 name = "cellar"
@@ -32,6 +37,22 @@ def test_a_preset_needs_no_file() -> None:
     )
     values = {"co2": 612.0, "temperature": 21.4}
     assert (status, found) == (0, [{"stream": "co2-1", "timestamp": "2026-11-22T09:00:00Z", "values": values}])
+
+
+@pytest.mark.parametrize(("preset", "sample"), PRESET_SAMPLES)
+def test_every_sample_is_told_as_a_person_expects(preset: str, sample: dict[str, Any], tmp_path: Path) -> None:
+    file, payload = tmp_path / "streamnorm.toml", tmp_path / "payload"
+    options = sample.get("options", {}) | {"name": "device", "preset": preset}
+    file.write_text("[[mappings]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in options.items()))
+    payload.write_text(sample["body"] if isinstance(sample["body"], str) else json.dumps(sample["body"]))
+    arguments = [str(file), "--mapping", "device", "--payload", f"@{payload}", "--topic", sample.get("topic", "")]
+    arguments += ["--query", "&".join(map("=".join, sample.get("query", {}).items()))]
+    arguments += ["--media-type", sample["media_type"]] if "media_type" in sample else []
+    status, found, errors = check(*arguments)
+    assert status == 0, errors
+    assert [(each["stream"], each["values"]) for each in found] == [
+        (each["stream"], each["values"]) for each in sample["expect"]
+    ]
 
 
 def test_a_mapping_of_the_file_reads_several_samples_of_a_topic(tmp_path: Path) -> None:
