@@ -49,6 +49,8 @@ class HTTPProtocol(HttpToolsProtocol):
     url: bytes
     #: the head of the current request, once it is complete
     head: Head
+    #: whether the next byte begins a request; a subclass says so where a message is complete
+    between = True
     #: when the last request was answered by `answer_unparsed`, in the event loop's time
     _answered_at = -math.inf
 
@@ -56,6 +58,7 @@ class HTTPProtocol(HttpToolsProtocol):
         """Start parsing a head; uvicorn's own callback is deferred until the head is complete."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self.scope = None  # type: ignore[assignment]
+        self.between = False
 
     def on_headers_complete(self) -> None:
         """Take the complete head."""

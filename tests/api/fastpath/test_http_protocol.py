@@ -162,15 +162,15 @@ async def test_a_connection_that_is_silent_is_closed(connection: Connection) -> 
 
 @pytest.fixture
 async def knowing(connection: Connection) -> Connection:
-    """Have a connection send a request, then take its parser away: only a head that is known can be answered."""
-    await connection.send(post())
+    """Have a connection send a request twice, then take its parser away: only a known head can be answered."""
+    await connection.send(post(), post())
     connection.protocol.parser = None  # type: ignore[assignment]
     return connection
 
 
 async def test_a_head_that_came_before_is_not_parsed_again(knowing: Connection) -> None:
     await knowing.send(post(), post(b'{"values":{"temp":22.5}}'))
-    assert await counts(knowing, 3) == [2, 3, 4]
+    assert await counts(knowing, 4) == [2, 3, 4, 5]
 
 
 OTHERS = {
@@ -188,39 +188,48 @@ OTHERS = {
 async def test_anything_else_is_parsed(knowing: Connection, data: bytes) -> None:
     with pytest.raises(AttributeError, match="feed_data"):
         await knowing.send(data)
-    assert await counts(knowing, 1) == [2]
+    assert await counts(knowing, 2) == [2, 3]
+
+
+async def test_a_connection_of_many_streams_keeps_no_heads(connection: Connection, api: Api) -> None:
+    await api.observe("boiler-8", {"values": {"temp": 20}})
+    for _ in range(3):
+        await connection.send(post(), post().replace(b"boiler-7", b"boiler-8"))
+    assert await counts(connection, 6) == [2, 2, 3, 3, 4, 4]
+    connection.protocol.parser = None  # type: ignore[assignment]
+    with pytest.raises(AttributeError, match="feed_data"):
+        await connection.send(post())
 
 
 async def test_a_known_head_in_the_middle_of_a_body_is_a_part_of_the_body(connection: Connection) -> None:
-    await connection.send(post())
+    await connection.send(post(), post())
     inner = post()
     outer = post(b'{"values":{"temp":1},"note":"' + b" " * len(inner) + b'"}', query=b"?stats=true")
     start = outer.index(b" " * len(inner))
     await connection.send(outer[:start], inner, outer[start + len(inner) :])
-    [(first, _), (second, _)] = await connection.answers(2)
-    assert (first, second) == (200, 400)  # its line ends are no JSON
+    assert [status for status, _ in await connection.answers(3)] == [200, 200, 400]  # its line ends are no JSON
 
 
 async def test_a_known_head_waits_for_the_request_before_it(connection: Connection) -> None:
-    await connection.send(post())
+    await connection.send(post(), post())
     connection.protocol.data_received(post(query=b"?stats=true"))
     connection.protocol.data_received(post())
-    assert await counts(connection, 3) == [2, 3, 4]
+    assert await counts(connection, 4) == [2, 3, 4, 5]
 
 
 async def test_a_known_head_of_a_client_that_does_not_read_is_not_answered_at_once(connection: Connection) -> None:
-    await connection.send(post())
+    await connection.send(post(), post())
     connection.sent.writes.clear()
     connection.protocol.pause_writing()
     await connection.send(post())
     assert connection.sent.writes == []
     connection.protocol.resume_writing()
-    assert await counts(connection, 1) == [3]
+    assert await counts(connection, 1) == [4]
 
 
 async def test_a_bad_body_behind_a_known_head_is_told(connection: Connection) -> None:
-    await connection.send(post(), post(b'{"values":{"temp":"hot"}'[: len(BODY)].ljust(len(BODY))))
-    assert [status for status, _ in await connection.answers(2)] == [200, 400]
+    await connection.send(post(), post(), post(b'{"values":{"temp":"hot"}'[: len(BODY)].ljust(len(BODY))))
+    assert [status for status, _ in await connection.answers(3)] == [200, 200, 400]
 
 
 async def test_few_heads_are_kept(connection: Connection) -> None:
@@ -246,7 +255,7 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
 
 
 async def test_a_connection_is_not_idle_while_it_repeats_its_head(connection: Connection) -> None:
-    await connection.send(post(), post())
+    await connection.send(post(), post(), post())
     connection.protocol.timeout_keep_alive_handler()  # of the first request
     assert not connection.sent.closed
     connection.protocol.timeout_keep_alive = 0

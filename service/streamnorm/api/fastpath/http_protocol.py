@@ -18,12 +18,11 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from time import perf_counter
 from typing import Final
 
-from streamnorm.api.fastpath.inline import END, InlineResponder
+from streamnorm.api.fastpath.inline import END, InlineResponder, kept
 from streamnorm.api.fastpath.kept_heads import KeptHeads
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.compat.uvicorn import Head, HTTPProtocol
@@ -76,24 +75,19 @@ class FastPathProtocol(HTTPProtocol):
     _complete = False
     #: the body received so far of a request that the fast path may answer; None if there is no such request
     _held: bytes | None = None
-    #: whether the next byte begins a request, and the data that has begun so
-    _between = False
+    #: the data that is being parsed, if it began with a request
     _data: bytes | None = None
-    _kept: KeptHeads
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start with a connection."""
-        super().connection_made(transport)
-        self._kept, self._between = KeptHeads(), True
+    #: heads are kept where the target is that of the request before: other connections do not repeat them
+    _kept: KeptHeads | None = None
+    _target = b""
 
     def data_received(self, data: bytes) -> None:
         """Parse received data, unless it is a request with a kept head."""
-        if self._between:
-            if self._answer_repeated(data):
+        self._data = None
+        if self.between:
+            if self._kept is not None and self._answer_repeated(self._kept, data):
                 return
             self._data = data
-        else:
-            self._data = None
         self._piece = len(data)
         super().data_received(data)
         if self._held is not None:
@@ -111,11 +105,6 @@ class FastPathProtocol(HTTPProtocol):
             if self._overhead > self.max_head_bytes:
                 self._tell(self._too_large("The head, the trailers or the extensions of chunks"))
         self._credit = 0
-
-    def on_message_begin(self) -> None:
-        """Start parsing a head."""
-        super().on_message_begin()
-        self._between = False
 
     def on_headers_complete(self) -> None:
         """Start processing a request, or buffer its body if the fast path may answer it."""
@@ -138,7 +127,7 @@ class FastPathProtocol(HTTPProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a request inline if possible, otherwise pass it on."""
-        self._complete = self._between = True
+        self._complete = self.between = True
         if self._held is None:
             super().on_message_complete()
             return
@@ -148,9 +137,11 @@ class FastPathProtocol(HTTPProtocol):
             began = perf_counter()
             admitted = self.at_once.admit(self.url, self.head, began)
             if admitted is not None:
-                if self._data is not None:
-                    self._kept.keep(self._data, len(held), admitted)
                 answer = self.at_once.answer(admitted, held, self.given.of(self.default_headers), began)
+                if self.url == self._target and self._data is not None:
+                    self._kept = self._kept or KeptHeads()
+                    self._kept.keep(self._data, len(held), kept(admitted))
+                self._target = self.url
         if answer is None:
             self._replay_to_uvicorn(held)
             super().on_message_complete()
@@ -161,12 +152,12 @@ class FastPathProtocol(HTTPProtocol):
         """Reject a request that the parser cannot parse."""
         self._tell(HTTPProblem("malformed-request", "the request is not HTTP/1.1 as RFC 9112 has it"))
 
-    def _answer_repeated(self, data: bytes) -> bool:
+    def _answer_repeated(self, kept_heads: KeptHeads, data: bytes) -> bool:
         """Answer data that is one request with a kept head; return whether it is, and was answered."""
-        found = self._kept.find(data)
+        found = kept_heads.find(data)
         if found is None or not self.is_idle():
             return False
-        answer = self.at_once.answer(*found, self.given.of(self.default_headers), perf_counter())
+        answer = self.at_once.answer_again(*found, self.given.of(self.default_headers), perf_counter())
         if answer is None:
             return False
         self.answer_unparsed(answer)

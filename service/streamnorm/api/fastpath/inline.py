@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from time import perf_counter
-from typing import NamedTuple
+from typing import TypeAlias
 from urllib.parse import unquote
 
 import orjson
@@ -48,12 +48,14 @@ KEPT = (b"host", b"authorization", b"x-request-id")
 _FIRST, _LAST = len(START), -len(END)
 
 
-class Admitted(NamedTuple):
-    """What the fast path needs of a request's head."""
+#: What the fast path needs of a request's head: the stream's id, and the headers.
+Admitted: TypeAlias = tuple[str, Headers]
 
-    stream_id: str
-    #: those of the headers that are looked at with every request
-    headers: Headers
+
+def kept(admitted: Admitted) -> Admitted:
+    """Return what is kept of an admitted head: only those headers that are looked at with every request."""
+    stream_id, named = admitted
+    return stream_id, {name: named[name] for name in KEPT if name in named}
 
 
 class InlineResponder:
@@ -101,13 +103,23 @@ class InlineResponder:
             or not self._access.is_preauthorized(named, stream_id, began)
         ):
             return None
-        return Admitted(stream_id, {name: named[name] for name in KEPT if name in named})
+        return stream_id, named
+
+    def answer_again(self, admitted: Admitted, body: bytes, given: bytes, began: float) -> bytes | None:
+        """Return what `answer` does for a head that was `admitted` before, if it is still authorized.
+
+        `body`, `given` and `began` are those of `answer`.
+        """
+        stream_id, named = admitted
+        if not self._access.is_preauthorized(named, stream_id, began):
+            return None
+        return self.answer(admitted, body, given, began)
 
     def answer(self, admitted: Admitted, body: bytes, given: bytes, began: float) -> bytes | None:
         """Return the complete response to a request, or None, without side effects, if the fast path cannot answer it.
 
-        `body` is the request's, `given` are the server's default headers, `began` is the time of `perf_counter`. An
-        `admitted` head may be used again: whether it is still authorized is checked here.
+        Its head was `admitted` just now, `body` is the request's, `given` are the server's default headers, `began` is
+        the time of `perf_counter`.
         """
         stream_id, named = admitted
         stream = self._service.streams.get_for_inline_update(stream_id)
@@ -115,7 +127,6 @@ class InlineResponder:
             stream is None  # looked for before the body is parsed, since it would be parsed again
             or len(body) > self._max_reading_bytes
             or log.isEnabledFor(logging.DEBUG)  # the admission middleware logs every request
-            or not self._access.is_preauthorized(named, stream_id, began)
         ):
             return None
         try:
@@ -142,4 +153,5 @@ def decoded_stream_id(url: bytes) -> str:
     """
     if b"?" in url or b"#" in url or not url.isascii():
         return ""
-    return unquote(url[_FIRST:_LAST].decode())
+    stream_id = url[_FIRST:_LAST].decode()
+    return unquote(stream_id) if "%" in stream_id else stream_id
