@@ -1,8 +1,8 @@
 // The dashboard: the list of streams, the chosen one or all of them at a glance, and the line to the service.
-import * as address from "./shared/address.js";
-import { storedKey } from "./shared/api.js";
-import { Keys } from "./shared/keys.js";
-import { Live } from "./shared/live.js";
+import * as address from "./common/address.js";
+import { storedKey } from "./common/api.js";
+import { Keys } from "./common/keys.js";
+import { Live } from "./common/live.js";
 import { Overview } from "./overview/overview.js";
 import { StreamView } from "./stream/stream.js";
 import { Streams } from "./list/streams.js";

@@ -1,5 +1,5 @@
 // Swagger UI over our own description of the calls; the server is wherever this page came from.
-import { storedKey } from "./shared/api.js";
+import { storedKey } from "./common/api.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);

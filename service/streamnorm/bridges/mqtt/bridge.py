@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.mqtt import payloads
 from streamnorm.bridges.mqtt.client import Client
-from streamnorm.bridges.mqtt.discovery import NO_UNITS, Discovery
+from streamnorm.bridges.mqtt.discovery import NO_UNITS, Discovery, units_of
 from streamnorm.bridges.mqtt.intake import Intake
 from streamnorm.bridges.mqtt.metrics import of_bridge
 from streamnorm.bridges.mqtt.options import Options
@@ -277,7 +277,7 @@ class MqttBridge:
                     log.debug("MQTT: %s: %s", stream_id, error)
 
     def _publish(self, stream_id: str, reading: Reading, answer: Answer, now: float) -> asyncio.Future[None]:
-        units = NO_UNITS if self._discovery is None else self._units(stream_id, reading)
+        units = NO_UNITS if self._discovery is None else units_of(self._service.streams.peek(stream_id), reading)
         self._announce(stream_id, reading if answer.names is None else Reading(answer.names, []), units, now)
         payload = payloads.of_reading(stream_id, reading, answer, now, units)
         return self._outbox.put(filled(self._options.publish, stream_id), payload)
@@ -286,14 +286,6 @@ class MqttBridge:
         if self._options.dead_letter:
             letter = payloads.dead_letter(topic, payload, reason, detail, self._service.clock())
             self._outbox.put(self._options.dead_letter, letter)
-
-    def _units(self, stream_id: str, reading: Reading) -> Mapping[str, str]:
-        """Return the units of a reading's numbers that rules, or the stream's configuration, give."""
-        stream = self._service.streams.peek(stream_id)
-        if stream is None or not (stream.plan.mixed or stream.plan.common.unit):
-            return NO_UNITS
-        numbers = [name for name, value in zip(reading.names, reading.values, strict=True) if isinstance(value, float)]
-        return {name: unit for name in numbers if (unit := stream.plan.of(name).unit)}
 
     def _announce(self, stream_id: str, reading: Reading, units: Mapping[str, str], now: float) -> None:
         """Announce sensors to Home Assistant that were not announced over this connection yet."""

@@ -16,6 +16,7 @@ import orjson
 
 from streamnorm.bridges.mqtt.payloads import OFFLINE, ONLINE, status
 from streamnorm.engine.reading import Channel, Reading
+from streamnorm.engine.stream import Stream
 
 #: Characters of the readable part of an id; a hash of the whole name follows.
 READABLE = 100
@@ -118,6 +119,14 @@ class Discovery:
         if self.expire_after:
             body["expire_after"] = max(1, round(self.expire_after))
         return orjson.dumps(body)
+
+
+def units_of(stream: Stream | None, reading: Reading) -> Mapping[str, str]:
+    """Return the units of a `reading`'s numbers that rules, or the configuration of its `stream`, give."""
+    if stream is None or not (stream.plan.mixed or stream.plan.common.unit):
+        return NO_UNITS
+    numbers = [name for name, value in zip(reading.names, reading.values, strict=True) if isinstance(value, float)]
+    return {name: unit for name in numbers if (unit := stream.plan.of(name).unit)}
 
 
 def template(feature: str, dimensions: int = 0, of: str = NORMALIZED) -> str:

@@ -1,5 +1,5 @@
 // Which streams are listed, and in which order.
-import { attention, gravity, healthOf, silent } from "../shared/health.js";
+import { attention, gravity, healthOf, silent } from "../common/health.js";
 
 const HEALTH = {
   attention: ["needs attention", (row) => Object.keys(row.kinds ?? {}).some((kind) => row.kinds[kind] && attention(kind))],

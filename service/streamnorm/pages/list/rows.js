@@ -1,7 +1,7 @@
 // The rows of the list that are in sight; those above and below are room only.
-import { age, number, rate, whole } from "../shared/format.js";
-import { healthOf } from "../shared/health.js";
-import { set } from "../shared/page.js";
+import { age, number, rate, whole } from "../common/format.js";
+import { healthOf } from "../common/health.js";
+import { set } from "../common/page.js";
 
 const ROW = 68; // pixels, as list.css says
 const BEYOND = 8; // rows drawn above and below what is in sight

@@ -1,9 +1,9 @@
 // All streams: what is known of each, and the list of those that were asked for.
-import * as address from "../shared/address.js";
-import { get } from "../shared/api.js";
-import { Rate, whole } from "../shared/format.js";
-import { counted } from "../shared/health.js";
-import { set } from "../shared/page.js";
+import * as address from "../common/address.js";
+import { get } from "../common/api.js";
+import { Rate, whole } from "../common/format.js";
+import { counted } from "../common/health.js";
+import { set } from "../common/page.js";
 import { Filters } from "./filters.js";
 import { Rows } from "./rows.js";
 

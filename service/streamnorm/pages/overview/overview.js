@@ -1,9 +1,9 @@
 // All streams at a glance: by kind, those that need attention, what was refused, and a map with a square for each.
-import { of } from "../shared/address.js";
-import { send } from "../shared/api.js";
-import { age, rate, whole } from "../shared/format.js";
-import { gravity, healthOf, silent, why } from "../shared/health.js";
-import { set } from "../shared/page.js";
+import { of } from "../common/address.js";
+import { send } from "../common/api.js";
+import { age, rate, whole } from "../common/format.js";
+import { gravity, healthOf, silent, why } from "../common/health.js";
+import { set } from "../common/page.js";
 import { refusals } from "./refusals.js";
 
 const MOST_LISTED = 50;

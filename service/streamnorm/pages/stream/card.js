@@ -1,7 +1,7 @@
 // One feature: its newest values, its pictures and its profile.
-import { number, sigmas, whole } from "../shared/format.js";
-import { attention, why } from "../shared/health.js";
-import { set } from "../shared/page.js";
+import { number, sigmas, whole } from "../common/format.js";
+import { attention, why } from "../common/health.js";
+import { set } from "../common/page.js";
 import { soon } from "./charts.js";
 import { Pictures } from "./pictures.js";
 

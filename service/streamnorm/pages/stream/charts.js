@@ -1,5 +1,5 @@
 // Traces by uPlot, as all of the page draws them; nothing is drawn more than ten times a second.
-import { moment, span, ticked } from "../shared/format.js";
+import { moment, span, ticked } from "../common/format.js";
 import { attach, steer } from "./steer.js";
 
 const SECONDS_BETWEEN_FRAMES = 0.1;

@@ -1,6 +1,6 @@
 // Two features over each other: raw, each on an axis of its own, and normalized on one.
-import { number, sigmas } from "../shared/format.js";
-import { set } from "../shared/page.js";
+import { number, sigmas } from "../common/format.js";
+import { set } from "../common/page.js";
 import { colours, levels, line, normalizedScale, redraw, traceChart, when } from "./charts.js";
 import { range } from "./histogram.js";
 

@@ -1,5 +1,5 @@
 // Histograms of a feature's values, before and after.
-import { ticked } from "../shared/format.js";
+import { ticked } from "../common/format.js";
 
 const BINS = 36;
 

@@ -1,7 +1,7 @@
 // What changes a stream: its configuration, a reset, a reading typed by hand; its snapshot as a file; and advice.
-import { get, put, send, streamPath } from "../shared/api.js";
-import { number, sigmas } from "../shared/format.js";
-import { save } from "../shared/export.js";
+import { get, put, send, streamPath } from "../common/api.js";
+import { number, sigmas } from "../common/format.js";
+import { save } from "../common/export.js";
 
 const NUMBERS = ["horizon", "time_constant", "warmup"];
 

@@ -1,6 +1,6 @@
 // The pictures of one feature: two traces, and two histograms of what is in sight.
-import { number, short, sigmas } from "../shared/format.js";
-import { set } from "../shared/page.js";
+import { number, short, sigmas } from "../common/format.js";
+import { set } from "../common/page.js";
 import { colours, levels, line, normalizedScale, redraw, traceChart, when } from "./charts.js";
 import { drawHistogram, range } from "./histogram.js";
 

@@ -1,8 +1,8 @@
 // The chosen stream: its counters, its features' cards, and the panels that change it.
-import { get, streamPath } from "../shared/api.js";
-import { Rate, age, rate, span, whole } from "../shared/format.js";
-import { attention, gravity, silent } from "../shared/health.js";
-import { set } from "../shared/page.js";
+import { get, streamPath } from "../common/api.js";
+import { Rate, age, rate, span, whole } from "../common/format.js";
+import { attention, gravity, silent } from "../common/health.js";
+import { set } from "../common/page.js";
 import { Card } from "./card.js";
 import { soon } from "./charts.js";
 import { Comparison } from "./compare.js";

@@ -1,7 +1,7 @@
 // What of a stream's readings is shown: range, pause, zoom, comparison; and what is taken away: CSV, a link.
-import * as address from "../shared/address.js";
-import { set } from "../shared/page.js";
-import { csv, save } from "../shared/export.js";
+import * as address from "../common/address.js";
+import { set } from "../common/page.js";
+import { csv, save } from "../common/export.js";
 
 export class Toolbar {
   /** `scene` is the trace with the window on it; `compare(names)` shows two features over each other, or none. */
