@@ -35,9 +35,6 @@ class MethodKernel:
     `compiler` gives the compiled loops when they are first asked for; without one, everything is interpreted.
     """
 
-    #: the compiled loops; None while there are none, and then everything is interpreted
-    fast: Compiled | None
-
     def __init__(self, method: Method, compiler: Callable[[Method], Compiled] | None = None) -> None:
         build = functools.partial(specialize, decorate=plain, label=method.name)
         self.method = method
@@ -49,12 +46,10 @@ class MethodKernel:
         #: is told when the device failed to do what is then done here, and why
         self.device_failed: Callable[[Exception], object] = _unheard
 
-    def __getattr__(self, name: str) -> Any:
-        """Find the compiled loops, the first time; from then on they are an attribute, which costs nothing."""
-        if name != "fast":
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.fast = None if self._compiler is None else self._compiler(self.method)
-        return self.fast
+    @functools.cached_property
+    def fast(self) -> Compiled | None:
+        """The compiled loops, found when first asked for; None while there are none, and everything is interpreted."""
+        return None if self._compiler is None else self._compiler(self.method)
 
     @property
     def compiled(self) -> bool:
