@@ -23,6 +23,8 @@ ENGINES_PACKAGES := openjdk-17-jre-headless
 ENGINES_PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without it every process of the tests would compile every module anew; `make clean` removes what is kept.
+unexport PYTHONDONTWRITEBYTECODE
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
