@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.blocks.block import before_last_block, ready_for
+from streamnorm.engine.blocks.block import before_last_block
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
+from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.clock import EARLIEST, LATEST
 from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows, of_list
 from streamnorm.engine.limits import Limits

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamnorm.engine import mixed
+from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_for, rested
 from streamnorm.engine.clock import Settled, check_time, settle_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
 from streamnorm.engine.mixed_layout import MixedLayout, layout_of
@@ -15,11 +16,9 @@ from streamnorm.engine.reading import Array, check_seq
 from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
 from streamnorm.engine.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
-from streamnorm.kernels import base_statistics
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
 
     from streamnorm.engine.mixed_layout import AnyLayout
     from streamnorm.engine.plan import Plan
@@ -73,30 +72,6 @@ class BlockAnswer:
     def clock_set_back(self) -> float:
         """The most seconds by which the device's clock was found set back."""
         return 0.0 if self.skews is None else max(0.0, -float(self.skews.min()))
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What features rested on before a block, and the times of its rows: enough to tell when they were ready."""
-
-    #: readings that each lacked of its warmup; none, or fewer, if it had it
-    lacking: list[float]
-    #: effective weights, and the times that they are of
-    weights: list[float]
-    lasts: list[float]
-    times: Array
-    #: 0 where weights do not fade
-    time_constant: float
-    #: weight that is enough
-    least: float
-
-
-@dataclass(frozen=True, slots=True)
-class MixedBefore:
-    """The same where features differ in their plans: the block as prepared, and each plan’s columns with theirs."""
-
-    values: Array
-    parts: list[tuple[list[int], Before]]
 
 
 @dataclass(slots=True)
@@ -173,28 +148,6 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     )
 
 
-def rested(stream: Stream, starts: Sequence[int], values: Array, times: Array) -> Before | MixedBefore:
-    """Return what features rest on before a block of these values, as prepared, and times."""
-    if not isinstance(stream.layout, MixedLayout):
-        return _rested(stream, stream.plan, starts, times)
-    columns: dict[str, list[int]] = {}
-    for column, start in enumerate(starts):
-        columns.setdefault(stream.plan_at(start).key, []).append(column)
-    parts = []
-    for some in columns.values():
-        own = [starts[column] for column in some]
-        parts.append((some, _rested(stream, stream.plan_at(own[0]), own, times)))
-    return MixedBefore(values, parts)
-
-
-def _rested(stream: Stream, plan: Plan, starts: Sequence[int], times: Array) -> Before:
-    state = stream.state
-    lasts = [state[at + plan.stride - 1] for at in starts] if plan.timed else []
-    weights = [state[at + base_statistics.WEIGHT] for at in starts]
-    lacking = [plan.warmup - state[at + base_statistics.COUNT] for at in starts]
-    return Before(lacking, weights, lasts, times, plan.rule[1], base_statistics.least_weight(plan.warmup))
-
-
 def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now: float) -> BlockAnswer:
     """Count what was observed, and make the answer of its raw z-scores."""
     draft.state[COUNT] += len(block.values)
@@ -235,13 +188,6 @@ def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, 
         return block.names, block.values
     times = np.full(len(block.values), now) if block.times is None else block.times + stream.state[OFFSET]
     return mixed.prepare_table(stream, block.names, block.values, times, learn=False)
-
-
-def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
-    """Return whether the stream knows features, and their statistics rest on enough at the time `now`."""
-    where = stream.layout
-    known = [where.starts[where.index[name]] for name in names if name in where.index]
-    return len(known) == len(names) and stream.ready(known, stream.today(now))
 
 
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.engine import mixed
-from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, MixedBefore, rested
-from streamnorm.engine.blocks.convert import ready_after
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock
+from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_after, rested
 from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
