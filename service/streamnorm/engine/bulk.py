@@ -85,6 +85,8 @@ def observe_readings(
 ) -> list[Answer]:
     """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
 
+    `draft` is the copy of a stream that is changed, `now` the time of arrival in seconds since 1970; `limits` bound it.
+
     Raises:
         StaleSequence, InvalidReading, LimitExceeded: as `observe_bulk` says.
 

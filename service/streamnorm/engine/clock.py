@@ -11,6 +11,9 @@ Rules:
 
 A stream keeps of this: the latest time, what is added to stamps, how many readings in a row were late and the time of
 the last of them, and what was told of the clock with the last reading.
+
+All times are in seconds since 1970: `now` is the arrival, a `stamp` what a device says, None where it says nothing.
+`state` is the stream's, `patience` its plan's, and of the `limits` only `max_ahead` is asked for.
 """
 
 from __future__ import annotations
@@ -75,7 +78,7 @@ def settle(state: array[float], stamp: float | None, now: float, limits: Limits,
 
 
 def settle_rows(state: array[float], stamps: Array, now: float, limits: Limits, patience: float) -> Settled:
-    """Return the times of a block's rows; the stream's state stays as it is."""
+    """Return the times of a block's rows, each of which has its stamp in `stamps`; the `state` stays as it is."""
     clock, rows = state[:HEADER_SIZE], len(stamps)
     times, skews = np.empty(rows), np.zeros(rows)
     at = 0
@@ -134,7 +137,7 @@ def keep(state: array[float], settled: Settlement | None) -> None:
 
 
 def check_time(stamp: float | None, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
-    """Refuse a time that no reading can have; both in seconds since 1970.
+    """Refuse a `stamp` that no reading can have; `pointer` is its place in the error.
 
     Raises:
         InvalidReading: beyond the years 1 to 9999, or further ahead of `now` than the limit.

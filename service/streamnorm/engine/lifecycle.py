@@ -1,4 +1,4 @@
-"""What changes a stream as a whole: reset, reconfigure, merge; each runs on a draft."""
+"""What changes a stream as a whole: reset, reconfigure, merge; each runs on a `draft`, at `now` (s since 1970)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reset(draft: Stream, now: float) -> None:
 
 
 def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
-    """Return a stream another configuration; where statistics had to restart, tell which and why.
+    """Give a stream another configuration, the `plan`; return which statistics had to restart and why, if any had.
 
     Those of other features go on. The stream begins anew where those of all features had to restart.
 
@@ -106,7 +106,7 @@ def _restart_reason(old: Part, new: Part) -> str | None:
 def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     """Merge another stream's statistics in, as if its readings had been weighed together (Chan et al. 1979).
 
-    Counts add up; the numbering stays. Features that only the other has are added.
+    Counts add up; the numbering stays. Features that only the other has are added, as far as `limits` allow.
 
     Raises:
         CannotMerge: another method, other parameters, another horizon or time constant, another transform, or a method

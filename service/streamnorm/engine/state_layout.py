@@ -83,5 +83,5 @@ class Layout:
 
 @functools.lru_cache(maxsize=4096)
 def layout_for(names: tuple[str, ...], shapes: tuple[Shape, ...], stride: int) -> Layout:
-    """Return the layout of these features."""
+    """Return the layout of features of these `names` and `shapes`, each of `stride` numbers; it is shared."""
     return Layout(names, shapes, stride)

@@ -262,7 +262,7 @@ class Stream:
         return plan.kernel.spread(plan.p, self.state, self.layout.starts[place])
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
-        """Return the z-score of a number, or those of an array, by a feature's statistics of today.
+        """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.
 
         As when observing, 0 where the feature's mean would no longer resolve x − μ, and bounded: by √W with W the
         weight of the past, of a channel of n elements by √(nW), which is what x has where nothing has varied. NaN stays
@@ -336,7 +336,7 @@ class Stream:
     ) -> None:
         """Make sure that features of these names and shapes, as in readings, have their place.
 
-        A missing value fits any shape.
+        A missing value fits any shape. `limits` bound how many features there may be.
 
         Raises:
             ShapeMismatch, LimitExceeded, InvalidReading: as `observe` says; nothing is changed then.

@@ -1,4 +1,8 @@
-"""Many readings of one stream at once, in order; all of this runs on a draft of the stream."""
+"""Many readings of one stream at once, in order.
+
+Everywhere `draft` is the copy of a stream that is changed, `stream` one that stays as it is, `now` the time of arrival
+in seconds since 1970, and `limits` bound the rows, the features and the values.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +126,12 @@ def is_replay(stream: Stream, block: Block) -> bool:
 
 
 def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockInProgress:
-    """Check a block, and make room for its features."""
+    """Check a `block`, prepare it, and make room for its features.
+
+    Raises:
+        StaleSequence, InvalidReading, LimitExceeded: as `observe_block` says.
+
+    """
     kernel = draft.plan.kernel
     _check(kernel, block, now, limits)
     settled = None
@@ -149,7 +158,12 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
 
 
 def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now: float) -> BlockAnswer:
-    """Count what was observed, and make the answer of its raw z-scores."""
+    """Count a `block` that was observed, and make the answer of its raw z-scores `ys`, rows × features as in `work`.
+
+    Raises:
+        InvalidReading: the answer has other columns than the array that it is to be written to.
+
+    """
     draft.state[COUNT] += len(block.values)
     draft.touch(now)
     draft.state[SKEW] = 0.0
@@ -183,7 +197,7 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
 
 
 def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, ...], Array]:
-    """Return a block as it is normalized, with the names of its columns; nothing is learned."""
+    """Return a `block` as it is normalized, rows × features, after the names of its columns; nothing is learned."""
     if not stream.plan.mixed:
         return block.names, block.values
     times = np.full(len(block.values), now) if block.times is None else block.times + stream.state[OFFSET]
@@ -191,7 +205,7 @@ def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, 
 
 
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
-    """Return the stream as it was before its last block, where that is the block of these numbers and so many rows.
+    """Return the stream as it was before its last block, where that has so many `rows`, `first_seq` to `last_seq`.
 
     A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
 

@@ -106,7 +106,7 @@ def observe_table(
     """Observe rows of exactly the stream's features, of which nothing is to be refused.
 
     `values` is rows × features, `stamps` are times in seconds since 1970, `now` where the rows are not `stamped`;
-    `seqs` are the rows' numbers, negative for none, or None where no row has one.
+    `seqs` are the rows' numbers, negative for none, or None where no row has one; `limits` bound the times.
     """
     plan, where, state = stream.plan, stream.layout, stream.state
     settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.clocked or stamped else None

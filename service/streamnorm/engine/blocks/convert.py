@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> Iterator[tuple[Reading, Answer]]:
     """Yield a block's rows and their answers as they would be, had each come alone; the readings without values.
 
-    `listed` is whether the readings are to be answered as arrays.
+    `answer` is the block's; `listed` is whether the readings are to be answered as arrays.
     """
     last = len(block.values) - 1
     ready = [answer.ready] * (last + 1) if answer.before is None else ready_after(block.values, answer.before)

@@ -95,7 +95,8 @@ def observe_on_device(
 ) -> dict[str, BlockAnswer] | None:
     """Observe blocks that are alike, many of them in one piece, on a CUDA device; None where it failed.
 
-    No state has changed then: features that are new have their room and no readings yet.
+    `drafts` and `blocks` have the same streams' ids; `now` and `limits` are as in `observe_block`. Where it failed, no
+    state has changed: features that are new have their room and no readings yet.
     """
     ids, each, plan = list(blocks), list(blocks.values()), next(iter(drafts.values())).plan
     works = []

@@ -44,14 +44,17 @@ class MixedBefore:
 
 
 def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
-    """Return whether the stream knows features, and their statistics rest on enough at the time `now`."""
+    """Return whether the stream knows features of these `names`, and they rest on enough at `now` (s since 1970)."""
     where = stream.layout
     known = [where.starts[where.index[name]] for name in names if name in where.index]
     return len(known) == len(names) and stream.ready(known, stream.today(now))
 
 
 def rested(stream: Stream, starts: Sequence[int], values: Array, times: Array) -> Before | MixedBefore:
-    """Return what features rest on before a block of these values, as prepared, and times."""
+    """Return what features rest on before a block, where their state in the `stream` begins at `starts`.
+
+    `values` are the block as prepared, rows × features, `times` its rows' in seconds since 1970.
+    """
     if not isinstance(stream.layout, MixedLayout):
         return _rested(stream, stream.plan, starts, times)
     columns: dict[str, list[int]] = {}
