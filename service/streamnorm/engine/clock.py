@@ -128,11 +128,8 @@ def begin_clock(state: array[float], lasts: Iterable[float]) -> None:
     state[TIME:HEADER_SIZE] = array("d", (max(lasts, default=-math.inf), 0.0, 0.0, 0.0, 0.0))
 
 
-def keep(state: array[float], settled: Settlement | None) -> None:
-    """Note what `settle` returned; None where time did not matter."""
-    if settled is None:
-        state[SKEW] = 0.0
-        return
+def keep(state: array[float], settled: Settlement) -> None:
+    """Note what `settle` returned."""
     _, state[TIME], state[OFFSET], state[LATE], state[LATE_TIME], state[SKEW] = settled
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class Stream:
         copy.answered, copy.before = self.answered, self.before
         return copy
 
-    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901 - the hot path, in one piece
+    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901, PLR0912 - the hot path, in one piece
         """Normalize a `reading` and learn from it; `now` is the time of arrival (s since 1970), `limits` bound it.
 
         Raises:
@@ -118,11 +118,12 @@ class Stream:
             t = settled[0]
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
-        names = None
+        state, names = self.state, None
         answered: array[float]
-        if plain and plan.kernel.fast is not None:
-            row = cast("list[float]", reading.values)
-            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
+        if plain and (fast := plan.kernel.fast) is not None:
+            answered = array("d", reading.values)  # type: ignore[arg-type] # no channels; `cast` would take time
+            at, size = answered.buffer_info()
+            ready = fast.row(at, size, t, plan.rule, plan.p, state.buffer_info()[0], HEADER_SIZE, plan.stride)
         elif (
             where.direct
             and reading.plain
@@ -136,10 +137,14 @@ class Stream:
             answered, ready = self._observe_each(
                 reading, where.starts if plain else self.feature_offsets(reading, limits), t
             )
-        state = self.state
-        state[COUNT] += 1.0
+        state = self.state  # another, where features were added
+        state[COUNT] = count = state[COUNT] + 1.0
         state[UPDATED] = now
-        keep(state, settled)
+        if settled is None:
+            state[SKEW] = skew = 0.0
+        else:
+            keep(state, settled)
+            skew = settled[-1]
         if not state[CREATED]:
             state[CREATED] = now
         self.before = self.answered = None
@@ -151,10 +156,10 @@ class Stream:
             state[GAP] = gap
             self.answered = answered if plain else pack_replay(reading, answered, self.layout)
         if plain and not plan.finishes:
-            answers: list[float | Array] = [*answered]
+            answers: list[float | Array] = answered.tolist()  # type: ignore[assignment] # lists are invariant
         else:
             answers = self._grow(reading, answered)
-        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW], names)  # noqa: FBT003 - named, it takes longer
+        return Answer(answers, int(count), ready, gap, False, None, skew, names)  # noqa: FBT003 - named, it takes longer
 
     def _settle(self, stamp: float | None, now: float, limits: Limits) -> Settlement:
         state = self.state
