@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS

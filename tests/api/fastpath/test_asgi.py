@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamnorm.api.middleware.authorization import Authorizer, Headers
 from streamnorm.app import ASGIStack, with_fast_path, with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 from tests.support.http_calls import JSON, NOW, Api, running

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamnorm.engine import mixed
 from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_for, rested
-from streamnorm.engine.clock import Settled, check_time, settle_rows
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.mixed_layout import MixedLayout, layout_of
 from streamnorm.engine.reading import Array, check_seq
-from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
-from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.state.layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
+from streamnorm.engine.state.mixed_layout import MixedLayout, layout_of
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import Settled, check_time, settle_rows
+from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
 
 if TYPE_CHECKING:
     from array import array
 
-    from streamnorm.engine.mixed_layout import AnyLayout
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.state.mixed_layout import AnyLayout
     from streamnorm.kernels import MethodKernel
 
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine import mixed
 from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock
 from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_after, rested
-from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
-from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.state.layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import EARLIEST, LATEST, settle_rows
+from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import StreamnormError
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamnorm.engine.mixed_layout import MixedLayout
+from streamnorm.engine.state.mixed_layout import MixedLayout
 from streamnorm.kernels import base_statistics
 from streamnorm.kernels.base_statistics import decay_and_weight, weight_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.reading import Array
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.rulebook import Rulebook
+from streamnorm.engine.streams.stream import Stream
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.ports.stream_repository import Durability
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
     from streamnorm.stores.stream_locks import StreamLocks
 
 #: Of 8 features a stream takes 1.7 kB of memory: 170 MB for as many as these.

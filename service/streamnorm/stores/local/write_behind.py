@@ -31,8 +31,8 @@ from streamnorm.engine.ports.stream_repository import (
     Execution,
     RepositoryStats,
 )
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.rulebook import Rulebook
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound
 from streamnorm.stores.local.resident_set import DEFAULT_MAX_RESIDENT_STREAMS, DEFAULT_MAX_STREAMS, ResidentSet
 from streamnorm.stores.ruled import as_ruled
@@ -41,7 +41,7 @@ from streamnorm.stores.stream_locks import StreamLocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.ports.stream_repository import Change
 

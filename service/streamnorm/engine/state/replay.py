@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:
-    from streamnorm.engine.mixed_layout import AnyLayout
     from streamnorm.engine.reading import Reading
+    from streamnorm.engine.state.mixed_layout import AnyLayout
 
 
 def pack_replay(reading: Reading, answered: array[float], where: AnyLayout) -> array[float]:

@@ -23,7 +23,7 @@ class Layout:
     """
 
     __slots__ = ("ends", "index", "names", "plain", "shapes", "starts", "stride")
-    #: whether features differ in their plans; see `streamnorm.engine.mixed_layout`
+    #: whether features differ in their plans; see `streamnorm.engine.state.mixed_layout`
     mixed = False
     #: features whose statistics are not of the raw values
     transformed: frozenset[str] = frozenset()

@@ -13,19 +13,19 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import before_last_block
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows, of_list
 from streamnorm.engine.blocks.readiness import ready_for
-from streamnorm.engine.clock import EARLIEST, LATEST
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows, of_list
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import LAST_SEQ, UPDATED
+from streamnorm.engine.state.layout import LAST_SEQ, UPDATED
+from streamnorm.engine.streams.clock import EARLIEST, LATEST
+from streamnorm.engine.streams.postprocess import postprocess_block
 from streamnorm.errors import InvalidReading, StreamnormError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 #: Rows of a table: enough that the work around it counts for nothing, few enough that others have the processor soon.
 CHUNK = 8192

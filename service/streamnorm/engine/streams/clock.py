@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.state_layout import HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME
+from streamnorm.engine.state.layout import HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:

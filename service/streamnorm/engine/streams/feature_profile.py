@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from streamnorm.engine.preparation import INVALID
-from streamnorm.engine.state_layout import TIME
+from streamnorm.engine.configuration.preparation import INVALID
+from streamnorm.engine.state.layout import TIME
 from streamnorm.kernels import base_statistics as base
 
 if TYPE_CHECKING:
-    from streamnorm.engine.state_layout import Shape
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.state.layout import Shape
+    from streamnorm.engine.streams.stream import Stream
 
 Kind = Literal[
     "warming",

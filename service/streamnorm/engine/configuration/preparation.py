@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.config import DEFAULT_PERIOD
+from streamnorm.engine.configuration.config import DEFAULT_PERIOD
 from streamnorm.engine.reading import Channel
 
 if TYPE_CHECKING:
-    from streamnorm.engine.config import Configuration
+    from streamnorm.engine.configuration.config import Configuration
     from streamnorm.engine.reading import Array, Value
 
 #: floats of a memory: values that were invalid; of a counter whether there is a value, the last one, and its time

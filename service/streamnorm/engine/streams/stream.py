@@ -5,7 +5,7 @@ Rules:
 1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
 2. What takes several readings (`streamnorm.engine.blocks.block`) may fail half-way: it works on a copy, which replaces
    the stream when it succeeded, and may do so in another thread while others read the stream as it was.
-3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.clock`.
+3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.streams.clock`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamnorm.engine import mixed
-from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
-from streamnorm.engine.mixed_layout import MixedLayout, layout_of, moved
 from streamnorm.engine.names import name_fault
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
-from streamnorm.engine.replay import pack_replay, unpack_replay
-from streamnorm.engine.state_layout import (
+from streamnorm.engine.state.layout import (
     COUNT,
     CREATED,
     GAP,
@@ -35,6 +31,10 @@ from streamnorm.engine.state_layout import (
     UPDATED,
     layout_for,
 )
+from streamnorm.engine.state.mixed_layout import MixedLayout, layout_of, moved
+from streamnorm.engine.state.replay import pack_replay, unpack_replay
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import base_statistics as base
@@ -43,10 +43,10 @@ from streamnorm.kernels.base_statistics import least_weight, weight_at
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.clock import Settlement
-    from streamnorm.engine.mixed_layout import AnyLayout
-    from streamnorm.engine.plan import Plan
-    from streamnorm.engine.state_layout import Shape
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.state.layout import Shape
+    from streamnorm.engine.state.mixed_layout import AnyLayout
+    from streamnorm.engine.streams.clock import Settlement
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
@@ -66,7 +66,7 @@ class Stream:
         self.plan = plan
         self.layout: AnyLayout = layout_for((), (), plan.stride)
         self.state = array("d", EMPTY)
-        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
+        #: of the last reading, where it was numbered, what answers a retry; see `streamnorm.engine.state.replay`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None

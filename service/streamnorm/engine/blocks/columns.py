@@ -23,7 +23,7 @@ from streamnorm.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.state_layout import Shape
+    from streamnorm.engine.state.layout import Shape
 
 Rows = npt.NDArray[np.int64]
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from streamnorm.engine.preparation import MEMORY_SIZE, Preparation
-from streamnorm.engine.state_layout import HEADER_SIZE, Layout, Shape, layout_for
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, Preparation
+from streamnorm.engine.state.layout import HEADER_SIZE, Layout, Shape, layout_for
 
 if TYPE_CHECKING:
-    from streamnorm.engine.plan import Part, Plan
+    from streamnorm.engine.configuration.plan import Part, Plan
 
 
 class Source(NamedTuple):

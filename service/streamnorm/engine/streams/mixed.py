@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from streamnorm.engine.mixed_layout import MixedLayout
-from streamnorm.engine.postprocess import postprocess, postprocess_block
-from streamnorm.engine.preparation import MEMORY_SIZE, angle, inverse, table
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, angle, inverse, table
 from streamnorm.engine.reading import Reading, Value
+from streamnorm.engine.state.mixed_layout import MixedLayout
+from streamnorm.engine.streams.postprocess import postprocess, postprocess_block
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from streamnorm.engine.mixed_layout import AnyLayout, Source
-    from streamnorm.engine.plan import Plan
-    from streamnorm.engine.preparation import Preparation
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.configuration.preparation import Preparation
     from streamnorm.engine.reading import Array
+    from streamnorm.engine.state.mixed_layout import AnyLayout, Source
 
 
 class Grouped(Protocol):

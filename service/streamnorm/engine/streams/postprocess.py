@@ -13,7 +13,7 @@ import numpy.typing as npt
 from streamnorm.kernels.templates import finish_rows
 
 if TYPE_CHECKING:
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.reading import Array
 
 

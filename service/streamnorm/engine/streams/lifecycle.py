@@ -6,10 +6,10 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
-from streamnorm.engine.clock import begin_clock
-from streamnorm.engine.mixed_layout import lasts, layout_of
-from streamnorm.engine.preparation import MEMORY_SIZE, alike, merge_memories
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, alike, merge_memories
+from streamnorm.engine.state.layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED
+from streamnorm.engine.state.mixed_layout import lasts, layout_of
+from streamnorm.engine.streams.clock import begin_clock
 from streamnorm.errors import CannotMerge
 from streamnorm.kernels import base_statistics
 from streamnorm.kernels.methods import online
@@ -17,9 +17,9 @@ from streamnorm.kernels.methods import online
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streamnorm.engine.configuration.plan import Part, Plan
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.plan import Part, Plan
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 
 def reset(draft: Stream, now: float) -> None:
