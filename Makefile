@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo
 ENGINE ?= $(shell command -v podman || command -v docker)
 # The browser's tests have processes of their own: Playwright's greenlets, beside a garbage collector that has much to do,
 # have crashed CPython 3.11.
-WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile
+WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # The tests of `make check`: those of pure code, which start no process.
 CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
 # Debian packages that the tests need.
@@ -23,6 +23,8 @@ ENGINES_PACKAGES := openjdk-17-jre-headless
 ENGINES_PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without it every process of the tests would compile every module anew; `make clean` removes what is kept.
+unexport PYTHONDONTWRITEBYTECODE
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 

@@ -7,10 +7,10 @@ import pytest
 
 from streamnorm.engine import limits
 from streamnorm.engine.blocks.block import Block
-from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.snapshot import export
+from streamnorm.engine.streams.snapshot import export
 from streamnorm.events import hub
 from streamnorm.events.buffers import MOST_QUEUED_BYTES, Subscription
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD

@@ -8,9 +8,9 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.blocks.observed import Batch, pairs
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.ingest import IngestService
 from streamnorm.ingest.offload import OFFLOAD_THRESHOLD

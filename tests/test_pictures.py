@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib import pyplot as plt
 
-from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.configuration.config import CONFIGURATIONS
 from streamnorm.kernels import METHODS
 from tests.figures import FIGURES
 from tests.pictures import DOCS, PAGES, PICTURES, draw, pictures, save, with_table

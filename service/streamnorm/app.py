@@ -42,8 +42,8 @@ from streamnorm.auth.ports import ApiKeys
 from streamnorm.backends import Backend, open_backend
 from streamnorm.compat.uvicorn import ProxyHeadersMiddleware
 from streamnorm.config_reload import ConfigReloader
-from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.ports.blob_store import BlobStore
 from streamnorm.engine.ports.stream_repository import StreamRepository
 from streamnorm.errors import StoreError

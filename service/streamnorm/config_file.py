@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streamnorm.engine.rules import Rule, Rules, parse_rule
+from streamnorm.engine.configuration.rules import Rule, Rules, parse_rule
 from streamnorm.errors import Fault, InvalidConfigFile, InvalidInput
 from streamnorm.mappings import Catalogue, mapping_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from streamnorm import config_file
 from streamnorm.api.dependencies import ConfigReport
-from streamnorm.engine.rulebook import Rulebook
+from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import InvalidConfiguration, StreamnormError
 from streamnorm.platforms import RELOAD
 

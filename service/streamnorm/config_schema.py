@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamnorm.engine.config import CONFIGURATIONS
+from streamnorm.engine.configuration.config import CONFIGURATIONS
 from streamnorm.mappings import schema as mappings_schema
 
 GLOBS = {

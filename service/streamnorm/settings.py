@@ -16,11 +16,11 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamnorm.engine import limits
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
-from streamnorm.stores.local import write_behind
+from streamnorm.stores.local import resident_set
 
 MIB = 1024 * 1024
 #: A reading is a line of numbers; a megabyte holds an image of 300 × 300 as JSON.
@@ -115,9 +115,9 @@ class State(Group):
     """with durability `always`, how many replicas of a shared store must have a change before the answer"""
     durability: Durability = "everysec"
     """when a change is on disk: always (before the answer), everysec (about a second later), no (on shutdown)"""
-    max_resident_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_RESIDENT_STREAMS
+    max_resident_streams: Annotated[int, Field(gt=0)] = resident_set.DEFAULT_MAX_RESIDENT_STREAMS
     """maximum number of streams in memory; others are evicted to the store, and loaded with their next reading"""
-    max_streams: Annotated[int, Field(gt=0)] = write_behind.DEFAULT_MAX_STREAMS
+    max_streams: Annotated[int, Field(gt=0)] = resident_set.DEFAULT_MAX_STREAMS
     """maximum number of streams"""
     stream_ttl: Annotated[float, Field(ge=0)] = 0.0
     """seconds after which a stream without readings is deleted; 0 keeps all"""

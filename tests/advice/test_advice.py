@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from streamnorm.advice import Advice, to_toml
 from streamnorm.cli import cli
-from streamnorm.engine.rules import parse_rule
+from streamnorm.engine.configuration.rules import parse_rule
 from tests.support.http_calls import Api
 from tests.support.processes import Service
 

@@ -13,11 +13,11 @@ import pytest
 from streamnorm.advice import Advice, advise
 from streamnorm.advice.judge import feature_of
 from streamnorm.engine.blocks.block import Block, observe_block
-from streamnorm.engine.config import configuration
-from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.stream import Stream
 from tests.support.labelled_sensors import collection, smooth, switching
 
 Array = npt.NDArray[np.float64]

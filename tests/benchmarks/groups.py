@@ -16,10 +16,10 @@ import orjson
 from streamnorm.api.codecs.serialize import reading_to_json
 from streamnorm.app import create_app
 from streamnorm.engine.blocks.block import Block, observe_block
+from streamnorm.engine.configuration.plan import of_configuration
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.settings import Settings
 from streamnorm.stores.local.memory import MemoryStore
 from tests.benchmarks.report import Row, show

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import get_args
 
 from streamnorm.engine.blocks.block import Block, observe_block
-from streamnorm.engine.config import configuration
-from streamnorm.engine.feature_profile import Kind, profile
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.feature_profile import Kind, profile
+from streamnorm.engine.streams.stream import Stream
 from tests.support.labelled_sensors import Sensor, collection
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"

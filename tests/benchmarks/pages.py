@@ -23,9 +23,9 @@ import httpx
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
 from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService as Core

@@ -29,11 +29,11 @@ import numpy as np
 import psutil
 import uvloop
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.redis.streams import SharedStreams
 from streamnorm.stores.redis.url import parse_redis_url
 from tests.support.processes import Service

@@ -20,12 +20,12 @@ import orjson
 import psutil
 
 import streamnorm
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.snapshot import export
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.snapshot import export
+from streamnorm.engine.streams.stream import Stream
 from tests.support.processes import Service
 
 FEATURES = [f"f{n}" for n in range(8)]

@@ -55,24 +55,28 @@ def test_this_machine_has_at_least_a_processor_and_memory() -> None:
     assert {"cpu", "memory"} <= next(machine.readings()).keys() <= machine.UNITS.keys()
 
 
-def test_the_demo_ends_after_the_readings_asked_for() -> None:
+@pytest.fixture(scope="module")
+def shown() -> str:
+    """Run the demo for 200 readings; returns what it printed."""
     status, out, err = finish(start("--readings", "200", *FAST))
     assert (status, err) == (0, "")
-    assert "demo-rig: 200 readings" in out
+    return out
 
 
-def test_the_demo_shows_every_sensor_and_what_became_of_it_within_80_columns() -> None:
-    _, out, _ = finish(start("--readings", "3", *FAST))
+def test_the_demo_ends_after_the_readings_asked_for(shown: str) -> None:
+    assert "demo-rig: 200 readings" in shown
+
+
+def test_the_demo_shows_every_sensor_and_what_became_of_it_within_80_columns(shown: str) -> None:
     titles = ["sensor", "raw", "normalized", "mean", "std", "kind"]
-    assert titles in [line.split() for line in out.splitlines()]
-    assert all(any(line.split()[:1] == [name] for line in out.splitlines()) for name in rig.UNITS)
+    assert titles in [line.split() for line in shown.splitlines()]
+    assert all(any(line.split()[:1] == [name] for line in shown.splitlines()) for name in rig.UNITS)
 
 
-def test_the_demo_tells_what_to_try_next() -> None:
-    _, out, _ = finish(start("--readings", "1", *FAST))
-    assert "streamnorm serve" in out
-    assert "curl http://127.0.0.1:8000/v1/streams/boiler-7/readings" in out
-    assert "from streamnorm_client import Client" in out
+def test_the_demo_tells_what_to_try_next(shown: str) -> None:
+    assert "streamnorm serve" in shown
+    assert "curl http://127.0.0.1:8000/v1/streams/boiler-7/readings" in shown
+    assert "from streamnorm_client import Client" in shown
 
 
 def test_the_demo_ends_after_the_seconds_asked_for() -> None:

@@ -18,13 +18,13 @@ from streamnorm.engine.blocks.block import observe_block
 from streamnorm.engine.blocks.coalesce import observe_run
 from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.blocks.many import observe_blocks
-from streamnorm.engine.clock import in_words, settle_rows
-from streamnorm.engine.feature_profile import profile
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading, parse_reading
-from streamnorm.engine.snapshot import export, restore_stream
-from streamnorm.engine.state_layout import HEADER_SIZE, TIME
-from streamnorm.engine.stream import EMPTY, Stream
+from streamnorm.engine.state.layout import HEADER_SIZE, TIME
+from streamnorm.engine.streams.clock import in_words, settle_rows
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.snapshot import export, restore_stream
+from streamnorm.engine.streams.stream import EMPTY, Stream
 from streamnorm.errors import InvalidReading
 from tests.support.engine import LIMITS, NOW, bits, block_of, new, normalize, ybits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
 from streamnorm.errors import LimitExceeded

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP, configuration, key_of
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP, configuration, key_of
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import METHODS
 

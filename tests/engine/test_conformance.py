@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.engine.feature_profile import profile
-from streamnorm.engine.state_layout import HEADER_SIZE
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.state.layout import HEADER_SIZE
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import CannotInvert
 from streamnorm.kernels import base_statistics as base
 from tests.support.conformance import (

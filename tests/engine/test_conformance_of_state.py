@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from streamnorm.engine.config import configuration
-from streamnorm.engine.lifecycle import merge, reconfigure
-from streamnorm.engine.plan import plan
-from streamnorm.engine.snapshot import export, restore_stream
-from streamnorm.engine.state_layout import HEADER_SIZE
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
+from streamnorm.engine.state.layout import HEADER_SIZE
+from streamnorm.engine.streams.lifecycle import merge, reconfigure
+from streamnorm.engine.streams.snapshot import export, restore_stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import CannotMerge
 from streamnorm.kernels import METHODS, base_statistics
 from streamnorm.stores.codec import decode, encode

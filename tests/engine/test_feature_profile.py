@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from streamnorm.engine.blocks.block import observe_block
-from streamnorm.engine.feature_profile import FeatureProfile, Kind, profile
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.feature_profile import FeatureProfile, Kind, profile
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.kernels import METHODS
 from tests.support.engine import LIMITS, NOW, block_of, new, observe, observe_rows
 from tests.support.labelled_sensors import Sensor, collection

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from streamnorm.engine.config import configuration
-from streamnorm.engine.lifecycle import reconfigure, reset
-from streamnorm.engine.plan import Plan, plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import Plan, plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.state_layout import HEADER_SIZE
+from streamnorm.engine.state.layout import HEADER_SIZE
+from streamnorm.engine.streams.lifecycle import reconfigure, reset
 from streamnorm.errors import StaleSequence
 from tests.support.engine import LIMITS, NOW, bits, fed, new, observe, varied
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamnorm.engine.lifecycle import merge
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.state_layout import HEADER_SIZE
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.state.layout import HEADER_SIZE
+from streamnorm.engine.streams.lifecycle import merge
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import CannotMerge, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import METHODS
 from tests.support.engine import LIMITS, NOW, bits, fed, new, observe, observe_rows, varied

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
+from streamnorm.engine.blocks.bulk import observe_readings
 from streamnorm.engine.blocks.coalesce import observe_run
 from streamnorm.engine.blocks.convert import table_rows
-from streamnorm.engine.bulk import observe_readings
-from streamnorm.engine.config import configuration
-from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import Plan, of_layers, plan
+from streamnorm.engine.configuration.rules import Layer
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import Plan, of_layers, plan
 from streamnorm.engine.reading import Answer, Array, Reading, parse_reading
-from streamnorm.engine.rules import Layer
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import lifecycle, snapshot
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import CannotMerge, InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.stores import codec
 

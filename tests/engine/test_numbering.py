@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streamnorm.engine.lifecycle import reset
 from streamnorm.engine.reading import Answer
-from streamnorm.engine.state_layout import HEADER_SIZE
+from streamnorm.engine.state.layout import HEADER_SIZE
+from streamnorm.engine.streams.lifecycle import reset
 from streamnorm.errors import InvalidReading, StaleSequence
 from tests.support.engine import NOW, bits, new, observe, observe_all, observe_rows, ybits
 

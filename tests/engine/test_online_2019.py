@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from tests.support.engine import new, observe, observe_rows
 from tests.support.golden import golden
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from streamnorm.engine.blocks.coalesce import observe_run
-from streamnorm.engine.lifecycle import reconfigure
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.state_layout import UPDATED
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.state.layout import UPDATED
+from streamnorm.engine.streams.lifecycle import reconfigure
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StaleSequence
 from tests.support.engine import LIMITS, NOW, new, observe, observe_all, observe_rows, varied
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from streamnorm.engine.config import configuration, to_json
+from streamnorm.engine.configuration.config import configuration, to_json
+from streamnorm.engine.configuration.plan import Plan, plan
+from streamnorm.engine.configuration.rules import Rules, parse_rule
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import Plan, plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.rules import Rules, parse_rule
+from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import InvalidConfiguration
 
 

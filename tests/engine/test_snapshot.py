@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.snapshot import VERSION, export, restore_stream
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.snapshot import VERSION, export, restore_stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidSnapshot, LimitExceeded
 from streamnorm.kernels import METHODS
 from streamnorm.kernels.methods.adaptive_bank import (

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import LARGEST_SEQ
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Reading, parse_reading
 from streamnorm.engines import Table, TableAnswer, observe_blob, observe_table
 from streamnorm.engines.blobs import LIMITS

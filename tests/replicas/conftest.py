@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.stores.redis.streams import SharedStreams
 from streamnorm.stores.redis.url import parse_redis_url
 from tests.support.redis_servers import Cluster, Server, cluster

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreError, StoreUnavailable
 from streamnorm.stores.redis.streams import SharedStreams
 from streamnorm.stores.redis.url import NodeAddress, parse_redis_url

@@ -18,7 +18,7 @@ import pytest
 from streamnorm.compat.redis import Command
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreUnavailable
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis import url as address

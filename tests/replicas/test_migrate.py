@@ -12,11 +12,11 @@ from typer.testing import CliRunner, Result
 
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.cli import cli
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores import copy
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.sqlite import SQLiteStore

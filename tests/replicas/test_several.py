@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import pytest
 
 from streamnorm.engine.ports.stream_repository import Execution
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis.streams import SharedStreams

@@ -10,7 +10,7 @@ import pytest
 
 from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.reading import Answer
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StaleSequence, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
 from streamnorm.stores.redis import connection

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamnorm.engine import lifecycle
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.ports.stream_repository import Durability, Execution
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import lifecycle
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm.stores.stream_locks import StreamLocks

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import streamnorm
-from streamnorm.engine.snapshot import restore_stream
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.snapshot import restore_stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.codec import decode
 from tests.support.engine import LIMITS, observe
 from tests.support.released import CONFIGS, FOLDER, LEARNED

@@ -13,12 +13,12 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.blocks.parse import parse_number_rows
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.snapshot import export
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.snapshot import export
+from streamnorm.engine.streams.stream import Stream
 
 LIMITS = Limits()
 FEATURES = ["temp", "door", "flow"]

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, observe_block
-from streamnorm.engine.bulk import observe_readings
-from streamnorm.engine.config import configuration
+from streamnorm.engine.blocks.bulk import observe_readings
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Answer, Channel, parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 
 Array = npt.NDArray[np.float64]
 NOW = 1_800_000_000.0

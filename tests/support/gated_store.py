@@ -7,13 +7,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.reading import Answer, parse_reading
-from streamnorm.engine.state_layout import COUNT
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.state.layout import COUNT
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading, StoreUnavailable
 from streamnorm.stores.codec import decode
 from streamnorm.stores.local.memory import MemoryStore

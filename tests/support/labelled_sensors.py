@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.feature_profile import Kind
+from streamnorm.engine.streams.feature_profile import Kind
 
 Array = npt.NDArray[np.float64]
 READINGS = 12_000

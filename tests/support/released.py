@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import streamnorm
-from streamnorm.engine.snapshot import export
+from streamnorm.engine.streams.snapshot import export
 from streamnorm.stores.codec import encode
 from tests.support.engine import new, observe
 from tests.support.methods import OWN

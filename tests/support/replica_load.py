@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 
 LIMITS = Limits()
 #: What a client does that gets no answer, or is told to come back.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.redis.streams import SharedStreams
 
 #: Starts a replica, on the test's own keys where no other prefix is given.

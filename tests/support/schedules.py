@@ -165,8 +165,11 @@ def answered(task: asyncio.Task[Any]) -> object:
 
 async def settled() -> None:
     """Let the event loop run until nobody can go on."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # noqa: SLF001 - what else tells that nobody can?
     for _ in range(TURNS):
         await asyncio.sleep(0)
+        if not ready:
+            return
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamnorm.adapters import handle
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.reading import Array
 from streamnorm.errors import InvalidReading
 from streamnorm.normalizer import frames

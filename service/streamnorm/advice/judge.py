@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.advice import signs
-from streamnorm.engine.feature_profile import FeatureProfile
-from streamnorm.engine.preparation import CIRCLE
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.configuration.preparation import CIRCLE
+from streamnorm.engine.streams.feature_profile import FeatureProfile
+from streamnorm.engine.streams.stream import Stream
 
 Array = npt.NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
-from streamnorm.engine.config import CONFIGURATIONS, Configuration
-from streamnorm.engine.feature_profile import FeatureProfile
+from streamnorm.engine.configuration.config import CONFIGURATIONS, Configuration
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ
 from streamnorm.engine.names import checked_stream_id
+from streamnorm.engine.streams.feature_profile import FeatureProfile
 from streamnorm.formats.instants import seconds
 
 NUMBER = {"type": ["number", "null"]}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from streamnorm.bridges import Bridge
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.ports.stream_repository import StreamRepository
     from streamnorm.events.hub import EventHub

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from streamnorm.auth.api_keys import ApiKey
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.settings import Settings
     from streamnorm.stores.copy import BlobEndpoint
 

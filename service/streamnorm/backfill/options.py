@@ -12,7 +12,7 @@ from streamnorm.backfill.dialects import Wanted
 from streamnorm.backfill.findings import Reading
 from streamnorm.backfill.roles import Asked
 from streamnorm.backfill.unreadable import Unreadable
-from streamnorm.engine.config import parse_configuration
+from streamnorm.engine.configuration.config import parse_configuration
 from streamnorm.formats.states import parse_states
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "blanks": BLANKS, " ": BLANKS, "comma": ",", "semicolon": ";"}

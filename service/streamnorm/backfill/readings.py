@@ -18,8 +18,8 @@ from streamnorm.backfill.numbers import Reader
 from streamnorm.backfill.sources import Chunk, CsvChunk
 from streamnorm.backfill.time_columns import cells_of_time
 from streamnorm.backfill.unreadable import Unreadable
-from streamnorm.engine.clock import EARLIEST, LATEST
 from streamnorm.engine.reading import Array
+from streamnorm.engine.streams.clock import EARLIEST, LATEST
 from streamnorm.formats.ids import SEPARATORS, escaped, shortened
 
 Places = np.ndarray[Any, np.dtype[np.intp]]

@@ -14,11 +14,11 @@ import numpy as np
 from streamnorm import config_file
 from streamnorm.backfill.readings import Part
 from streamnorm.engine.blocks.block import Block, BlockAnswer
-from streamnorm.engine.config import configuration
-from streamnorm.engine.feature_profile import profile
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.reading import Array
-from streamnorm.engine.rulebook import Rulebook
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import StreamNotFound
 from streamnorm.ingest import IngestService
 from streamnorm.settings import Settings

@@ -17,12 +17,12 @@ from streamnorm.backfill.readings import Part, Sorter
 from streamnorm.backfill.roles import Asked
 from streamnorm.backfill.sources import begin, chunks
 from streamnorm.engine.blocks.block import Block, observe_block
-from streamnorm.engine.config import configuration
-from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import Array
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.stream import Stream
 
 #: Readings of a stream that are judged, the last ones: a week at one every five seconds.
 MOST_READINGS = 120_000

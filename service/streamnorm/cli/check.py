@@ -14,8 +14,8 @@ from streamnorm import config_file
 from streamnorm.cli.sample import messages, sampled
 from streamnorm.config_file import ConfigFile
 from streamnorm.config_schema import json_schema
-from streamnorm.engine.config import to_json
-from streamnorm.engine.rules import ALL, overlay, settled
+from streamnorm.engine.configuration.config import to_json
+from streamnorm.engine.configuration.rules import ALL, overlay, settled
 from streamnorm.errors import InvalidConfigFile, InvalidConfiguration, InvalidReading, MappingNotFound
 from streamnorm.mappings import Catalogue, Message
 from streamnorm.settings import Settings

@@ -13,7 +13,7 @@ import typer
 
 from streamnorm import platforms
 from streamnorm.cli.compiling import announce_compiling
-from streamnorm.engine.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parse_configuration
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parse_configuration
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
 from streamnorm.filtering.mapped import Mapped

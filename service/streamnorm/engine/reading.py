@@ -86,7 +86,9 @@ class Answer:
 def parse_reading(
     values: object, limits: Limits, *, timestamp: float | None = None, seq: int | None = None, pointer: str = "/values"
 ) -> Reading:
-    """Build a reading of plain data: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
+    """Build a reading of `values`: a mapping of names, or a sequence, of numbers, None and (nested) arrays.
+
+    `limits` bound them. `timestamp` (s since 1970) and the number `seq` are checked when the reading is observed.
 
     Raises:
         InvalidReading: naming every wrong place below `pointer`.

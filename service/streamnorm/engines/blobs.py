@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streamnorm.engine.blocks.bulk import Work, observe_each
 from streamnorm.engine.blocks.coalesce import observe_run
-from streamnorm.engine.bulk import Work, observe_each
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.configuration.plan import of_configuration
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
-from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidConfiguration, InvalidReading, StreamnormError
 from streamnorm.stores.codec import decode, encode
 

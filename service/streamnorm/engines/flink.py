@@ -18,7 +18,7 @@ from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment, Table
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
 from streamnorm.engines.arrow import observe_batch, read_batch, write_batch
 from streamnorm.engines.rows import ANSWERED, ERROR, Fields, check_columns, observe_rows
 from streamnorm.errors import InvalidReading, LimitExceeded

@@ -27,7 +27,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
 from streamnorm.engines.frames import observe_frame
 from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns
 from streamnorm.errors import InvalidReading

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.blocks.block import Block, BlockAnswer
     from streamnorm.engine.blocks.observed import Batch
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 #: Limit of all histories together: 200 readings each for 500 streams of 8 features.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from streamnorm.engine.feature_profile import kinds
+from streamnorm.engine.streams.feature_profile import kinds
 from streamnorm.kernels import base_statistics as base
 
 if TYPE_CHECKING:
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 #: Seconds between two looks at a stream: a kind is a matter of horizons, and a look costs as much as a reading does.
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading
 from streamnorm.formats.line_protocol import Point, PointReading

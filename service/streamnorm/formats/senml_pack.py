@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Array, parse_reading
 from streamnorm.errors import Fault, InvalidReading, LimitExceeded

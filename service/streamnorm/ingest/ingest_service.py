@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
+from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
 from streamnorm.engine.blocks.coalesce import RunResult, observe_run
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
-from streamnorm.engine.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.configuration.plan import Plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import Plan
 from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY, StreamRepository
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import lifecycle, snapshot
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
 from streamnorm.ingest.listeners import Listeners
 from streamnorm.ingest.offload import execution_of, offload

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from streamnorm.engine.blocks.columns import Rows
 from streamnorm.engine.blocks.observed import Batch, Pair
-from streamnorm.engine.columns import Rows
 
 #: Readings that a listener hears of before others have their turn: some three milliseconds.
 TOLD_AT_ONCE = 500

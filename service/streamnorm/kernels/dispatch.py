@@ -30,7 +30,7 @@ NEVER = (math.inf, math.inf)
 class MethodKernel:
     """A method bound to the loops.
 
-    `observe` takes one value of one feature in, interpreted; `observe_row`, which is there where `fast` is, a whole
+    `observe` takes one value of one feature in, interpreted; `fast.row`, where there is `fast`, a whole
     reading of plain features, compiled. `observe_block` and `finish_block` work on blocks, compiled where `fast` is.
     `compiler` gives the compiled loops when they are first asked for; without one, everything is interpreted.
     """
@@ -55,14 +55,6 @@ class MethodKernel:
     def compiled(self) -> bool:
         """Whether the loops are compiled."""
         return self.fast is not None
-
-    def observe_row(
-        self, values: list[float], t: float, rule: Packed, p: Packed, state: array[float], first: int, stride: int
-    ) -> tuple[array[float], bool]:
-        """Take a reading in; returns its raw z-scores, and whether every feature has had its warmup."""
-        row = array("d", values)
-        at, count = row.buffer_info()
-        return row, self.fast.row(at, count, t, rule, p, state.buffer_info()[0], first, stride)  # type: ignore[union-attr]
 
     @functools.cached_property
     def device(self) -> Device:

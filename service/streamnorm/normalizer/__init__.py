@@ -15,12 +15,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from streamnorm.engine import lifecycle, snapshot
 from streamnorm.engine.blocks import block
+from streamnorm.engine.configuration.plan import of_configuration
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import of_configuration
 from streamnorm.engine.reading import Answer, Array, Reading, parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import lifecycle, snapshot
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
 from streamnorm.kernels.array_types import is_on_device

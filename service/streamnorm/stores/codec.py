@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from streamnorm.engine.clock import begin_clock
-from streamnorm.engine.mixed_layout import layout_of
-from streamnorm.engine.plan import Plan, of_key
-from streamnorm.engine.state_layout import HEADER_SIZE, TIME
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.configuration.plan import Plan, of_key
+from streamnorm.engine.state.layout import HEADER_SIZE, TIME
+from streamnorm.engine.state.mixed_layout import layout_of
+from streamnorm.engine.streams.clock import begin_clock
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreCorrupt, StreamnormError
 from streamnorm.kernels import base_statistics
 

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamnorm.engine.rulebook import Rulebook
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.rulebook import Rulebook
+    from streamnorm.engine.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 

@@ -292,7 +292,7 @@ async def test_readings_that_differ_in_features_give_the_bits_of_one_by_one() ->
     ]
     sent = [
         {"stream": f"s{rng.integers(3)}", "values": kinds[kind](x)}
-        for kind, x in zip(rng.integers(0, 5, 400).repeat(7).tolist(), rng.normal(5, 2, 2800).tolist(), strict=True)
+        for kind, x in zip(rng.integers(0, 5, 150).repeat(7).tolist(), rng.normal(5, 2, 1050).tolist(), strict=True)
     ]
     async with running() as together, running() as single:
         said = [json.loads(line) for line in (await together.lines(MANY, *sent)).text.splitlines()]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamnorm.api.middleware.authorization import Authorizer, Headers
 from streamnorm.app import ASGIStack, with_fast_path, with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
 from tests.support.http_calls import JSON, NOW, Api, running
@@ -69,12 +69,12 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def started(stack: AsyncExitStack, folder: Path, durability: str) -> House:
     settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
     apis = [await stack.enter_async_context(running(**settings)) for _ in CUTS]
-    fronts = [with_middleware(api.app, api.context, Settings(insecure=True), SQLiteApiKeys(folder)) for api in apis]
+    keys = SQLiteApiKeys(folder)
+    fronts = [with_middleware(api.app, api.context, Settings(insecure=True), keys) for api in apis]
     clients = [client_of(front, cut) for front, cut in zip(fronts, CUTS, strict=True)]
-    house = House([await stack.enter_async_context(client) for client in clients], apis)
-    for seq in (1, 2):
-        await house.same(json.dumps({"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq}).encode())
-    return house
+    for api in apis:
+        await api.observe("boiler-7", *[{"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq} for seq in (1, 2)])
+    return House([await stack.enter_async_context(client) for client in clients], apis)
 
 
 BODIES = {

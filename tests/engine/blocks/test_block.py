@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streamnorm.engine.blocks.block import normalize_block, observe_block
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence, StreamnormError
 from tests.support.engine import LIMITS, NOW, bits, block_of, new, normalize, observe, observe_rows, varied
 from tests.support.strategies import configs, tables

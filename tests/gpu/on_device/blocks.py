@@ -13,10 +13,10 @@ from streamnorm import Normalizer, devices
 from streamnorm.engine.blocks import many as engine_blocks
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.blocks.many import observe_blocks, share_one_device
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.kernels import METHODS, MethodKernel, kernel_for
 from streamnorm.kernels.cuda import device

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.ports.blob_store import BlobStore
 from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.reading import Answer, parse_reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import LimitExceeded, StoreUnavailable, StreamNotFound
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.memory import MemoryStore

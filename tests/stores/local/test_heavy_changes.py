@@ -9,7 +9,7 @@ import pytest
 
 from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.reading import Answer
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from tests.support.gated_store import GatedStore, count, observed, started, until
 
 

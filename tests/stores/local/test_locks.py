@@ -12,7 +12,7 @@ import pytest
 
 from streamnorm.engine.ports.blob_store import BlobStore
 from streamnorm.engine.ports.stream_repository import Execution
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams

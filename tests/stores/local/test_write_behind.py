@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from streamnorm.engine.ports.stream_repository import Execution
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading, StoreCorrupt, StreamNotFound
 from streamnorm.stores.codec import encode
 from tests.support.gated_store import DEFAULT, GatedStore, count, kept, observed, refused, started, until

@@ -10,7 +10,7 @@ from streamnorm.api.http.body import json, validate
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody
 from streamnorm.auth.api_keys import ANYONE, ApiKey
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.names import is_plain_id, is_stream_id
 from streamnorm.engine.reading import Reading, parse_reading

@@ -14,7 +14,7 @@ from streamnorm.api.codecs.ndjson import split_lines
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import check_streams
-from streamnorm.engine.columns import AnswerColumns
+from streamnorm.engine.blocks.columns import AnswerColumns
 from streamnorm.errors import InvalidInput, StreamnormError
 from streamnorm.formats import line_protocol
 from streamnorm.formats.point_columns import PointColumns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamnorm.api.codecs.batches import ReadingBatch
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.auth.api_keys import ApiKey
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.mappings import Mapping, Message
 

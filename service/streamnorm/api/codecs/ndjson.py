@@ -14,7 +14,7 @@ from streamnorm.api.http.body import too_large
 from streamnorm.api.http.negotiation import NDJSON
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.schemas import ReadingAnswer, ReadingBody, StreamReadingBody
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.errors import InvalidReading
 
 #: Bytes of text that are split into lines at a time.

@@ -10,11 +10,11 @@ import numpy as np
 
 from streamnorm.api.http.responses import Piece, dumps, dumps_line
 from streamnorm.engine.blocks.block import BlockAnswer
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns
-from streamnorm.engine.feature_profile import profile
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import CREATED, OFFSET, SKEW, UPDATED
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.state.layout import CREATED, OFFSET, SKEW, UPDATED
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.formats.instants import rfc3339
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from streamnorm.engine.feature_profile import Kind
+from streamnorm.engine.streams.feature_profile import Kind
 from streamnorm.events.kinds import INVALID
 from streamnorm.ingest import IngestService
 

@@ -14,12 +14,12 @@ from streamnorm.api.http.body import json
 from streamnorm.api.http.problems import HTTPProblem, to_problem
 from streamnorm.api.http.responses import dumps
 from streamnorm.engine.blocks.block import Block, observe_block
-from streamnorm.engine.config import configuration
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.plan import plan
 from streamnorm.engine.reading import parse_reading
-from streamnorm.engine.snapshot import Snapshot, export
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.snapshot import Snapshot, export
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.formats.instants import seconds
 
 if TYPE_CHECKING:

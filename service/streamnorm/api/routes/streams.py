@@ -24,11 +24,11 @@ from streamnorm.api.schemas import (
     StreamPage,
     StreamProfile,
 )
-from streamnorm.engine import snapshot
-from streamnorm.engine.feature_profile import kinds as feature_kinds
-from streamnorm.engine.feature_profile import profile
-from streamnorm.engine.snapshot import Snapshot
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams import snapshot
+from streamnorm.engine.streams.feature_profile import kinds as feature_kinds
+from streamnorm.engine.streams.feature_profile import profile
+from streamnorm.engine.streams.snapshot import Snapshot
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot, StreamNotFound
 from streamnorm.events.columns import columns
 

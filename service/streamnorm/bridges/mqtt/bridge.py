@@ -25,9 +25,10 @@ from streamnorm.bridges.mqtt.intake import Intake
 from streamnorm.bridges.mqtt.metrics import of_bridge
 from streamnorm.bridges.mqtt.options import Options
 from streamnorm.bridges.mqtt.outbox import Outbox
+from streamnorm.bridges.mqtt.reconnection import Reconnection
 from streamnorm.bridges.mqtt.session import Session
 from streamnorm.bridges.mqtt.topics import filled
-from streamnorm.compat.aiomqtt import TAKEN_OVER, DroppedEarly, MqttError, reason_of, speaks_older
+from streamnorm.compat.aiomqtt import MqttError
 from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidConfiguration, StreamnormError, StreamNotFound
@@ -36,16 +37,6 @@ from streamnorm.ingest import IngestService
 
 log = logging.getLogger(__name__)
 
-#: Seconds between attempts to reach the broker: at first, and at most.
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-#: The same after another client has taken the session over: otherwise both would disconnect each other endlessly.
-TAKEN_OVER_PAUSE, LONGEST_TAKEN_OVER_PAUSE = 5.0, 300.0
-#: Seconds that a connection must last to reset the backoff.
-STABLE = 10.0
-#: Consecutive short-lived connections after which another client is the likeliest reason.
-SHORT_LIVED = 4
-#: Connections dropped before CONNACK after which the other version of MQTT is tried.
-EARLY_DROPS = 3
 #: Seconds to drain at a graceful shutdown.
 DRAIN = 1.0
 #: Seconds between checks for expired streams.
@@ -91,11 +82,7 @@ class MqttBridge:
         #: set when the mappings have changed
         self._renewing = asyncio.Event()
         self._ended = asyncio.Event()
-        #: whether to use MQTT 5 instead of 3.1.1
-        self._modern = True
-        self._early_drops = 0
-        #: consecutive connections that the broker accepted and that were short-lived
-        self._short_lived = 0
+        self._reconnection = Reconnection()
 
     def attach(self) -> None:
         """Load the session, and register with the service."""
@@ -160,7 +147,6 @@ class MqttBridge:
                 self._outbox.put(topic, payload, retain=True)
 
     async def _connect(self) -> None:
-        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             began = monotonic()
             error: BaseException | None = None
@@ -171,34 +157,14 @@ class MqttBridge:
                 error = _first(group)
             if error is None:
                 continue
-            if monotonic() - began > STABLE:
-                pause, self._short_lived = FIRST_PAUSE, 0
-            pause = self._on_error(error, pause)
+            detail, pause = self._reconnection.failed(error, monotonic() - began, self._client_id)
+            self._state = State(up=False, detail=f"{self._options.address} is not connected: {detail}")
+            log.warning("MQTT: %s; next attempt in %.1f s", detail, pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
-            pause = min(max(LONGEST_PAUSE, pause), 2 * pause)
-
-    def _on_error(self, error: BaseException, pause: float) -> float:
-        """Record why the connection failed; return the seconds until the next attempt."""
-        detail = str(error)
-        taken_over = reason_of(error) == TAKEN_OVER
-        if taken_over or self._short_lived >= SHORT_LIVED:
-            detail = f"session taken over: another client uses the client id {self._client_id!r} (--mqtt-client-id)"
-            if not taken_over:  # many brokers close the connection without a reason code
-                detail = f"{self._short_lived} connections in a row did not last; perhaps a {detail}"
-            pause = min(max(TAKEN_OVER_PAUSE, pause), LONGEST_TAKEN_OVER_PAUSE)
-        else:
-            pause = min(pause, LONGEST_PAUSE)
-        self._early_drops = self._early_drops + 1 if isinstance(error, DroppedEarly) else 0
-        if speaks_older(error) or self._early_drops >= EARLY_DROPS:
-            self._modern, self._early_drops = not self._modern, 0
-            detail += f"; trying MQTT {'5' if self._modern else '3.1.1'}"
-        self._state = State(up=False, detail=f"{self._options.address} is not connected: {detail}")
-        log.warning("MQTT: %s; next attempt in %.1f s", detail, pause)
-        return pause
 
     def _connection(self) -> Client:
-        return Client(self._options, self._client_id, modern=self._modern, refused=self._count)
+        return Client(self._options, self._client_id, modern=self._reconnection.modern, refused=self._count)
 
     def _count(self, reason: str, detail: str) -> None:
         if reason == "denied":
@@ -213,9 +179,8 @@ class MqttBridge:
         self._renew()
         refused = await self._subscribe(connection)
         await connection.publish(status, payloads.ONLINE, qos=1, retain=True)
-        self._early_drops = 0
-        self._short_lived += 1
-        version = "5" if self._modern else "3.1.1"
+        self._reconnection.accepted()
+        version = "5" if self._reconnection.modern else "3.1.1"
         detail = f"connected to {self._options.address} as {self._client_id}, MQTT {version}"
         log.info("MQTT: %s", detail)
         self._state = State(up=not refused, detail=detail + "".join(f"; {item}" for item in refused))

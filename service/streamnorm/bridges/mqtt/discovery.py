@@ -16,7 +16,7 @@ import orjson
 
 from streamnorm.bridges.mqtt.payloads import OFFLINE, ONLINE, status
 from streamnorm.engine.reading import Channel, Reading
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 
 #: Characters of the readable part of an id; a hash of the whole name follows.
 READABLE = 100

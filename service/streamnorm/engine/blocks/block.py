@@ -1,4 +1,8 @@
-"""Many readings of one stream at once, in order; all of this runs on a draft of the stream."""
+"""Many readings of one stream at once, in order.
+
+Everywhere `draft` is the copy of a stream that is changed, `stream` one that stays as it is, `now` the time of arrival
+in seconds since 1970, and `limits` bound the rows, the features and the values.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamnorm.engine import mixed
-from streamnorm.engine.clock import Settled, check_time, settle_rows
+from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_for, rested
 from streamnorm.engine.limits import LARGEST_VALUE, Limits
-from streamnorm.engine.mixed_layout import MixedLayout, layout_of
 from streamnorm.engine.reading import Array, check_seq
-from streamnorm.engine.state_layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
-from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.state.layout import COUNT, HEADER_SIZE, LAST_SEQ, OFFSET, SKEW, TIME, UPDATED, layout_for
+from streamnorm.engine.state.mixed_layout import MixedLayout, layout_of
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import Settled, check_time, settle_rows
+from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidReading, LimitExceeded, StaleSequence
-from streamnorm.kernels import base_statistics
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
 
-    from streamnorm.engine.mixed_layout import AnyLayout
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.state.mixed_layout import AnyLayout
     from streamnorm.kernels import MethodKernel
 
 
@@ -75,30 +78,6 @@ class BlockAnswer:
         return 0.0 if self.skews is None else max(0.0, -float(self.skews.min()))
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What features rested on before a block, and the times of its rows: enough to tell when they were ready."""
-
-    #: readings that each lacked of its warmup; none, or fewer, if it had it
-    lacking: list[float]
-    #: effective weights, and the times that they are of
-    weights: list[float]
-    lasts: list[float]
-    times: Array
-    #: 0 where weights do not fade
-    time_constant: float
-    #: weight that is enough
-    least: float
-
-
-@dataclass(frozen=True, slots=True)
-class MixedBefore:
-    """The same where features differ in their plans: the block as prepared, and each plan’s columns with theirs."""
-
-    values: Array
-    parts: list[tuple[list[int], Before]]
-
-
 @dataclass(slots=True)
 class BlockInProgress:
     """A block that was checked and has its place in the stream, ready for the arithmetic.
@@ -147,7 +126,12 @@ def is_replay(stream: Stream, block: Block) -> bool:
 
 
 def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> BlockInProgress:
-    """Check a block, and make room for its features."""
+    """Check a `block`, prepare it, and make room for its features.
+
+    Raises:
+        StaleSequence, InvalidReading, LimitExceeded: as `observe_block` says.
+
+    """
     kernel = draft.plan.kernel
     _check(kernel, block, now, limits)
     settled = None
@@ -173,30 +157,13 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     )
 
 
-def rested(stream: Stream, starts: Sequence[int], values: Array, times: Array) -> Before | MixedBefore:
-    """Return what features rest on before a block of these values, as prepared, and times."""
-    if not isinstance(stream.layout, MixedLayout):
-        return _rested(stream, stream.plan, starts, times)
-    columns: dict[str, list[int]] = {}
-    for column, start in enumerate(starts):
-        columns.setdefault(stream.plan_at(start).key, []).append(column)
-    parts = []
-    for some in columns.values():
-        own = [starts[column] for column in some]
-        parts.append((some, _rested(stream, stream.plan_at(own[0]), own, times)))
-    return MixedBefore(values, parts)
-
-
-def _rested(stream: Stream, plan: Plan, starts: Sequence[int], times: Array) -> Before:
-    state = stream.state
-    lasts = [state[at + plan.stride - 1] for at in starts] if plan.timed else []
-    weights = [state[at + base_statistics.WEIGHT] for at in starts]
-    lacking = [plan.warmup - state[at + base_statistics.COUNT] for at in starts]
-    return Before(lacking, weights, lasts, times, plan.rule[1], base_statistics.least_weight(plan.warmup))
-
-
 def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now: float) -> BlockAnswer:
-    """Count what was observed, and make the answer of its raw z-scores."""
+    """Count a `block` that was observed, and make the answer of its raw z-scores `ys`, rows × features as in `work`.
+
+    Raises:
+        InvalidReading: the answer has other columns than the array that it is to be written to.
+
+    """
     draft.state[COUNT] += len(block.values)
     draft.touch(now)
     draft.state[SKEW] = 0.0
@@ -230,22 +197,15 @@ def normalize_block(stream: Stream, block: Block, now: float, limits: Limits) ->
 
 
 def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, ...], Array]:
-    """Return a block as it is normalized, with the names of its columns; nothing is learned."""
+    """Return a `block` as it is normalized, rows × features, after the names of its columns; nothing is learned."""
     if not stream.plan.mixed:
         return block.names, block.values
     times = np.full(len(block.values), now) if block.times is None else block.times + stream.state[OFFSET]
     return mixed.prepare_table(stream, block.names, block.values, times, learn=False)
 
 
-def ready_for(stream: Stream, names: tuple[str, ...], now: float) -> bool:
-    """Return whether the stream knows features, and their statistics rest on enough at the time `now`."""
-    where = stream.layout
-    known = [where.starts[where.index[name]] for name in names if name in where.index]
-    return len(known) == len(names) and stream.ready(known, stream.today(now))
-
-
 def before_last_block(stream: Stream, first_seq: int, last_seq: int, rows: int) -> Stream:
-    """Return the stream as it was before its last block, where that is the block of these numbers and so many rows.
+    """Return the stream as it was before its last block, where that has so many `rows`, `first_seq` to `last_seq`.
 
     A retry is computed anew from there, to the same bits, and the result is thrown away: nothing is applied twice.
 

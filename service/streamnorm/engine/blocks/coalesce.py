@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine import mixed
-from streamnorm.engine.blocks.block import Before, Block, BlockAnswer, MixedBefore, rested
-from streamnorm.engine.blocks.convert import ready_after
+from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock
-from streamnorm.engine.clock import EARLIEST, LATEST, settle_rows
+from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_after, rested
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
-from streamnorm.engine.stream import NO_SEQ, Stream
+from streamnorm.engine.state.layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import EARLIEST, LATEST, settle_rows
+from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import StreamnormError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def observe_table(
     """Observe rows of exactly the stream's features, of which nothing is to be refused.
 
     `values` is rows × features, `stamps` are times in seconds since 1970, `now` where the rows are not `stamped`;
-    `seqs` are the rows' numbers, negative for none, or None where no row has one.
+    `seqs` are the rows' numbers, negative for none, or None where no row has one; `limits` bound the times.
     """
     plan, where, state = stream.plan, stream.layout, stream.state
     settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.clocked or stamped else None

@@ -6,21 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamnorm.engine.blocks.block import Block, BlockAnswer, MixedBefore
+from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.readiness import ready_after
 from streamnorm.engine.reading import Answer, Reading
-from streamnorm.kernels.base_statistics import decay_and_weight, weight_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from streamnorm.engine.blocks.block import Before
-    from streamnorm.engine.reading import Array
 
 
 def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> Iterator[tuple[Reading, Answer]]:
     """Yield a block's rows and their answers as they would be, had each come alone; the readings without values.
 
-    `listed` is whether the readings are to be answered as arrays.
+    `answer` is the block's; `listed` is whether the readings are to be answered as arrays.
     """
     last = len(block.values) - 1
     ready = [answer.ready] * (last + 1) if answer.before is None else ready_after(block.values, answer.before)
@@ -32,39 +29,6 @@ def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> It
         gap = 0 if row else answer.gap
         one = Answer(list(ys), count, ready[row], gap, answer.replayed, skew=skews[row])
         yield Reading(answer.names or block.names, [], listed, time, seq), one
-
-
-def ready_after(values: Array, before: Before | MixedBefore) -> list[bool]:
-    """Return after which rows every feature rests on enough; see `Stream.ready`."""
-    if isinstance(before, MixedBefore):
-        parts = [ready_after(before.values.take(columns, axis=1), part) for columns, part in before.parts]
-        return [all(row) for row in zip(*parts, strict=True)]
-    ready = np.ones(len(values), dtype=bool)
-    if max(before.lacking) > 0:
-        ready = np.all((~np.isnan(values)).cumsum(axis=0) >= np.array(before.lacking), axis=1)
-    if before.time_constant > 0.0 and not _stays_heavy(before):
-        for column, (weight, last) in enumerate(zip(before.weights, before.lasts, strict=True)):
-            ready &= _heavy_after(values[:, column].tolist(), before, weight, last)
-    told: list[bool] = ready.tolist()
-    return told
-
-
-def _stays_heavy(before: Before) -> bool:
-    """Return whether weights would suffice to the end even if nothing were added to them."""
-    end = max(float(before.times.max()), *before.lasts)
-    pairs = zip(before.weights, before.lasts, strict=True)
-    return all(weight_at(end, before.time_constant, last, weight) > 1.01 * before.least for weight, last in pairs)
-
-
-def _heavy_after(xs: Sequence[float], before: Before, weight: float, last: float) -> Array:
-    heavy = np.zeros(len(xs), dtype=bool)
-    for row, (x, t) in enumerate(zip(xs, before.times.tolist(), strict=True)):
-        if x == x:  # noqa: PLR0124 - NaN
-            lam, omega = decay_and_weight(t, before.time_constant, last, weight)
-            last = t if t > last or not weight else last
-            weight = lam * weight + omega
-        heavy[row] = weight_at(t, before.time_constant, last, weight) >= before.least
-    return heavy
 
 
 def have_equal_features(readings: Sequence[Reading]) -> bool:

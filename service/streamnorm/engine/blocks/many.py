@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, begin_block, end_block, is_replay, observe_block
-from streamnorm.engine.state_layout import HEADER_SIZE, TIME
+from streamnorm.engine.state.layout import HEADER_SIZE, TIME
 from streamnorm.errors import InvalidInput, StaleSequence
 from streamnorm.kernels.cpu.thread_pool import parallel_for
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.limits import Limits
     from streamnorm.engine.reading import Array
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 #: Streams that are worth a thread: of fewer, each is large enough to be shared out itself.
 MANY = 16
@@ -95,7 +95,8 @@ def observe_on_device(
 ) -> dict[str, BlockAnswer] | None:
     """Observe blocks that are alike, many of them in one piece, on a CUDA device; None where it failed.
 
-    No state has changed then: features that are new have their room and no readings yet.
+    `drafts` and `blocks` have the same streams' ids; `now` and `limits` are as in `observe_block`. Where it failed, no
+    state has changed: features that are new have their room and no readings yet.
     """
     ids, each, plan = list(blocks), list(blocks.values()), next(iter(drafts.values())).plan
     works = []

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.rulebook import Rulebook
+from streamnorm.engine.streams.stream import Stream
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class StreamRepository(Protocol):
         """Note that a stream got for an inline update changes."""
 
     async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
-        """Change a stream, which is made where there is none, and answer when the change is as safe as configured.
+        """Change the stream `stream_id`, made where there is none; answer when the change is as safe as configured.
 
         `how` is what the change needs at least; a repository may do more.
 
@@ -102,7 +102,7 @@ class StreamRepository(Protocol):
         *,
         how: Execution = ON_COPY,
     ) -> T:
-        """Change several streams, as a whole or not at all, by one change, which is given a copy of each.
+        """Change the streams `stream_ids`, as a whole or not at all, by one `change`, which is given a copy of each.
 
         `how` is ON_COPY or IN_THREAD.
         """
@@ -136,7 +136,7 @@ class StreamRepository(Protocol):
         """Inspect a stream where it is in this process's memory, without waiting for a store."""
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
-        """List streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
+        """List at most `limit` streams whose ids start with `prefix`, in byte order, beyond the id `after`."""
 
     def check(self) -> None:
         """Raise the StoreError that keeps changes from being kept, if there is one."""

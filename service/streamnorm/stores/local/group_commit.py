@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from streamnorm.engine.ports.blob_store import BlobStore
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 
 class UndoLog(dict[str, "Stream | None"]):

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import time
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from streamnorm.engine.ports.stream_repository import (
@@ -33,29 +31,22 @@ from streamnorm.engine.ports.stream_repository import (
     Execution,
     RepositoryStats,
 )
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.stream import Stream
-from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound, TooManyStreams
-from streamnorm.stores.codec import decode
-from streamnorm.stores.local.group_commit import GroupCommitter
+from streamnorm.engine.streams.rulebook import Rulebook
+from streamnorm.engine.streams.stream import Stream
+from streamnorm.errors import StoreError, StoreUnavailable, StreamnormError, StreamNotFound
+from streamnorm.stores.local.resident_set import DEFAULT_MAX_RESIDENT_STREAMS, DEFAULT_MAX_STREAMS, ResidentSet
 from streamnorm.stores.ruled import as_ruled
 from streamnorm.stores.stream_locks import StreamLocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.ports.stream_repository import Change
 
 T = TypeVar("T")
 
-#: Of 8 features a stream takes 1.7 kB of memory: 170 MB for as many as these.
-DEFAULT_MAX_RESIDENT_STREAMS = 100_000
-#: A stream of 8 features takes 1.4 kB on disk: 14 GB in all.
-DEFAULT_MAX_STREAMS = 10_000_000
-#: One in this many resident streams is evicted at a time, which amortizes the search for idle ones.
-EVICTION_SHARE = 16
 #: Streams discarded before control returns to the event loop.
 EXPIRY_BATCH = 256
 #: Streams that new rules are compared with at once: about a millisecond.
@@ -84,16 +75,22 @@ class WriteBehindStreams:
         #: which plans streams have; may be replaced, see `apply_rules`
         self.rulebook = Rulebook(default_plan)
         self._store = store
-        self._max_resident = max_resident
-        self._max_streams = max_streams
         self._ttl = ttl
         self._clock = clock
-        self._streams: dict[str, Stream] = {}
-        self._committer = GroupCommitter(store, self._streams, durability, clock, self._roll_back)
+        self._locks = StreamLocks()
+        self._residents = ResidentSet(
+            store,
+            self._locks,
+            lambda stream_id, stream: as_ruled(self.rulebook, stream_id, stream),
+            durability=durability,
+            max_resident=max_resident,
+            max_streams=max_streams,
+            clock=clock,
+        )
+        self._streams = self._residents.streams
+        self._committer = self._residents.committer
         #: see `StreamRepository.mark_changed`; a bound method of the set, for the hot path
         self.mark_changed: Callable[[str], object] = self._committer.dirty.add
-        self._locks = StreamLocks()
-        self._total = store.count()
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -138,7 +135,7 @@ class WriteBehindStreams:
         except StreamnormError:
             await self._committer.founded((stream_id,))
             raise
-        self._install(stream_id, stream)
+        self._residents.install(stream_id, stream)
         await self._committer.wait_durable((stream_id,))
         return result
 
@@ -166,15 +163,15 @@ class WriteBehindStreams:
         """Apply a change to drafts of streams while holding their locks, then install the drafts."""
         try:
             async with self._locks.acquire(sorted(ids)):
-                await self._make_room(ids)
-                before = {stream_id: self._find(stream_id) for stream_id in ids}
+                await self._residents.make_room(ids)
+                before = {stream_id: self._residents.find(stream_id) for stream_id in ids}
                 drafts = {stream_id: self._draft(stream_id, before[stream_id], create=create) for stream_id in ids}
-                self._check_quota(sum(stream is None for stream in before.values()))
+                self._residents.check_quota(sum(stream is None for stream in before.values()))
                 result = await asyncio.to_thread(change, drafts) if how is IN_THREAD else change(drafts)
                 if any(self._streams.get(stream_id) is not stream for stream_id, stream in before.items()):
                     raise self._committer.failure or StoreUnavailable("the store failed meanwhile; nothing was applied")
                 for stream_id, draft in drafts.items():
-                    self._install(stream_id, draft)
+                    self._residents.install(stream_id, draft)
         except StreamnormError:
             await self._committer.founded(ids)
             raise
@@ -190,20 +187,19 @@ class WriteBehindStreams:
         """
         stream = self._streams.get(stream_id)
         if stream is None:
-            stream = self._load(stream_id)
+            stream = self._residents.load(stream_id)
             if stream is None:
                 raise StreamNotFound(stream_id)
-            if len(self._streams) < self._max_resident or self._evict(1):
-                self._streams[stream_id] = stream
+            self._residents.keep_if_room(stream_id, stream)
         return view(stream)
 
     async def replace(self, stream_id: str, stream: Stream) -> bool:
         """Create or replace a stream; return whether it was created."""
         async with self._locks.acquire([stream_id]):
-            await self._make_room([stream_id])
-            created = self._find(stream_id) is None
-            self._check_quota(int(created))
-            self._install(stream_id, stream)
+            await self._residents.make_room([stream_id])
+            created = self._residents.find(stream_id) is None
+            self._residents.check_quota(int(created))
+            self._residents.install(stream_id, stream)
         await self._committer.wait_durable((stream_id,))
         return created
 
@@ -215,13 +211,13 @@ class WriteBehindStreams:
 
         """
         async with self._locks.acquire([stream_id]):
-            await self._make_room([stream_id])
-            stream = self._find(stream_id)
+            await self._residents.make_room([stream_id])
+            stream = self._residents.find(stream_id)
             if stream is None:
                 await self._committer.founded((stream_id,))
                 raise StreamNotFound(stream_id)
             self._committer.changed(stream_id, stream)
-            self._forget(stream_id)
+            self._residents.forget(stream_id)
         await self._committer.wait_durable((stream_id,))
 
     async def apply_rules(self, rulebook: Rulebook) -> int:
@@ -251,19 +247,7 @@ class WriteBehindStreams:
 
     async def page(self, prefix: str, after: str, limit: int) -> list[tuple[str, Stream]]:
         """List at most `limit` streams with `prefix` and ids greater than `after` in byte order, evicted ones too."""
-        unsaved = self._committer.dirty | self._committer.in_flight
-        fresh = (key for key in unsaved if key in self._streams and key.startswith(prefix) and key > after)
-        gone = sum(key not in self._streams for key in unsaved)
-        stored = self._store.page(prefix, after, limit + gone)
-        ids = sorted({*heapq.nsmallest(limit, fresh), *stored})
-        streams: list[tuple[str, Stream]] = []
-        for stream_id in ids:
-            stream = self._streams.get(stream_id) or self._load(stream_id)
-            if stream is not None:
-                streams.append((stream_id, stream))
-            if len(streams) == limit:
-                break
-        return streams
+        return self._residents.page(prefix, after, limit)
 
     def check(self) -> None:
         """Raise the StoreError that prevents commits, if there is one."""
@@ -275,7 +259,7 @@ class WriteBehindStreams:
         """Return the counts of resident and evicted streams, the persistence lag, and commit totals."""
         committer = self._committer
         lag = self._clock() - committer.durable_until if committer.dirty or committer.in_flight else 0.0
-        evicted = max(0, self._total - len(self._streams))
+        evicted = max(0, self._residents.total - len(self._streams))
         return RepositoryStats(len(self._streams), evicted, lag, committer.commits, committer.commit_seconds)
 
     async def flush(self) -> None:
@@ -295,47 +279,13 @@ class WriteBehindStreams:
             expired = self._store.idle(self._clock() - self._ttl, EXPIRY_BATCH)
             idle = [key for key in expired if self._committer.is_persisted(key) and key not in self._locks]
             for stream_id in idle:
-                self._forget(stream_id)
+                self._residents.forget(stream_id)
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(min(max(self._ttl / 10, 0.1), 60.0))
             with contextlib.suppress(StoreError):  # logged by the committer
                 await self.expire()
-
-    async def _make_room(self, stream_ids: Collection[str]) -> None:
-        """Evict streams until those named fit into memory; fail while commits fail."""
-        if self._committer.failure is not None:
-            await self._committer.wait_next_commit()
-        wanted = sum(stream_id not in self._streams for stream_id in stream_ids)
-        while wanted and len(self._streams) > max(0, self._max_resident - wanted):
-            if not self._evict(wanted):
-                if not self._committer.dirty and not self._committer.in_flight:
-                    break  # every resident stream is locked
-                await self._committer.wait_next_commit()
-
-    def _evict(self, wanted: int) -> bool:
-        """Evict the clean, unlocked streams committed longest ago; return whether there were any."""
-        idle = (key for key in self._streams if self._committer.is_persisted(key) and key not in self._locks)
-        evicted = list(islice(idle, max(wanted, len(self._streams) // EVICTION_SHARE)))
-        for stream_id in evicted:
-            del self._streams[stream_id]
-        return bool(evicted)
-
-    def _find(self, stream_id: str) -> Stream | None:
-        """Return a stream from memory, or load it from the store into the resident set."""
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            stream = self._load(stream_id)
-            if stream is not None:
-                self._streams[stream_id] = stream
-        return stream
-
-    def _load(self, stream_id: str) -> Stream | None:
-        if not self._committer.is_persisted(stream_id):
-            return None  # deleted, but the deletion is not committed yet
-        blob = self._store.load(stream_id)
-        return None if blob is None else as_ruled(self.rulebook, stream_id, decode(stream_id, blob))
 
     def _is_free(self, stream_id: str) -> bool:
         """Return whether a stream can be changed without an await before the result is installed."""
@@ -348,27 +298,3 @@ class WriteBehindStreams:
         if not create:
             raise StreamNotFound(stream_id)
         return self.rulebook.new(stream_id)
-
-    def _check_quota(self, new: int) -> None:
-        if new and self._total + new > self._max_streams:
-            raise TooManyStreams(self._total + new, self._max_streams)
-
-    def _install(self, stream_id: str, stream: Stream) -> None:
-        before = self._streams.get(stream_id)
-        self._committer.changed(stream_id, before)
-        self._total += before is None
-        self._streams[stream_id] = stream
-
-    def _forget(self, stream_id: str) -> None:
-        self._streams.pop(stream_id, None)
-        self._total -= 1
-        self._committer.dirty.add(stream_id)
-
-    def _roll_back(self, before: Mapping[str, Stream | None]) -> None:
-        """Restore streams to their state before changes whose commit failed."""
-        for stream_id, stream in before.items():
-            self._total += (stream is not None) - (stream_id in self._streams)
-            if stream is None:
-                self._streams.pop(stream_id, None)
-            else:
-                self._streams[stream_id] = stream

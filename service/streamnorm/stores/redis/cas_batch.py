@@ -22,7 +22,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from streamnorm.compat.redis import ResponseError
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.stores.codec import decode, encode
 from streamnorm.stores.redis.connection import NotSent, Silent

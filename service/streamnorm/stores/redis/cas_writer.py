@@ -15,7 +15,7 @@ from streamnorm.stores.redis.topology import RETRY_DEADLINE, RETRY_INTERVAL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
     from streamnorm.stores.redis.connection import NodeConnection
     from streamnorm.stores.redis.keyspace import Keyspace
     from streamnorm.stores.redis.topology import Topology

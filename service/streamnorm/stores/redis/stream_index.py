@@ -13,7 +13,7 @@ from streamnorm.stores.redis.keyspace import PARTITIONS, partition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
     from streamnorm.stores.redis.keyspace import Keyspace
     from streamnorm.stores.redis.topology import Topology
 

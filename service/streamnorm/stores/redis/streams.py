@@ -14,8 +14,8 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from streamnorm.engine.ports.stream_repository import IN_PLACE, IN_THREAD, ON_COPY, Execution, RepositoryStats
-from streamnorm.engine.rulebook import Rulebook
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.streams.rulebook import Rulebook
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StoreUnavailable, StreamnormError, StreamNotFound
 from streamnorm.stores.redis.cas_writer import CasWriter
 from streamnorm.stores.redis.health import HealthMonitor
@@ -28,7 +28,7 @@ from streamnorm.stores.stream_locks import StreamLocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.ports.stream_repository import Change
     from streamnorm.stores.redis.cas_batch import Entry
     from streamnorm.stores.redis.url import RedisURL

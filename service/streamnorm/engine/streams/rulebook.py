@@ -14,12 +14,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from streamnorm.engine import lifecycle
-from streamnorm.engine.config import configuration, to_json
-from streamnorm.engine.plan import Plan, of_layers
-from streamnorm.engine.rules import ALL, Layer, Rules, overlay, split_features
-from streamnorm.engine.state_layout import UPDATED
-from streamnorm.engine.stream import Stream
+from streamnorm.engine.configuration.config import configuration, to_json
+from streamnorm.engine.configuration.plan import Plan, of_layers
+from streamnorm.engine.configuration.rules import ALL, Layer, Rules, overlay, split_features
+from streamnorm.engine.state.layout import UPDATED
+from streamnorm.engine.streams import lifecycle
+from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidConfiguration
 
 if TYPE_CHECKING:

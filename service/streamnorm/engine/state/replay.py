@@ -1,7 +1,7 @@
 """What is kept of a numbered reading's answer, so that a retry is answered alike, whatever order its features are in.
 
 It is one array in the order of the layout: the y of every feature, then, where the reading had channels, the scale of
-every channel. Infinity, which no answer is, stands for what the reading did not have.
+every channel. Infinity, which no answer is, stands for what the reading did not have. `where` is the stream's layout.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:
-    from streamnorm.engine.mixed_layout import AnyLayout
     from streamnorm.engine.reading import Reading
+    from streamnorm.engine.state.mixed_layout import AnyLayout
 
 
 def pack_replay(reading: Reading, answered: array[float], where: AnyLayout) -> array[float]:
@@ -34,7 +34,7 @@ def pack_replay(reading: Reading, answered: array[float], where: AnyLayout) -> a
 
 
 def unpack_replay(reading: Reading, numbers: array[float], where: AnyLayout, seq: int) -> array[float]:
-    """Return what was answered to a reading that comes again, in its order.
+    """Return what was answered, by the `numbers` kept, to a `reading` that comes again as number `seq`, in its order.
 
     Raises:
         InvalidReading: the one that was applied had other features.

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from streamnorm.engine.clock import EARLIEST, LATEST, begin_clock
+from streamnorm.engine.configuration.plan import Plan, of_snapshot
+from streamnorm.engine.configuration.preparation import INVALID, LAST, MEMORY_SIZE, SEEN
+from streamnorm.engine.configuration.preparation import TIME as LAST_TIME
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_NAME, LARGEST_SEQ, LARGEST_VALUE, Limits
-from streamnorm.engine.mixed_layout import MixedLayout, lasts
-from streamnorm.engine.plan import Plan, of_snapshot
-from streamnorm.engine.preparation import INVALID, LAST, MEMORY_SIZE, SEEN
-from streamnorm.engine.preparation import TIME as LAST_TIME
-from streamnorm.engine.state_layout import CREATED, HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME, UPDATED
-from streamnorm.engine.stream import EMPTY, NO_SEQ, Stream
+from streamnorm.engine.state.layout import CREATED, HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME, UPDATED
+from streamnorm.engine.state.mixed_layout import MixedLayout, lasts
+from streamnorm.engine.streams.clock import EARLIEST, LATEST, begin_clock
+from streamnorm.engine.streams.stream import EMPTY, NO_SEQ, Stream
 from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidConfiguration, InvalidSnapshot
 from streamnorm.kernels import base_statistics
@@ -86,7 +86,7 @@ class Feature(BaseModel):
 
 
 class Clock(BaseModel):
-    """What is known of the device's clock; see `streamnorm.engine.clock`."""
+    """What is known of the device's clock; see `streamnorm.engine.streams.clock`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -23,7 +23,7 @@ class Layout:
     """
 
     __slots__ = ("ends", "index", "names", "plain", "shapes", "starts", "stride")
-    #: whether features differ in their plans; see `streamnorm.engine.mixed_layout`
+    #: whether features differ in their plans; see `streamnorm.engine.state.mixed_layout`
     mixed = False
     #: features whose statistics are not of the raw values
     transformed: frozenset[str] = frozenset()
@@ -83,5 +83,5 @@ class Layout:
 
 @functools.lru_cache(maxsize=4096)
 def layout_for(names: tuple[str, ...], shapes: tuple[Shape, ...], stride: int) -> Layout:
-    """Return the layout of these features."""
+    """Return the layout of features of these `names` and `shapes`, each of `stride` numbers; it is shared."""
     return Layout(names, shapes, stride)

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.blocks.block import before_last_block, ready_for
+from streamnorm.engine.blocks.block import before_last_block
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
-from streamnorm.engine.clock import EARLIEST, LATEST
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns, Rows, of_list
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows, of_list
+from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.postprocess import postprocess_block
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.state_layout import LAST_SEQ, UPDATED
+from streamnorm.engine.state.layout import LAST_SEQ, UPDATED
+from streamnorm.engine.streams.clock import EARLIEST, LATEST
+from streamnorm.engine.streams.postprocess import postprocess_block
 from streamnorm.errors import InvalidReading, StreamnormError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 #: Rows of a table: enough that the work around it counts for nothing, few enough that others have the processor soon.
 CHUNK = 8192
@@ -83,6 +84,8 @@ def observe_readings(
     draft: Stream, readings: Sequence[Reading], now: float, limits: Limits, pointers: Sequence[str]
 ) -> list[Answer]:
     """Observe readings one after the other, as a whole or not at all; `pointers` name their places in errors.
+
+    `draft` is the copy of a stream that is changed, `now` the time of arrival in seconds since 1970; `limits` bound it.
 
     Raises:
         StaleSequence, InvalidReading, LimitExceeded: as `observe_bulk` says.

@@ -11,6 +11,9 @@ Rules:
 
 A stream keeps of this: the latest time, what is added to stamps, how many readings in a row were late and the time of
 the last of them, and what was told of the clock with the last reading.
+
+All times are in seconds since 1970: `now` is the arrival, a `stamp` what a device says, None where it says nothing.
+`state` is the stream's, `patience` its plan's, and of the `limits` only `max_ahead` is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.state_layout import HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME
+from streamnorm.engine.state.layout import HEADER_SIZE, LATE, LATE_TIME, OFFSET, SKEW, TIME
 from streamnorm.errors import InvalidReading
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def settle(state: array[float], stamp: float | None, now: float, limits: Limits,
 
 
 def settle_rows(state: array[float], stamps: Array, now: float, limits: Limits, patience: float) -> Settled:
-    """Return the times of a block's rows; the stream's state stays as it is."""
+    """Return the times of a block's rows, each of which has its stamp in `stamps`; the `state` stays as it is."""
     clock, rows = state[:HEADER_SIZE], len(stamps)
     times, skews = np.empty(rows), np.zeros(rows)
     at = 0
@@ -125,16 +128,13 @@ def begin_clock(state: array[float], lasts: Iterable[float]) -> None:
     state[TIME:HEADER_SIZE] = array("d", (max(lasts, default=-math.inf), 0.0, 0.0, 0.0, 0.0))
 
 
-def keep(state: array[float], settled: Settlement | None) -> None:
-    """Note what `settle` returned; None where time did not matter."""
-    if settled is None:
-        state[SKEW] = 0.0
-        return
+def keep(state: array[float], settled: Settlement) -> None:
+    """Note what `settle` returned."""
     _, state[TIME], state[OFFSET], state[LATE], state[LATE_TIME], state[SKEW] = settled
 
 
 def check_time(stamp: float | None, now: float, limits: Limits, pointer: str = "/timestamp") -> None:
-    """Refuse a time that no reading can have; both in seconds since 1970.
+    """Refuse a `stamp` that no reading can have; `pointer` is its place in the error.
 
     Raises:
         InvalidReading: beyond the years 1 to 9999, or further ahead of `now` than the limit.

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from streamnorm.engine.preparation import INVALID
-from streamnorm.engine.state_layout import TIME
+from streamnorm.engine.configuration.preparation import INVALID
+from streamnorm.engine.state.layout import TIME
 from streamnorm.kernels import base_statistics as base
 
 if TYPE_CHECKING:
-    from streamnorm.engine.state_layout import Shape
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.state.layout import Shape
+    from streamnorm.engine.streams.stream import Stream
 
 Kind = Literal[
     "warming",
@@ -141,7 +141,11 @@ def shape_of(block: list[float]) -> tuple[float | None, float | None]:
 
 
 def classify(block: list[float], skew: float | None, kurtosis: float | None, *, warmup: int, horizon: float) -> Kind:
-    """Tell what kind of sensor a feature's numbers look like."""
+    """Return what kind of sensor a feature's statistics look like.
+
+    `block` are the numbers of `kernels.base_statistics`, `skew` and `kurtosis` those of `shape_of`; `warmup` and
+    `horizon` are in readings.
+    """
     if block[base.COUNT] < warmup:
         return "warming"
     if block[base.RUN] == block[base.COUNT] and block[base.LOWEST] == block[base.HIGHEST]:

@@ -2,6 +2,9 @@
 
 A feature that is prepared has a memory: how many values were invalid, and what its transform needs to know of the
 reading before. Every function takes one number at a time, so that readings and blocks come to the same bits.
+
+Everywhere `x` is a number, NaN where it is missing, `t` its time in seconds since 1970, and `memory` the numbers of
+which the feature's begin at `at`.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from streamnorm.engine.config import DEFAULT_PERIOD
+from streamnorm.engine.configuration.config import DEFAULT_PERIOD
 from streamnorm.engine.reading import Channel
 
 if TYPE_CHECKING:
-    from streamnorm.engine.config import Configuration
+    from streamnorm.engine.configuration.config import Configuration
     from streamnorm.engine.reading import Array, Value
 
 #: floats of a memory: values that were invalid; of a counter whether there is a value, the last one, and its time
@@ -130,7 +133,10 @@ def alike(one: Preparation | None, other: Preparation | None) -> bool:
 
 
 def merge_memories(a: Any, at_a: int, b: Any, at_b: int) -> None:
-    """Merge memory b into memory a: what was invalid adds up, and a counter goes on from where it was read last."""
+    """Merge the memory `b[at_b:]` into `a[at_a:]`.
+
+    What was invalid adds up, and a counter goes on from where it was read last.
+    """
     a[at_a + INVALID] += b[at_b + INVALID]
     if b[at_b + SEEN] and (not a[at_a + SEEN] or b[at_b + TIME] > a[at_a + TIME]):
         a[at_a + SEEN : at_a + MEMORY_SIZE] = b[at_b + SEEN : at_b + MEMORY_SIZE]
@@ -139,9 +145,9 @@ def merge_memories(a: Any, at_a: int, b: Any, at_b: int) -> None:
 def table(
     preparation: Preparation, column: Array, times: Array, memory: Any, at: int, *, learn: bool
 ) -> list[list[float]]:
-    """Prepare the numbers of a column, one a row; returns the columns that it becomes.
+    """Do the `preparation` of a `column` whose rows are of `times` (s since 1970); returns the columns it becomes.
 
-    Unless it learns, every row is seen as the next one after what the memory knows, which stays as it is.
+    Unless it is to `learn`, every row is seen as the next one after what the memory knows, which stays as it is.
     """
     number, pairs = preparation.number, zip(column.tolist(), times.tolist(), strict=True)
     if learn:
@@ -161,6 +167,6 @@ def inverse(transform: str | None, value: float | Array) -> float | Array:
 
 
 def angle(sine: float, cosine: float, period: float) -> float:
-    """Return the angle, from 0 to below `period`, of a direction."""
+    """Return the angle, from 0 to below `period`, of which `sine` and `cosine` are given."""
     turned = math.atan2(sine, cosine) / math.tau * period
     return turned if turned >= 0.0 else turned + period

@@ -5,25 +5,21 @@ Rules:
 1. `observe` either succeeds whole or raises and leaves the state as it was, to the bit.
 2. What takes several readings (`streamnorm.engine.blocks.block`) may fail half-way: it works on a copy, which replaces
    the stream when it succeeded, and may do so in another thread while others read the stream as it was.
-3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.clock`.
+3. Time is an argument, in seconds since 1970; what a device says of it is judged by `streamnorm.engine.streams.clock`.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamnorm.engine import mixed
-from streamnorm.engine.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.limits import LARGEST_NAME, LARGEST_SEQ, Limits
-from streamnorm.engine.mixed_layout import MixedLayout, layout_of, moved
 from streamnorm.engine.names import name_fault
 from streamnorm.engine.reading import Answer, Array, Channel, Reading, check_seq
-from streamnorm.engine.replay import pack_replay, unpack_replay
-from streamnorm.engine.state_layout import (
+from streamnorm.engine.state.layout import (
     COUNT,
     CREATED,
     GAP,
@@ -35,6 +31,10 @@ from streamnorm.engine.state_layout import (
     UPDATED,
     layout_for,
 )
+from streamnorm.engine.state.mixed_layout import MixedLayout, layout_of, moved
+from streamnorm.engine.state.replay import pack_replay, unpack_replay
+from streamnorm.engine.streams import mixed
+from streamnorm.engine.streams.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import base_statistics as base
@@ -43,10 +43,10 @@ from streamnorm.kernels.base_statistics import least_weight, weight_at
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamnorm.engine.clock import Settlement
-    from streamnorm.engine.mixed_layout import AnyLayout
-    from streamnorm.engine.plan import Plan
-    from streamnorm.engine.state_layout import Shape
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.state.layout import Shape
+    from streamnorm.engine.state.mixed_layout import AnyLayout
+    from streamnorm.engine.streams.clock import Settlement
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
@@ -66,7 +66,7 @@ class Stream:
         self.plan = plan
         self.layout: AnyLayout = layout_for((), (), plan.stride)
         self.state = array("d", EMPTY)
-        #: of the last reading, where it was numbered, what a retry is answered with; see `streamnorm.engine.replay`
+        #: of the last reading, where it was numbered, what answers a retry; see `streamnorm.engine.state.replay`
         self.answered: array[float] | None = None
         #: the state before the last block, where it was numbered: what a retry is computed from
         self.before: array[float] | None = None
@@ -95,7 +95,7 @@ class Stream:
         copy.answered, copy.before = self.answered, self.before
         return copy
 
-    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901 - the hot path, in one piece
+    def observe(self, reading: Reading, now: float, limits: Limits) -> Answer:  # noqa: C901, PLR0912 - the hot path, in one piece
         """Normalize a `reading` and learn from it; `now` is the time of arrival (s since 1970), `limits` bound it.
 
         Raises:
@@ -118,11 +118,12 @@ class Stream:
             t = settled[0]
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
-        names = None
+        state, names = self.state, None
         answered: array[float]
-        if plain and plan.kernel.fast is not None:
-            row = cast("list[float]", reading.values)
-            answered, ready = plan.kernel.observe_row(row, t, plan.rule, plan.p, self.state, HEADER_SIZE, plan.stride)
+        if plain and (fast := plan.kernel.fast) is not None:
+            answered = array("d", reading.values)  # type: ignore[arg-type] # no channels; `cast` would take time
+            at, size = answered.buffer_info()
+            ready = fast.row(at, size, t, plan.rule, plan.p, state.buffer_info()[0], HEADER_SIZE, plan.stride)
         elif (
             where.direct
             and reading.plain
@@ -136,10 +137,14 @@ class Stream:
             answered, ready = self._observe_each(
                 reading, where.starts if plain else self.feature_offsets(reading, limits), t
             )
-        state = self.state
-        state[COUNT] += 1.0
+        state = self.state  # another, where features were added
+        state[COUNT] = count = state[COUNT] + 1.0
         state[UPDATED] = now
-        keep(state, settled)
+        if settled is None:
+            state[SKEW] = skew = 0.0
+        else:
+            keep(state, settled)
+            skew = settled[-1]
         if not state[CREATED]:
             state[CREATED] = now
         self.before = self.answered = None
@@ -151,10 +156,10 @@ class Stream:
             state[GAP] = gap
             self.answered = answered if plain else pack_replay(reading, answered, self.layout)
         if plain and not plan.finishes:
-            answers: list[float | Array] = [*answered]
+            answers: list[float | Array] = answered.tolist()  # type: ignore[assignment] # lists are invariant
         else:
             answers = self._grow(reading, answered)
-        return Answer(answers, int(state[COUNT]), ready, gap, False, None, state[SKEW], names)  # noqa: FBT003 - named, it takes longer
+        return Answer(answers, int(count), ready, gap, False, None, skew, names)  # noqa: FBT003 - named, it takes longer
 
     def _settle(self, stamp: float | None, now: float, limits: Limits) -> Settlement:
         state = self.state
@@ -262,7 +267,7 @@ class Stream:
         return plan.kernel.spread(plan.p, self.state, self.layout.starts[place])
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
-        """Return the z-score of a number, or those of an array, by a feature's statistics of today.
+        """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.
 
         As when observing, 0 where the feature's mean would no longer resolve x − μ, and bounded: by √W with W the
         weight of the past, of a channel of n elements by √(nW), which is what x has where nothing has varied. NaN stays
@@ -336,7 +341,7 @@ class Stream:
     ) -> None:
         """Make sure that features of these names and shapes, as in readings, have their place.
 
-        A missing value fits any shape.
+        A missing value fits any shape. `limits` bound how many features there may be.
 
         Raises:
             ShapeMismatch, LimitExceeded, InvalidReading: as `observe` says; nothing is changed then.

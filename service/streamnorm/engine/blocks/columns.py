@@ -23,7 +23,7 @@ from streamnorm.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.state_layout import Shape
+    from streamnorm.engine.state.layout import Shape
 
 Rows = npt.NDArray[np.int64]
 
@@ -84,9 +84,9 @@ class ReadingColumns:
     def of_table(
         cls, names: tuple[str, ...], values: Array, times: Array | None, seqs: Rows | None, limits: Limits
     ) -> Self:
-        """Build frozen columns of one stream's rows × features, in which no feature is a channel.
+        """Build frozen columns of `values`, one stream's rows × features in the order of `names`; none is a channel.
 
-        `times` are NaN, and `seqs` negative, where a row has none.
+        `times` (s since 1970) are NaN, and `seqs` negative, where a row has none; `limits` bound the rows.
         """
         columns, rows = cls(limits), len(values)
         columns._streams[""] = 0

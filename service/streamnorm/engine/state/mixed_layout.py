@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from streamnorm.engine.preparation import MEMORY_SIZE, Preparation
-from streamnorm.engine.state_layout import HEADER_SIZE, Layout, Shape, layout_for
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, Preparation
+from streamnorm.engine.state.layout import HEADER_SIZE, Layout, Shape, layout_for
 
 if TYPE_CHECKING:
-    from streamnorm.engine.plan import Part, Plan
+    from streamnorm.engine.configuration.plan import Part, Plan
 
 
 class Source(NamedTuple):
@@ -103,7 +103,8 @@ class MixedLayout:
     def observe(self, values: Sequence[Any], t: float, state: array[float]) -> tuple[array[float], bool] | None:
         """Take in a reading of all features, in their order, by compiled loops; None where they are not compiled.
 
-        `values` are numbers, as prepared. Returns each raw z-score, and whether all features are ready.
+        `values` are numbers, as prepared, of the time `t` (s since 1970); `state` changes. Returns each raw z-score,
+        and whether all features are ready.
         """
         for loop in self._loops:
             if loop[0].fast is None:
@@ -135,7 +136,7 @@ def _picker(places: Sequence[int]) -> Any:
 
 
 def layout_of(plan: Plan, names: tuple[str, ...], shapes: tuple[Shape, ...]) -> AnyLayout:
-    """Return the layout of features, named as in readings, of a stream with this plan.
+    """Return the layout of a stream with this plan, of features whose `names` and `shapes` are those of readings.
 
     Raises:
         InvalidConfiguration: layers that speak of a feature do not go together.
@@ -151,12 +152,12 @@ def layout_of(plan: Plan, names: tuple[str, ...], shapes: tuple[Shape, ...]) -> 
 
 @functools.lru_cache(maxsize=4096)
 def mixed_layout_for(names: tuple[str, ...], shapes: tuple[Shape, ...], parts: tuple[Part, ...]) -> MixedLayout:
-    """Return the mixed layout of these features."""
+    """Return the mixed layout of features of these `names`, `shapes` and plans (`parts`); it is shared."""
     return MixedLayout(names, shapes, parts)
 
 
 def moved(state: array[float], old: AnyLayout, new: AnyLayout) -> array[float]:
-    """Return a state in the order of a layout that has the features of the old one, and maybe more."""
+    """Return a state of the layout `old` in the order of `new`, which has all of its features, and maybe more."""
     made = state[:HEADER_SIZE] + array("d", bytes(8 * (new.size - HEADER_SIZE)))
     for name, start, end in zip(old.names, old.starts, old.ends, strict=True):
         at = new.starts[new.index[name]]
@@ -174,6 +175,9 @@ def plan_at(plan: Plan, layout: AnyLayout, start: int) -> Plan:
 
 
 def lasts(plan: Plan, layout: AnyLayout, state: array[float]) -> list[float]:
-    """Return the times of the latest readings of features that keep one."""
+    """Return the times (s since 1970) of the latest readings of features that keep one in `state`.
+
+    `plan` and `layout` are the stream's.
+    """
     pairs = zip(layout.starts, layout.ends, strict=True)
     return [state[end - 1] for start, end in pairs if plan_at(plan, layout, start).timed]

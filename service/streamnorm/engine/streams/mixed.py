@@ -1,6 +1,9 @@
 """Readings of a stream whose features differ in their plans, or whose values are prepared.
 
 Values are prepared first; then each group of features of one plan is taken in as a stream of that plan would be.
+
+Everywhere `plan` is the stream's, `where` its layout and `state` its buffer; `t` and `times` are seconds since 1970;
+`values` and `ys` (raw z-scores) of a block are rows × features, in the order of `names`.
 """
 
 from __future__ import annotations
@@ -10,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from streamnorm.engine.mixed_layout import MixedLayout
-from streamnorm.engine.postprocess import postprocess, postprocess_block
-from streamnorm.engine.preparation import MEMORY_SIZE, angle, inverse, table
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, angle, inverse, table
 from streamnorm.engine.reading import Reading, Value
+from streamnorm.engine.state.mixed_layout import MixedLayout
+from streamnorm.engine.streams.postprocess import postprocess, postprocess_block
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault
 
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from streamnorm.engine.mixed_layout import AnyLayout, Source
-    from streamnorm.engine.plan import Plan
-    from streamnorm.engine.preparation import Preparation
+    from streamnorm.engine.configuration.plan import Plan
+    from streamnorm.engine.configuration.preparation import Preparation
     from streamnorm.engine.reading import Array
+    from streamnorm.engine.state.mixed_layout import AnyLayout, Source
 
 
 class Grouped(Protocol):
@@ -101,7 +104,10 @@ def finish(plan: Plan, where: AnyLayout, names: tuple[str, ...], ys: list[float 
 def finish_block(
     plan: Plan, where: AnyLayout, names: tuple[str, ...], ys: Array, kind: npt.DTypeLike = np.float64
 ) -> Array:
-    """Finish a block's z-scores, those of each plan's features as it is configured, maybe in place."""
+    """Finish a block's z-scores, those of each plan's features as it is configured, maybe in place.
+
+    `kind` is the type of the answer, float64 or float32.
+    """
     if not isinstance(where, MixedLayout):
         return postprocess_block(plan, names, ys, kind)
     for one, places in _by_plan(plan, where, names).values():
@@ -141,7 +147,11 @@ def observe_columns(
     ends: Sequence[int],
     out: Array | None = None,
 ) -> Array:
-    """Take a block in, the columns of each plan as a block of their own; returns its raw z-scores."""
+    """Take a block in, the columns of each plan as a block of their own; returns its raw z-scores.
+
+    The columns' features have their state from `starts` to `ends`; `out`, where given, is the array that is returned.
+    The `stream`'s state changes.
+    """
     plan, where, state = stream.plan, stream.layout, stream.state
     if not isinstance(where, MixedLayout):
         return plan.kernel.observe_block(values, times, plan.rule, plan.p, state, starts, ends, out)
@@ -168,7 +178,7 @@ def observe_columns(
 def prepare_table(
     stream: Grouped, names: tuple[str, ...], values: Array, times: Array, *, learn: bool = True
 ) -> tuple[tuple[str, ...], Array]:
-    """Return a block as it is normalized, with the names of its columns; the stream's memories change, if it learns."""
+    """Return a block as it is normalized, with the names of its columns; the `stream` changes only to `learn`."""
     plan, where = stream.plan, stream.layout
     if not plan.mixed:
         return names, values

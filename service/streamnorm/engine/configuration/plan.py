@@ -11,9 +11,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streamnorm.engine.config import PREPARATION, Configuration, configuration, key_of, to_json
-from streamnorm.engine.preparation import Preparation
-from streamnorm.engine.rules import ALL, LAYERS, OWN, Layer, layer_of, overlay, settled, split_features
+from streamnorm.engine.configuration.config import PREPARATION, Configuration, configuration, key_of, to_json
+from streamnorm.engine.configuration.preparation import Preparation
+from streamnorm.engine.configuration.rules import ALL, LAYERS, OWN, Layer, layer_of, overlay, settled, split_features
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels import kernel_for

@@ -1,4 +1,7 @@
-"""From raw z-scores to answers: missing values, clamp, affine map and compensation, in that order."""
+"""From raw z-scores to answers: missing values, clamp, affine map and compensation, in that order.
+
+`ys` are the z-scores of the features `names`, and `plan` is how their stream is configured.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy.typing as npt
 from streamnorm.kernels.templates import finish_rows
 
 if TYPE_CHECKING:
-    from streamnorm.engine.plan import Plan
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.reading import Array
 
 
@@ -41,7 +44,10 @@ def postprocess(plan: Plan, names: tuple[str, ...], ys: list[float | Array]) -> 
 
 
 def postprocess_block(plan: Plan, names: tuple[str, ...], ys: Array, kind: npt.DTypeLike = np.float64) -> Array:
-    """Finish a block's z-scores as its stream is configured, maybe in place; returns them as float64 or float32."""
+    """Finish a block's z-scores as its stream is configured, maybe in place.
+
+    `ys` are rows × features, as is what is returned, whose type is `kind`, float64 or float32.
+    """
     if plan.finishes:
         gammas, betas = zip(*(plan.gamma_beta(name) for name in names), strict=True)
         ys = plan.kernel.finish_block(ys, plan.missing, plan.clamp, gammas, betas, plan.compensation)

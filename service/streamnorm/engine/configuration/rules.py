@@ -13,7 +13,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streamnorm.engine.config import CONFIGURATIONS, TIMED, Configuration, configuration
+from streamnorm.engine.configuration.config import CONFIGURATIONS, TIMED, Configuration, configuration
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault, InvalidConfiguration
 

@@ -1,4 +1,4 @@
-"""What changes a stream as a whole: reset, reconfigure, merge; each runs on a draft."""
+"""What changes a stream as a whole: reset, reconfigure, merge; each runs on a `draft`, at `now` (s since 1970)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
-from streamnorm.engine.clock import begin_clock
-from streamnorm.engine.mixed_layout import lasts, layout_of
-from streamnorm.engine.preparation import MEMORY_SIZE, alike, merge_memories
-from streamnorm.engine.state_layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED
+from streamnorm.engine.configuration.preparation import MEMORY_SIZE, alike, merge_memories
+from streamnorm.engine.state.layout import COUNT, GAP, HEADER_SIZE, TIME, UPDATED
+from streamnorm.engine.state.mixed_layout import lasts, layout_of
+from streamnorm.engine.streams.clock import begin_clock
 from streamnorm.errors import CannotMerge
 from streamnorm.kernels import base_statistics
 from streamnorm.kernels.methods import online
@@ -17,9 +17,9 @@ from streamnorm.kernels.methods import online
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from streamnorm.engine.configuration.plan import Part, Plan
     from streamnorm.engine.limits import Limits
-    from streamnorm.engine.plan import Part, Plan
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.stream import Stream
 
 
 def reset(draft: Stream, now: float) -> None:
@@ -33,7 +33,7 @@ def reset(draft: Stream, now: float) -> None:
 
 
 def reconfigure(draft: Stream, plan: Plan, now: float) -> str | None:
-    """Return a stream another configuration; where statistics had to restart, tell which and why.
+    """Give a stream another configuration, the `plan`; return which statistics had to restart and why, if any had.
 
     Those of other features go on. The stream begins anew where those of all features had to restart.
 
@@ -106,7 +106,7 @@ def _restart_reason(old: Part, new: Part) -> str | None:
 def merge(draft: Stream, other: Stream, now: float, limits: Limits) -> None:
     """Merge another stream's statistics in, as if its readings had been weighed together (Chan et al. 1979).
 
-    Counts add up; the numbering stays. Features that only the other has are added.
+    Counts add up; the numbering stays. Features that only the other has are added, as far as `limits` allow.
 
     Raises:
         CannotMerge: another method, other parameters, another horizon or time constant, another transform, or a method

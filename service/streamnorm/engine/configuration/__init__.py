@@ -1,0 +1,1 @@
+"""How streams are configured: the parameters, rules that set them, and the plan that comes of it."""

@@ -1,0 +1,1 @@
+"""A stream's numbers in its buffer: where each feature's are, and what is kept for retries."""
