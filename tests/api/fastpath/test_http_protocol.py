@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from streamnorm.api.fastpath.kept_heads import MAX_HEADS, MAX_KEPT_BYTES
 from streamnorm.api.middleware.authorization import KEY_CHECK_INTERVAL
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
@@ -191,14 +192,38 @@ async def test_anything_else_is_parsed(knowing: Connection, data: bytes) -> None
     assert await counts(knowing, 2) == [2, 3]
 
 
-async def test_a_connection_of_many_streams_keeps_no_heads(connection: Connection, api: Api) -> None:
+async def test_a_connection_of_many_streams_keeps_the_head_of_each(connection: Connection, api: Api) -> None:
     await api.observe("boiler-8", {"values": {"temp": 20}})
-    for _ in range(3):
-        await connection.send(post(), post().replace(b"boiler-7", b"boiler-8"))
-    assert await counts(connection, 6) == [2, 2, 3, 3, 4, 4]
+    both = post(), post().replace(b"boiler-7", b"boiler-8")
+    await connection.send(*both)
     connection.protocol.parser = None  # type: ignore[assignment]
+    await connection.send(*both, *both)
+    assert await counts(connection, 6) == [2, 2, 3, 3, 4, 4]
+
+
+async def test_a_head_of_another_connection_is_known_after_the_first_request(
+    connection: Connection, api: Api, tmp_path: Path
+) -> None:
+    settings = Settings(insecure=True)
+    front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
+    first, second = Connection(front, settings), Connection(front, settings)
+    first.protocol.heads = second.protocol.heads = connection.protocol.heads
+    await connection.send(post(BODY + b" "), post())
+    await second.send(post())
+    assert second.protocol.timeout_keep_alive_task is not None  # parsed, which starts the timer
+    second.protocol.parser = None  # type: ignore[assignment]
+    await second.send(post(BODY + b" "))
+    assert await counts(second, 2) == [4, 5]
+    first.protocol.parser = None  # type: ignore[assignment]
     with pytest.raises(AttributeError, match="feed_data"):
-        await connection.send(post())
+        await first.send(post())
+
+
+async def test_all_connections_of_a_server_keep_their_heads_together(connection: Connection) -> None:
+    kind = type(connection.protocol)
+    assert connection.protocol.heads is kind.heads
+    await connection.send(post())
+    assert kind.heads.find(post()) is not None
 
 
 async def test_a_known_head_in_the_middle_of_a_body_is_a_part_of_the_body(connection: Connection) -> None:
@@ -232,12 +257,21 @@ async def test_a_bad_body_behind_a_known_head_is_told(connection: Connection) ->
     assert [status for status, _ in await connection.answers(3)] == [200, 200, 400]
 
 
-async def test_few_heads_are_kept(connection: Connection) -> None:
-    for length in range(20):
-        await connection.send(post(BODY + b" " * length))
-    connection.protocol.parser = None  # type: ignore[assignment]
-    with pytest.raises(AttributeError, match="feed_data"):
-        await connection.send(post())
+async def test_heads_are_kept_within_bounds(knowing: Connection) -> None:
+    heads, admitted = knowing.protocol.heads, ("boiler-7", {b"host": b"streamnorm"})
+    for number in range(MAX_HEADS - 1):
+        heads.keep(b"%d\r\n\r\n" % number, 0, admitted)
+    assert heads.find(post()) is not None
+    heads.keep(b"one more\r\n\r\n", 0, admitted)
+    assert heads.find(post()) is None
+    assert heads.find(b"one more\r\n\r\n") is not None
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+async def test_a_large_head_is_not_kept(connection: Connection, excess: int) -> None:
+    data = b"x" * (MAX_KEPT_BYTES - 4 + excess) + b"\r\n\r\nbody"
+    connection.protocol.heads.keep(data, 4, ("boiler-7", {}))
+    assert (connection.protocol.heads.find(data) is None) == bool(excess)
 
 
 async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: Path) -> None:

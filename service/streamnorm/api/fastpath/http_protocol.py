@@ -4,7 +4,7 @@ uvicorn creates a task, a scope and messages for every request, and sends a resp
 reading that is most of the work: a response from `streamnorm.api.fastpath.inline` needs none of it, and is sent in one
 write. If the fast path declines, the buffered callbacks are replayed to uvicorn's own protocol class.
 
-A request whose head the connection has sent before is not parsed again (`streamnorm.api.fastpath.kept_heads`).
+A request whose head has come before, on any connection, is not parsed again (`streamnorm.api.fastpath.kept_heads`).
 
 Rules:
 
@@ -22,7 +22,7 @@ import socket
 from time import perf_counter
 from typing import Final
 
-from streamnorm.api.fastpath.inline import END, InlineResponder, kept
+from streamnorm.api.fastpath.inline import END, InlineResponder
 from streamnorm.api.fastpath.kept_heads import KeptHeads
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.compat.uvicorn import Head, HTTPProtocol
@@ -77,9 +77,10 @@ class FastPathProtocol(HTTPProtocol):
     _held: bytes | None = None
     #: the data that is being parsed, if it began with a request
     _data: bytes | None = None
-    #: heads are kept where the target is that of the request before: other connections do not repeat them
+    #: shared by all connections
+    heads: KeptHeads
+    #: `heads`, once the connection has been answered inline: its first request is always parsed
     _kept: KeptHeads | None = None
-    _target = b""
 
     def data_received(self, data: bytes) -> None:
         """Parse received data, unless it is a request with a kept head."""
@@ -138,10 +139,9 @@ class FastPathProtocol(HTTPProtocol):
             admitted = self.at_once.admit(self.url, self.head, began)
             if admitted is not None:
                 answer = self.at_once.answer(admitted, held, self.given.of(self.default_headers), began)
-                if self.url == self._target and self._data is not None:
-                    self._kept = self._kept or KeptHeads()
-                    self._kept.keep(self._data, len(held), kept(admitted))
-                self._target = self.url
+                if answer is not None and self._data is not None:
+                    self._kept = self.heads
+                    self.heads.keep(self._data, len(held), admitted)
         if answer is None:
             self._replay_to_uvicorn(held)
             super().on_message_complete()
@@ -247,5 +247,5 @@ class FastPathProtocol(HTTPProtocol):
 
 def protocol_class(at_once: InlineResponder, max_head_bytes: int) -> type[FastPathProtocol]:
     """Build the protocol class of a service."""
-    attributes = {"at_once": at_once, "given": EncodedHeaders(), "max_head_bytes": max_head_bytes}
-    return type("Protocol", (FastPathProtocol,), attributes)
+    shared = {"at_once": at_once, "given": EncodedHeaders(), "heads": KeptHeads(), "max_head_bytes": max_head_bytes}
+    return type("Protocol", (FastPathProtocol,), shared)

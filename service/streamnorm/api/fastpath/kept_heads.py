@@ -1,24 +1,27 @@
-"""The heads that a connection has sent before.
+"""The heads that connections have sent before.
 
-A connection repeats its heads. One that the parser accepted and the fast path admitted is kept: where the same bytes
-begin the next request, and the rest of the data is a body of the same length, the request need not be parsed again.
-This is no second parser: anything but bytes equal to a kept head is parsed.
+Devices repeat their heads. One that the parser accepted and the fast path admitted is kept: where the same bytes begin
+a later request, and the rest of the data is a body of the same length, the request need not be parsed again, on
+whichever connection it comes; it is authorized again. This is no second parser: anything but bytes equal to a kept head
+is parsed.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from streamnorm.api.fastpath.inline import Admitted
+from streamnorm.api.fastpath.inline import Admitted, kept
 
 END: Final = b"\r\n\r\n"
-#: Heads kept for each connection: those of one device differ by the length of their bodies.
-MAX_HEADS: Final = 4
+#: Heads kept at most: those of one device differ by its stream and the length of its bodies.
+MAX_HEADS: Final = 4096
+#: Bytes of the largest head that is kept, so that all of them together are bounded.
+MAX_KEPT_BYTES: Final = 1024
 _NONE: Final = (-1, None)
 
 
 class KeptHeads:
-    """The heads of one connection, with the lengths of their bodies and what the fast path needs of them."""
+    """The heads of a server's connections, with the lengths of their bodies and what the fast path needs of them."""
 
     __slots__ = ("_heads",)
 
@@ -36,8 +39,8 @@ class KeptHeads:
     def keep(self, data: bytes, length: int, admitted: Admitted) -> None:
         """Keep the `admitted` head of a request with a body of `length` bytes, if `data` is that request alone."""
         body = data.find(END) + len(END)
-        if len(data) != body + length:
+        if len(data) != body + length or body > MAX_KEPT_BYTES:
             return
         if len(self._heads) >= MAX_HEADS:
             self._heads.clear()
-        self._heads[data[:body]] = length, admitted
+        self._heads[data[:body]] = length, kept(admitted)
