@@ -109,7 +109,10 @@ class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
             self.fetch_pages()
         if missing := self.missing_libraries():
             self.make_libraries(missing)
-        if self.target_name == "wheel" and not any(map(Path.exists, map(self.targets.path_for, self.targets.TARGETS))):
+        made = set(map(self.targets.path_for, self.targets.TARGETS))
+        for path in set(self.targets.FOLDER.glob("*.so")) - made:  # of other sources
+            path.unlink()
+        if self.target_name == "wheel" and not any(map(Path.exists, made)):
             self.app.display_warning("no libraries of the kernels: Numba compiles them, or they are interpreted")
 
     def make_libraries(self, missing: list[str]) -> None:

@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 from streamnorm.kernels.cpu import prebuilt
 from streamnorm.kernels.dispatch import MethodKernel
 from streamnorm.kernels.method import Method
-from streamnorm.kernels.methods.adaptive import ADAPTIVE
-from streamnorm.kernels.methods.batch import BATCH
-from streamnorm.kernels.methods.batch_renorm import BATCH_RENORM
-from streamnorm.kernels.methods.online import CUMULATIVE, ONLINE
-from streamnorm.kernels.methods.online_2019 import ONLINE_2019
-from streamnorm.kernels.methods.streaming import STREAMING
+from streamnorm.kernels.methods import METHODS
 
 if TYPE_CHECKING:
     from streamnorm.kernels.cpu.loops import Loops
@@ -33,10 +28,6 @@ __all__ = [
     "needs_compiler",
     "on_compiling",
 ]
-
-METHODS: dict[str, Method] = {
-    method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
-}
 
 
 #: which kernels are used: "numba" passes libraries over, "interpreted" both

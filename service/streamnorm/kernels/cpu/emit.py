@@ -19,9 +19,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streamnorm.kernels import METHODS
 from streamnorm.kernels.cpu.abi import symbol
-from streamnorm.kernels.cpu.targets import TARGETS, linker, path_for
+from streamnorm.kernels.cpu.targets import linker, path_for
+from streamnorm.kernels.methods import METHODS
 
 
 class Machine(NamedTuple):
@@ -100,7 +100,7 @@ def link(code: bytes, command: Sequence[str], path: Path) -> None:
 
 
 def emit(folder: Path, targets: Sequence[str]) -> None:
-    """Make the libraries of some targets in a folder, and remove those of other sources.
+    """Make the libraries of some targets in a folder.
 
     Raises:
         ValueError: nothing here links for a target.
@@ -115,8 +115,6 @@ def emit(folder: Path, targets: Sequence[str]) -> None:
         codes = pool.map(machine_code, itertools.repeat(texts), targets)
         for target, code in zip(targets, codes, strict=True):
             link(code, commands[target] or [], path_for(target, folder))
-    for path in set(folder.glob("*.so")) - {path_for(target, folder) for target in TARGETS}:
-        path.unlink()
 
 
 if __name__ == "__main__":
