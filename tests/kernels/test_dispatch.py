@@ -36,7 +36,7 @@ def one_by_one(name: str, values: Array, times: Array, rule: Rule) -> tuple[byte
 
 def test_compiled_loops_are_kept_by_a_digest_of_all_source() -> None:
     # Numba looks at the file of the loop alone, and would go on with the step of yesterday.
-    assert sources() in compiled(METHODS["online"]).entries["rows"].py_func.__qualname__  # type: ignore[attr-defined]
+    assert sources() in compiled(METHODS["online"]).entries["rows"].py_func.__qualname__
 
 
 @all_methods

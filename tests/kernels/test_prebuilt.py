@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import platform
 import subprocess
 import sys
 from array import array
@@ -24,8 +25,9 @@ from streamnorm.kernels.cpu.numba_loops import compiled
 from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, rules, seeds, times_for
 
 #: of each way to compile: the one in this process, and every library that this machine can run
-WAYS: dict[str, Callable[[Method], Loops]] = {"numba": compiled} | {
-    target: functools.partial(prebuilt.load, path=targets.path_for(target)) for target in targets.fitting_targets()
+WAYS: dict[str, Callable[[Method], Loops]] = {
+    "numba": compiled,
+    **{target: functools.partial(prebuilt.load, path=targets.path_for(target)) for target in targets.fitting_targets()},
 }
 interpreted = functools.cache(lambda name: MethodKernel(METHODS[name]))
 by = functools.cache(lambda way, name: MethodKernel(METHODS[name], WAYS[way]))
@@ -127,10 +129,10 @@ def test_where_no_library_fits_numba_compiles(monkeypatch: pytest.MonkeyPatch) -
 def test_the_best_library_is_that_of_all_that_the_processor_has(
     without: str, best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = set().union(*targets.LEVELS.values()) - {without}
+    flags = {flag for level in targets.LEVELS.values() for flag in level} - {without}
     (tmp_path / "cpuinfo").write_text(LINES.format(" ".join(sorted(flags))))
     monkeypatch.setattr(targets, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(targets.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert targets.fitting_targets() == [*targets.LEVELS][:best][::-1]
     monkeypatch.setattr(targets, "CPU_INFO", tmp_path / "missing")
     assert targets.fitting_targets() == []
@@ -143,8 +145,8 @@ def test_the_best_library_is_that_of_all_that_the_processor_has(
 def test_other_systems_have_what_was_built_for_them(
     system: str, machine: str, fits: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(targets.sys, "platform", system)
-    monkeypatch.setattr(targets.platform, "machine", lambda: machine)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     assert targets.fitting_targets() == fits
 
 

@@ -29,8 +29,9 @@ finish_loop, wild_loop = templates.finish_rows, templates.first_out_of_range
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a function into those that call it; no fast-math: the bits stay the interpreter's."""
-    alone = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nothing else calls it
-    return njit(nogil=True, error_model="numpy", forceinline=True, **alone)(function)
+    # nothing but compiled code calls it
+    compiler = njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return compiler(function)
 
 
 @inlined
@@ -56,7 +57,7 @@ def four_integers(address: int) -> tuple[int, int, int, int]:
 
 def row(values: int, count: int, t: float, rule: int, p: int, state: int, first: int, stride: int) -> bool:
     """Run `templates.observe_row`."""
-    return row_loop(doubles(values), count, t, four(rule), doubles(p), doubles(state), first, stride)  # type: ignore[arg-type]
+    return row_loop(doubles(values), count, t, four(rule), doubles(p), doubles(state), first, stride)
 
 
 def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, ends: int, span: int, out: int) -> None:

@@ -35,7 +35,7 @@ class Loops:
     Methods that keep more than the base block have no lanes.
     """
 
-    def __init__(self, entries: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(self, entries: Mapping[str, Any]) -> None:
         self.entries = entries
         self._row = entries["row"]
 

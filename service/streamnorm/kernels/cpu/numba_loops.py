@@ -44,12 +44,12 @@ class NumbaLoops(Loops):
     def compile(self) -> None:
         """Compile everything now, or load it from the cache."""
         for name, entry in self.entries.items():
-            entry.compile(arguments(name))  # type: ignore[attr-defined]
+            entry.compile(arguments(name))
 
     @property
     def signatures(self) -> int:
         """How many machine codes there are: it stays, once all is compiled."""
-        return sum(len(entry.signatures) for entry in self.entries.values())  # type: ignore[attr-defined]
+        return sum(len(entry.signatures) for entry in self.entries.values())
 
 
 @functools.cache
