@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from numba import njit as numba_njit
 
 from streamnorm.kernels import templates
 from streamnorm.kernels.cpu.abi import LANES_ONLY
 from streamnorm.kernels.cpu.pointers import doubles, integers, keep_lane, lane, singles
 from streamnorm.kernels.method import Buffer, Method
 from streamnorm.kernels.specialize import Decorate, bound_observe, specialize
+
+
+njit: Any = numba_njit  # its types do not know every option
 
 
 def numbers(_address: int) -> Buffer:
