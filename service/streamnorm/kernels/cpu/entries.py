@@ -16,7 +16,6 @@ from streamnorm.kernels.cpu.pointers import doubles, integers, keep_lane, lane, 
 from streamnorm.kernels.method import Buffer, Method
 from streamnorm.kernels.specialize import Decorate, bound_observe, specialize
 
-
 njit: Any = numba_njit  # its types do not know every option
 
 
