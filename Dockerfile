@@ -1,4 +1,4 @@
-# The image of the service. Extras: --build-arg EXTRAS=fast,redis
+# The image of the service. Extras: --build-arg EXTRAS=redis,mqtt
 FROM python:3.13-slim AS build
 ARG EXTRAS=""
 WORKDIR /src
@@ -7,8 +7,9 @@ COPY clients/python/hatch_metadata.py clients/python/
 COPY web web
 COPY service service
 # A virtual environment without pip, which the next stage copies: versions and hashes are those of requirements.lock, and
-# bytecode is checked by content, so that two builds are equal.
-ENV SOURCE_DATE_EPOCH=1577836800 UV_NO_CACHE=1
+# bytecode is checked by content, so that two builds are equal. The kernels are compiled here, for all processors: no
+# container compiles anything.
+ENV SOURCE_DATE_EPOCH=1577836800 STREAMNORM_LIBRARIES=all UV_NO_CACHE=1
 RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
  && pip install --no-cache-dir --no-deps --require-hashes -r uv.lock \
  && python -m venv --without-pip /opt/streamnorm \
@@ -18,7 +19,7 @@ RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
  && cd /opt/streamnorm/lib/python3.*/site-packages/streamnorm-*.dist-info && rm uv_cache.json && sed -i '/uv_cache/d' RECORD
 
 FROM python:3.13-slim
-# The home folder is the volume, the only writable place: Numba caches compiled code there. /keys is the mount point of
+# The home folder is the volume, the only writable place. /keys is the mount point of
 # volumes that pass a key to other containers: a new volume inherits the owner of the folder that it is mounted on.
 RUN groupadd --gid 10001 streamnorm \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin streamnorm \

@@ -4,7 +4,8 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 PEERS := river pandas scipy scikit-learn ezmsg-sigproc gymnasium httpx
 BENCH_EXTRAS := fast$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
-SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json
+KERNELS := $(addprefix service/streamnorm/kernels/,*.py methods/*.py cpu/*.py)
+SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json $(wildcard $(KERNELS))
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
@@ -15,9 +16,9 @@ WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscop
 # The tests of `make check`: those of pure code, which start no process.
 CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
 # Debian packages that the tests need.
-PACKAGES := chromium firefox-esr mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
+PACKAGES := chromium firefox-esr gcc mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
-PEER_PACKAGES := influxdb
+PEER_PACKAGES := gcc-aarch64-linux-gnu influxdb libc6-dev-arm64-cross qemu-user-static
 # All that make test-engines needs; PyFlink has no wheels for later versions of Python.
 ENGINES_PACKAGES := openjdk-17-jre-headless
 ENGINES_PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
@@ -57,7 +58,7 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, Grafana's schema, the CUDA compiler
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, Grafana's schema, the CUDA compiler, kernels on ARM
 	$(BIN)/pytest tests/peers $(ARGS)
 
 test-engines: PACKAGES := $(ENGINES_PACKAGES)
@@ -87,17 +88,17 @@ screenshots: $(VENV)/.test packages ## take screenshots of the pages: build/scre
 LOCKED := fast redis mqtt senml sparkplug otlp files excel parquet
 lock: $(VENV)/.test ## pin every dependency of the image with its hashes, and check that amd64 and arm64 have wheels
 	$(BIN)/pip install --quiet uv
-	printf 'hatchling\nnodejs-wheel\nuv\n' | $(BIN)/uv pip compile pyproject.toml - $(LOCKED:%=--extra %) --universal \
+	printf 'hatchling\nnodejs-wheel\nuv\nziglang\n' | $(BIN)/uv pip compile pyproject.toml - $(LOCKED:%=--extra %) --universal \
 	  --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade -o requirements.lock
 	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28; do $(BIN)/uv pip compile pyproject.toml $(LOCKED:%=--extra %) \
 	  --constraints requirements.lock --only-binary :all: --python-platform $$platform --python-version 3.13 --quiet -o /dev/null || exit 1; done
 
-image: ## build the image `streamnorm` (EXTRAS=fast,redis adds extras)
+image: ## build the image `streamnorm` (EXTRAS=redis,mqtt adds extras)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
 	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands created here
-	rm -rf .venv .venv-bench .venv-engines .venv-peers build dist .hypothesis service/streamnorm/pages/vendor web/vendor
+	rm -rf .venv .venv-bench .venv-engines .venv-peers build dist .hypothesis service/streamnorm/pages/vendor service/streamnorm/kernels/libraries web/vendor
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""Where Numba is installed, kernels are compiled at the start, and never while a request waits."""
+"""Where no library fits and Numba is installed, kernels are compiled at the start, and never while a request waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import streamnorm
 from streamnorm import warmup
 from streamnorm.cli.compiling import announce_compiling
-from streamnorm.kernels import METHODS, MethodKernel, kernel_for
+from streamnorm.kernels import CHOICE, METHODS, kernel_for
 from streamnorm.kernels.cpu.numba_loops import compiled
 from tests.support.http_calls import Api, running
 from tests.support.processes import PATIENCE, Service
@@ -37,9 +37,10 @@ async def use(api: Api, method: str, **config: object) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_no_request_brings_about_another_compilation(method: str) -> None:
+async def test_no_request_brings_about_another_compilation(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loops = compiled(METHODS[method])
-    loops.compile(METHODS[method].parameters().pack())
+    loops.compile()
+    monkeypatch.setattr(kernel_for(method), "fast", loops)
     before = loops.signatures
     async with running() as api:
         await use(api, method, clamp=3, robust=2, warmup=1, missing="mean", affine={"a": {"gamma": 2, "beta": 1}})
@@ -49,19 +50,22 @@ async def test_no_request_brings_about_another_compilation(method: str) -> None:
 
 
 @pytest.mark.parametrize("config", [{"horizon": 50}, {"time_constant": 60}])
-async def test_nor_does_any_configuration(config: dict[str, object]) -> None:
+async def test_nor_does_any_configuration(config: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     loops = compiled(METHODS["online"])
-    loops.compile(())
+    loops.compile()
+    monkeypatch.setattr(kernel_for("online"), "fast", loops)
     before = loops.signatures
     async with running() as api:
         await use(api, "online", **config)
     assert loops.signatures == before
 
 
-def test_that_something_is_compiled_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_that_something_is_compiled_is_told_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     announce_compiling("filter")
-    kernel = MethodKernel(METHODS["online"], kernel_for("online")._compiler)  # noqa: SLF001 - as if it were new
-    assert kernel.compiled
+    monkeypatch.setenv(CHOICE, "numba")
+    assert kernel_for.__wrapped__("online").compiled
     increment = numba.njit(lambda x: x + 1)
     assert capsys.readouterr().err == ""
     assert (increment(1), increment(1.0)) == (2, 2.0)
@@ -83,8 +87,17 @@ async def test_until_a_method_is_compiled_its_streams_give_the_same_bits() -> No
 
 
 def serving(folder: Path, **environment: str) -> Service:
-    """Run a service that keeps what it compiles in its data folder."""
-    return Service(folder, NUMBA_CACHE_DIR="", **environment)
+    """Run a service that compiles, and keeps that in its data folder."""
+    return Service(folder, **{"NUMBA_CACHE_DIR": "", CHOICE: "numba"}, **environment)
+
+
+def test_where_a_library_fits_nothing_is_compiled_nor_kept(tmp_path: Path) -> None:
+    with Service(tmp_path, NUMBA_CACHE_DIR="") as service:
+        url = f"{service.url}/v1/streams/a/readings"
+        assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
+        assert "compil" not in service.log.read_text()
+        assert not any("numba" in entry.path for entry in psutil.Process(service.pid).memory_maps())
+        assert not list((service.folder / "data").glob("kernels-*"))
 
 
 def kept(service: Service) -> list[Path]:
@@ -128,7 +141,7 @@ def versions(folder: Path) -> str:
 def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "file").touch()
-    with Service(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file")) as service:
+    with Service(tmp_path, **{"NUMBA_CACHE_DIR": str(tmp_path / "file"), CHOICE: "numba"}) as service:
         assert "compiled kernels cannot be cached" in service.log.read_text()
         url = f"{service.url}/v1/streams/a/readings"
         assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1

@@ -71,8 +71,8 @@ def _bridges(value: str) -> str:
 
 #: every setting's variable begins with it
 PREFIX = "STREAMNORM_"
-#: variables of the SDK, and those that Kubernetes derives from a Service of that name
-OTHERS = re.compile(r"STREAMNORM_(KEY|URL|SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?)")
+#: variables of the kernels and the SDK, and those that Kubernetes derives from a Service of that name
+OTHERS = re.compile(r"STREAMNORM_(KERNELS|KEY|URL|SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?)")
 #: of the letters of a misspelt name, so many are those of the right one
 NEAR = 0.7
 

@@ -1,6 +1,6 @@
-"""Ahead-of-time compilation: if Numba is installed, no request ever waits for its compiler.
+"""Compilation at the start: where no library was built for the processor, and Numba is installed.
 
-Rules:
+No request ever waits for its compiler. Rules:
 
 1. The service answers from the start, and is ready when the default method is compiled, or loaded from the cache.
 2. Until a method is compiled, its streams use the interpreted kernel: slower, with bit-identical results.
@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import functools
 import importlib.metadata
-import importlib.util
 import logging
 import os
 import shutil
@@ -30,7 +29,7 @@ from pathlib import Path
 
 from streamnorm import devices, platforms
 from streamnorm.errors import InvalidConfiguration, NotReady
-from streamnorm.kernels import METHODS, kernel_for
+from streamnorm.kernels import METHODS, kernel_for, needs_compiler
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ NICENESS = 10
 
 
 class Warmup:
-    """Compiles the kernels of a service; does nothing if Numba is not installed.
+    """Compiles the kernels of a service, if they must be, and enables its device.
 
     `data` is the data folder, `method` the default method, `device` the setting of that name.
 
@@ -53,22 +52,22 @@ class Warmup:
         self._device = device
         if device == "cuda" and not devices.device_exists():
             raise InvalidConfiguration.at("/device", "there is no CUDA device, or the extra gpu is not installed")
-        self.possible = importlib.util.find_spec("numba") is not None
+        self.compiles = needs_compiler()
         self._method = method
         self._task: asyncio.Task[None] | None = None
         self._loaded: set[str] = set()
         #: whether the default method is compiled, or will not be
-        self._ready = not self.possible
+        self._ready = not self.compiles
         #: threads that load or compile
         self._threads: set[threading.Thread] = set()
-        if self.possible:
+        if self.compiles:
             self._folder = use_cache_dir(data)
             for name in METHODS:
                 kernel_for(name).fast = None
 
     def start(self) -> None:
-        """Start compiling in the background."""
-        if self.possible:
+        """Start in the background."""
+        if self.compiles or self._device != "cpu":
             self._task = asyncio.create_task(self._work(), name="streamnorm warmup")
 
     def check(self) -> None:
@@ -94,6 +93,9 @@ class Warmup:
 
     async def _work(self) -> None:
         try:
+            if not self.compiles:
+                await self._aside(devices.enable_device, self._device, self._method)
+                return
             folder = self._folder
             if folder is None or not is_cache_complete(folder):
                 log.info("compiling the kernels, for a minute or two; until then streams use the interpreted ones")
@@ -192,7 +194,7 @@ def load_kernel(*names: str) -> None:
         began = time.monotonic()
         method = METHODS[name]
         loops = compiled(method)
-        loops.compile(method.parameters().pack())
+        loops.compile()
         kernel_for(name).fast = loops
         log.info("the kernel of %s is ready after %.1f s", name, time.monotonic() - began)
 

@@ -33,7 +33,7 @@ def compiling(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Impati
     """Start a service that has to compile, in another process or, where nothing can be kept, in its own."""
     (tmp_path / "file").touch()
     cache = "" if request.param == "in the data folder" else str(tmp_path / "file")
-    with Impatient(tmp_path, NUMBA_CACHE_DIR=cache) as service:
+    with Impatient(tmp_path, NUMBA_CACHE_DIR=cache, STREAMNORM_KERNELS="numba") as service:
         yield service
 
 

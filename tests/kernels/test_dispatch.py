@@ -7,64 +7,19 @@ import math
 from array import array
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.kernels import METHODS, MethodKernel, base_statistics, kernel_for
-from streamnorm.kernels.cpu.numba_loops import LEAST_IN_LANES, sources
+from streamnorm.kernels import METHODS, MethodKernel, kernel_for
+from streamnorm.kernels.cpu.loops import LEAST_IN_LANES
+from streamnorm.kernels.cpu.numba_loops import compiled, sources
+from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, places, rules, seeds, times_for
 
-Array = npt.NDArray[np.float64]
-Rule = tuple[float, float, float, float]
 NO_COMPENSATION = (math.inf, -1.0)
 
 interpreted = functools.cache(lambda name: MethodKernel(METHODS[name]))
 all_methods = pytest.mark.parametrize("method", sorted(METHODS))
-
-number = st.one_of(
-    st.floats(-1e75, 1e75),
-    st.floats(-3.0, 3.0),
-    st.sampled_from([0.0, 1.0, 1.0 + 2**-52, 5e-324, 1e9]),
-    st.just(math.nan),
-)
-blocks = st.integers(1, 3).flatmap(
-    lambda columns: st.lists(st.lists(number, min_size=columns, max_size=columns), min_size=1, max_size=40).map(
-        np.array
-    )
-)
-#: a decay or a time constant, warmup, robust
-rules = st.tuples(
-    st.sampled_from([0.5, 0.999, 1.0]),
-    st.sampled_from([0.0, 0.0, 1.0, 3600.0]),
-    st.sampled_from([0.0, 4.0]),
-    st.sampled_from([0.0, 1.5, 3.0]),
-)
-seeds = st.integers(0, 2**32 - 1)
-
-
-def times_for(rows: int, seed: int) -> Array:
-    """Return times with gaps, some of them late."""
-    return 1e9 + np.random.default_rng(seed).normal(10.0, 20.0, size=rows).cumsum()
-
-
-def parameters(name: str) -> tuple[float, ...]:
-    return METHODS[name].parameters().pack()
-
-
-def places(name: str, columns: int, rule: Rule) -> tuple[range, range]:
-    stride = base_statistics.SIZE + kernel_for(name).own_size(parameters(name)) + (rule[1] > 0.0)
-    starts = range(0, stride * columns, stride)
-    return starts, range(stride, stride * columns + 1, stride)
-
-
-def as_block(with_kernel: MethodKernel, values: Array, times: Array, rule: Rule) -> tuple[bytes, bytes]:
-    """Return the bits of y and of the state after a block."""
-    name = with_kernel.method.name
-    starts, ends = places(name, values.shape[1], rule)
-    state = array("d", [0.0] * ends[-1])
-    ys = with_kernel.observe_block(values, times, rule, parameters(name), state, starts, ends)
-    return ys.tobytes(), state.tobytes()
 
 
 def one_by_one(name: str, values: Array, times: Array, rule: Rule) -> tuple[bytes, bytes]:
@@ -79,13 +34,9 @@ def one_by_one(name: str, values: Array, times: Array, rule: Rule) -> tuple[byte
     return np.array(ys).tobytes(), state.tobytes()
 
 
-def test_numba_compiles_where_it_is_installed() -> None:
-    assert kernel_for("online").compiled
-
-
 def test_compiled_loops_are_kept_by_a_digest_of_all_source() -> None:
     # Numba looks at the file of the loop alone, and would go on with the step of yesterday.
-    assert sources() in kernel_for("online").fast.rows.py_func.__qualname__  # type: ignore[union-attr]
+    assert sources() in compiled(METHODS["online"]).entries["rows"].py_func.__qualname__
 
 
 @all_methods

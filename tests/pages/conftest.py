@@ -30,7 +30,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = folder / "installed"
     install = [*run, "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=PATIENCE)  # noqa: S603 - the wheel just built
-    # Without extras, as it is installed first: nothing is compiled, which would take a minute of a core per service.
+    # Without extras, as it is installed first: the kernels are those that the wheel brings.
     (target / "sitecustomize.py").write_text("import sys\nsys.modules['numba'] = None\n")
     return target
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from streamnorm.kernels.cpu.targets import fitting_targets, path_for
+
 WEB = Path(__file__).parents[2] / "web"
 
 
@@ -24,6 +26,11 @@ WEB = Path(__file__).parents[2] / "web"
 )
 def test_the_wheel_has_what_the_pages_use_with_its_licence(installed: Path, name: str) -> None:
     assert (installed / "streamnorm" / "pages" / "vendor" / name).stat().st_size > 0
+
+
+def test_the_wheel_has_the_kernels_for_this_machine(installed: Path) -> None:
+    libraries = installed / "streamnorm" / "kernels" / "libraries"
+    assert {path_for(target, libraries) for target in fitting_targets()} <= set(libraries.iterdir())
 
 
 def test_the_lock_file_pins_hashes_and_names_no_host() -> None:

@@ -4,38 +4,66 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamnorm.kernels.cpu import prebuilt
 from streamnorm.kernels.dispatch import MethodKernel
 from streamnorm.kernels.method import Method
-from streamnorm.kernels.methods.adaptive import ADAPTIVE
-from streamnorm.kernels.methods.batch import BATCH
-from streamnorm.kernels.methods.batch_renorm import BATCH_RENORM
-from streamnorm.kernels.methods.online import CUMULATIVE, ONLINE
-from streamnorm.kernels.methods.online_2019 import ONLINE_2019
-from streamnorm.kernels.methods.streaming import STREAMING
+from streamnorm.kernels.methods import METHODS
 
 if TYPE_CHECKING:
-    from streamnorm.kernels.cpu.numba_loops import Compiled
+    from streamnorm.kernels.cpu.loops import Loops
 
-__all__ = ["METHODS", "Method", "MethodKernel", "compile_on_use", "interpret", "kernel_for", "on_compiling"]
+__all__ = [
+    "CHOICE",
+    "METHODS",
+    "Method",
+    "MethodKernel",
+    "compile_on_use",
+    "interpret",
+    "kernel_for",
+    "needs_compiler",
+    "on_compiling",
+]
 
-METHODS: dict[str, Method] = {
-    method.name: method for method in (ONLINE, ADAPTIVE, CUMULATIVE, BATCH, BATCH_RENORM, STREAMING, ONLINE_2019)
-}
+
+#: which kernels are used: "numba" passes libraries over, "interpreted" both
+CHOICE = "STREAMNORM_KERNELS"
 
 
 @functools.cache
 def kernel_for(name: str) -> MethodKernel:
-    """Give the kernel of a method; its loops compile at their first use where Numba (the extra `fast`) is installed."""
-    return MethodKernel(METHODS[name], _compiled if importlib.util.find_spec("numba") is not None else None)
+    """Return the kernel of a method; its loops are found at their first use.
+
+    They are those of the library that was built for this processor, or compiled by Numba where it is installed.
+    """
+    if needs_compiler():
+        return MethodKernel(METHODS[name], _compiled)
+    library = _library()
+    return MethodKernel(METHODS[name], None if library is None else functools.partial(prebuilt.load, path=library))
+
+
+def needs_compiler() -> bool:
+    """Return whether loops have to be compiled in this process, and can be."""
+    wanted = os.environ.get(CHOICE) != "interpreted"
+    return wanted and _library() is None and importlib.util.find_spec("numba") is not None
+
+
+def _library() -> Path | None:
+    return None if os.environ.get(CHOICE) in {"numba", "interpreted"} else prebuilt.fitting_library()
 
 
 def interpret() -> None:
-    """Have all methods interpreted until `compile_on_use`: loading a compiler takes as long as 300 000 values."""
-    for name in METHODS:
-        kernel_for(name).fast = None
+    """Have all methods interpreted until `compile_on_use`: loading a compiler takes as long as 300 000 values.
+
+    Where a library fits there is no compiler to load, and it is used.
+    """
+    if needs_compiler():
+        for name in METHODS:
+            kernel_for(name).fast = None
 
 
 def compile_on_use() -> None:
@@ -52,7 +80,7 @@ def on_compiling(tell: Callable[[], None]) -> None:
     _listeners.append(tell)
 
 
-def _compiled(method: Method) -> Compiled:
+def _compiled(method: Method) -> Loops:
     from streamnorm.kernels.cpu import numba_loops  # noqa: PLC0415 - triples the memory; only where asked for
 
     while _listeners:

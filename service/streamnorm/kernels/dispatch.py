@@ -1,4 +1,4 @@
-"""A method bound to the loops, interpreted or compiled by Numba: the same source, the same bits."""
+"""A method bound to the loops, interpreted or compiled: the same source, the same bits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamnorm.kernels.method import Method, Packed
 from streamnorm.kernels.specialize import bound_observe, plain, specialize
 
 if TYPE_CHECKING:
-    from streamnorm.kernels.cpu.numba_loops import Compiled
+    from streamnorm.kernels.cpu.loops import Loops
     from streamnorm.kernels.cuda.device import Device
 
 Done = TypeVar("Done")
@@ -32,24 +32,24 @@ class MethodKernel:
 
     `observe` takes one value of one feature in, interpreted; `fast.row`, where there is `fast`, a whole
     reading of plain features, compiled. `observe_block` and `finish_block` work on blocks, compiled where `fast` is.
-    `compiler` gives the compiled loops when they are first asked for; without one, everything is interpreted.
+    `find` returns the compiled loops when they are first asked for; without it, everything is interpreted.
     """
 
-    def __init__(self, method: Method, compiler: Callable[[Method], Compiled] | None = None) -> None:
+    def __init__(self, method: Method, find: Callable[[Method], Loops] | None = None) -> None:
         build = functools.partial(specialize, decorate=plain, label=method.name)
         self.method = method
         self.observe = bound_observe(method, decorate=plain, label=method.name)
         self._rows = build(templates.observe_rows, {"observe": self.observe})
-        self._compiler = compiler
+        self._find = find
         #: the values from which on a block travels to a CUDA device and back: if one core here would work on it, if all
         self.device_from = NEVER
         #: is told when the device failed to do what is then done here, and why
         self.device_failed: Callable[[Exception], object] = _unheard
 
     @functools.cached_property
-    def fast(self) -> Compiled | None:
+    def fast(self) -> Loops | None:
         """The compiled loops, found when first asked for; None while there are none, and everything is interpreted."""
-        return None if self._compiler is None else self._compiler(self.method)
+        return None if self._find is None else self._find(self.method)
 
     @property
     def compiled(self) -> bool:
@@ -140,8 +140,7 @@ class MethodKernel:
         rows, columns = out.shape
         if self.fast is not None:
             out = np.ascontiguousarray(out)
-            scale, shift = np.array(gamma, dtype=np.float64), np.array(beta, dtype=np.float64)
-            self.fast.finish(out.ctypes.data, rows, columns, missing, clamp, scale.ctypes.data, shift.ctypes.data, last)
+            self.fast.finish(out, missing, clamp, gamma, beta, last)
             return out
         flat = out.ravel().tolist()
         templates.finish_rows(flat, rows, columns, missing, clamp, gamma, beta, last)
@@ -155,9 +154,7 @@ class MethodKernel:
             wild = ~(np.abs(values) <= limit) & ~np.isnan(values)
             place = int(wild.argmax()) if wild.any() else -1
         else:
-            values = np.ascontiguousarray(values)
-            find = self.fast.wild if values.dtype == np.float64 else self.fast.wild_of_singles
-            place = find(values.ctypes.data, values.size, limit)
+            place = self.fast.first_out_of_range(np.ascontiguousarray(values), limit)
         return None if place < 0 else divmod(place, values.shape[1])
 
 

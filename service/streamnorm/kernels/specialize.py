@@ -20,17 +20,22 @@ def specialize(function: Any, names: dict[str, Any], *, decorate: Decorate, labe
     """Build a function anew with some of its global names bound, and the kernels it calls decorated as it is.
 
     Numba caches compiled code on disk by a function's file, line and qualified name but not by its closure, which is
-    why the loops are bound through globals, under a label of their own.
+    why the loops are bound through globals, under a label of their own. Kernels that nothing is bound in are shared.
     """
     scope = {**function.__globals__, **names}
     for name in function.__code__.co_names:
         value = scope.get(name)
         if name not in names and isinstance(value, FunctionType) and value.__module__.startswith(KERNELS):
-            scope[name] = specialize(value, {}, decorate=decorate, label=label)
+            scope[name] = _shared(value, decorate, label)
     copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
     copy.__module__ = function.__module__
     copy.__qualname__ = f"{label}.{function.__name__}"
     return decorate(copy)
+
+
+@functools.cache
+def _shared(function: Any, decorate: Decorate, label: str) -> Callable[..., Any]:
+    return specialize(function, {}, decorate=decorate, label=label)
 
 
 def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:

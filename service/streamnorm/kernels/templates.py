@@ -85,7 +85,12 @@ def observe_rows(
 
 
 def lane(state: Buffer, _number: int) -> Buffer:
-    """Stand in for what gives one column of a state that is laid out value by value."""
+    """Stand in for what takes one column out of a state that is laid out value by value."""
+    raise NotImplementedError
+
+
+def keep_lane(_own: Buffer, state: Buffer, _number: int) -> None:
+    """Stand in for what puts it back."""
     raise NotImplementedError
 
 
@@ -93,7 +98,7 @@ def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: 
     """Do what `observe_rows` does, for some columns whose `state` is (size of the base block × LANES).
 
     There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
-    one instruction (`streamnorm.kernels.cpu.simd`).
+    one instruction (`streamnorm.kernels.cpu.pointers`).
     """
     rows, columns, first, last = span
     plain = (rule[0], 0.0, rule[2], 0.0)
@@ -103,6 +108,7 @@ def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: 
             x = values[place + number]
             own = lane(state, number)
             out[place + number] = observe(x, 0.0, x, x, 0.0, plain, p, own, 0, SIZE)[0]
+            keep_lane(own, state, number)
 
 
 def observe_row(

@@ -1,0 +1,124 @@
+"""The entries of compiled loops: functions of addresses and numbers, which C has too, around the loops of a method.
+
+`streamnorm.kernels.cpu.loops` calls them, whoever compiled them: Numba in this process, or a build before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit as numba_njit
+
+from streamnorm.kernels import templates
+from streamnorm.kernels.cpu.abi import LANES_ONLY
+from streamnorm.kernels.cpu.pointers import doubles, integers, keep_lane, lane, singles
+from streamnorm.kernels.method import Buffer, Method
+from streamnorm.kernels.specialize import Decorate, bound_observe, specialize
+
+njit: Any = numba_njit  # its types do not know every option
+
+
+def numbers(_address: int) -> Buffer:
+    """Stand in for `doubles` or `singles`, whichever the values are."""
+    raise NotImplementedError
+
+
+# Each stands in for the loop of `streamnorm.kernels.templates` that it is bound to.
+row_loop, rows_loop, lanes_loop = templates.observe_row, templates.observe_rows, templates.observe_lanes
+finish_loop, wild_loop = templates.finish_rows, templates.first_out_of_range
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function into those that call it; no fast-math: the bits stay the interpreter's."""
+    # nothing but compiled code calls it
+    compiler = njit(nogil=True, error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return compiler(function)
+
+
+@inlined
+def two(address: int) -> tuple[float, float]:
+    """Read two numbers."""
+    at = doubles(address)
+    return at[0], at[1]
+
+
+@inlined
+def four(address: int) -> tuple[float, float, float, float]:
+    """Read four numbers; of those that stay in memory, each write to a state could change one, for all LLVM knows."""
+    at = doubles(address)
+    return at[0], at[1], at[2], at[3]
+
+
+@inlined
+def four_integers(address: int) -> tuple[int, int, int, int]:
+    """Read four whole numbers."""
+    at = integers(address)
+    return at[0], at[1], at[2], at[3]
+
+
+def row(values: int, count: int, t: float, rule: int, p: int, state: int, first: int, stride: int) -> bool:
+    """Run `templates.observe_row`."""
+    return row_loop(doubles(values), count, t, four(rule), doubles(p), doubles(state), first, stride)
+
+
+def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, ends: int, span: int, out: int) -> None:
+    """Run `templates.observe_rows`."""
+    rows_loop(
+        numbers(values),
+        doubles(times),
+        four(rule),
+        doubles(p),
+        doubles(state),
+        integers(starts),
+        integers(ends),
+        four_integers(span),
+        numbers(out),
+    )
+
+
+def lanes(values: int, rule: int, p: int, state: int, span: int, out: int) -> None:
+    """Run `templates.observe_lanes`."""
+    lanes_loop(numbers(values), four(rule), doubles(p), doubles(state), four_integers(span), numbers(out))
+
+
+def finish(
+    out: int, rows: int, columns: int, missing: float, clamp: float, gamma: int, beta: int, compensation: int
+) -> None:
+    """Run `templates.finish_rows`."""
+    finish_loop(doubles(out), rows, columns, missing, clamp, doubles(gamma), doubles(beta), two(compensation))
+
+
+def wild(values: int, size: int, limit: float) -> int:
+    """Run `templates.first_out_of_range`."""
+    return wild_loop(numbers(values), size, limit)
+
+
+def entries(method: Method | None, decorate: Callable[[str], Decorate], label: str = "") -> dict[str, Any]:
+    """Return a method's entries by name, or those that all methods share; `decorate` compiles the one of a name."""
+
+    def inner(loop: Callable[..., Any], **names: Any) -> Any:
+        return specialize(loop, names, decorate=inlined, label="")
+
+    def entry(name: str, function: Any, numbers: Any = doubles, **names: Any) -> Any:
+        return specialize(function, {"numbers": numbers, **names}, decorate=decorate(name), label=f"{label}-{name}")
+
+    if method is None:
+        loop = inner(templates.first_out_of_range)
+        return {
+            "finish": entry("finish", finish, finish_loop=inner(templates.finish_rows)),
+            "wild": entry("wild", wild, wild_loop=loop),
+            "wild_of_singles": entry("wild_of_singles", wild, singles, wild_loop=loop),
+        }
+    observe = bound_observe(method, decorate=inlined, label="")
+    block = inner(templates.observe_rows, observe=observe)
+    found = {
+        "row": entry("row", row, row_loop=inner(templates.observe_row, observe=observe)),
+        "rows": entry("rows", rows, rows_loop=block),
+        "rows_of_singles": entry("rows_of_singles", rows, singles, rows_loop=block),
+    }
+    if method.base:
+        beside = inner(templates.observe_lanes, observe=observe, lane=lane, keep_lane=keep_lane)
+        for name, kind in zip(LANES_ONLY, (doubles, singles), strict=True):
+            found[name] = entry(name, lanes, kind, lanes_loop=beside)
+    return found

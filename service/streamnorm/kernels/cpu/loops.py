@@ -1,0 +1,118 @@
+"""Compiled loops as the rest calls them, whoever compiled them: Numba in this process, or a build before it."""
+
+from __future__ import annotations
+
+import functools
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamnorm.kernels import base_statistics
+from streamnorm.kernels.array_types import Array
+from streamnorm.kernels.cpu.thread_pool import parallel_for
+from streamnorm.kernels.method import Packed
+from streamnorm.kernels.templates import LANES
+
+#: A processor works on so many columns at once, and laying states out takes as long as so many values.
+FEWEST_LANES, LEAST_IN_LANES = 8, 512
+#: tuples of rules and parameters whose copies for compiled code are kept
+KEPT = 4096
+
+
+@functools.lru_cache(maxsize=KEPT)
+def packed(numbers: Packed) -> tuple[int, array[float]]:
+    """Return the address of numbers, and what holds them there."""
+    held = array("d", numbers)
+    return held.buffer_info()[0], held
+
+
+class Loops:
+    """A method's compiled loops.
+
+    `entries` are functions by the names of `streamnorm.kernels.cpu.abi`; those that may take long release the GIL.
+    Methods that keep more than the base block have no lanes.
+    """
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        self.entries = entries
+        self._row = entries["row"]
+
+    def row(
+        self, values: int, count: int, t: float, rule: Packed, p: Packed, state: int, first: int, stride: int
+    ) -> bool:
+        """Run `templates.observe_row`; `values` and `state` are addresses."""
+        rule_at, _rule = packed(rule)
+        p_at, _p = packed(p)
+        ready: bool = self._row(values, count, t, rule_at, p_at, state, first, stride)
+        return ready
+
+    def finish(
+        self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed
+    ) -> None:
+        """Run `templates.finish_rows` on a block of float64 in C order."""
+        scale, shift = np.array(gamma, dtype=np.float64), np.array(beta, dtype=np.float64)
+        at, _last = packed(last)
+        self.entries["finish"](out.ctypes.data, *out.shape, missing, clamp, scale.ctypes.data, shift.ctypes.data, at)
+
+    def first_out_of_range(self, values: Array, limit: float) -> int:
+        """Run `templates.first_out_of_range` on a block in C order."""
+        find: Callable[..., int] = self.entries[_of("wild", values)]
+        return find(values.ctypes.data, values.size, limit)
+
+    def observe_block(
+        self,
+        values: Array,
+        times: Array,
+        rule: Packed,
+        p: Packed,
+        state: array[float],
+        starts: Sequence[int],
+        ends: Sequence[int],
+        out: Array,
+    ) -> None:
+        """Do what `MethodKernel.observe_block` does, on all cores, with arrays in C order."""
+        rows, columns = values.shape
+        plain = rule[1] == 0.0 and rule[3] == 0.0
+        if "lanes" in self.entries and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
+            self._side_by_side(values, rule, p, state, starts, out)
+            return
+        loop = self.entries[_of("rows", values)]
+        times = np.ascontiguousarray(times, dtype=np.float64)
+        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+        (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
+        before = values.ctypes.data, times.ctypes.data, rule_at, p_at, state.buffer_info()[0]
+
+        def work(first: int, last: int) -> None:
+            span = array("q", (rows, columns, first, last))
+            loop(*before, at.ctypes.data, to.ctypes.data, span.buffer_info()[0], out.ctypes.data)
+
+        parallel_for(columns, values.size, work)
+
+    def _side_by_side(
+        self, values: Array, rule: Packed, p: Packed, state: array[float], starts: Sequence[int], out: Array
+    ) -> None:
+        """Observe a block with its columns' states laid out value by value; see `streamnorm.kernels.cpu.pointers`."""
+        rows, columns = values.shape
+        loop = self.entries[_of("lanes", values)]
+        flat = np.frombuffer(state)
+        places = np.arange(base_statistics.SIZE)[:, None] + np.array(starts)[None, :]
+        states = flat[places]
+        (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
+
+        def work(first: int, last: int) -> None:
+            for at in range(first, last, LANES):
+                end = min(at + LANES, last)
+                own = np.zeros((base_statistics.SIZE, LANES))
+                own[:, : end - at] = states[:, at:end]
+                span = array("q", (rows, columns, at, end))
+                loop(values.ctypes.data, rule_at, p_at, own.ctypes.data, span.buffer_info()[0], out.ctypes.data)
+                states[:, at:end] = own[:, : end - at]
+
+        parallel_for(columns, values.size, work)
+        flat[places] = states
+
+
+def _of(name: str, values: Array) -> str:
+    return name if values.dtype == np.float64 else f"{name}_of_singles"

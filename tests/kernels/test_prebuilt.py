@@ -1,0 +1,188 @@
+"""Libraries that a build made, Numba and the interpreter give the same bits, and the best library is found."""
+
+from __future__ import annotations
+
+import functools
+import math
+import platform
+import subprocess
+import sys
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamnorm import kernels
+from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics, kernel_for, needs_compiler
+from streamnorm.kernels.cpu import prebuilt, targets
+from streamnorm.kernels.cpu.abi import SIGNATURES
+from streamnorm.kernels.cpu.loops import LEAST_IN_LANES, Loops
+from streamnorm.kernels.cpu.numba_loops import compiled
+from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, rules, seeds, times_for
+
+#: of each way to compile: the one in this process, and every library that this machine can run
+WAYS: dict[str, Callable[[Method], Loops]] = {
+    "numba": compiled,
+    **{target: functools.partial(prebuilt.load, path=targets.path_for(target)) for target in targets.fitting_targets()},
+}
+interpreted = functools.cache(lambda name: MethodKernel(METHODS[name]))
+by = functools.cache(lambda way, name: MethodKernel(METHODS[name], WAYS[way]))
+every_way = pytest.mark.parametrize("way", sorted(WAYS))
+all_methods = pytest.mark.parametrize("method", sorted(METHODS))
+LINES = "processor : 0\nflags : {}\n"
+
+
+@every_way
+@all_methods
+@settings(max_examples=40)
+@given(values=blocks, rule=rules, seed=seeds)
+def test_all_ways_give_the_interpreters_bits(way: str, method: str, values: Array, rule: Rule, seed: int) -> None:
+    times = times_for(len(values), seed)
+    assert as_block(by(way, method), values, times, rule) == as_block(interpreted(method), values, times, rule)
+
+
+@every_way
+@all_methods
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+@settings(max_examples=20)
+@given(numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(8, 70), decay=st.sampled_from([0.5, 1.0]))
+def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
+    *, way: str, method: str, kind: str, numbers: list[float], columns: int, decay: float
+) -> None:
+    rows = math.ceil(LEAST_IN_LANES / columns)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused before it comes here
+        values = np.clip(np.resize(numbers, (rows, columns)).astype(kind), -1e30, 1e30)
+    times, rule = times_for(rows, 0), (decay, 0.0, 4.0, 0.0)
+    assert as_block(by(way, method), values, times, rule) == as_block(interpreted(method), values, times, rule)
+
+
+@every_way
+@all_methods
+@settings(max_examples=40)
+@given(values=blocks, rule=rules, seed=seeds)
+def test_single_readings_give_the_bits_of_blocks(way: str, method: str, values: Array, rule: Rule, seed: int) -> None:
+    times, works = times_for(len(values), seed), by(way, method)
+    stride = base_statistics.SIZE + works.own_size(parameters(method)) + (rule[1] > 0.0)
+    state = array("d", [0.0] * stride * values.shape[1])
+    ys = [
+        works.observe_row(row, t, rule, parameters(method), state, 0, stride)[0]
+        for row, t in zip(values.tolist(), times.tolist(), strict=True)
+    ]
+    together, kept = as_block(interpreted(method), values, times, rule)
+    assert (b"".join(y.tobytes() for y in ys), state.tobytes()) == (together, kept)
+
+
+@every_way
+@given(
+    ys=blocks,
+    missing=st.sampled_from([math.nan, 0.0]),
+    clamp=st.sampled_from([math.inf, 2.5]),
+    last=st.sampled_from([(math.inf, -1.0), (5.0, -1.0), (math.inf, 1e-5)]),
+    seed=seeds,
+)
+def test_answers_are_finished_to_the_same_bits(
+    *, way: str, ys: Array, missing: float, clamp: float, last: tuple[float, float], seed: int
+) -> None:
+    gammas, betas = np.random.default_rng(seed).normal(size=(2, ys.shape[1])).tolist()
+    arguments = (missing, clamp, gammas, betas, last)
+    done = by(way, "online").finish_block(ys.copy(), *arguments)
+    assert done.tobytes() == interpreted("online").finish_block(ys.copy(), *arguments).tobytes()
+
+
+@every_way
+@given(blocks, st.sampled_from([1.0, 1e9, 1e74]), st.sampled_from(["f8", "f4"]))
+def test_what_is_out_of_range_is_found_in_the_same_place(way: str, values: Array, limit: float, kind: str) -> None:
+    with np.errstate(over="ignore"):
+        values = values.astype(kind)
+    assert by(way, "online").first_out_of_range(values, limit) == interpreted("online").first_out_of_range(
+        values, limit
+    )
+
+
+def test_a_library_is_used_before_numba_which_is_not_loaded() -> None:
+    script = (
+        "import sys; from streamnorm import Normalizer; from streamnorm.kernels import kernel_for\n"
+        "Normalizer().observe_block([[1.0, 2.0]] * 600); print(kernel_for('online').compiled, 'numba' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
+    assert told.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize(("choice", "way"), [("numba", "NumbaLoops"), ("interpreted", "NoneType"), ("", "Loops")])
+def test_the_environment_passes_over_what_is_not_wanted(choice: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernels.CHOICE, choice)
+    assert needs_compiler() == (choice == "numba")
+    assert type(kernel_for.__wrapped__("online").fast).__name__ == way
+
+
+def test_where_no_library_fits_numba_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prebuilt, "fitting_library", lambda: None)
+    assert needs_compiler()
+    assert type(kernel_for.__wrapped__("online").fast).__name__ == "NumbaLoops"
+
+
+@pytest.mark.parametrize(("without", "best"), [("", 3), ("avx512vl", 2), ("movbe", 1), ("pni", 0)])
+def test_the_best_library_is_that_of_all_that_the_processor_has(
+    without: str, best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = {flag for level in targets.LEVELS.values() for flag in level} - {without}
+    (tmp_path / "cpuinfo").write_text(LINES.format(" ".join(sorted(flags))))
+    monkeypatch.setattr(targets, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert targets.fitting_targets() == [*targets.LEVELS][:best][::-1]
+    monkeypatch.setattr(targets, "CPU_INFO", tmp_path / "missing")
+    assert targets.fitting_targets() == []
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "fits"),
+    [("linux", "aarch64", ["aarch64"]), ("linux", "riscv64", []), ("darwin", "arm64", []), ("win32", "AMD64", [])],
+)
+def test_other_systems_have_what_was_built_for_them(
+    system: str, machine: str, fits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert targets.fitting_targets() == fits
+
+
+def test_a_library_that_cannot_be_loaded_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken.so"
+    broken.write_text("no library")
+    best = targets.fitting_targets()[0]
+    good = targets.path_for(best)
+    monkeypatch.setattr(prebuilt, "fitting_targets", lambda: ["broken", "missing", best])
+    monkeypatch.setattr(
+        prebuilt, "path_for", {"broken": broken, "missing": tmp_path / "missing.so", best: good}.__getitem__
+    )
+    assert prebuilt.fitting_library.__wrapped__() == good
+
+
+def test_a_library_of_other_sources_has_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pattern in targets.SOURCES:
+        for file in targets.KERNELS.glob(pattern):
+            copy = tmp_path / file.relative_to(targets.KERNELS)
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr(targets, "KERNELS", tmp_path)
+    assert targets.digest.__wrapped__() == targets.digest()
+    for name in ("templates.py", "methods/batch.py", "cpu/emit.py"):
+        file = tmp_path / name
+        before = file.read_bytes()
+        file.write_bytes(before + b"#")
+        assert targets.digest.__wrapped__() != targets.digest()
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize("target", targets.fitting_targets())
+def test_a_library_is_small_and_holds_every_entry(target: str) -> None:
+    path = targets.path_for(target)
+    assert path.stat().st_size < 250_000
+    for method in METHODS.values():
+        assert set(prebuilt.load(method, path).entries) >= {
+            name for name in SIGNATURES if method.base or not name.startswith("lanes")
+        }
