@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streamnorm.api.codecs.arrays.npy import NpyCodec
+from streamnorm.api.codecs.arrays.npz_blocks import NpzCodec
 from streamnorm.api.codecs.codec import ReadingCodec
-from streamnorm.api.codecs.json_many import ManyJSONCodec
-from streamnorm.api.codecs.json_table import TableJSONCodec
-from streamnorm.api.codecs.line_protocol import LineProtocolCodec
-from streamnorm.api.codecs.ndjson import ManyNDJSONCodec, NDJSONCodec
-from streamnorm.api.codecs.npy import NpyCodec
-from streamnorm.api.codecs.npz_blocks import NpzCodec
-from streamnorm.api.codecs.senml import SenMLCBORCodec, SenMLCodec
+from streamnorm.api.codecs.devices.line_protocol import LineProtocolCodec
+from streamnorm.api.codecs.devices.senml import SenMLCBORCodec, SenMLCodec
+from streamnorm.api.codecs.json.many import ManyJSONCodec
+from streamnorm.api.codecs.json.ndjson import ManyNDJSONCodec, NDJSONCodec
+from streamnorm.api.codecs.json.table import TableJSONCodec
 
 Codecs = Mapping[str, ReadingCodec]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from streamnorm.api.codecs.bulk import answer_batch
-from streamnorm.api.codecs.mapped import decode_mapped
+from streamnorm.api.codecs.devices.mapped import decode_mapped
 from streamnorm.api.codecs.registry import OF_MANY
 from streamnorm.api.dependencies import Caller, Ctx
 from streamnorm.api.http.body import in_thread_if_large, read_body

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.api.codecs.json_slices import loads_sliced
+from streamnorm.api.codecs.json.slices import loads_sliced
 from streamnorm.api.http.problems import HTTPProblem
 
 texts = st.sampled_from(["a", "},{", "],[", '"', "\\", "é", 'a\\"b', "\n", "[", "]", ""])

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Response
 
 from streamnorm.api.codecs.codec import DecodeContext, Described
-from streamnorm.api.codecs.ndjson import split_lines
+from streamnorm.api.codecs.json.ndjson import split_lines
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import check_streams
