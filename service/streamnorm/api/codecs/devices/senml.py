@@ -98,4 +98,4 @@ def _read(slices: Iterator[list[Any]] | None, context: DecodeContext) -> PackBat
 def _answered(answered: AnsweredReadings) -> Iterator[dict[str, Any]]:
     batch = answered.batch
     assert isinstance(batch, PackBatch)  # noqa: S101 - what this codec decodes
-    return batch.pack.answered(answered.answers.values)
+    return batch.pack.answered(answered.answers.values, answered.answers.renamed)
