@@ -9,6 +9,7 @@ from streamnorm.api.codecs.arrays.npy import NpyCodec
 from streamnorm.api.codecs.arrays.npz_blocks import NpzCodec
 from streamnorm.api.codecs.codec import ReadingCodec
 from streamnorm.api.codecs.devices.line_protocol import LineProtocolCodec
+from streamnorm.api.codecs.devices.remote_write import RemoteWriteCodec
 from streamnorm.api.codecs.devices.senml import SenMLCBORCodec, SenMLCodec
 from streamnorm.api.codecs.json.many import ManyJSONCodec
 from streamnorm.api.codecs.json.ndjson import ManyNDJSONCodec, NDJSONCodec
@@ -27,5 +28,7 @@ OF_STREAM: Codecs = _by_media_type([TableJSONCodec(), NDJSONCodec(), NpyCodec(),
 OF_MANY: Codecs = _by_media_type([ManyJSONCodec(), ManyNDJSONCodec(), NpzCodec()])
 #: for one reading, besides JSON
 OF_READING: Codecs = _by_media_type([SenMLCodec(), SenMLCBORCodec()])
+#: for Prometheus's remote write, as a mapping decodes it
+REMOTE_WRITE = RemoteWriteCodec()
 #: for InfluxDB's write calls
 LINE_PROTOCOL: ReadingCodec = LineProtocolCodec()
