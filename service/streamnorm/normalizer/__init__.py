@@ -193,7 +193,8 @@ class Normalizer:
         times = many.times if timestamps is None else _times(timestamps)
         draft = self._stream.draft()
         on_host = is_on_device(many.values) and draft.plan.mixed  # groups of features are sorted out here
-        given = many.values.copy_to_host() if on_host else many.values
+        given: Any = many.values
+        given = given.copy_to_host() if on_host else given
         whole = block.Block(many.names, given, times, first_seq)
         answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)
         if not answer.replayed:

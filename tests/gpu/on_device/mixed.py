@@ -9,6 +9,7 @@ import pytest
 
 from streamnorm import Normalizer
 from streamnorm.kernels import METHODS, kernel_for
+from streamnorm.kernels.array_types import is_on_device
 from streamnorm.kernels.cuda import device
 from streamnorm.kernels.dispatch import NEVER
 
@@ -73,7 +74,7 @@ def test_a_group_travels_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_array_on_the_device_is_answered_there(treatment: str) -> None:
     there, here = Normalizer(features=TREATMENTS[treatment]), Normalizer(features=TREATMENTS[treatment])
     answer = there.observe_block(device.cuda.to_device(ROWS), features=NAMES)
-    assert device.is_on_device(answer.values)
+    assert is_on_device(answer.values)
     expected = here.observe_block(ROWS, features=NAMES)
     np.testing.assert_allclose(answer.values.copy_to_host(), expected.values, rtol=1e-12, atol=1e-12)
     assert answer.features == expected.features
