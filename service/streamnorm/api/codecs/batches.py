@@ -28,7 +28,10 @@ AT_ONCE = 2000
 async def observe_valid(
     service: IngestService, columns: ReadingColumns, refused: Callable[[int, StreamnormError], None]
 ) -> None:
-    """Observe the valid readings of `columns`, in order within each stream; `refused` hears of the others' rows."""
+    """Have `service` observe the valid readings of `columns`, in order within each stream.
+
+    `refused` hears of the rows of the others, and why.
+    """
     answers = AnswerColumns(columns)
     waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
     readings = 0

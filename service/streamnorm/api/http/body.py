@@ -30,7 +30,9 @@ LARGE = 64 * 1024
 
 
 async def read_body(request: Request, limit: int, *, packed: str = IDENTITY) -> bytearray:
-    """Read a whole body of at most `limit` bytes, decompressing gzip; the coding `packed` is left to the caller.
+    """Read the whole body of a `request`, at most `limit` bytes, decompressing gzip.
+
+    The coding `packed` is left to the caller.
 
     Raises:
         HTTPProblem: the body is too large, or is not encoded as declared.
@@ -43,7 +45,7 @@ async def read_body(request: Request, limit: int, *, packed: str = IDENTITY) -> 
 
 
 async def iter_body(request: Request, limit: int, *, packed: str = IDENTITY) -> AsyncIterator[bytes]:
-    """Yield the parts of a body of at most `limit` bytes, decompressed, but for the coding `packed`.
+    """Yield the parts of the body of a `request`, at most `limit` bytes, decompressed, but for the coding `packed`.
 
     Raises:
         HTTPProblem: the body is too large, or is not encoded as declared.
@@ -64,7 +66,7 @@ async def iter_body(request: Request, limit: int, *, packed: str = IDENTITY) -> 
 
 
 async def iter_decoded(request: Request, *, packed: str = IDENTITY) -> AsyncIterator[bytes]:
-    """Yield the parts of a body of any size, decompressed, returning control to the event loop between them.
+    """Yield the parts of a `request`'s body of any size, decompressed; control returns to the event loop between them.
 
     Those of a body of the coding `packed` are left as they are.
 

@@ -148,7 +148,7 @@ class NpyCodec:
         """Encode the array without a copy."""
         table = answered.table()
         body = of_block(*table)
-        headers = as_headers(body)
+        values, headers = body.pop("values"), as_headers(body)
         if table.answer.names is not None:  # other features than those of the request
             headers["streamnorm-features"] = ",".join(quote(name, safe="") for name in table.answer.names)
-        return Pieces(to_npy(body["values"]), NPY, headers)
+        return Pieces(to_npy(values), NPY, headers)
