@@ -85,7 +85,7 @@ screenshots: $(VENV)/.test packages ## take screenshots of the pages: build/scre
 	$(BIN)/python -m tests.pages.screenshots build/screenshots
 
 # The tools that build the image, and the extras that it may have: CUDA's compiler is left to machines that have a device.
-LOCKED := fast redis mqtt senml sparkplug otlp files excel parquet
+LOCKED := fast redis mqtt senml sparkplug otlp remote-write files excel parquet
 lock: $(VENV)/.test ## pin every dependency of the image with its hashes, and check that amd64 and arm64 have wheels
 	$(BIN)/pip install --quiet uv
 	printf 'hatchling\nnodejs-wheel\nuv\nziglang\n' | $(BIN)/uv pip compile pyproject.toml - $(LOCKED:%=--extra %) --universal \

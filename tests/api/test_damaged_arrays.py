@@ -13,9 +13,9 @@ import httpx
 import numpy as np
 import pytest
 
-from streamnorm.api.codecs.npy import from_npy
-from streamnorm.api.codecs.npz import ALIGNMENT, from_npz, payload_offset
-from streamnorm.api.codecs.npz_blocks import MEMBERS
+from streamnorm.api.codecs.arrays.npy import from_npy
+from streamnorm.api.codecs.arrays.npz import ALIGNMENT, from_npz, payload_offset
+from streamnorm.api.codecs.arrays.npz_blocks import MEMBERS
 from streamnorm.errors import InvalidReading
 from tests.api.test_arrays import NPY, NPZ, ROWS, STREAMS, TENSOR, Arrays, array, arrays, npy, npz
 from tests.support.http_calls import Api, assert_problem

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from streamnorm.engine.limits import Limits
+from streamnorm.formats import lenient_json
 from streamnorm.formats.payload import decoded
-from tests.support.http_calls import NOW, Api, assert_problem
+from tests.support.http_calls import NOW, Api, assert_problem, running
 
 HERE = "/v1/streams/boiler-7/readings"
 FLAT = {
@@ -66,6 +68,59 @@ def test_a_message_without_values_is_the_values() -> None:
 async def test_what_is_missing_may_be_written_in_several_ways(api: Api, body: str) -> None:
     response = await api.post(HERE, body)
     assert response.json()["values"] == {"temp": None, "door": 0.0}
+
+
+@pytest.fixture(name="roomy")
+async def an_api_that_takes_large_bodies() -> AsyncIterator[Api]:
+    """Give an API with the usual limits."""
+    async with running() as api:
+        yield api
+
+
+MISSING = pytest.mark.parametrize("missing", ["null", "NaN", "nan", "-nan", '"nan"', '"NaN"'])
+#: rows behind, for a body that is parsed in slices
+MANY = pytest.mark.parametrize("more", [0, 900])
+
+
+@MANY
+@MISSING
+async def test_in_a_table_too(roomy: Api, missing: str, more: int) -> None:
+    row = f", [21.25, {'1.5':>80}]"
+    rows = f"[[{missing}, 1], [21, {missing}]{row * more}]"
+    response = await roomy.post("/v1/streams/boiler-7/bulk", f'{{"features": ["temp", "door"], "values": {rows}}}')
+    assert response.json()["values"][:2] == [[None, 0.0], [0.0, None]]
+
+
+@MANY
+@MISSING
+async def test_in_readings_of_many_streams_too(roomy: Api, missing: str, more: int) -> None:
+    reading = f'{{"stream": "boiler-7", "values": {{"temp": {missing}, "door": 1}}}}'
+    response = await roomy.post("/v1/bulk", f'{{"readings": [{reading}{f", {reading}" * (more)}]}}')
+    assert response.json()["readings"][0]["values"] == {"temp": None, "door": 0.0}
+
+
+@MANY
+@MISSING
+async def test_in_a_pack_too(roomy: Api, missing: str, more: int) -> None:
+    record = f'{{"n": "temp", "v": {missing}}}, {{"n": "door", "v": 1}}'
+    headers = {"content-type": "application/senml+json"}
+    response = await roomy.post(HERE, f"[{record}{f', {record}' * (more)}]", headers=headers)
+    assert [(each["n"], each["v"]) for each in response.json()[:1]] == [("door", 0.0)]
+
+
+@pytest.mark.parametrize("missing", ["NaN", '"nan"'])
+async def test_nan_in_a_flat_body_is_a_missing_number(api: Api, missing: str) -> None:
+    response = await api.post(HERE, f'{{"temp": {missing}, "door": 1, "room": "roof"}}')
+    assert response.json()["values"] == {"temp": None, "door": 0.0}
+
+
+async def test_what_is_wrong_beside_nan_is_told_where_it_stands(api: Api) -> None:
+    response = await api.post("/v1/streams/boiler-7/bulk", '{"values": [[NaN, 1], [2, warm]]}')
+    assert response.json()["detail"].endswith("line 1, column 27")
+
+
+def test_texts_beside_nan_stay_as_they_are() -> None:
+    assert str(lenient_json.loads(r"""{"a\", nan,": [nan, "[-nan]"]}""")) == """{'a", nan,': [nan, '[-nan]']}"""
 
 
 @pytest.mark.parametrize(

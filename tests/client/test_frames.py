@@ -184,3 +184,14 @@ def test_names_that_no_query_can_hold_are_sent_whole(service: Service) -> None:
         plain = client.stream("no-commas").bulk(frame.rename(columns={"a,b": "ab"}))
     assert (block.features, list(again.values.columns)) == (["a,b", "c"], ["a,b", "c"])
     assert block.values.to_numpy().tolist() == plain.values.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("times", [None, EPOCHS], ids=["npy", "npz"])
+def test_an_angle_comes_back_as_sine_and_cosine(service: Service, times: list[float] | None) -> None:
+    with Client(service.url) as client:
+        stream = client.stream(f"mast-{'npy' if times is None else 'npz'}")
+        stream.configure(features={"wind": {"transform": "circular"}})
+        rows = np.array([[0.0, 20.0], [90.0, 21.0], [180.0, 20.0], [270.0, 21.0]])
+        block = stream.bulk(rows, features=["wind", "temp"], timestamps=times)
+    assert block.features == ["wind.sin", "wind.cos", "temp"]
+    assert block.values.shape == (4, 3)

@@ -47,6 +47,6 @@ def test_a_preset_makes_of_a_payload_the_readings_that_a_person_expects(preset: 
 
 
 def test_there_are_samples_of_every_preset() -> None:
-    others = {"sparkplug"}  # not text: see test_sparkplug.py
+    others = {"sparkplug", "prometheus-remote-write"}  # not text: see test_sparkplug.py and test_remote_write.py
     assert {param.values[0] for param in SAMPLES} | others == set(preset_names())
     assert len(SAMPLES) >= 40

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from urllib.parse import unquote
 
 from streamnorm_client._call import Call, encode
 from streamnorm_client._errors import InvalidArgument, UnexpectedAnswer
@@ -207,11 +208,12 @@ def _npy_call(stream: str, block: ArrayBlock, *, learn: bool, first_seq: int | N
     def read(answer: tuple[Mapping[str, str], Any]) -> Block:
         headers, values = answer
         last_seq = headers.get("streamnorm-last-seq")
+        names = headers.get("streamnorm-features")
         return Block(
             stream=headers["streamnorm-stream"],
             count=int(headers["streamnorm-count"]),
             ready=headers["streamnorm-ready"] == "true",
-            features=block.names,
+            features=block.names if names is None else [unquote(name) for name in names.split(",")],
             values=values,
             last_seq=None if last_seq is None else int(last_seq),
             gap=int(headers.get("streamnorm-gap", "0")),
@@ -240,7 +242,7 @@ def _npz_call(stream: str, block: ArrayBlock, first_seq: int | None) -> ArrayCal
             stream=str(arrays["streams"][0]),
             count=int(arrays["count"][0]),
             ready=bool(arrays["ready"][0]),
-            features=block.names,
+            features=arrays["features"].tolist() if "features" in arrays else block.names,
             values=arrays["values"][0],
             last_seq=None if first_seq is None else first_seq + len(block.rows) - 1,
             gap=int(arrays["gap"][0]) if "gap" in arrays else 0,

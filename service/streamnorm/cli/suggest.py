@@ -33,7 +33,7 @@ def suggest(
     from streamnorm.errors import StreamnormError  # noqa: PLC0415 - --help needs none of it
 
     if bool(files) == bool(url):
-        print("streamnorm suggest: give files, or --url of a service", file=sys.stderr)  # noqa: T201
+        print("streamnorm suggest: give either files or --url of a service, not both", file=sys.stderr)  # noqa: T201
         raise typer.Exit(2)
     told = False
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any
 
 import orjson
 
 _MARK = "\ufeff"
-#: a NaN where JSON has a value, as JavaScript, Python and C print it
-_NAN = re.compile(r"(?<=[:\[,\s])[+-]?nan(?=\s*[,}\]])", re.IGNORECASE)
+#: a text, or a NaN as JavaScript, Python and C print it; a text without an end reaches to the end, in linear time
+_TEXT_OR_NAN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|(?<!\w)([+-]?)nan(?!\w)', re.IGNORECASE | re.DOTALL)
+_NAN = re.compile(r"nan", re.IGNORECASE)
 
 
 def loads(data: bytes | bytearray | str) -> Any:
@@ -24,7 +24,7 @@ def loads(data: bytes | bytearray | str) -> Any:
     orjson.JSONDecodeError: ...
 
     Raises:
-        JSONDecodeError: it is neither.
+        JSONDecodeError: it is neither; what else than NaN is wrong is told where it stands.
 
     """
     try:
@@ -35,13 +35,17 @@ def loads(data: bytes | bytearray | str) -> Any:
             return loads(text.removeprefix(_MARK))
         if "\ufffd" in text or not _NAN.search(text):
             raise
+        orjson.loads(_TEXT_OR_NAN.sub(_zero, text))
         try:
-            return json.loads(_NAN.sub("NaN", text), parse_constant=_constant)
-        except (ValueError, RecursionError):
+            return json.loads(_TEXT_OR_NAN.sub(_nan, text))
+        except (ValueError, RecursionError):  # more digits, or a deeper nesting, than Python takes
             raise error from None
 
 
-def _constant(name: str) -> float:
-    if name == "NaN":
-        return math.nan
-    raise ValueError(f"{name} is no number")
+def _zero(found: re.Match[str]) -> str:
+    """Return a number as long as the NaN: what is wrong elsewhere keeps its place."""
+    return found[0] if found[1] is None else f"{found[1].replace('+', ' ')}0.0"
+
+
+def _nan(found: re.Match[str]) -> str:
+    return found[0] if found[1] is None else "NaN"

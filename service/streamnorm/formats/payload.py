@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from streamnorm.engine.limits import LARGEST_DEPTH, Limits
-from streamnorm.engine.reading import Reading, check_seq, parse_reading
+from streamnorm.engine.reading import Reading, check_seq, is_absent, parse_reading
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import cbor, lenient_json, senml
 from streamnorm.formats.instants import seconds
@@ -72,10 +72,10 @@ def with_values(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_value(value: object, depth: int = 0) -> bool:
-    """Return whether a value is a number, null or an array of them; one nested beyond all limits is left to errors."""
+    """Return whether a value is a number, null, "nan" or an array; one nested beyond all limits is left to errors."""
     if isinstance(value, list):
         return depth > LARGEST_DEPTH or (bool(value) and all(_is_value(each, depth + 1) for each in value))
-    return value is None or isinstance(value, (bool, int, float))
+    return is_absent(value) or isinstance(value, (bool, int, float))
 
 
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:

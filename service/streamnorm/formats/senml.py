@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Array, Reading, parse_reading
+from streamnorm.engine.reading import Array, Reading, is_absent, parse_reading
 from streamnorm.errors import Fault, InvalidReading
 
 JSON = "application/senml+json"
@@ -211,6 +211,9 @@ def _labelled(given: object) -> tuple[dict[str, Any], bool]:
             if label.endswith("_"):
                 message = f"{label!r} must be understood, and is not known here"
                 raise ValueError(message)
+            continue
+        if label == "v" and is_absent(value):
+            record[label] = math.nan
             continue
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             message = f"{label!r} cannot be {value!r:.40}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Array, parse_reading
+from streamnorm.engine.preparation import CIRCLE
+from streamnorm.engine.reading import Answer, Array, parse_reading
 from streamnorm.errors import Fault, InvalidReading, LimitExceeded
 from streamnorm.formats.senml import Record, Resolver, answer, feature, grouped
 
@@ -40,7 +42,9 @@ class Pack:
         self._faults: list[Fault] = []
         #: places of the records that have a number, in the order of the readings' numbers, and their readings' first
         self._placed = np.empty(0, np.int64)
-        self._firsts = array("q")
+        self._firsts, self._row_of = array("q"), array("q")
+        #: the features of the labels
+        self._named: list[str] = []
 
     def extend(self, records: Sequence[object]) -> None:
         """Add records.
@@ -74,15 +78,16 @@ class Pack:
             raise InvalidReading.of(self._faults)
         has_number = [place for place, record in self._rest.items() if record.value is None]
         places = np.delete(np.arange(len(self._times)), has_number)
-        features = self._features(places)
+        features = self._named = self._features(places)
         labels = np.frombuffer(self._label_of, np.int32)[places].tolist()
-        columns, placed = ReadingColumns(self._limits), array("q")
+        columns, placed, self._row_of = ReadingColumns(self._limits), array("q"), array("q")
         for time, group in grouped(np.frombuffer(self._times)[places], [features[label] for label in labels]):
             numbers = {features[labels[at]]: self._values[places[at]] for at in group}
             own = parse_reading(numbers, self._limits, timestamp=time, pointer="")
             columns.append(stream_id, own)
             self._firsts.append(places[group[0]])
             placed.extend(places[group].tolist())
+            self._row_of.extend([len(columns) - 1] * len(group))
         self._placed = np.frombuffer(placed, np.int64) if placed else self._placed
         return columns.freeze()
 
@@ -90,18 +95,30 @@ class Pack:
         """Return the place of a reading's first record in errors."""
         return f"/{self._firsts[row]}"
 
-    def answered(self, values: Array) -> Iterator[dict[str, Any]]:
-        """Yield the answer to each record; `values` are those of the readings."""
+    def answered(self, values: Array, renamed: Mapping[int, Answer]) -> Iterator[dict[str, Any]]:
+        """Yield the answer to each record, or to a record of an angle its sine and cosine.
+
+        `values` are those of the readings; `renamed` has the answers to readings that became other features.
+        """
         ys = np.full(len(self._times), math.nan)
+        circles = dict(self._circles(renamed))
         ys[self._placed] = values
         labels = list(self._labels)
         for place, y in enumerate(array("d", ys.tobytes())):
             record = self._rest.get(place)
             if record is None:
                 record = Record(*labels[self._label_of[place]], self._times[place], self._values[place])
-            entry = answer(record, y)
-            if entry is not None:
-                yield entry
+            ends = circles.get(place)
+            made = [(record, y)] if ends is None else [(replace(record, name=record.name + end), y) for end, y in ends]
+            yield from filter(None, (answer(*each) for each in made))
+
+    def _circles(self, renamed: Mapping[int, Answer]) -> Iterator[tuple[int, tuple[tuple[str, float], ...]]]:
+        """Yield the places of records of angles, with the ends of their features' names and the values of those."""
+        for place, row in zip(self._placed.tolist(), self._row_of, strict=True) if renamed else ():
+            found = dict(zip(renamed[row].names or (), renamed[row].values, strict=True)) if row in renamed else {}
+            name = self._named[self._label_of[place]]
+            if found and name not in found:
+                yield place, tuple((end, float(found[name + end])) for end in CIRCLE)
 
     def _add(self, record: Record) -> None:
         most = self._limits.max_rows * self._limits.max_features

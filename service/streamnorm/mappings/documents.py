@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import lenient_json, line_protocol
 
-Format = Literal["auto", "json", "form", "text", "line", "sparkplug", "otlp"]
+Format = Literal["auto", "json", "form", "text", "line", "sparkplug", "otlp", "remote-write"]
 FORMATS: tuple[str, ...] = get_args(Format)
 FORM = "application/x-www-form-urlencoded"
 

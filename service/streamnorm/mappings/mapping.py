@@ -26,7 +26,7 @@ from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import Fault, InvalidReading
 from streamnorm.formats.ids import escaped, shortened
 from streamnorm.formats.topics import TopicFilter
-from streamnorm.mappings import otlp, sparkplug
+from streamnorm.mappings import otlp, remote_write, sparkplug
 from streamnorm.mappings.documents import Format, opened, parse_body
 from streamnorm.mappings.features import Leaf, Pointers, Selection, first
 from streamnorm.mappings.numbers import number_in
@@ -118,6 +118,8 @@ class Mapping:
             return self.aliases.document(message.body, message.topic)
         if self.format == "otlp":
             return otlp.parse_metrics(message.body)
+        if self.format == "remote-write":
+            return remote_write.parse_write(message.body)
         return parse_body(message.body, message.media_type, self.format)
 
     def _levels(self, message: Message) -> dict[str, str]:

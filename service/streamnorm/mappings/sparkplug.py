@@ -5,18 +5,18 @@ A birth gives each metric a name and an alias; data may then carry aliases alone
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import OrderedDict
 from typing import Any, Final
 
 from streamnorm.errors import InvalidReading
+from streamnorm.mappings.protobuf import Field, message_class, parsed
 
 #: Edge nodes and devices whose aliases are remembered.
 MOST_SOURCES: Final = 10_000
-#: name, number, type and label of the payload's and the metric's fields that readings are made of
-_PAYLOAD: Final = (("timestamp", 1, "UINT64"), ("metrics", 2, "MESSAGE"), ("seq", 3, "UINT64"))
-_METRIC: Final = (
+#: the payload's and the metric's fields that readings are made of
+_PAYLOAD: Final[tuple[Field, ...]] = (("timestamp", 1, "UINT64"), ("metrics", 2, "Metric"), ("seq", 3, "UINT64"))
+_METRIC: Final[tuple[Field, ...]] = (
     ("name", 1, "STRING"),
     ("alias", 2, "UINT64"),
     ("timestamp", 3, "UINT64"),
@@ -84,12 +84,7 @@ class Aliases:
     def _parsed(self, body: bytes) -> Any:
         if self._payload is None:
             self._payload = payload_class()
-        payload = self._payload()
-        try:
-            payload.ParseFromString(body)
-        except Exception as error:  # noqa: BLE001 - the library's DecodeError, known only where it is installed
-            raise InvalidReading.at("", f"the body is no payload of Sparkplug B: {error}") from None
-        return payload
+        return parsed(self._payload, body, "payload of Sparkplug B")
 
 
 def payload_class() -> Any:
@@ -99,24 +94,7 @@ def payload_class() -> Any:
         InvalidReading: protobuf is not installed.
 
     """
-    try:
-        descriptors = importlib.import_module("google.protobuf.descriptor_pb2")
-        pools = importlib.import_module("google.protobuf.descriptor_pool")
-        factory = importlib.import_module("google.protobuf.message_factory")
-    except ModuleNotFoundError:
-        raise InvalidReading.at("", "Sparkplug B needs protobuf: pip install 'streamnorm[sparkplug]'") from None
-    file = descriptors.FileDescriptorProto(name="streamnorm/sparkplug_b.proto", package="streamnorm", syntax="proto2")
-    field = descriptors.FieldDescriptorProto
-    for title, fields in (("Payload", _PAYLOAD), ("Metric", _METRIC)):
-        message = file.message_type.add(name=title)
-        for name, number, kind in fields:
-            label = field.LABEL_REPEATED if kind == "MESSAGE" else field.LABEL_OPTIONAL
-            added = message.field.add(name=name, number=number, type=getattr(field, f"TYPE_{kind}"), label=label)
-            if kind == "MESSAGE":
-                added.type_name = ".streamnorm.Metric"
-    pool = pools.DescriptorPool()
-    pool.Add(file)
-    return factory.GetMessageClass(pool.FindMessageTypeByName("streamnorm.Payload"))
+    return message_class({"Payload": _PAYLOAD, "Metric": _METRIC}, "Sparkplug B", "sparkplug")
 
 
 def _source(topic: str) -> tuple[str, str]:

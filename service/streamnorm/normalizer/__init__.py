@@ -24,6 +24,7 @@ from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading
 from streamnorm.formats.instants import seconds
 from streamnorm.kernels.array_types import is_on_device
+from streamnorm.kernels.dispatch import on_device
 from streamnorm.normalizer import inputs
 
 __all__ = ["Normalized", "NormalizedBlock", "Normalizer"]
@@ -178,7 +179,7 @@ class Normalizer:
         `features` names the columns, `timestamps` has one a row, `first_seq` numbers the rows. An array on a CUDA
         device (CuPy's, PyTorch's, Numba's: float64 or float32 in C order) is worked on there, and so is the answer,
         which speaks the CUDA array interface too; that needs the extra `gpu`, and agrees to 12 digits instead of to
-        the bit.
+        the bit. Where features differ in their treatment it passes through host memory.
 
         Raises:
             InvalidReading, StaleSequence: the block is rejected; the state is unchanged, also after a device error.
@@ -191,12 +192,16 @@ class Normalizer:
             )
         times = many.times if timestamps is None else _times(timestamps)
         draft = self._stream.draft()
-        whole = block.Block(many.names, many.values, times, first_seq)
+        on_host = is_on_device(many.values) and draft.plan.mixed  # groups of features are sorted out here
+        given: Any = many.values
+        given = given.copy_to_host() if on_host else given
+        whole = block.Block(many.names, given, times, first_seq)
         answer = block.observe_block(draft, whole, self._clock(), UNLIMITED)
         if not answer.replayed:
             draft.forgive_missing(many.names, many.absent)
             self._stream = draft
-        values, set_back = many.shaped(answer.values, answer.names), answer.clock_set_back
+        ys = on_device().cuda.to_device(answer.values) if on_host else answer.values
+        values, set_back = many.shaped(ys, answer.names), answer.clock_set_back
         names = answer.names or many.names
         return NormalizedBlock(
             values, names, answer.count, answer.ready, answer.gap, answer.replayed, clock_set_back=set_back

@@ -15,8 +15,9 @@ import numpy as np
 import orjson
 import pytest
 
-from streamnorm.api.codecs import json_slices, registry, serialize
+from streamnorm.api.codecs import registry, serialize
 from streamnorm.api.codecs.codec import ReadingCodec
+from streamnorm.api.codecs.json import slices
 from streamnorm.api.http import body
 from streamnorm.formats import senml
 from streamnorm.ingest import ingest_service
@@ -181,13 +182,13 @@ async def test_no_call_of_a_parser_or_an_encoder_takes_more_than_a_slice(
         longest["dumps"] = max(longest["dumps"], len(written))
         return written
 
-    monkeypatch.setattr(json_slices, "orjson", Watched)
+    monkeypatch.setattr(slices, "orjson", Watched)
     monkeypatch.setattr(body, "orjson", Watched)
     monkeypatch.setattr(serialize, "dumps", dumps)
     async with running() as api:
         await send(api, form)
-    assert longest["loads"] <= 2 * json_slices.SLICE
-    assert longest["dumps"] <= 4 * json_slices.SLICE
+    assert longest["loads"] <= 2 * slices.SLICE
+    assert longest["dumps"] <= 4 * slices.SLICE
 
 
 @pytest.mark.parametrize("form", [FORMS[0], FORMS[1], FORMS[5], FORMS[6]], ids=[NAMES[0], NAMES[1], NAMES[5], NAMES[6]])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.streaming.ndjson_response import NDJSONStreamingResponse
 from streamnorm.api.streaming.sessions import LineSession
 from streamnorm.engine.limits import Limits

@@ -1,1 +1,1 @@
-"""Codecs of request and response bodies, one media type per file."""
+"""Codecs of request and response bodies, one media type per file of `json`, `arrays` or `devices`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,39 @@ from streamnorm.engine.blocks.bulk import Pointer
 from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
 from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 
 #: approximate bytes of an answer in JSON
 LINE = 100
+#: Readings of many streams that are observed before control returns to the event loop: about ten milliseconds.
+AT_ONCE = 2000
+
+
+async def observe_valid(
+    service: IngestService, columns: ReadingColumns, refused: Callable[[int, StreamnormError], None]
+) -> None:
+    """Have `service` observe the valid readings of `columns`, in order within each stream.
+
+    `refused` hears of the rows of the others, and why.
+    """
+    answers = AnswerColumns(columns)
+    waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
+    readings = 0
+
+    async def finish() -> None:
+        for wrong in await asyncio.gather(*waiting):
+            for row, error in wrong.items():
+                refused(row, error)
+        waiting.clear()
+
+    for stream_id, rows in columns.groups():
+        waiting.append(service.observe_some(stream_id, columns, rows, answers))
+        readings += len(rows)
+        if readings >= AT_ONCE:
+            await finish()
+            readings = 0
+    await finish()
 
 
 @dataclass
@@ -65,7 +95,9 @@ class AnsweredReadings:
         seq = int(columns.seqs[-1])
         gap, replayed = int(answers.gaps.sum()), bool(answers.replayed[-1])
         skews = answers.skews if answers.skews.any() else None
-        answer = BlockAnswer(values, int(answers.counts[-1]), bool(answers.ready[-1]), gap, replayed, skews)
+        made = names if answers.renamed else None
+        count, ready = int(answers.counts[-1]), bool(answers.ready[-1])
+        answer = BlockAnswer(values, count, ready, gap, replayed, skews, names=made)
         return Table(columns.stream_ids[0], names, answer, None if seq < 0 else seq)
 
 
@@ -142,9 +174,10 @@ class AnsweredBlocks:
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the answer."""
         answers = self.answers.values()
+        names, values = self._table()
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "streams": np.array(list(self.answers)),
-            "values": self.batch.out,
+            "values": values,
             "count": np.array([answer.count for answer in answers]),
             "ready": np.array([answer.ready for answer in answers]),
         }
@@ -152,4 +185,27 @@ class AnsweredBlocks:
             arrays["gap"] = np.array([answer.gap for answer in answers])
         if any(answer.replayed for answer in answers):
             arrays["replayed"] = np.array([answer.replayed for answer in answers])
+        if names is not None:
+            arrays["features"] = np.array(names)
         return arrays
+
+    def _table(self) -> tuple[list[str] | None, Array]:
+        """Return the names of the features, where they are not the request's, and the values.
+
+        Then they are those of all streams, NaN where a stream does not have one.
+        """
+        out = self.batch.out
+        pairs = list(zip(self.batch.blocks.values(), self.answers.values(), strict=True))
+        if all(answer.names is None for _, answer in pairs):
+            for (block, answer), place in zip(pairs, out, strict=True):
+                if answer.values is not block.out:
+                    place[...] = answer.values
+            return None, out
+        places: dict[str, int] = {}
+        for block, answer in pairs:
+            for name in answer.names or block.names:
+                places.setdefault(name, len(places))
+        values = np.full((*out.shape[:2], len(places)), np.nan, out.dtype)
+        for (block, answer), own in zip(pairs, values, strict=True):
+            own[:, [places[name] for name in answer.names or block.names]] = answer.values
+        return list(places), values

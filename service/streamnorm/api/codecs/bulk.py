@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from fastapi import Request, Response
 
+from streamnorm.api.codecs.arrays.npz import received
 from streamnorm.api.codecs.codec import Batch, DecodeContext, ReadingCodec
-from streamnorm.api.codecs.npz import received
 from streamnorm.api.codecs.registry import Codecs
 from streamnorm.api.dependencies import AppState
 from streamnorm.api.http.body import in_thread_if_large, read_body

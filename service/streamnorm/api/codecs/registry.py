@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streamnorm.api.codecs.arrays.npy import NpyCodec
+from streamnorm.api.codecs.arrays.npz_blocks import NpzCodec
 from streamnorm.api.codecs.codec import ReadingCodec
-from streamnorm.api.codecs.json_many import ManyJSONCodec
-from streamnorm.api.codecs.json_table import TableJSONCodec
-from streamnorm.api.codecs.line_protocol import LineProtocolCodec
-from streamnorm.api.codecs.ndjson import ManyNDJSONCodec, NDJSONCodec
-from streamnorm.api.codecs.npy import NpyCodec
-from streamnorm.api.codecs.npz_blocks import NpzCodec
-from streamnorm.api.codecs.senml import SenMLCBORCodec, SenMLCodec
+from streamnorm.api.codecs.devices.line_protocol import LineProtocolCodec
+from streamnorm.api.codecs.devices.remote_write import RemoteWriteCodec
+from streamnorm.api.codecs.devices.senml import SenMLCBORCodec, SenMLCodec
+from streamnorm.api.codecs.json.many import ManyJSONCodec
+from streamnorm.api.codecs.json.ndjson import ManyNDJSONCodec, NDJSONCodec
+from streamnorm.api.codecs.json.table import TableJSONCodec
 
 Codecs = Mapping[str, ReadingCodec]
 
@@ -27,5 +28,7 @@ OF_STREAM: Codecs = _by_media_type([TableJSONCodec(), NDJSONCodec(), NpyCodec(),
 OF_MANY: Codecs = _by_media_type([ManyJSONCodec(), ManyNDJSONCodec(), NpzCodec()])
 #: for one reading, besides JSON
 OF_READING: Codecs = _by_media_type([SenMLCodec(), SenMLCBORCodec()])
+#: for Prometheus's remote write, as a mapping decodes it
+REMOTE_WRITE = RemoteWriteCodec()
 #: for InfluxDB's write calls
 LINE_PROTOCOL: ReadingCodec = LineProtocolCodec()

@@ -15,7 +15,7 @@ import orjson
 from starlette.responses import Response
 
 from streamnorm.api.codecs import serialize
-from streamnorm.api.codecs.json_readings import parse_simple_reading
+from streamnorm.api.codecs.json.readings import parse_simple_reading
 from streamnorm.api.http import problems
 from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.negotiation import JSON

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import orjson
 
 from streamnorm.api.codecs import serialize
-from streamnorm.api.codecs.json_readings import parse_simple_reading
+from streamnorm.api.codecs.json.readings import parse_simple_reading
 from streamnorm.api.fastpath.asgi import PREFIX, SUFFIX
 from streamnorm.api.http import negotiation, problems
 from streamnorm.api.http.body import LARGE

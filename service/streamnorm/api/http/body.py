@@ -19,7 +19,8 @@ from streamnorm.engine.validation import to_faults
 from streamnorm.errors import InvalidInput, InvalidReading
 from streamnorm.formats import lenient_json
 
-CODINGS = ("identity", "gzip", "x-gzip")
+IDENTITY = "identity"
+CODINGS = (IDENTITY, "gzip", "x-gzip")
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,21 +29,23 @@ Model = TypeVar("Model", bound=BaseModel)
 LARGE = 64 * 1024
 
 
-async def read_body(request: Request, limit: int) -> bytearray:
-    """Read a whole body of at most `limit` bytes, decompressing gzip.
+async def read_body(request: Request, limit: int, *, packed: str = IDENTITY) -> bytearray:
+    """Read the whole body of a `request`, at most `limit` bytes, decompressing gzip.
+
+    The coding `packed` is left to the caller.
 
     Raises:
         HTTPProblem: the body is too large, or is not encoded as declared.
 
     """
     body = bytearray()
-    async for part in iter_body(request, limit):
+    async for part in iter_body(request, limit, packed=packed):
         body += part
     return body
 
 
-async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Yield the parts of a body of at most `limit` bytes, decompressed.
+async def iter_body(request: Request, limit: int, *, packed: str = IDENTITY) -> AsyncIterator[bytes]:
+    """Yield the parts of the body of a `request`, at most `limit` bytes, decompressed, but for the coding `packed`.
 
     Raises:
         HTTPProblem: the body is too large, or is not encoded as declared.
@@ -53,7 +56,7 @@ async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
         raise too_large(limit)
     exchange: RequestState | None = request.scope.get("exchange")
     size = 0
-    async for part in iter_decoded(request):
+    async for part in iter_decoded(request, packed=packed):
         size += len(part)
         if size > limit:
             raise too_large(limit)
@@ -62,17 +65,19 @@ async def iter_body(request: Request, limit: int) -> AsyncIterator[bytes]:
         yield part
 
 
-async def iter_decoded(request: Request) -> AsyncIterator[bytes]:
-    """Yield the parts of a body of any size, decompressed, returning control to the event loop between them.
+async def iter_decoded(request: Request, *, packed: str = IDENTITY) -> AsyncIterator[bytes]:
+    """Yield the parts of a `request`'s body of any size, decompressed; control returns to the event loop between them.
+
+    Those of a body of the coding `packed` are left as they are.
 
     Raises:
         HTTPProblem: the body is not encoded as declared.
 
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in CODINGS:
+    coding = request.headers.get("content-encoding", IDENTITY).strip().lower()
+    if coding not in {*CODINGS, packed}:
         raise HTTPProblem("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
-    if coding == "identity":
+    if coding in {IDENTITY, packed}:
         async for chunk in request.stream():
             yield chunk
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api.codecs.bulk import context_of, negotiate, observe_body
-from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.codecs.registry import OF_MANY, OF_STREAM, Codecs
 from streamnorm.api.dependencies import AppState, Caller, Ctx, StreamId
 from streamnorm.api.http.body import iter_decoded

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from streamnorm.api.codecs.bulk import answer_batch, context_of, decode_body
-from streamnorm.api.codecs.line_protocol import refused
+from streamnorm.api.codecs.devices.line_protocol import refused
 from streamnorm.api.codecs.registry import LINE_PROTOCOL
 from streamnorm.api.dependencies import Caller, Ctx
 from streamnorm.formats.line_protocol import PRECISIONS, Malformed

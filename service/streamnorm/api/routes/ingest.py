@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
 from streamnorm.api.codecs.bulk import answer_batch
-from streamnorm.api.codecs.mapped import decode_mapped
-from streamnorm.api.codecs.registry import OF_MANY
+from streamnorm.api.codecs.devices.mapped import decode_mapped
+from streamnorm.api.codecs.devices.remote_write import LATER_VERSION, SNAPPY
+from streamnorm.api.codecs.registry import OF_MANY, REMOTE_WRITE
 from streamnorm.api.dependencies import Caller, Ctx
-from streamnorm.api.http.body import in_thread_if_large, read_body
+from streamnorm.api.http.body import IDENTITY, in_thread_if_large, read_body
 from streamnorm.api.http.negotiation import JSON, content_type
+from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.routes.readings import PROBLEMS, Learn
 from streamnorm.api.schemas import ReadingsAnswer
@@ -37,6 +40,7 @@ DESCRIBED["openapi_extra"]["requestBody"] = {
     "required": True,
     "content": {JSON: {"schema": {}, "example": {"serialno": "ecda3b1eaaaf", "rco2": 447, "atmp": 25.9}}},
 }
+DESCRIBED["responses"][204] = {"description": "taken: Prometheus's remote write is answered by nothing"}
 
 
 @router.post("/ingest/{mapping}", **DESCRIBED)
@@ -51,13 +55,19 @@ async def ingest(
     """Observe what a device sends, as it sends it: JSON, a form, text, or what else the mapping takes.
 
     The query's `topic` stands for the topic of a message; other parameters fill the names in the mapping's `stream`. A
-    message is observed as a whole or not at all.
+    message is observed as a whole or not at all; but of Prometheus's remote write what is valid is, and 204 answers it.
     """
     found = ctx.mappings.find(mapping)
     variables = {name: value for name, value in request.headers.items() if name.startswith(EVENT_HEADERS)}
     variables |= request.query_params
-    body = bytes(await read_body(request, ctx.max_block_bytes))
+    is_write = found.format == "remote-write"
+    if is_write and LATER_VERSION in request.headers.get("content-type", ""):
+        raise HTTPProblem("unsupported-media-type", "the body is of remote write 2.0; this call takes 1.0")
+    body = bytes(await read_body(request, ctx.max_block_bytes, packed=SNAPPY if is_write else IDENTITY))
     message = Message(body, variables.pop(TOPIC, ""), variables, content_type(request))
     limits = ctx.service.limits
+    if is_write and learn:
+        written = await asyncio.to_thread(REMOTE_WRITE.decode, found, message, limits, caller)
+        return REMOTE_WRITE.encode(await written.observe(ctx.service, learn=True))
     batch = await in_thread_if_large(len(body), lambda: decode_mapped(found, message, limits, caller))
     return await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.bulk import context_of, observe_body
-from streamnorm.api.codecs.json_readings import parse_body
+from streamnorm.api.codecs.json.readings import parse_body
 from streamnorm.api.codecs.registry import OF_READING
 from streamnorm.api.dependencies import Ctx, StreamId
 from streamnorm.api.http.body import json_object, validate

@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.dependencies import AppState, check_query
 from streamnorm.api.http import problems
 from streamnorm.api.http.problems import HTTPProblem

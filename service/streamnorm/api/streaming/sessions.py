@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from streamnorm.api.codecs import serialize
-from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.http import problems
 from streamnorm.api.http.body import too_large
 from streamnorm.api.http.problems import HTTPProblem

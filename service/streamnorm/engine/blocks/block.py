@@ -42,7 +42,7 @@ class Block:
     values: Array
     times: Array | None = None
     first_seq: int | None = None
-    #: where the answer's values are to be written, if not to an array of their own
+    #: where the answer's values are to be written, if they are of the same features, and not to an array of their own
     out: Array | None = None
 
     @property
@@ -176,13 +176,10 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
         draft.state[LAST_SEQ] = block.last_seq
         draft.before = work.before
     done = mixed.finish_block(draft.plan, draft.layout, work.names, ys, block.values.dtype)
-    if block.out is not None and done.shape != block.out.shape:
-        more = ", ".join(name for name in work.names if name not in block.names)
-        raise InvalidReading.at("/values", f"is answered with other features ({more}); an npz answer has those it got")
-    if block.out is not None and done is not block.out:
+    names = work.names if work.names != block.names else None
+    if block.out is not None and done is not block.out and names is None:
         block.out[...] = done
     ready = draft.ready(work.starts, float(work.times[-1]))
-    names = work.names if work.names != block.names else None
     return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested, names=names)
 
 

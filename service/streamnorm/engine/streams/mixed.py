@@ -163,10 +163,12 @@ def observe_columns(
     for some in columns.values():
         one = where.plan_at[starts[some[0]]]
         own = [starts[column] for column in some], [ends[column] for column in some]
-        given = np.empty((min(height, len(values)), len(some)), values.dtype)
+        there = one.kernel.should_offload(len(values) * len(some), len(some))  # then a device has it at once
+        high = len(values) if there else height
+        given = np.empty((min(high, len(values)), len(some)), values.dtype)
         done = np.empty_like(given)
-        for at in range(0, len(values), height):
-            rows = slice(at, at + height)
+        for at in range(0, len(values), high):
+            rows = slice(at, at + high)
             size = len(values[rows])
             np.take(values[rows], some, axis=1, out=given[:size], mode="clip")
             ys[rows, some] = one.kernel.observe_block(

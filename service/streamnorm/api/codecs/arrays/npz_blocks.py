@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import Response
 
+from streamnorm.api.codecs.arrays.npy import table_of
+from streamnorm.api.codecs.arrays.npz import NPZ, from_npz, to_npz
 from streamnorm.api.codecs.batches import AnsweredBlocks, BlocksBatch
 from streamnorm.api.codecs.codec import BINARY, DecodeContext, Described
-from streamnorm.api.codecs.npy import table_of
-from streamnorm.api.codecs.npz import NPZ, from_npz, to_npz
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.engine.blocks.block import Block

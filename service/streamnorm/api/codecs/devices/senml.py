@@ -10,7 +10,7 @@ from fastapi import Response
 
 from streamnorm.api.codecs.batches import AnsweredReadings, ReadingBatch
 from streamnorm.api.codecs.codec import DecodeContext, Described, Literal
-from streamnorm.api.codecs.json_slices import loads_sliced
+from streamnorm.api.codecs.json.slices import loads_sliced
 from streamnorm.api.codecs.serialize import batched, elements
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.responses import Pieces
@@ -98,4 +98,4 @@ def _read(slices: Iterator[list[Any]] | None, context: DecodeContext) -> PackBat
 def _answered(answered: AnsweredReadings) -> Iterator[dict[str, Any]]:
     batch = answered.batch
     assert isinstance(batch, PackBatch)  # noqa: S101 - what this codec decodes
-    return batch.pack.answered(answered.answers.values)
+    return batch.pack.answered(answered.answers.values, answered.answers.renamed)

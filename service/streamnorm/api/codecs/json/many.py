@@ -6,8 +6,8 @@ from fastapi import Response
 
 from streamnorm.api.codecs.batches import ReadingBatch
 from streamnorm.api.codecs.codec import Answered, DecodeContext, Described
-from streamnorm.api.codecs.json_readings import JSONReadings
-from streamnorm.api.codecs.json_slices import loads_sliced
+from streamnorm.api.codecs.json.readings import JSONReadings
+from streamnorm.api.codecs.json.slices import loads_sliced
 from streamnorm.api.codecs.serialize import elements
 from streamnorm.api.http.body import validate
 from streamnorm.api.http.negotiation import JSON

@@ -4,7 +4,7 @@ A parser in C holds the GIL for its whole run, a hundred milliseconds for a few 
 the document, or members of it, are located by vectorized steps, which release the GIL, and parsed slice by slice.
 
 The positions of the cuts need not be trusted: if all slices parse as arrays, and the outline parses with placeholders
-for them, the whole document is valid.
+for them, the whole document is valid. A slice with NaN, which is no JSON, is parsed by a slower parser.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import orjson
 from streamnorm.api.http.body import malformed_json, too_large
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.errors import InvalidReading
+from streamnorm.formats import lenient_json
 
 Data: TypeAlias = bytes | bytearray
 
@@ -104,6 +105,8 @@ def loads_sliced(data: Data, longest: int, size: int = SLICE) -> Sliced:
         InvalidReading: the outline is too large.
 
     """
+    if data.startswith(codecs.BOM_UTF8):  # otherwise removeprefix would copy a bytearray
+        data = data.removeprefix(codecs.BOM_UTF8)
     space = _SPACE.match(data)
     first = space.end() if space else 0
     if len(data) <= size or bytes(data[first : first + 1]) not in {b"[", b"{"}:
@@ -118,7 +121,7 @@ def loads_sliced(data: Data, longest: int, size: int = SLICE) -> Sliced:
     if len(outline) > max(longest, size):
         raise InvalidReading.at("", f"beside its large arrays the body has {len(outline)} bytes, not within {longest}")
     try:
-        return Sliced(data, orjson.loads(outline), named, longest, set())
+        return Sliced(data, lenient_json.loads(outline), named, longest, set())
     except orjson.JSONDecodeError as error:
         place = _byte(outline, error)
         for name, array in named.items():
@@ -212,13 +215,13 @@ def _parsed(data: Data, array: Array, longest: int) -> Iterator[list[Any]]:
 def _loads(text: Data, at: int, data: Data) -> Any:
     """Parse JSON that begins at the offset `at` of a document."""
     try:
-        return orjson.loads(text)
+        return lenient_json.loads(text)
     except orjson.JSONDecodeError as error:
         msg, place = error.msg, _byte(text, error)
     if text is not data:  # the continuation determines the message for an error at the end of the slice
         more = text[:-1] + data[at + len(text) - 1 : at + len(text) + SLICE]
         try:
-            orjson.loads(more)
+            lenient_json.loads(more)
         except orjson.JSONDecodeError as error:
             msg, place = error.msg, _byte(more, error)
     raise _malformed(data, msg, at + place)

@@ -7,6 +7,7 @@ import io
 import math
 import struct
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -145,5 +146,9 @@ class NpyCodec:
 
     def encode(self, answered: Answered) -> Response:
         """Encode the array without a copy."""
-        body = of_block(*answered.table())
-        return Pieces(to_npy(body.pop("values")), NPY, as_headers(body))
+        table = answered.table()
+        body = of_block(*table)
+        values, headers = body.pop("values"), as_headers(body)
+        if table.answer.names is not None:  # other features than those of the request
+            headers["streamnorm-features"] = ",".join(quote(name, safe="") for name in table.answer.names)
+        return Pieces(to_npy(values), NPY, headers)

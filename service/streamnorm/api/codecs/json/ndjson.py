@@ -8,7 +8,7 @@ from fastapi import Response
 
 from streamnorm.api.codecs.batches import ReadingBatch
 from streamnorm.api.codecs.codec import Answered, DecodeContext, Described, Lines
-from streamnorm.api.codecs.json_readings import ReadingParser
+from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.codecs.serialize import lines
 from streamnorm.api.http.body import too_large
 from streamnorm.api.http.negotiation import NDJSON

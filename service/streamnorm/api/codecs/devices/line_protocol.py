@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import Response
 
+from streamnorm.api.codecs.batches import observe_valid
 from streamnorm.api.codecs.codec import DecodeContext, Described
-from streamnorm.api.codecs.ndjson import split_lines
+from streamnorm.api.codecs.json.ndjson import split_lines
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import check_streams
-from streamnorm.engine.blocks.columns import AnswerColumns
 from streamnorm.errors import InvalidInput, StreamnormError
 from streamnorm.formats import line_protocol
 from streamnorm.formats.point_columns import PointColumns
@@ -22,8 +20,6 @@ from streamnorm.ingest import IngestService
 
 #: Rejected points that are listed in the response.
 TOLD = 10
-#: Points of many streams that are observed before control returns to the event loop: about ten milliseconds.
-AT_ONCE = 2000
 
 
 @dataclass
@@ -37,22 +33,12 @@ class PointBatch:
     async def observe(self, service: IngestService, *, learn: bool) -> Faults:
         """Observe the valid points, in order within each stream; return the faults of the others."""
         assert learn  # noqa: S101 - a write only learns
-        answers = AnswerColumns(self.columns)
-        waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
-        points = 0
-        for stream_id, rows in self.columns.groups():
-            waiting.append(service.observe_some(stream_id, self.columns, rows, answers))
-            points += len(rows)
-            if points >= AT_ONCE:
-                await self._all(waiting)
-                waiting, points = [], 0
-        await self._all(waiting)
-        return self.faults
 
-    async def _all(self, waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]]) -> None:
-        for refused in await asyncio.gather(*waiting):
-            for row, error in refused.items():
-                self.faults.add(self.columns.lines[row], error)
+        def refuse(row: int, error: StreamnormError) -> None:
+            self.faults.add(self.columns.lines[row], error)
+
+        await observe_valid(service, self.columns, refuse)
+        return self.faults
 
 
 @dataclass

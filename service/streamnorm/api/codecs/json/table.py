@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamnorm.api.codecs.batches import BlockBatch
 from streamnorm.api.codecs.codec import Answered, DecodeContext, Described
-from streamnorm.api.codecs.json_slices import loads_sliced
+from streamnorm.api.codecs.json.slices import loads_sliced
 from streamnorm.api.codecs.serialize import of_block, table_rows
 from streamnorm.api.http.body import validate
 from streamnorm.api.http.negotiation import JSON

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import Request
 
-from streamnorm.api.codecs.npy import from_npy, to_npy
+from streamnorm.api.codecs.arrays.npy import from_npy, to_npy
 from streamnorm.api.http.body import iter_body, read_body
 from streamnorm.api.http.responses import Piece
 from streamnorm.engine.validation import escape_pointer

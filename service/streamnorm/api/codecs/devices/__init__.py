@@ -1,0 +1,1 @@
+"""Formats in which devices and their collectors send readings."""

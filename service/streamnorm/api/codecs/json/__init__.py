@@ -1,0 +1,1 @@
+"""Readings and tables as JSON, whole or a line each."""
