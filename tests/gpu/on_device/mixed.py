@@ -65,7 +65,7 @@ def test_a_group_that_is_too_small_stays_here(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_group_travels_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamnorm.engine.mixed.PIECE", 16)
+    monkeypatch.setattr("streamnorm.engine.streams.mixed.PIECE", 16)
     _, _, sent = normalized("horizons", "f8", 24, monkeypatch)
     assert sent == [3, 3]
 

@@ -9,7 +9,7 @@ from fastapi import Response
 from streamnorm.api.codecs.batches import observe_valid
 from streamnorm.api.codecs.devices.mapped import decode_mapped
 from streamnorm.auth.api_keys import ApiKey
-from streamnorm.engine.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.errors import Fault, InvalidReading, StreamnormError
 from streamnorm.ingest import IngestService
