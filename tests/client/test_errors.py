@@ -6,7 +6,7 @@ import pytest
 
 import streamnorm_client
 from streamnorm_client import InvalidReading, Problem, StaleSequence, StreamnormError
-from streamnorm_client._call import Response, problem_of
+from streamnorm_client._calls.call import Response, problem_of
 from streamnorm_client._problems import PROBLEMS, problem
 
 

@@ -8,9 +8,8 @@ with Client("http://127.0.0.1:8000") as client:
 """
 
 from streamnorm_client._async_client import AsyncClient
-from streamnorm_client._async_live import AsyncLive
 from streamnorm_client._async_stream import AsyncStream
-from streamnorm_client._call import Response
+from streamnorm_client._calls.call import Response
 from streamnorm_client._client import Client
 from streamnorm_client._errors import (
     Closed,
@@ -30,8 +29,9 @@ from streamnorm_client._errors import (
     UnexpectedAnswer,
     WrongType,
 )
-from streamnorm_client._events import Event, KindChange
-from streamnorm_client._live import Live
+from streamnorm_client._http.events import Event, KindChange
+from streamnorm_client._live.async_live import AsyncLive
+from streamnorm_client._live.sync_live import Live
 from streamnorm_client._models import (
     Answer,
     Block,
@@ -44,7 +44,7 @@ from streamnorm_client._models import (
     Profile,
     StreamInfo,
 )
-from streamnorm_client._outbox import Outbox
+from streamnorm_client._outbox.sender import Outbox
 from streamnorm_client._problems import (
     BodyTooLarge,
     CannotInvert,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from streamnorm_client import _http_adapter, _requests
-from streamnorm_client._async_driver import AsyncTransport
 from streamnorm_client._async_stream import AsyncStream
-from streamnorm_client._call import encode
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.call import encode
+from streamnorm_client._calls.retry import DEFAULT_RETRIES, Pause, ask
 from streamnorm_client._errors import NotSupported
-from streamnorm_client._events import Event, EventSource
-from streamnorm_client._outbox import Outbox, Sender
-from streamnorm_client._retry import DEFAULT_RETRIES, Pause, ask
-from streamnorm_client._sync_driver import Transport
+from streamnorm_client._http import httpx_adapter
+from streamnorm_client._http.async_driver import AsyncTransport
+from streamnorm_client._http.events import Event, EventSource
+from streamnorm_client._http.sync_driver import Transport
+from streamnorm_client._outbox.sender import Outbox, Sender
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._call import Response
-    from streamnorm_client._http_adapter import Cert, Timeout, Verify
+    from streamnorm_client._calls.call import Response
+    from streamnorm_client._http.httpx_adapter import Cert, Timeout, Verify
     from streamnorm_client._models import Health, Normalized, Page, StreamInfo
 
 
@@ -69,7 +70,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        connection = _http_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
+        connection = httpx_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
         self._transport = AsyncTransport(connection, retries, http_client, transport)
         self._streams: dict[str, AsyncStream] = {}
         self._sender = None
@@ -102,7 +103,7 @@ class AsyncClient:
                 yield info
 
     async def pages(
-        self, prefix: str = "", *, after: str = "", size: int = _requests.PAGE_SIZE, timeout: Timeout = None
+        self, prefix: str = "", *, after: str = "", size: int = requests.PAGE_SIZE, timeout: Timeout = None
     ) -> AsyncIterator[Page]:
         """Iterate over the list of streams page by page, of at most `size` streams each.
 
@@ -111,7 +112,7 @@ class AsyncClient:
         start: str | None = after
         while start is not None:
             page = await self._transport.run(
-                ask(_requests.streams(prefix, start, size), self._transport.retries), timeout
+                ask(requests.streams(prefix, start, size), self._transport.retries), timeout
             )
             yield page
             start = page.next
@@ -135,7 +136,7 @@ class AsyncClient:
             StreamnormError: the service rejects the request, or the first connection fails.
 
         """
-        source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
+        source = EventSource(requests.events(streams, prefix, history=history, latest=latest), self._transport)
         while True:
             try:
                 async with self._transport.open(source.call(), source.timeout) as response:
@@ -154,11 +155,11 @@ class AsyncClient:
         all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
         retried.
         """
-        return await self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
+        return await self._transport.run(ask(requests.many(readings), self._transport.retries), timeout)
 
     async def health(self, *, timeout: Timeout = None) -> Health:
         """Check whether the service is alive."""
-        return await self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
+        return await self._transport.run(ask(requests.health(), self._transport.retries), timeout)
 
     async def request(
         self,
@@ -178,7 +179,7 @@ class AsyncClient:
 
         """
         content = None if json is None else encode(json)
-        call = _requests.any_path(method, path, params, content)
+        call = requests.any_path(method, path, params, content)
         return await self._transport.run(ask(call, self._transport.retries), timeout)
 
     def record_responses(self) -> AbstractContextManager[list[Response]]:
@@ -190,7 +191,7 @@ class AsyncClient:
         print(responses[-1].request_id, responses[-1].headers)
         ```
         """
-        return _http_adapter.record_responses()
+        return httpx_adapter.record_responses()
 
     @property
     def waiting(self) -> int:

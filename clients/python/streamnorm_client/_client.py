@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streamnorm_client import _http_adapter, _requests
-from streamnorm_client._call import encode
-from streamnorm_client._events import Event, EventSource
-from streamnorm_client._outbox import Outbox, Sender
-from streamnorm_client._retry import DEFAULT_RETRIES, Pause, ask
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.call import encode
+from streamnorm_client._calls.retry import DEFAULT_RETRIES, Pause, ask
+from streamnorm_client._http import httpx_adapter
+from streamnorm_client._http.events import Event, EventSource
+from streamnorm_client._http.sync_driver import Transport
+from streamnorm_client._outbox.sender import Outbox, Sender
 from streamnorm_client._stream import Stream
-from streamnorm_client._sync_driver import Transport
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._call import Response
-    from streamnorm_client._http_adapter import Cert, Timeout, Verify
+    from streamnorm_client._calls.call import Response
+    from streamnorm_client._http.httpx_adapter import Cert, Timeout, Verify
     from streamnorm_client._models import Health, Normalized, Page, StreamInfo
 
 
@@ -65,7 +66,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        connection = _http_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
+        connection = httpx_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
         self._transport = Transport(connection, retries, http_client, transport)
         self._streams: dict[str, Stream] = {}
         self._sender = None
@@ -93,7 +94,7 @@ class Client:
             yield from page.streams
 
     def pages(
-        self, prefix: str = "", *, after: str = "", size: int = _requests.PAGE_SIZE, timeout: Timeout = None
+        self, prefix: str = "", *, after: str = "", size: int = requests.PAGE_SIZE, timeout: Timeout = None
     ) -> Iterator[Page]:
         """Iterate over the list of streams page by page, of at most `size` streams each.
 
@@ -101,7 +102,7 @@ class Client:
         """
         start: str | None = after
         while start is not None:
-            call = _requests.streams(prefix, start, size)
+            call = requests.streams(prefix, start, size)
             page = self._transport.run(ask(call, self._transport.retries), timeout)
             yield page
             start = page.next
@@ -123,7 +124,7 @@ class Client:
             StreamnormError: the service rejects the request, or the first connection fails.
 
         """
-        source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
+        source = EventSource(requests.events(streams, prefix, history=history, latest=latest), self._transport)
         while True:
             try:
                 with self._transport.open(source.call(), source.timeout) as response:
@@ -141,11 +142,11 @@ class Client:
         all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
         retried.
         """
-        return self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
+        return self._transport.run(ask(requests.many(readings), self._transport.retries), timeout)
 
     def health(self, *, timeout: Timeout = None) -> Health:
         """Check whether the service is alive."""
-        return self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
+        return self._transport.run(ask(requests.health(), self._transport.retries), timeout)
 
     def request(
         self,
@@ -165,7 +166,7 @@ class Client:
 
         """
         content = None if json is None else encode(json)
-        call = _requests.any_path(method, path, params, content)
+        call = requests.any_path(method, path, params, content)
         return self._transport.run(ask(call, self._transport.retries), timeout)
 
     def record_responses(self) -> AbstractContextManager[list[Response]]:
@@ -177,7 +178,7 @@ class Client:
         print(responses[-1].request_id, responses[-1].headers)
         ```
         """
-        return _http_adapter.record_responses()
+        return httpx_adapter.record_responses()
 
     @property
     def waiting(self) -> int:

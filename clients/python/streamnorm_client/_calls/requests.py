@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import is_normalized
 from urllib.parse import quote
 
-from streamnorm_client._call import Call, RawCall, encode
+from streamnorm_client._calls.call import Call, RawCall, encode
+from streamnorm_client._calls.json_values import instant, plain
 from streamnorm_client._errors import InvalidArgument
-from streamnorm_client._json_values import instant, plain
 from streamnorm_client._models import (
     Block,
     Configured,

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from streamnorm_client._call import Call, encode
+from streamnorm_client._blocks.frames import frame_of
+from streamnorm_client._calls.call import Call, encode
+from streamnorm_client._calls.json_values import instant
+from streamnorm_client._calls.requests import EncodedBlock, block_call, stream_path
 from streamnorm_client._errors import InvalidArgument, UnexpectedAnswer
-from streamnorm_client._frames import frame_of
-from streamnorm_client._json_values import instant
 from streamnorm_client._models import Block
-from streamnorm_client._requests import EncodedBlock, block_call, stream_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from streamnorm_client._call import Response
+    from streamnorm_client._calls.call import Response
 
 NPY, NPZ = "application/x-npy", "application/x-npz"
 BLOCK_BYTES = 8 * 1024 * 1024  # large compared with a round trip, small enough for any proxy
