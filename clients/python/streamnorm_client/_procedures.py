@@ -151,4 +151,6 @@ def joined(answers: Sequence[Block], values: Any) -> Block:
         gap=sum(answer.gap for answer in answers),
         replayed=any(answer.replayed for answer in answers),
         recomputed=any(answer.recomputed for answer in answers),
+        clock_ahead=max(answer.clock_ahead for answer in answers),
+        clock_set_back=max(answer.clock_set_back for answer in answers),
     )
