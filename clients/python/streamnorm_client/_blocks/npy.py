@@ -51,12 +51,12 @@ class ArrayBlock(NamedTuple):
 class ArrayCall(Call[Block]):
     """A call whose body and answer are arrays; other members of the answer are headers, or arrays too."""
 
-    media_type: str = NPY
+    content_type: str = NPY
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that belong to the body and the answer."""
-        return {"accept": self.media_type, "content-type": self.media_type}
+        return {"accept": self.content_type, "content-type": self.content_type}
 
     def answer(self, response: Response) -> Block:
         """Parse a successful answer."""
