@@ -1,5 +1,7 @@
-# The image of the service. Extras: --build-arg EXTRAS=redis,mqtt
-FROM python:3.13-slim AS build
+# The image of the service. Extras: --build-arg EXTRAS=redis,mqtt. Releases name the base by its digest, too:
+# --build-arg BASE=python:3.13-slim@sha256:…
+ARG BASE=python:3.13-slim
+FROM ${BASE} AS build
 ARG EXTRAS=""
 WORKDIR /src
 COPY LICENSE README.md pyproject.toml hatch_build.py requirements.lock ./
@@ -18,7 +20,7 @@ RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
       "streamnorm${EXTRAS:+[$EXTRAS]} @ file:///src/$(echo dist/*.whl)" \
  && cd /opt/streamnorm/lib/python3.*/site-packages/streamnorm-*.dist-info && rm uv_cache.json && sed -i '/uv_cache/d' RECORD
 
-FROM python:3.13-slim
+FROM ${BASE}
 # The home folder is the volume, the only writable place. /keys is the mount point of
 # volumes that pass a key to other containers: a new volume inherits the owner of the folder that it is mounted on.
 RUN groupadd --gid 10001 streamnorm \

@@ -9,6 +9,7 @@ SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/packa
 CANDIDATES := python3.13 python3.12 python3.11 python3
 RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
+COMMA := ,
 ENGINE ?= $(shell command -v podman || command -v docker)
 # The browser's tests have processes of their own: Playwright's greenlets, beside a garbage collector that has much to do,
 # have crashed CPython 3.11.
@@ -29,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers test-engines lint faults fuzz mutants bench quality pictures screenshots lock image clean packages
+.PHONY: help run check golden test test-peers test-engines lint faults fuzz mutants bench quality pictures screenshots lock sbom image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -93,9 +94,17 @@ lock: $(VENV)/.test ## pin every dependency of the image with its hashes, and ch
 	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28; do $(BIN)/uv pip compile pyproject.toml $(LOCKED:%=--extra %) \
 	  --constraints requirements.lock --only-binary :all: --python-platform $$platform --python-version 3.13 --quiet -o /dev/null || exit 1; done
 
-image: ## build the image `streamnorm` (EXTRAS=redis,mqtt adds extras)
+sbom: $(VENV)/.test ## list the image's Python packages as CycloneDX: build/sbom/packages.json (EXTRAS=redis,mqtt adds extras)
+	$(BIN)/pip install --quiet cyclonedx-bom uv
+	mkdir -p build/sbom
+	$(BIN)/uv pip compile pyproject.toml $(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),--extra $(extra)) --constraints requirements.lock \
+	  --python-platform linux --python-version 3.13 --generate-hashes --no-header --no-annotate --quiet -o build/sbom/requirements.txt
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  -o build/sbom/packages.json build/sbom/requirements.txt
+
+image: ## build the image `streamnorm` (EXTRAS=redis,mqtt adds extras, BASE=python:3.13-slim@sha256:… pins its base)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }
-	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) --tag streamnorm $(ARGS) .
+	$(ENGINE) build --build-arg EXTRAS=$(EXTRAS) $(BASE:%=--build-arg BASE=%) --tag streamnorm $(ARGS) .
 
 clean: ## remove everything that these commands created here
 	rm -rf .venv .venv-bench .venv-engines .venv-peers build dist .hypothesis service/streamnorm/pages/vendor service/streamnorm/kernels/libraries web/vendor

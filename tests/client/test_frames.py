@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from streamnorm_client import Client, InvalidArgument, MissingDependency
-from streamnorm_client._npy import packed
+from streamnorm_client._blocks.npy import packed
 from tests.support.processes import Service
 
 MOMENTS = [datetime(2026, 11, 22, 9, minute, tzinfo=UTC) for minute in range(4)]

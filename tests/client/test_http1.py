@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from streamnorm_client import AsyncClient, Client, ConnectionFailed, Response, UnexpectedAnswer
-from streamnorm_client._call import Call
-from streamnorm_client._http1 import KEEP_IDLE, PooledConnection
-from streamnorm_client._http1_pool import Http1
+from streamnorm_client._calls.call import Call
+from streamnorm_client._http.http1 import KEEP_IDLE, PooledConnection
+from streamnorm_client._http.http1_pool import Http1
 from tests.support.processes import PATIENCE
 
 HEALTHY = b'{"status":"ok"}'

@@ -77,7 +77,7 @@ def assert_like_an_uninterrupted_twin(service: Service, stream: str, answers: li
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have clients hardly wait before they try again."""
-    monkeypatch.setattr("streamnorm_client._retry.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("streamnorm_client._calls.retry.FIRST_DELAY", 0.001)
 
 
 @pytest.mark.usefixtures("hasty")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm_client import ConnectionFailed, StreamnormError, TimedOut
+from streamnorm_client._calls.retry import FIRST_DELAY, LONGEST_DELAY, LONGEST_RETRY_AFTER, delay_before_retry
 from streamnorm_client._problems import problem
-from streamnorm_client._retry import FIRST_DELAY, LONGEST_DELAY, LONGEST_RETRY_AFTER, delay_before_retry
 
 NEVER_SENT = ConnectionFailed("refused", maybe_applied=False)
 CUT = ConnectionFailed("cut")

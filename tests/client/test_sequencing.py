@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnorm_client import Normalized, StaleSequence, StreamnormError, TransportError
+from streamnorm_client._calls.sequencing import MAX_RENUMBERINGS
 from streamnorm_client._procedures import StreamProcedures
-from streamnorm_client._sequencing import MAX_RENUMBERINGS
 from tests.support.ledger import Ledger, network, run
 
 RETRIES = 3

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm_client._json_values import instant, plain
-from streamnorm_client._tables import cut, table_of
+from streamnorm_client._blocks.tables import cut, table_of
+from streamnorm_client._calls.json_values import instant, plain
 
 
 def sent(rows: Any, **sizes: int) -> list[list[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamnorm.engine.names import is_stream_id, name_fault
-from streamnorm_client._requests import id_fault
+from streamnorm_client._calls.requests import id_fault
 
 GOOD = ["a", "boiler-7", "x" * 128, "🏠" * 128, "客厅 1", "Küche", "a=b,c", "50%", "?#&+", "\\", "~1", "ﬁ"]
 BAD = {

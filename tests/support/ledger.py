@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from streamnorm_client._call import Call, Response
+from streamnorm_client._calls.call import Call, Response
+from streamnorm_client._calls.retry import Outcome, Pause, Procedure
 from streamnorm_client._errors import ConnectionFailed
-from streamnorm_client._retry import Outcome, Pause, Procedure
 
 T = TypeVar("T")
 

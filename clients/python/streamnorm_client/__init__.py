@@ -8,9 +8,8 @@ with Client("http://127.0.0.1:8000") as client:
 """
 
 from streamnorm_client._async_client import AsyncClient
-from streamnorm_client._async_live import AsyncLive
 from streamnorm_client._async_stream import AsyncStream
-from streamnorm_client._call import Response
+from streamnorm_client._calls.call import Response
 from streamnorm_client._client import Client
 from streamnorm_client._errors import (
     Closed,
@@ -30,27 +29,33 @@ from streamnorm_client._errors import (
     UnexpectedAnswer,
     WrongType,
 )
-from streamnorm_client._events import Event, KindChange
-from streamnorm_client._live import Live
+from streamnorm_client._http.events import Event, KindChange
+from streamnorm_client._live.async_live import AsyncLive
+from streamnorm_client._live.sync_live import Live
 from streamnorm_client._models import (
+    Advice,
     Answer,
     Block,
     Configured,
     Denormalized,
+    FeatureAdvice,
     FeatureProfile,
     Health,
     Normalized,
     Page,
     Profile,
+    ReloadedConfig,
     StreamInfo,
 )
-from streamnorm_client._outbox import Outbox
+from streamnorm_client._outbox.sender import Outbox
 from streamnorm_client._problems import (
     BodyTooLarge,
+    BridgeUnavailable,
     CannotInvert,
     CannotMerge,
     Fault,
     Forbidden,
+    HeadTooLarge,
     InternalError,
     InvalidConfiguration,
     InvalidInput,
@@ -60,9 +65,12 @@ from streamnorm_client._problems import (
     LimitExceeded,
     MalformedGzip,
     MalformedJson,
+    MalformedRequest,
+    MappingNotFound,
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
+    NotReady,
     Overloaded,
     Problem,
     RequestTimeout,
@@ -72,19 +80,23 @@ from streamnorm_client._problems import (
     TooManyRequests,
     TooManyStreams,
     Unauthorized,
+    Unimplemented,
     UnsupportedMediaType,
+    UriTooLong,
 )
 from streamnorm_client._stream import Stream
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "Advice",
     "Answer",
     "AsyncClient",
     "AsyncLive",
     "AsyncStream",
     "Block",
     "BodyTooLarge",
+    "BridgeUnavailable",
     "CannotInvert",
     "CannotMerge",
     "Client",
@@ -94,8 +106,10 @@ __all__ = [
     "Denormalized",
     "Event",
     "Fault",
+    "FeatureAdvice",
     "FeatureProfile",
     "Forbidden",
+    "HeadTooLarge",
     "Health",
     "InternalError",
     "InvalidArgument",
@@ -109,11 +123,14 @@ __all__ = [
     "Live",
     "MalformedGzip",
     "MalformedJson",
+    "MalformedRequest",
+    "MappingNotFound",
     "MethodNotAllowed",
     "MissingDependency",
     "Normalized",
     "NotAcceptable",
     "NotFound",
+    "NotReady",
     "NotSupported",
     "Outbox",
     "OutboxCorrupt",
@@ -125,6 +142,7 @@ __all__ = [
     "Page",
     "Problem",
     "Profile",
+    "ReloadedConfig",
     "RequestTimeout",
     "Response",
     "StaleSequence",
@@ -140,6 +158,8 @@ __all__ = [
     "TransportError",
     "Unauthorized",
     "UnexpectedAnswer",
+    "Unimplemented",
     "UnsupportedMediaType",
+    "UriTooLong",
     "WrongType",
 ]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from streamnorm_client import _http_adapter, _requests
-from streamnorm_client._async_driver import AsyncTransport
 from streamnorm_client._async_stream import AsyncStream
-from streamnorm_client._call import encode
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.call import encode
+from streamnorm_client._calls.retry import DEFAULT_RETRIES, Pause, ask
 from streamnorm_client._errors import NotSupported
-from streamnorm_client._events import Event, EventSource
-from streamnorm_client._outbox import Outbox, Sender
-from streamnorm_client._retry import DEFAULT_RETRIES, Pause, ask
-from streamnorm_client._sync_driver import Transport
+from streamnorm_client._http import httpx_adapter
+from streamnorm_client._http.async_driver import AsyncTransport
+from streamnorm_client._http.events import Event, EventSource
+from streamnorm_client._http.sync_driver import Transport
+from streamnorm_client._outbox.sender import Outbox, Sender
 
 if TYPE_CHECKING:
     import os
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._call import Response
-    from streamnorm_client._http_adapter import Cert, Timeout, Verify
-    from streamnorm_client._models import Health, Normalized, Page, StreamInfo
+    from streamnorm_client._calls.call import Call, Response
+    from streamnorm_client._http.httpx_adapter import Cert, Timeout, Verify
+    from streamnorm_client._models import Health, Normalized, Page, ReloadedConfig, StreamInfo
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -69,7 +72,7 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         outbox: str | os.PathLike[str] | Outbox | None = None,
     ) -> None:
-        connection = _http_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
+        connection = httpx_adapter.connection(url, key, timeout, headers, verify, cert, proxy)
         self._transport = AsyncTransport(connection, retries, http_client, transport)
         self._streams: dict[str, AsyncStream] = {}
         self._sender = None
@@ -95,24 +98,33 @@ class AsyncClient:
             stream, AsyncStream(stream, self._transport, self._sender)
         )
 
-    async def streams(self, prefix: str = "", *, timeout: Timeout = None) -> AsyncIterator[StreamInfo]:
-        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched on demand."""
-        async for page in self.pages(prefix, timeout=timeout):
+    async def streams(
+        self, prefix: str = "", *, kinds: bool = False, timeout: Timeout = None
+    ) -> AsyncIterator[StreamInfo]:
+        """Iterate over the streams whose ids start with `prefix`, in order; pages are fetched on demand.
+
+        `kinds` also counts the features of each stream by kind of sensor.
+        """
+        async for page in self.pages(prefix, kinds=kinds, timeout=timeout):
             for info in page.streams:
                 yield info
 
     async def pages(
-        self, prefix: str = "", *, after: str = "", size: int = _requests.PAGE_SIZE, timeout: Timeout = None
+        self,
+        prefix: str = "",
+        *,
+        after: str = "",
+        size: int = requests.PAGE_SIZE,
+        kinds: bool = False,
+        timeout: Timeout = None,
     ) -> AsyncIterator[Page]:
         """Iterate over the list of streams page by page, of at most `size` streams each.
 
-        `after` is the `next` of a page, to continue from there.
+        `after` is the `next` of a page, to continue from there; `kinds` is as in `streams`.
         """
         start: str | None = after
         while start is not None:
-            page = await self._transport.run(
-                ask(_requests.streams(prefix, start, size), self._transport.retries), timeout
-            )
+            page = await self._ask(requests.streams(prefix, start, size, kinds=kinds), timeout)
             yield page
             start = page.next
 
@@ -135,7 +147,7 @@ class AsyncClient:
             StreamnormError: the service rejects the request, or the first connection fails.
 
         """
-        source = EventSource(_requests.events(streams, prefix, history=history, latest=latest), self._transport)
+        source = EventSource(requests.events(streams, prefix, history=history, latest=latest), self._transport)
         while True:
             try:
                 async with self._transport.open(source.call(), source.timeout) as response:
@@ -147,18 +159,58 @@ class AsyncClient:
                 pause = Pause(source.delay_after(error))
             await self._transport.perform(pause)
 
-    async def bulk(self, readings: Iterable[Mapping[str, Any]], *, timeout: Timeout = None) -> list[Normalized]:
-        """Observe readings of many streams in one request.
+    async def bulk(
+        self, readings: Iterable[Mapping[str, Any]], *, learn: bool = True, timeout: Timeout = None
+    ) -> list[Normalized]:
+        """Observe readings of many streams in one request; `learn=False` only normalizes them.
 
         A reading is `{"stream": …, "values": …}`, optionally with `timestamp` and `seq`. One invalid reading rejects
         all of them. The handles do not number them: unless each has a `seq`, a request without an answer is not
         retried.
         """
-        return await self._transport.run(ask(_requests.many(readings), self._transport.retries), timeout)
+        return await self._ask(requests.many(readings, learn=learn), timeout)
+
+    async def ingest(
+        self,
+        mapping: str,
+        message: Any,
+        *,
+        content_type: str | None = None,
+        topic: str = "",
+        names: Mapping[str, str] | None = None,
+        learn: bool = True,
+        timeout: Timeout = None,
+    ) -> list[Normalized]:
+        """Observe a device's own message, from which a mapping or preset of the service makes readings.
+
+        `message` is sent as JSON, or, if it is bytes or has a `content_type`, as it is. `topic` stands for its MQTT
+        topic; `names` are for the placeholders of the mapping's `stream`. It is not retried once it may have arrived.
+
+        Raises:
+            MappingNotFound: the service has no mapping and no preset of this name.
+
+        """
+        call = requests.ingest(mapping, message, content_type, topic, names or {}, learn=learn)
+        return await self._ask(call, timeout)
+
+    async def reload_config(self, *, timeout: Timeout = None) -> ReloadedConfig:
+        """Reload the service's configuration file, its rules and mappings; on an error nothing changes."""
+        return await self._ask(requests.reload_config(), timeout)
 
     async def health(self, *, timeout: Timeout = None) -> Health:
         """Check whether the service is alive."""
-        return await self._transport.run(ask(_requests.health(), self._transport.retries), timeout)
+        return await self._ask(requests.health(), timeout)
+
+    async def ready(self, *, timeout: Timeout = None) -> Health:
+        """Check once, without retries, whether the service accepts readings, and whether its bridges work.
+
+        Raises:
+            NotReady: it is still preparing.
+            StoreUnavailable: it cannot store readings.
+            BridgeUnavailable: a bridge does not work.
+
+        """
+        return await self._transport.run(ask(requests.ready(), 0), timeout)
 
     async def request(
         self,
@@ -178,8 +230,8 @@ class AsyncClient:
 
         """
         content = None if json is None else encode(json)
-        call = _requests.any_path(method, path, params, content)
-        return await self._transport.run(ask(call, self._transport.retries), timeout)
+        call = requests.any_path(method, path, params, content)
+        return await self._ask(call, timeout)
 
     def record_responses(self) -> AbstractContextManager[list[Response]]:
         """Record the raw responses, including those that were retried.
@@ -190,7 +242,7 @@ class AsyncClient:
         print(responses[-1].request_id, responses[-1].headers)
         ```
         """
-        return _http_adapter.record_responses()
+        return httpx_adapter.record_responses()
 
     @property
     def waiting(self) -> int:
@@ -211,6 +263,9 @@ class AsyncClient:
         if self._sender is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._sender.close)
         await self._transport.close()
+
+    async def _ask(self, call: Call[T], timeout: Timeout) -> T:
+        return await self._transport.run(ask(call, self._transport.retries), timeout)
 
     async def __aenter__(self) -> Self:
         """Use the client in an `async with` statement, which closes it."""

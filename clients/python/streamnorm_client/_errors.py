@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamnorm_client._call import Response
+    from streamnorm_client._calls.call import Response
 
 
 class StreamnormError(Exception):

@@ -45,6 +45,8 @@ class Normalized(Answer):
     `ready` is False during the warm-up. `gap` counts the sequence numbers missing before this one.
     `replayed`: an earlier attempt had applied the reading, and this is its first answer. `recomputed`: it had been
     applied, but its first answer is lost, and these values come from statistics that already include the reading.
+    `clock_ahead` is how many seconds the timestamp was ahead of the service's clock, which it then counts as, and
+    `clock_set_back` how many the device's clock was set back.
     """
 
     stream: str
@@ -57,6 +59,8 @@ class Normalized(Answer):
     gap: int = 0
     replayed: bool = False
     recomputed: bool = False
+    clock_ahead: float = 0.0
+    clock_set_back: float = 0.0
 
 
 @dataclass(frozen=True, **SLOTS)
@@ -71,7 +75,8 @@ class Denormalized(Answer):
 class Block(Answer):
     """A normalized block: `values` has the type of the input (lists, dicts, array or frame), with a row per reading.
 
-    The other members are as in `Normalized`, and describe the state after the last row; `gap` is the total of all rows.
+    The other members are as in `Normalized`, and describe the state after the last row; `gap` is the total of all rows,
+    and the two `clock_` members, which arrays and frames lack, are of the row with the largest difference.
     """
 
     stream: str
@@ -83,11 +88,16 @@ class Block(Answer):
     gap: int = 0
     replayed: bool = False
     recomputed: bool = False
+    clock_ahead: float = 0.0
+    clock_set_back: float = 0.0
 
 
 @dataclass(frozen=True, **SLOTS)
 class StreamInfo(Answer):
-    """A stream's configuration and counters; `created` and `updated` are RFC 3339."""
+    """A stream's configuration and counters; `created` and `updated` are RFC 3339.
+
+    `kinds`, on request, is the number of features of each kind of sensor.
+    """
 
     stream: str
     count: int
@@ -96,6 +106,7 @@ class StreamInfo(Answer):
     config: dict[str, Any]
     created: str
     updated: str
+    kinds: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, **SLOTS)
@@ -125,16 +136,57 @@ class FeatureProfile(Answer):
 
 @dataclass(frozen=True, **SLOTS)
 class Profile(Answer):
-    """The statistics of each feature of a stream."""
+    """The statistics of each feature of a stream.
+
+    `clock_ahead` is how many seconds the last reading's timestamp was ahead of the service's clock, `clock_set_back`
+    how many the device's clock is behind the stream's, since it was set back.
+    """
 
     stream: str
     features: dict[str, FeatureProfile]
+    clock_ahead: float = 0.0
+    clock_set_back: float = 0.0
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Profile:
         """Build the profile of every feature."""
         known = {name: FeatureProfile.from_json(feature) for name, feature in data["features"].items()}
-        return cls(data["stream"], known)
+        return cls(data["stream"], known, data.get("clock_ahead", 0.0), data.get("clock_set_back", 0.0))
+
+
+@dataclass(frozen=True, **SLOTS)
+class FeatureAdvice(Answer):
+    """A suggestion for a feature, with its reason; `feature` is empty if it concerns the whole stream.
+
+    `rule` has the parameters to set, as `configure(features={feature: rule})` takes them; empty if none would help.
+    """
+
+    feature: str
+    reason: str
+    rule: dict[str, Any]
+
+
+@dataclass(frozen=True, **SLOTS)
+class Advice(Answer):
+    """Suggestions for a stream's features; `toml` is the same as rules for the service's `streamnorm.toml`."""
+
+    stream: str
+    advice: list[FeatureAdvice]
+    toml: str
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Advice:
+        """Build the suggestions."""
+        return cls(data["stream"], [FeatureAdvice.from_json(item) for item in data["advice"]], data["toml"])
+
+
+@dataclass(frozen=True, **SLOTS)
+class ReloadedConfig(Answer):
+    """The number of rules and mappings after a reload, and of streams that it reconfigured."""
+
+    rules: int
+    mappings: int
+    streams: int
 
 
 @dataclass(frozen=True, **SLOTS)

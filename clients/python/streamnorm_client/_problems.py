@@ -6,6 +6,7 @@ Problem
 │   ├── InvalidConfiguration
 │   ├── InvalidSnapshot
 │   ├── InvalidRequest
+│   ├── MalformedRequest
 │   ├── MalformedJson
 │   ├── MalformedGzip
 │   ├── CannotInvert
@@ -14,8 +15,11 @@ Problem
 ├── StaleSequence            `last_seq` is the last number applied
 ├── CannotMerge
 ├── BodyTooLarge
+├── HeadTooLarge
+├── UriTooLong
 ├── UnsupportedMediaType
 ├── NotAcceptable
+├── MappingNotFound
 ├── NotFound
 ├── MethodNotAllowed
 ├── Unauthorized
@@ -25,6 +29,9 @@ Problem
 ├── TooManyStreams
 ├── Overloaded
 ├── StoreUnavailable
+├── BridgeUnavailable
+├── NotReady
+├── Unimplemented
 └── InternalError
 """
 
@@ -100,6 +107,10 @@ class InvalidRequest(InvalidInput):
     """The request's parameters or members are invalid."""
 
 
+class MalformedRequest(InvalidInput):
+    """The request is not valid HTTP, or something between client and service changed it."""
+
+
 class MalformedJson(InvalidInput):
     """The body is not valid JSON."""
 
@@ -125,6 +136,10 @@ class StreamNotFound(Problem):
     """No stream of this id exists."""
 
 
+class MappingNotFound(Problem):
+    """No mapping or preset of this name exists."""
+
+
 class StaleSequence(Problem):
     """The number was used before; `last_seq` is the last one applied."""
 
@@ -140,6 +155,14 @@ class CannotMerge(Problem):
 
 class BodyTooLarge(Problem):
     """The body exceeds the service's limit."""
+
+
+class HeadTooLarge(Problem):
+    """The request's headers exceed the service's limit."""
+
+
+class UriTooLong(Problem):
+    """The request's path and query exceed the service's limit."""
 
 
 class UnsupportedMediaType(Problem):
@@ -188,6 +211,22 @@ class StoreUnavailable(Problem):
     """The service's store cannot be reached or written at the moment."""
 
 
+class BridgeUnavailable(Problem):
+    """The service accepts readings, but one of its bridges (MQTT, forwarding) does not work."""
+
+
+class NotReady(Problem):
+    """The service is still preparing."""
+
+    never_applied = True
+
+
+class Unimplemented(Problem):
+    """The request needs a part of HTTP that the service does not have; nothing of it was applied."""
+
+    never_applied = True
+
+
 class InternalError(Problem):
     """The service failed; its log says why."""
 
@@ -197,14 +236,18 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     "invalid-configuration": InvalidConfiguration,
     "invalid-snapshot": InvalidSnapshot,
     "invalid-request": InvalidRequest,
+    "malformed-request": MalformedRequest,
     "malformed-json": MalformedJson,
     "malformed-gzip": MalformedGzip,
     "cannot-invert": CannotInvert,
     "limit-exceeded": LimitExceeded,
     "stream-not-found": StreamNotFound,
+    "mapping-not-found": MappingNotFound,
     "stale-sequence": StaleSequence,
     "cannot-merge": CannotMerge,
     "body-too-large": BodyTooLarge,
+    "head-too-large": HeadTooLarge,
+    "uri-too-long": UriTooLong,
     "unsupported-media-type": UnsupportedMediaType,
     "not-acceptable": NotAcceptable,
     "not-found": NotFound,
@@ -216,6 +259,9 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     "too-many-streams": TooManyStreams,
     "overloaded": Overloaded,
     "store-unavailable": StoreUnavailable,
+    "bridge-unavailable": BridgeUnavailable,
+    "not-ready": NotReady,
+    "not-implemented": Unimplemented,
     "internal-error": InternalError,
 }
 

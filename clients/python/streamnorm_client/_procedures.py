@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from streamnorm_client import _requests
+from streamnorm_client._blocks.npy import ArrayBlock, array_call, packed
+from streamnorm_client._blocks.tables import Table, cut, table_of
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.retry import Procedure, ask, deliver
+from streamnorm_client._calls.sequencing import AnswerT, Sending, SequenceCounter, send_as, send_next
 from streamnorm_client._errors import InvalidArgument, NotSupported, StreamInUse, StreamnormError
-from streamnorm_client._npy import ArrayBlock, array_call, packed
 from streamnorm_client._problems import StreamNotFound
-from streamnorm_client._retry import Procedure, ask, deliver
-from streamnorm_client._sequencing import AnswerT, Sending, SequenceCounter, send_as, send_next
-from streamnorm_client._tables import Table, cut, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from streamnorm_client._call import Call
+    from streamnorm_client._calls.call import Call
     from streamnorm_client._models import Block, Normalized
-    from streamnorm_client._outbox import Sender
+    from streamnorm_client._outbox.sender import Sender
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class StreamProcedures:
     """The procedures of one stream, and its sequence counter; those that change the counter must run one at a time."""
 
     def __init__(self, stream: str, retries: int, sender: Sender | None = None) -> None:
-        self.path = _requests.stream_path(stream)
+        self.path = requests.stream_path(stream)
         self.stream = stream
         self.retries = retries
         self.sender = sender
@@ -52,13 +52,13 @@ class StreamProcedures:
         self, values: Any, timestamp: Any, *, stats: bool, seq: int | None, numbered: bool
     ) -> Procedure[Normalized]:
         """Send one reading."""
-        reading = _requests.reading(values, timestamp)
+        reading = requests.reading(values, timestamp)
         if not numbered:
-            return (yield from ask(_requests.observe(self.stream, reading, stats=stats), self.retries))
+            return (yield from ask(requests.observe(self.stream, reading, stats=stats), self.retries))
         sending = Sending(
             1,
-            lambda first: _requests.observe(self.stream, reading, stats=stats, seq=first),
-            lambda: _requests.normalize(self.stream, reading, stats=stats),
+            lambda first: requests.observe(self.stream, reading, stats=stats, seq=first),
+            lambda: requests.normalize(self.stream, reading, stats=stats),
         )
         return (yield from self._send(sending, seq))
 
@@ -92,12 +92,12 @@ class StreamProcedures:
         return joined(answers, table.joined([answer.values for answer in answers]))
 
     def _send_block(
-        self, block: _requests.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool
+        self, block: requests.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool
     ) -> Procedure[Block]:
         def call(*, learn: bool, first_seq: int | None = None) -> Call[Block]:
             if isinstance(block, ArrayBlock):
                 return array_call(self.stream, block, learn=learn, first_seq=first_seq)
-            return _requests.block_call(self.stream, block, learn=learn, first_seq=first_seq)
+            return requests.block_call(self.stream, block, learn=learn, first_seq=first_seq)
 
         if not numbered:
             return (yield from ask(call(learn=learn), self.retries))
@@ -108,7 +108,7 @@ class StreamProcedures:
         """Put a reading into the outbox."""
         if self.sender is None:
             raise NotSupported("the client has no outbox: Client(outbox='readings.db')")
-        self.sender.put(self.stream, _requests.reading(values, timestamp))
+        self.sender.put(self.stream, requests.reading(values, timestamp))
 
     def _send(self, sending: Sending[AnswerT], seq: int | None) -> Procedure[AnswerT]:
         """Send with the caller's sequence number, or the next one."""
@@ -122,7 +122,7 @@ class StreamProcedures:
                 "read observe_many to its end, or close the connection"
             )
         if seq is None:
-            return (yield from send_next(sending, self.counter, _requests.info(self.stream), self.retries))
+            return (yield from send_next(sending, self.counter, requests.info(self.stream), self.retries))
         self.counter.forget()
         return (yield from send_as(seq, sending, self.retries))[0]
 
@@ -138,7 +138,7 @@ class StreamProcedures:
     def delete(self) -> Procedure[None]:
         """Delete the stream; if it is not found after an unanswered attempt, that attempt deleted it."""
         self.counter.forget()
-        delivery = yield from deliver(_requests.delete(self.stream), self.retries)
+        delivery = yield from deliver(requests.delete(self.stream), self.retries)
         if not (delivery.doubtful and isinstance(delivery.result, StreamNotFound)):
             delivery.answer()
 
@@ -151,4 +151,6 @@ def joined(answers: Sequence[Block], values: Any) -> Block:
         gap=sum(answer.gap for answer in answers),
         replayed=any(answer.replayed for answer in answers),
         recomputed=any(answer.recomputed for answer in answers),
+        clock_ahead=max(answer.clock_ahead for answer in answers),
+        clock_set_back=max(answer.clock_set_back for answer in answers),
     )

@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from streamnorm_client import _forks, _requests
-from streamnorm_client._live import Live
+from streamnorm_client._calls import requests
+from streamnorm_client._http import forks
+from streamnorm_client._http.sync_driver import drive
+from streamnorm_client._live.sync_live import Live
 from streamnorm_client._procedures import StreamProcedures
-from streamnorm_client._sync_driver import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from typing_extensions import Self
 
-    from streamnorm_client._http_adapter import Timeout
-    from streamnorm_client._models import Block, Configured, Denormalized, Normalized, Profile, StreamInfo
-    from streamnorm_client._outbox import Sender
-    from streamnorm_client._retry import Outcome, Procedure
-    from streamnorm_client._sync_driver import Transport
-    from streamnorm_client._window import LiveProcedure
+    from streamnorm_client._calls.retry import Outcome, Procedure
+    from streamnorm_client._http.httpx_adapter import Timeout
+    from streamnorm_client._http.sync_driver import Transport
+    from streamnorm_client._live.window import LiveProcedure
+    from streamnorm_client._models import Advice, Block, Configured, Denormalized, Normalized, Profile, StreamInfo
+    from streamnorm_client._outbox.sender import Sender
 
 T = TypeVar("T")
 
@@ -29,15 +30,15 @@ class Stream:
     """The handle of one stream, returned by `Client.stream`.
 
     It numbers its readings, so that a retried reading is applied once; for that it requests the stream's `last_seq`
-    before the first one. Readings of several threads are sent sequentially. `streamnorm_client._sequencing` describes
-    what happens if two programs write to one stream.
+    before the first one. Readings of several threads are sent sequentially. What happens if two programs write to one
+    stream is described in `streamnorm_client._calls.sequencing`.
     """
 
     def __init__(self, stream: str, transport: Transport, sender: Sender | None) -> None:
         self._transport = transport
         self._procedures = StreamProcedures(stream, transport.retries, sender)
         self._turn = threading.Lock()
-        _forks.register(self)
+        forks.register(self)
 
     def __repr__(self) -> str:
         """Return a representation with the stream's id and the service's URL."""
@@ -95,12 +96,12 @@ class Stream:
         self, values: Any, *, timestamp: Any = None, stats: bool = False, timeout: Timeout = None
     ) -> Normalized:
         """Normalize a reading without changing the stream; an unknown feature gives None."""
-        reading = _requests.reading(values, timestamp)
-        return self._run(self._procedures.read_only(_requests.normalize(self.id, reading, stats=stats)), timeout)
+        reading = requests.reading(values, timestamp)
+        return self._run(self._procedures.read_only(requests.normalize(self.id, reading, stats=stats)), timeout)
 
     def denormalize(self, values: Any, *, timeout: Timeout = None) -> Denormalized:
         """Convert normalized values back to the sensors' units, with the current statistics."""
-        return self._run(self._procedures.read_only(_requests.denormalize(self.id, values)), timeout)
+        return self._run(self._procedures.read_only(requests.denormalize(self.id, values)), timeout)
 
     def bulk(
         self,
@@ -135,34 +136,38 @@ class Stream:
         Omitted parameters are as the service's rules and defaults say; `features={"door*": {"horizon": 20000}}` gives
         some features others. The answer's `restarted` says whether statistics were restarted, `reason` which and why.
         """
-        return self._in_turn(self._procedures.mutating(_requests.configure(self.id, config)), timeout=timeout)
+        return self._in_turn(self._procedures.mutating(requests.configure(self.id, config)), timeout=timeout)
 
     def info(self, *, timeout: Timeout = None) -> StreamInfo:
         """Read the stream's configuration and counters."""
-        return self._run(self._procedures.read_only(_requests.info(self.id)), timeout)
+        return self._run(self._procedures.read_only(requests.info(self.id)), timeout)
 
     def profile(self, *, timeout: Timeout = None) -> Profile:
         """Read the statistics of each feature, and its kind of sensor."""
-        return self._run(self._procedures.read_only(_requests.profile(self.id)), timeout)
+        return self._run(self._procedures.read_only(requests.profile(self.id)), timeout)
+
+    def advice(self, *, timeout: Timeout = None) -> Advice:
+        """Ask for suggestions for the stream's features, judged by recent readings; none is applied."""
+        return self._run(self._procedures.read_only(requests.advice(self.id)), timeout)
 
     def snapshot(self, *, timeout: Timeout = None) -> dict[str, Any]:
         """Export the stream's whole state as JSON data."""
-        return self._run(self._procedures.read_only(_requests.snapshot(self.id)), timeout)
+        return self._run(self._procedures.read_only(requests.snapshot(self.id)), timeout)
 
     def restore(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
         """Replace the stream by a snapshot."""
-        return self._in_turn(self._procedures.mutating(_requests.restore(self.id, snapshot)), timeout=timeout)
+        return self._in_turn(self._procedures.mutating(requests.restore(self.id, snapshot)), timeout=timeout)
 
     def merge(self, snapshot: Mapping[str, Any], *, timeout: Timeout = None) -> StreamInfo:
         """Merge a snapshot, as if the stream had observed its readings too.
 
         It is not retried once it may have arrived, because the readings would count twice.
         """
-        return self._in_turn(self._procedures.mutating(_requests.merge(self.id, snapshot)), timeout=timeout)
+        return self._in_turn(self._procedures.mutating(requests.merge(self.id, snapshot)), timeout=timeout)
 
     def reset(self, *, timeout: Timeout = None) -> StreamInfo:
         """Clear the statistics and keep the configuration."""
-        return self._in_turn(self._procedures.mutating(_requests.reset(self.id)), timeout=timeout)
+        return self._in_turn(self._procedures.mutating(requests.reset(self.id)), timeout=timeout)
 
     def delete(self, *, timeout: Timeout = None) -> None:
         """Delete the stream."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from streamnorm_client._async_client import AsyncClient
 from streamnorm_client._client import Client
 from streamnorm_client._errors import MissingDependency, StreamnormError
-from streamnorm_client._in_memory import AsyncInMemoryTransport, InMemoryTransport
+from streamnorm_client._memory.transport import AsyncInMemoryTransport, InMemoryTransport
 
 if TYPE_CHECKING:
     from types import TracebackType

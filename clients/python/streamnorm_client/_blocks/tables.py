@@ -1,4 +1,4 @@
-"""Splits rows (lists or dicts) into JSON blocks and joins their answers; `_npy` does this for arrays and frames."""
+"""Splits rows (lists or dicts) into JSON blocks and joins their answers; `npy` does this for arrays and frames."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
-from streamnorm_client._call import encode
+from streamnorm_client._calls.call import encode
+from streamnorm_client._calls.json_values import instant, plain
+from streamnorm_client._calls.requests import EncodedBlock
 from streamnorm_client._errors import InvalidArgument, WrongType
-from streamnorm_client._json_values import instant, plain
-from streamnorm_client._requests import EncodedBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,19 +1,19 @@
-"""A blocking live connection; `_async_live` has the same for asyncio."""
+"""A blocking live connection; `async_live` has the same for asyncio."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from streamnorm_client import _forks
 from streamnorm_client._errors import TransportError
-from streamnorm_client._http1 import CHUNK
-from streamnorm_client._http_adapter import NO_ANSWER, response_of
-from streamnorm_client._live_core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._http import forks
+from streamnorm_client._http.http1 import CHUNK
+from streamnorm_client._http.httpx_adapter import NO_ANSWER, response_of
+from streamnorm_client._http.sync_driver import drive
+from streamnorm_client._http.ws_adapter import SWITCHING_PROTOCOLS
+from streamnorm_client._live.core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._live.window import WINDOW
 from streamnorm_client._problems import Problem
-from streamnorm_client._sync_driver import drive
-from streamnorm_client._window import WINDOW
-from streamnorm_client._ws_adapter import SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import httpx
     from typing_extensions import Self
 
-    from streamnorm_client._call import Call, Response
+    from streamnorm_client._calls.call import Call, Response
+    from streamnorm_client._http.sync_driver import Transport
+    from streamnorm_client._live.window import InTurn, LiveProcedure
     from streamnorm_client._models import Normalized
     from streamnorm_client._procedures import StreamProcedures
-    from streamnorm_client._sync_driver import Transport
-    from streamnorm_client._window import InTurn, LiveProcedure
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Live:
         self._run_in_turn = in_turn
         self._stream: Any = None
         self._open = ExitStack()  # holds the connection
-        _forks.register(self)
+        forks.register(self)
 
     def observe(
         self, values: Any, *, timestamp: Any = None, seq: int | None = None, numbered: bool = True

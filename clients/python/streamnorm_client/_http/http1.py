@@ -19,11 +19,11 @@ import h11
 import httpcore
 import httpx
 
-from streamnorm_client._call import Response
+from streamnorm_client._calls.call import Response
 
 if TYPE_CHECKING:
-    from streamnorm_client._call import Call
-    from streamnorm_client._http_adapter import Connection
+    from streamnorm_client._calls.call import Call
+    from streamnorm_client._http.httpx_adapter import Connection
 
 KEEP_IDLE = 4.0  # seconds; uvicorn closes idle connections after five
 MAX_HEAD = 100 * 1024  # of a response; httpcore's limit

@@ -21,19 +21,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Union
 
-from streamnorm_client import _forks, _requests
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.retry import FIRST_DELAY, PASSING, Procedure, ask
+from streamnorm_client._calls.sequencing import last_seq
 from streamnorm_client._errors import Closed, InvalidArgument, OutboxForked, StreamnormError, UnexpectedAnswer
-from streamnorm_client._outbox_db import KeptReading, OutboxDatabase
+from streamnorm_client._http import forks
+from streamnorm_client._outbox.database import KeptReading, OutboxDatabase
 from streamnorm_client._problems import BodyTooLarge, InvalidInput, Problem, StaleSequence
-from streamnorm_client._retry import FIRST_DELAY, PASSING, Procedure, ask
-from streamnorm_client._sequencing import last_seq
 
 if TYPE_CHECKING:
     import os
     from typing import Any
 
+    from streamnorm_client._http.sync_driver import Transport
     from streamnorm_client._models import Normalized
-    from streamnorm_client._sync_driver import Transport
 
     Path = Union[str, os.PathLike[str]]
 
@@ -73,7 +74,7 @@ class Sender:
         self._outbox = outbox = outbox if isinstance(outbox, Outbox) else Outbox(outbox)
         self._db = OutboxDatabase(outbox.path, outbox.max_bytes)
         self._forked = False
-        _forks.register(self)
+        forks.register(self)
         self._transport = transport
         self._changed = threading.Condition()
         self._stopping = False
@@ -201,18 +202,18 @@ class Sender:
     def _block(self, stream: str) -> Procedure[int]:
         """Send one block."""
         try:
-            _requests.stream_path(stream)
+            requests.stream_path(stream)
         except InvalidArgument as error:
             self._db.set_aside(stream, error)
             return 0
-        last = (yield from last_seq(_requests.info(stream), 0)) or 0
+        last = (yield from last_seq(requests.info(stream), 0)) or 0
         limit = self._outbox.block
         while True:
             rows = self._db.block(stream, last, limit, time.time())
             if not rows:
                 return 0  # none are waiting any more; the rest was already applied, or set aside
             try:
-                answers = yield from ask(_requests.many([row.reading() for row in rows]), 0)
+                answers = yield from ask(requests.many([row.reading() for row in rows]), 0)
             except StaleSequence as error:
                 self._db.renumber(stream)  # another writer used the numbers meanwhile
                 last = error.last_seq

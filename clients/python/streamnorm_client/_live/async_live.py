@@ -1,4 +1,4 @@
-"""A live connection for asyncio; the counterpart of `_live`."""
+"""A live connection for asyncio; the counterpart of `sync_live`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from streamnorm_client import _forks
-from streamnorm_client._async_driver import drive
 from streamnorm_client._errors import TransportError
-from streamnorm_client._http1 import CHUNK
-from streamnorm_client._http_adapter import NO_ANSWER, response_of
-from streamnorm_client._live_core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._http import forks
+from streamnorm_client._http.async_driver import drive
+from streamnorm_client._http.http1 import CHUNK
+from streamnorm_client._http.httpx_adapter import NO_ANSWER, response_of
+from streamnorm_client._http.ws_adapter import SWITCHING_PROTOCOLS
+from streamnorm_client._live.core import Connect, Disconnect, LiveCore, Read, Times, Write
+from streamnorm_client._live.window import WINDOW
 from streamnorm_client._problems import Problem
-from streamnorm_client._window import WINDOW
-from streamnorm_client._ws_adapter import SWITCHING_PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from streamnorm_client._async_driver import AsyncTransport
-    from streamnorm_client._call import Call, Response
+    from streamnorm_client._calls.call import Call, Response
+    from streamnorm_client._http.async_driver import AsyncTransport
+    from streamnorm_client._live.window import AsyncInTurn, LiveProcedure
     from streamnorm_client._models import Normalized
     from streamnorm_client._procedures import StreamProcedures
-    from streamnorm_client._window import AsyncInTurn, LiveProcedure
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class AsyncLive:
         self._stream: Any = None
         self._reading: asyncio.Task[bytes] | None = None
         self._open = AsyncExitStack()  # holds the connection
-        _forks.register(self)
+        forks.register(self)
 
     async def observe(
         self, values: Any, *, timestamp: Any = None, seq: int | None = None, numbered: bool = True

@@ -12,17 +12,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 from urllib.parse import unquote
 
-from streamnorm_client._call import Call, encode
+from streamnorm_client._blocks.frames import frame_of
+from streamnorm_client._calls.call import Call, encode
+from streamnorm_client._calls.json_values import instant
+from streamnorm_client._calls.requests import EncodedBlock, block_call, stream_path
 from streamnorm_client._errors import InvalidArgument, UnexpectedAnswer
-from streamnorm_client._frames import frame_of
-from streamnorm_client._json_values import instant
 from streamnorm_client._models import Block
-from streamnorm_client._requests import EncodedBlock, block_call, stream_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from streamnorm_client._call import Response
+    from streamnorm_client._calls.call import Response
 
 NPY, NPZ = "application/x-npy", "application/x-npz"
 BLOCK_BYTES = 8 * 1024 * 1024  # large compared with a round trip, small enough for any proxy
@@ -52,12 +52,12 @@ class ArrayBlock(NamedTuple):
 class ArrayCall(Call[Block]):
     """A call whose body and answer are arrays; other members of the answer are headers, or arrays too."""
 
-    media_type: str = NPY
+    content_type: str = NPY
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that belong to the body and the answer."""
-        return {"accept": self.media_type, "content-type": self.media_type}
+        return {"accept": self.content_type, "content-type": self.content_type}
 
     def answer(self, response: Response) -> Block:
         """Parse a successful answer."""

@@ -27,13 +27,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Generic, TypeVar, Union
 
+from streamnorm_client._calls.retry import Procedure, ask, deliver
 from streamnorm_client._errors import StreamnormError
 from streamnorm_client._models import Block, Normalized
 from streamnorm_client._problems import InvalidReading, StaleSequence, StreamNotFound
-from streamnorm_client._retry import Procedure, ask, deliver
 
 if TYPE_CHECKING:
-    from streamnorm_client._call import Call
+    from streamnorm_client._calls.call import Call
     from streamnorm_client._models import StreamInfo
 
 AnswerT = TypeVar("AnswerT", bound=Union[Normalized, Block])

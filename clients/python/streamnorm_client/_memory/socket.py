@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
-from streamnorm_client import _ws_adapter
+from streamnorm_client._http import ws_adapter
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -29,7 +29,7 @@ class MemorySocket(httpcore.NetworkStream):
     """The client's end, a network stream of httpcore; the application's end are ASGI messages."""
 
     def __init__(self, app: Any, scope: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
-        protocol = _ws_adapter.imports()
+        protocol = ws_adapter.imports()
         self._protocol = protocol.Protocol(protocol.SERVER, state=protocol.OPEN, max_size=None)
         self._loop = loop
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
@@ -46,7 +46,7 @@ class MemorySocket(httpcore.NetworkStream):
         """Return the answer to the handshake."""
         message = self._handshake.get()
         if message["type"] == "websocket.accept":
-            return httpx.Response(_ws_adapter.SWITCHING_PROTOCOLS, extensions={"network_stream": self})
+            return httpx.Response(ws_adapter.SWITCHING_PROTOCOLS, extensions={"network_stream": self})
         if message["type"] != "websocket.http.response.start":
             return httpx.Response(403 if message["type"] == "websocket.close" else 500)
         body = self._handshake.get().get("body", b"")
@@ -70,7 +70,7 @@ class MemorySocket(httpcore.NetworkStream):
 
     @property
     def _closed(self) -> bool:
-        return self._protocol.state is not _ws_adapter.imports().OPEN
+        return self._protocol.state is not ws_adapter.imports().OPEN
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():

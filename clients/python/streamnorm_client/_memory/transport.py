@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from streamnorm_client._in_memory_socket import MemorySocket, is_upgrade
+from streamnorm_client._memory.socket import MemorySocket, is_upgrade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, MutableMapping

@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from streamnorm_client._call import Call, Response
+from streamnorm_client._calls.call import Call, Response
 from streamnorm_client._errors import MissingDependency
 
 # Broken connections raise, or are retried; what websockets logs about them is opt-in.

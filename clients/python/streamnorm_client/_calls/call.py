@@ -13,6 +13,7 @@ from streamnorm_client._problems import Problem, problem
 
 T = TypeVar("T")
 
+JSON = "application/json"
 ERRORS_FROM = 400
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -53,11 +54,12 @@ class Call(Generic[T]):
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     repeatable: bool = True
+    content_type: str = JSON
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that belong to the body and the answer."""
-        return {"accept": "application/json"} | ({} if self.body is None else {"content-type": "application/json"})
+        return {"accept": JSON} | ({} if self.body is None else {"content-type": self.content_type})
 
     @property
     def target(self) -> str:

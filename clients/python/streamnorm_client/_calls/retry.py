@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, Union, cast
 
-from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._calls.call import Call, Response, problem_of
 from streamnorm_client._errors import StreamnormError, TransportError
 from streamnorm_client._problems import Problem
 

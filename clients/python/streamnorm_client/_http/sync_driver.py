@@ -1,48 +1,52 @@
-"""Runs procedures with asyncio; the asynchronous counterpart of `_sync_driver`."""
+"""Runs procedures over blocking connections, for the client and the outbox's thread."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
+import time
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 import httpx
 
-from streamnorm_client import _forks
-from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._calls.call import Call, Response, problem_of
+from streamnorm_client._calls.retry import Outcome, Pause, Step
 from streamnorm_client._errors import Closed, NotSupported, TransportError
-from streamnorm_client._http1_pool import AsyncHttp1
-from streamnorm_client._http_adapter import NO_ANSWER, Connection, Timeout, record, response_of
-from streamnorm_client._retry import Outcome, Pause, Step
+from streamnorm_client._http import forks
+from streamnorm_client._http.http1_pool import Http1
+from streamnorm_client._http.httpx_adapter import NO_ANSWER, Connection, Timeout, record, response_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Generator
+    from collections.abc import Generator, Iterator
 
 T = TypeVar("T")
 
 
-async def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Awaitable[Any]]) -> T:
+def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T:
     """Run a procedure to its end and return its result."""
     try:
         step = next(procedure)
         while True:
-            step = procedure.send(await perform(step))
+            step = procedure.send(perform(step))
     except StopIteration as end:
         return cast("T", end.value)
     finally:
         procedure.close()  # after a failed step; nested generators must not be left to the garbage collector
 
 
-class AsyncTransport:
-    """Like `Transport`, for asyncio."""
+class Transport:
+    """The part of a client that its handles and live connections share: the connection settings, and performing steps.
+
+    `client`, or `transport`, is the caller's own httpx object; otherwise calls use the faster `http1`, unless a proxy
+    may be involved.
+    """
 
     def __init__(
         self,
         connection: Connection,
         retries: int,
-        client: httpx.AsyncClient | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        client: httpx.Client | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         if client is not None and not connection.timeout_given:
             connection = connection._replace(timeout=client.timeout)
@@ -50,37 +54,36 @@ class AsyncTransport:
         self.retries = retries
         self.is_foreign = client is not None or transport is not None
         self._owned = client is None
-        self.http = client or httpx.AsyncClient(transport=transport, **connection.client_options())
-        self._http1 = None if self.is_foreign or connection.is_proxied else AsyncHttp1(connection)
+        self.http = client or httpx.Client(transport=transport, **connection.client_options())
+        self._http1 = None if self.is_foreign or connection.is_proxied else Http1(connection)
         self._closed = self._forked = False
-        _forks.register(self)
+        forks.register(self)
 
-    async def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
+    def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
         """Run a procedure; `timeout` applies to each of its calls."""
-        return await drive(
-            procedure, self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
-        )
+        perform = self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
+        return drive(procedure, perform)
 
-    async def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
+    def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
         """Perform one step: sleep, or send a call."""
         if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
+            time.sleep(step.seconds)
             return None
         self.check_open()
         try:
-            return record(await self._send(step, timeout))
+            return record(self._send(step, timeout))
         except NO_ANSWER as error:
             return self.connection.failure(error)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.connection.failure(error) from error
 
-    async def _send(self, call: Call[Any], timeout: Timeout) -> Response:
+    def _send(self, call: Call[Any], timeout: Timeout) -> Response:
         if self._http1 is not None:
-            return await self._http1.send(call, self.connection.timeouts(timeout))
-        return response_of(await self.http.request(**self.connection.request(call, timeout)))
+            return self._http1.send(call, self.connection.timeouts(timeout))
+        return response_of(self.http.request(**self.connection.request(call, timeout)))
 
-    @contextlib.asynccontextmanager
-    async def open(self, call: Call[Any], timeout: Timeout = None) -> AsyncIterator[httpx.Response]:
+    @contextlib.contextmanager
+    def open(self, call: Call[Any], timeout: Timeout = None) -> Iterator[httpx.Response]:
         """Send a call and stream its response, or upgrade its connection (101).
 
         Raises:
@@ -90,9 +93,9 @@ class AsyncTransport:
         """
         self.check_open()
         try:
-            async with self.http.stream(**self.connection.request(call, timeout)) as response:
+            with self.http.stream(**self.connection.request(call, timeout)) as response:
                 if response.is_error:
-                    await response.aread()
+                    response.read()
                     raise cast("Exception", problem_of(response_of(response)))
                 yield response
         except (*NO_ANSWER, httpx.HTTPError, httpx.StreamError) as error:
@@ -115,18 +118,18 @@ class AsyncTransport:
                 "the http_client or transport of this client belongs to the parent process: make a client in the child"
             )
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections, except the caller's own httpx client."""
         self._closed = True
         if self._http1 is not None:
-            await self._http1.close()
+            self._http1.close()
         if self._owned:
-            await self.http.aclose()
+            self.http.close()
 
     def after_fork(self) -> None:
         """Open new connections in a forked child."""
         if self.is_foreign:
             self._forked = True
             return
-        self.http = httpx.AsyncClient(**self.connection.client_options())
-        self._http1 = None if self._http1 is None else AsyncHttp1(self.connection)
+        self.http = httpx.Client(**self.connection.client_options())
+        self._http1 = None if self._http1 is None else Http1(self.connection)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unicodedata import is_normalized
 from urllib.parse import quote
 
-from streamnorm_client._call import Call, RawCall, encode
+from streamnorm_client._calls.call import JSON, Call, RawCall, encode
+from streamnorm_client._calls.json_values import instant, plain
 from streamnorm_client._errors import InvalidArgument
-from streamnorm_client._json_values import instant, plain
 from streamnorm_client._models import (
+    Advice,
     Block,
     Configured,
     Denormalized,
@@ -23,6 +24,7 @@ from streamnorm_client._models import (
     Normalized,
     Page,
     Profile,
+    ReloadedConfig,
     StreamInfo,
 )
 
@@ -113,16 +115,28 @@ def block_call(stream: str, block: EncodedBlock, *, learn: bool, first_seq: int 
         members["first_seq"] = first_seq
     fields = [encode(name) + b":" + encode(member) for name, member in members.items()]
     body = b"{" + b",".join([*fields, b'"values":[' + b",".join(block.rows) + b"]"]) + b"}"
-    params = {} if learn else {"learn": "false"}
+    params = _learning(learn=learn)
     repeatable = first_seq is not None or not learn
     return Call("POST", f"{stream_path(stream)}/bulk", Block.from_json, params, body, repeatable=repeatable)
 
 
-def many(readings: Iterable[Mapping[str, Any]]) -> Call[list[Normalized]]:
-    """Build the call that observes readings of many streams; repeatable if all are numbered."""
+def many(readings: Iterable[Mapping[str, Any]], *, learn: bool = True) -> Call[list[Normalized]]:
+    """Build the call of readings of many streams; repeatable if all are numbered, or it does not learn."""
     addressed = [_addressed(item) for item in readings]
-    repeatable = all("seq" in item for item in addressed)
-    return Call("POST", "/v1/bulk", _normalized_list, body=encode({"readings": addressed}), repeatable=repeatable)
+    repeatable = not learn or all("seq" in item for item in addressed)
+    body = encode({"readings": addressed})
+    return Call("POST", "/v1/bulk", _normalized_list, _learning(learn=learn), body, repeatable=repeatable)
+
+
+def ingest(
+    mapping: str, message: Any, content_type: str | None, topic: str, names: Mapping[str, str], *, learn: bool
+) -> Call[list[Normalized]]:
+    """Build the call that sends a device's own message, from which a mapping makes readings; not repeatable."""
+    raw = message.encode() if isinstance(message, str) and content_type else message
+    body = raw if isinstance(raw, bytes) else encode(raw)
+    params = {**names, **({"topic": topic} if topic else {}), **_learning(learn=learn)}
+    path = f"/v1/ingest/{quote(mapping, safe=UNQUOTED)}"
+    return Call("POST", path, _normalized_list, params, body, repeatable=not learn, content_type=content_type or JSON)
 
 
 def configure(stream: str, config: Mapping[str, Any]) -> Call[Configured]:
@@ -138,6 +152,11 @@ def info(stream: str) -> Call[StreamInfo]:
 def profile(stream: str) -> Call[Profile]:
     """Build the call that reads a stream's profile."""
     return Call("GET", f"{stream_path(stream)}/profile", Profile.from_json)
+
+
+def advice(stream: str) -> Call[Advice]:
+    """Build the call that asks for suggestions for a stream's features."""
+    return Call("GET", f"{stream_path(stream)}/advice", Advice.from_json)
 
 
 def delete(stream: str) -> Call[None]:
@@ -165,15 +184,26 @@ def merge(stream: str, state: Mapping[str, Any]) -> Call[StreamInfo]:
     return Call("POST", f"{stream_path(stream)}/merge", StreamInfo.from_json, body=encode(state), repeatable=False)
 
 
-def streams(prefix: str, after: str, size: int = PAGE_SIZE) -> Call[Page]:
+def streams(prefix: str, after: str, size: int = PAGE_SIZE, *, kinds: bool = False) -> Call[Page]:
     """Build the call that lists a page of streams."""
-    params = {"limit": str(size)} | {name: text for name, text in (("prefix", prefix), ("after", after)) if text}
+    texts = (("prefix", prefix), ("after", after), ("kinds", "true" if kinds else ""))
+    params = {"limit": str(size)} | {name: text for name, text in texts if text}
     return Call("GET", "/v1/streams", Page.from_json, params)
 
 
 def health() -> Call[Health]:
     """Build the call that checks whether the service is alive."""
     return Call("GET", "/healthz", Health.from_json)
+
+
+def ready() -> Call[Health]:
+    """Build the call that checks whether the service accepts readings."""
+    return Call("GET", "/readyz", Health.from_json)
+
+
+def reload_config() -> Call[ReloadedConfig]:
+    """Build the call that reloads the service's configuration file."""
+    return Call("POST", "/v1/config/reload", ReloadedConfig.from_json)
 
 
 def events(streams: Sequence[str], prefix: str, *, history: bool, latest: bool) -> tuple[tuple[str, str], ...]:
@@ -189,6 +219,10 @@ def any_path(method: str, path: str, params: Mapping[str, str] | None, body: byt
         raise InvalidArgument(f"path {path!r} does not begin with /")
     method, path = method.upper(), quote(path, safe="/:~")
     return RawCall(method, path, lambda answer: answer, params or {}, body, repeatable=method in IDEMPOTENT)
+
+
+def _learning(*, learn: bool) -> dict[str, str]:
+    return {} if learn else {"learn": "false"}
 
 
 def _known(stream: str) -> str:

@@ -1,8 +1,8 @@
 """A live connection without I/O: readings over a WebSocket, with the numbers, retries and errors they have over HTTP.
 
-A live connection is another transport for the same calls, so `_sequencing` and `_retry` apply to it as to HTTP:
+A live connection is another transport for the same calls, so `sequencing` and `retry` apply to it as to HTTP:
 a reading whose answer got lost is sent again, over a new connection, under its own number, and the service applies it
-once. `_window` keeps many of them in flight. `Live` and `AsyncLive` perform the steps that are yielded here.
+once. `window` keeps many of them in flight. `Live` and `AsyncLive` perform the steps that are yielded here.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
-from streamnorm_client import _ws_adapter
-from streamnorm_client._call import Call, Response
+from streamnorm_client._calls.call import Call, Response
+from streamnorm_client._calls.retry import Outcome, Pause, Step
 from streamnorm_client._errors import Closed, ConnectionFailed, InvalidArgument, TransportError
-from streamnorm_client._retry import Outcome, Pause, Step
-from streamnorm_client._window import InFlightWindow, ReceiveAnswer, SendReading
+from streamnorm_client._http import ws_adapter
+from streamnorm_client._live.window import InFlightWindow, ReceiveAnswer, SendReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streamnorm_client._http_adapter import Connection
+    from streamnorm_client._http.httpx_adapter import Connection
     from streamnorm_client._procedures import StreamProcedures
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ class LiveCore:
     """The state of a live connection: its frames, and its in-flight window."""
 
     def __init__(self, procedures: StreamProcedures, connection: Connection) -> None:
-        _ws_adapter.imports()
+        ws_adapter.imports()
         self.procedures = procedures
         self.window = InFlightWindow(procedures)
         self._connection = connection
-        self._frames: _ws_adapter.Frames | None = None
+        self._frames: ws_adapter.Frames | None = None
         self._closed = False
 
     def new_window(self) -> InFlightWindow:
@@ -79,7 +79,7 @@ class LiveCore:
             return (yield from self._send(step.call))
         if isinstance(step, ReceiveAnswer):
             return (yield from self._receive(wait=step.wait))
-        if isinstance(step, Pause) or not _ws_adapter.is_reading(step):
+        if isinstance(step, Pause) or not ws_adapter.is_reading(step):
             outcome: Outcome = yield step
             return outcome
         return (yield from self._send(step)) or (yield from self._receive(wait=True))
@@ -107,10 +107,10 @@ class LiveCore:
         if self._frames is not None and not self.window.unanswered:
             yield from self._notice_end()
         if self._frames is None:
-            refused: Response | TransportError | None = yield Connect(_ws_adapter.handshake(call))
+            refused: Response | TransportError | None = yield Connect(ws_adapter.handshake(call))
             if refused is not None:
                 return refused
-            self._frames = _ws_adapter.Frames()
+            self._frames = ws_adapter.Frames()
         error: TransportError | None = yield Write(self._frames.text(call.body or b""))
         return None if error is None else (yield from self._lost(error))
 
@@ -137,7 +137,7 @@ class LiveCore:
             yield from self._read(data)
         if self._frames is None:
             return ConnectionFailed(f"no answer from {self._connection.url}: the connection is closed")
-        return _ws_adapter.response_of(self._frames.messages.popleft())
+        return ws_adapter.response_of(self._frames.messages.popleft())
 
     def _read(self, data: bytes) -> Steps[None]:
         """Process received bytes, and send the protocol's own replies."""
@@ -147,7 +147,7 @@ class LiveCore:
             if reply:
                 yield Write(reply)
 
-    def _ended(self, frames: _ws_adapter.Frames) -> TransportError:
+    def _ended(self, frames: ws_adapter.Frames) -> TransportError:
         return ConnectionFailed(f"no answer from {self._connection.url}: {frames.reason}")
 
     def _lost(self, error: TransportError) -> Steps[TransportError]:

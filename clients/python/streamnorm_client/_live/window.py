@@ -1,10 +1,10 @@
 """The in-flight window of one stream over a live connection, as procedures without I/O.
 
-The rules, in addition to those of `_sequencing`:
+The rules, in addition to those of `sequencing`:
 
 1. Answers arrive in the order of the readings. At most a window of readings is unanswered; when it is full, the client
    waits for an answer before it sends more.
-2. The first reading is sent alone, under the rules of `_sequencing`, which determine the stream's last number. So is
+2. The first reading is sent alone, under the rules of `sequencing`, which determine the stream's last number. So is
    the next one whenever the sequence counter was reset.
 3. After a lost connection, unanswered readings are sent again, in order, under their own numbers. The service replays
    the answer of the last one that it had applied; earlier ones are stale, their answers are lost, and are recomputed
@@ -21,12 +21,12 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, Union
 
-from streamnorm_client import _requests
-from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._calls import requests
+from streamnorm_client._calls.call import Call, Response, problem_of
+from streamnorm_client._calls.retry import Outcome, Pause, Step, ask, delay_before_retry, log_retry
 from streamnorm_client._errors import StreamnormError, TransportError, UnexpectedAnswer
 from streamnorm_client._models import Normalized
 from streamnorm_client._problems import StaleSequence
-from streamnorm_client._retry import Outcome, Pause, Step, ask, delay_before_retry, log_retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -102,7 +102,7 @@ class InFlightWindow:
         """Send a reading; returns the answers that came meanwhile, having waited where `window` were unanswered."""
         if self._error is None:
             if self._procedures.window is self and self._procedures.counter.next is not None:
-                yield from self._send(_requests.reading(values, timestamp))
+                yield from self._send(requests.reading(values, timestamp))
             else:
                 yield from self.drain()
                 alone = self._procedures.observe(values, timestamp, stats=False, seq=None, numbered=True)
@@ -144,7 +144,7 @@ class InFlightWindow:
     def _send(self, reading: Mapping[str, Any]) -> LiveProcedure[None]:
         procedures = self._procedures
         self._last = procedures.counter.take()
-        call = _requests.observe(procedures.stream, reading, stats=False, seq=self._last)
+        call = requests.observe(procedures.stream, reading, stats=False, seq=self._last)
         sent = Sent(self._last, reading, call)
         self._unanswered.append(sent)
         error = yield from self._send_reading(sent)
@@ -203,7 +203,7 @@ class InFlightWindow:
                 raise UnexpectedAnswer(f"the reading with number {sent.seq} was answered as number {answer.seq}")
             return answer
         if again and isinstance(error, StaleSequence) and sent.seq <= error.last_seq <= self._last:
-            lost = _requests.normalize(self._procedures.stream, sent.reading, stats=False)
+            lost = requests.normalize(self._procedures.stream, sent.reading, stats=False)
             answer = yield from ask(lost, self._procedures.retries)
             return replace(answer, seq=sent.seq, replayed=True, recomputed=True)
         raise error

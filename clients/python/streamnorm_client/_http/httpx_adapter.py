@@ -12,14 +12,14 @@ from urllib.request import getproxies
 import httpcore
 import httpx
 
-from streamnorm_client._call import Response
+from streamnorm_client._calls.call import Response
 from streamnorm_client._errors import ConnectionFailed, InvalidArgument, TimedOut, TransportError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping
 
-    from streamnorm_client._call import Call
+    from streamnorm_client._calls.call import Call
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT = 30.0  # seconds; a block of wide rows takes a busy edge device a few

@@ -10,8 +10,8 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from streamnorm_client._calls.requests import reading
 from streamnorm_client._errors import InvalidArgument, OutboxCorrupt, OutboxError, OutboxInUse, OutboxUnwritable
-from streamnorm_client._requests import reading
 
 if TYPE_CHECKING:
     import os

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from streamnorm_client._call import Call
+from streamnorm_client._calls.call import Call
+from streamnorm_client._calls.retry import delay_before_retry, log_retry
 from streamnorm_client._errors import ConnectionFailed, StreamnormError, TransportError
 from streamnorm_client._models import SLOTS
 from streamnorm_client._problems import Problem
-from streamnorm_client._retry import delay_before_retry, log_retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streamnorm_client._async_driver import AsyncTransport
-    from streamnorm_client._sync_driver import Transport
+    from streamnorm_client._http.async_driver import AsyncTransport
+    from streamnorm_client._http.sync_driver import Transport
 
 SILENCE = 45.0  # seconds; three of the service's keep-alive intervals
 END = "end"

@@ -1,52 +1,48 @@
-"""Runs procedures over blocking connections, for the client and the outbox's thread."""
+"""Runs procedures with asyncio; the asynchronous counterpart of `sync_driver`."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
-import time
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 import httpx
 
-from streamnorm_client import _forks
-from streamnorm_client._call import Call, Response, problem_of
+from streamnorm_client._calls.call import Call, Response, problem_of
+from streamnorm_client._calls.retry import Outcome, Pause, Step
 from streamnorm_client._errors import Closed, NotSupported, TransportError
-from streamnorm_client._http1_pool import Http1
-from streamnorm_client._http_adapter import NO_ANSWER, Connection, Timeout, record, response_of
-from streamnorm_client._retry import Outcome, Pause, Step
+from streamnorm_client._http import forks
+from streamnorm_client._http.http1_pool import AsyncHttp1
+from streamnorm_client._http.httpx_adapter import NO_ANSWER, Connection, Timeout, record, response_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Generator
 
 T = TypeVar("T")
 
 
-def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T:
+async def drive(procedure: Generator[Any, Any, T], perform: Callable[[Any], Awaitable[Any]]) -> T:
     """Run a procedure to its end and return its result."""
     try:
         step = next(procedure)
         while True:
-            step = procedure.send(perform(step))
+            step = procedure.send(await perform(step))
     except StopIteration as end:
         return cast("T", end.value)
     finally:
         procedure.close()  # after a failed step; nested generators must not be left to the garbage collector
 
 
-class Transport:
-    """The part of a client that its handles and live connections share: the connection settings, and performing steps.
-
-    `client`, or `transport`, is the caller's own httpx object; otherwise calls use the faster `_http1`, unless a proxy
-    may be involved.
-    """
+class AsyncTransport:
+    """Like `Transport`, for asyncio."""
 
     def __init__(
         self,
         connection: Connection,
         retries: int,
-        client: httpx.Client | None = None,
-        transport: httpx.BaseTransport | None = None,
+        client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         if client is not None and not connection.timeout_given:
             connection = connection._replace(timeout=client.timeout)
@@ -54,36 +50,37 @@ class Transport:
         self.retries = retries
         self.is_foreign = client is not None or transport is not None
         self._owned = client is None
-        self.http = client or httpx.Client(transport=transport, **connection.client_options())
-        self._http1 = None if self.is_foreign or connection.is_proxied else Http1(connection)
+        self.http = client or httpx.AsyncClient(transport=transport, **connection.client_options())
+        self._http1 = None if self.is_foreign or connection.is_proxied else AsyncHttp1(connection)
         self._closed = self._forked = False
-        _forks.register(self)
+        forks.register(self)
 
-    def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
+    async def run(self, procedure: Generator[Any, Any, T], timeout: Timeout = None) -> T:
         """Run a procedure; `timeout` applies to each of its calls."""
-        perform = self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
-        return drive(procedure, perform)
+        return await drive(
+            procedure, self.perform if timeout is None else functools.partial(self.perform, timeout=timeout)
+        )
 
-    def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
+    async def perform(self, step: Step, timeout: Timeout = None) -> Outcome:
         """Perform one step: sleep, or send a call."""
         if isinstance(step, Pause):
-            time.sleep(step.seconds)
+            await asyncio.sleep(step.seconds)
             return None
         self.check_open()
         try:
-            return record(self._send(step, timeout))
+            return record(await self._send(step, timeout))
         except NO_ANSWER as error:
             return self.connection.failure(error)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.connection.failure(error) from error
 
-    def _send(self, call: Call[Any], timeout: Timeout) -> Response:
+    async def _send(self, call: Call[Any], timeout: Timeout) -> Response:
         if self._http1 is not None:
-            return self._http1.send(call, self.connection.timeouts(timeout))
-        return response_of(self.http.request(**self.connection.request(call, timeout)))
+            return await self._http1.send(call, self.connection.timeouts(timeout))
+        return response_of(await self.http.request(**self.connection.request(call, timeout)))
 
-    @contextlib.contextmanager
-    def open(self, call: Call[Any], timeout: Timeout = None) -> Iterator[httpx.Response]:
+    @contextlib.asynccontextmanager
+    async def open(self, call: Call[Any], timeout: Timeout = None) -> AsyncIterator[httpx.Response]:
         """Send a call and stream its response, or upgrade its connection (101).
 
         Raises:
@@ -93,9 +90,9 @@ class Transport:
         """
         self.check_open()
         try:
-            with self.http.stream(**self.connection.request(call, timeout)) as response:
+            async with self.http.stream(**self.connection.request(call, timeout)) as response:
                 if response.is_error:
-                    response.read()
+                    await response.aread()
                     raise cast("Exception", problem_of(response_of(response)))
                 yield response
         except (*NO_ANSWER, httpx.HTTPError, httpx.StreamError) as error:
@@ -118,18 +115,18 @@ class Transport:
                 "the http_client or transport of this client belongs to the parent process: make a client in the child"
             )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections, except the caller's own httpx client."""
         self._closed = True
         if self._http1 is not None:
-            self._http1.close()
+            await self._http1.close()
         if self._owned:
-            self.http.close()
+            await self.http.aclose()
 
     def after_fork(self) -> None:
         """Open new connections in a forked child."""
         if self.is_foreign:
             self._forked = True
             return
-        self.http = httpx.Client(**self.connection.client_options())
-        self._http1 = None if self._http1 is None else Http1(self.connection)
+        self.http = httpx.AsyncClient(**self.connection.client_options())
+        self._http1 = None if self._http1 is None else AsyncHttp1(self.connection)

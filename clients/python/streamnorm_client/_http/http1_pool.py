@@ -1,4 +1,4 @@
-"""Connection pools for `_http1`: one class for threads, one for asyncio."""
+"""Connection pools for `http1`: one class for threads, one for asyncio."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Union
 
 import httpcore
 
-from streamnorm_client._http1 import CHUNK, NETWORK_ERRORS, Exchange, Origin, PooledConnection
+from streamnorm_client._http.http1 import CHUNK, NETWORK_ERRORS, Exchange, Origin, PooledConnection
 
 if TYPE_CHECKING:
     import httpx
 
-    from streamnorm_client._call import Call, Response
-    from streamnorm_client._http_adapter import Connection
+    from streamnorm_client._calls.call import Call, Response
+    from streamnorm_client._http.httpx_adapter import Connection
 
 SyncConnection = PooledConnection[httpcore.NetworkStream]
 AsyncConnection = PooledConnection[httpcore.AsyncNetworkStream]

@@ -1,0 +1,1 @@
+"""Blocks of readings from lists, arrays and data frames."""

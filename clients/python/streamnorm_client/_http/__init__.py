@@ -1,0 +1,1 @@
+"""Connections over HTTP/1.1, httpx and WebSockets, and what they share."""

@@ -1,0 +1,1 @@
+"""The transport to a service in this process, for tests."""

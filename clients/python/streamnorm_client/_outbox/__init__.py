@@ -1,0 +1,1 @@
+"""The outbox: readings on disk until the service has them."""
