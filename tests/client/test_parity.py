@@ -15,7 +15,7 @@ import pytest
 import streamnorm_client
 from streamnorm.api import schemas
 from streamnorm.api.http import problems
-from streamnorm.engine.feature_profile import FeatureProfile
+from streamnorm.engine.streams.feature_profile import FeatureProfile
 from streamnorm_client import Client, StreamnormError
 from streamnorm_client._problems import PROBLEMS
 from tests.support.http_calls import document
