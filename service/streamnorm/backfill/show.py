@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.table import Table
 from rich.text import Text
 
-from streamnorm.backfill.conduct import Looked
-from streamnorm.backfill.run import Done
+from streamnorm.backfill.work.conduct import Looked
+from streamnorm.backfill.work.run import Done
 
 MOST_NAMES = 12
 
