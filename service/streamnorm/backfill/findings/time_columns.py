@@ -130,7 +130,7 @@ def _is_time(column: Seen) -> bool:
     if column.numbers < column.present:
         return False
     if TIME_NAMES.fullmatch(column.name):
-        return len(np.unique(values)) > len(values) / 10 or float(np.median(values)) >= times.EPOCHS[-1][0]
+        return len(set(values.tolist())) > len(values) / 10 or float(np.median(values)) >= times.EPOCHS[-1][0]
     if column.name.strip() not in {"t", "t_s", "t [s]", "t (s)", "X_Value"} or len(values) < 3:  # noqa: PLR2004
         return False
     steps = np.diff(np.sort(values))

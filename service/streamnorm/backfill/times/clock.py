@@ -150,13 +150,12 @@ class Clock:
             return np.where(naive, local - self._zone.utcoffset(None).total_seconds(), local)
         found, shift = local.copy(), np.zeros(len(local))
         places = np.flatnonzero(naive)
-        quarters = np.floor(local[places] / QUARTER)
-        for quarter in np.unique(quarters):
-            moment = datetime.fromtimestamp(quarter * QUARTER, UTC).replace(tzinfo=self._zone)
-            earlier, later = _east_of(moment), _east_of(moment.replace(fold=1))
-            here = places[quarters == quarter]
-            found[here] = local[here] - earlier
-            shift[here] = max(0.0, earlier - later)
+        quarters, which = np.unique(np.floor(local[places] / QUARTER), return_inverse=True)
+        moments = [datetime.fromtimestamp(each * QUARTER, UTC).replace(tzinfo=self._zone) for each in quarters.tolist()]
+        earlier = np.array([_east_of(moment) for moment in moments])
+        later = np.array([_east_of(moment.replace(fold=1)) for moment in moments])
+        found[places] = local[places] - earlier[which]
+        shift[places] = np.maximum(0.0, earlier - later)[which]
         return self._unfolded(local, found, shift, places)
 
     def _unfolded(self, local: Array, found: Array, shift: Array, places: np.ndarray[Any, np.dtype[np.intp]]) -> Array:
