@@ -35,7 +35,7 @@ def run(*options: str | Path) -> Result:
 def test_it_tells_what_came_of_it(tmp_path: Path) -> None:
     file = recorded(tmp_path / "room.csv", 100)
     result = run(file, "--data-dir", tmp_path / "data", "--out", tmp_path / "out.csv")
-    assert (result.exit_code, "100 rows in 1 streams" in result.stderr, "features: x, y" in result.stderr) == (
+    assert (result.exit_code, "100 rows in 1 stream," in result.stderr, "features: x, y" in result.stderr) == (
         0,
         True,
         True,

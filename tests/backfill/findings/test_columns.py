@@ -80,6 +80,13 @@ def test_a_far_number_that_repeats_itself_is_suggested_as_missing(tmp_path: Path
     assert looked(file, missing=[f"x={code}"]).findings.roles.notes == ()
 
 
+def test_what_is_suggested_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+    lines = table("CO(GT)", "{x}")
+    lines[7] = lines[70] = "-200"
+    (note,) = looked(written(tmp_path, "\n".join(lines))).findings.roles.notes
+    assert note.endswith("--missing 'CO(GT)=-200'")
+
+
 def test_a_number_within_the_others_is_not_suggested(tmp_path: Path) -> None:
     lines = ["x", *(str(80 + n % 10) for n in range(100))]
     assert looked(written(tmp_path, "\n".join(lines))).findings.roles.notes == ()

@@ -6,6 +6,7 @@ The order of the rows decides nothing: a column is told by its name and by what 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -167,7 +168,7 @@ def _reason(column: Seen, asked: Asked, preset: Preset) -> str:  # noqa: PLR0911
         return "mostly text"
     values = column.values[np.isfinite(column.values)]
     if column.whole:
-        unique = len(np.unique(values)) == len(values)
+        unique = len(set(values.tolist())) == len(values)
         if ID_NAMES.fullmatch(name) and not _is_row_number(values, unique=unique):
             return "id"
         if unique and (
@@ -202,6 +203,6 @@ def _codes(features: Sequence[str], seen: Mapping[str, Seen], numerals: Numerals
                 if outside and abs(code - float(np.median(others))) > 3 * float(others.std()):
                     notes.append(
                         f"{name}: {code:g} comes {count} times, far from all else ({low:g} to {high:g}); "
-                        f"if it means that there is no value, --missing {name}={code:g}"
+                        f"if it means that there is no value, --missing {shlex.quote(f'{name}={code:g}')}"
                     )
     return notes
