@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from typer.testing import CliRunner
 
-from streamnorm.backfill import conduct
-from streamnorm.backfill.conduct import Looked, Order
 from streamnorm.backfill.options import order_of
+from streamnorm.backfill.work import conduct
+from streamnorm.backfill.work.conduct import Looked, Order
 from streamnorm.cli import cli
 from streamnorm.engine.reading import Array
 

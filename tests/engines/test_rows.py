@@ -57,7 +57,7 @@ def test_numbers_may_be_missing_and_floats(seq: object, number: int | None) -> N
     ("row", "why"),
     [
         ({"x": "warm"}, "/values/x: must be a number"),
-        ({"x": 1.0, "at": "noon"}, "/timestamp: must be epoch seconds"),
+        ({"x": 1.0, "at": "noon"}, "/timestamp: must be an epoch in s, ms, µs or ns, or RFC 3339"),
         ({"x": 1.0, "n": 1.5}, "/seq: must be a whole number, not 1.5"),
         ({"x": 1.0, "n": -1}, "/seq: -1 is not within 0"),
     ],

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from streamnorm.backfill.cells import BLANKS
-from streamnorm.backfill.conduct import Order
-from streamnorm.backfill.dialects import Wanted
-from streamnorm.backfill.findings import Reading
-from streamnorm.backfill.roles import Asked
+from streamnorm.backfill.cells.rows import BLANKS
+from streamnorm.backfill.findings.dialects import Wanted
+from streamnorm.backfill.findings.findings import Reading
+from streamnorm.backfill.findings.roles import Asked
 from streamnorm.backfill.unreadable import Unreadable
+from streamnorm.backfill.work.conduct import Order
 from streamnorm.engine.configuration.config import parse_configuration
 from streamnorm.formats.states import parse_states
 

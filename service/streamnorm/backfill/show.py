@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgres
 from rich.table import Table
 from rich.text import Text
 
-from streamnorm.backfill.conduct import Looked
-from streamnorm.backfill.run import Done
+from streamnorm.backfill.work.conduct import Looked
+from streamnorm.backfill.work.run import Done
 
 MOST_NAMES = 12
 
@@ -80,7 +80,7 @@ class Screen:
         rows, fed = sum(each.rows for _, each in done), {name for _, each in done for name in each.streams}
         earlier = sum(each.resumed_at for _, each in done)
         again = f" (the first {earlier:,} of them in an earlier run)" if earlier else ""
-        self.say(f"{rows:,} rows{again} in {len(fed):,} streams, warmed up in {where}")
+        self.say(f"{counted(rows, 'row')}{again} in {counted(len(fed), 'stream')}, warmed up in {where}")
 
     def troubles(self, path: Path, done: Done) -> None:
         """List bad cells, and tell of times that do not rise."""
@@ -129,6 +129,15 @@ def dry(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "stream"), counted(1_200, "row")
+    ('1 stream', '1,200 rows')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def shortened(names: Sequence[str], most: int = MOST_NAMES) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 
 from streamnorm.advice import Advice, advise
 from streamnorm.advice.judge import feature_of
-from streamnorm.backfill.conduct import Conductor, Order
-from streamnorm.backfill.findings import Reading
-from streamnorm.backfill.readings import Part, Sorter
-from streamnorm.backfill.roles import Asked
-from streamnorm.backfill.sources import begin, chunks
+from streamnorm.backfill.findings.findings import Reading
+from streamnorm.backfill.findings.roles import Asked
+from streamnorm.backfill.reading.readings import Part, Sorter
+from streamnorm.backfill.reading.sources import begin, chunks
+from streamnorm.backfill.work.conduct import Conductor, Order
 from streamnorm.engine.blocks.block import Block, observe_block
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan

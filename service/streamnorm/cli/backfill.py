@@ -14,9 +14,9 @@ from streamnorm import platforms
 from streamnorm.cli.compiling import announce_compiling
 
 if TYPE_CHECKING:
-    from streamnorm.backfill.conduct import Order
-    from streamnorm.backfill.run import Done
-    from streamnorm.backfill.sinks import Sink
+    from streamnorm.backfill.sinks.sink import Sink
+    from streamnorm.backfill.work.conduct import Order
+    from streamnorm.backfill.work.run import Done
 
 LAYOUT, COLUMNS, TIMES, VALUES, RESULT = (
     "How the file is written",
@@ -147,7 +147,10 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from streamnorm.backfill import conduct, recordings, results, show  # noqa: PLC0415
+    from streamnorm.backfill import show  # noqa: PLC0415
+    from streamnorm.backfill.reading import recordings  # noqa: PLC0415
+    from streamnorm.backfill.work import conduct  # noqa: PLC0415
+    from streamnorm.backfill.writing import results  # noqa: PLC0415
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
@@ -218,10 +221,10 @@ def _prepare_kernels(found: Sequence[Path], *, used: bool) -> None:
 def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
     def opened() -> AbstractContextManager[Sink]:
         if order.url:
-            from streamnorm.backfill.remote import remote  # noqa: PLC0415 - not where there is nothing to do
+            from streamnorm.backfill.sinks.remote import remote  # noqa: PLC0415 - not where there is nothing to do
 
             return remote(order.url, order.config)
-        from streamnorm.backfill.sinks import local  # noqa: PLC0415 - as above
+        from streamnorm.backfill.sinks.local import local  # noqa: PLC0415 - as above
 
         return local(order.folder, order.config)
 
@@ -231,6 +234,6 @@ def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
 def _pictures(report: Path | None) -> Any:
     if report is None:
         return None
-    from streamnorm.backfill.report import Pictures  # noqa: PLC0415 - an extra, and slow to import
+    from streamnorm.backfill.writing.report import Pictures  # noqa: PLC0415 - an extra, and slow to import
 
     return Pictures(report)

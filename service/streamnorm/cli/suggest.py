@@ -49,7 +49,7 @@ def suggest(
 
 def _of_service(url: str, prefix: str) -> Iterator[str]:
     """Yield the advice on each stream of a service that there is any for."""
-    from streamnorm.backfill.remote import remote  # noqa: PLC0415 - as above
+    from streamnorm.backfill.sinks.remote import remote  # noqa: PLC0415 - as above
     from streamnorm.errors import StreamNotFound  # noqa: PLC0415
 
     with remote(url, {}) as service:

@@ -44,7 +44,7 @@ class Channel(NamedTuple):
 
 
 #: pandas is not imported for the sake of two names
-MISSING_TYPES = frozenset({"NAType", "NaTType"})
+MISSING_TYPES = frozenset({"NAType", "NaTType", "MaskedConstant"})
 
 Value: TypeAlias = "float | Channel"
 
@@ -182,7 +182,7 @@ def is_absent(value: object) -> bool:
     """Return whether a value stands for none: None, a masked element, pandas' NA and NaT, and the text "nan"."""
     if isinstance(value, str):
         return value.lower() == "nan"
-    return value is None or value is np.ma.masked or type(value).__name__ in MISSING_TYPES
+    return value is None or type(value).__name__ in MISSING_TYPES
 
 
 def plain_number(value: object) -> object:
@@ -194,9 +194,9 @@ def plain_number(value: object) -> object:
 
 def filled(values: npt.NDArray[Any], *, copy: bool = True) -> Array:
     """Return an array as float64, NaN where an element is masked."""
-    kept = np.ma.filled(values.astype(np.float64, copy=copy), np.nan)
-    made: Array = np.asarray(kept)
-    return made
+    made: Any = values.astype(np.float64, copy=copy)
+    kept: Array = np.asarray(made.filled(np.nan) if hasattr(made, "filled") else made)  # masked: NumPy loads that late
+    return kept
 
 
 def _is_number(value: object) -> TypeGuard[float]:

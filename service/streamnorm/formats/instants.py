@@ -38,7 +38,7 @@ def seconds(value: object) -> float:
     '2017-01-01T00:00:00Z'
     >>> seconds("9:00")
     Traceback (most recent call last):
-    ValueError: must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not '9:00'
+    ValueError: must be an epoch in s, ms, µs or ns, or RFC 3339 with an offset as in 2026-11-22T09:00:00Z, not '9:00'
     """
     if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         number = float(value)
@@ -46,7 +46,8 @@ def seconds(value: object) -> float:
     moment = value if isinstance(value, datetime) else _parsed(value) if isinstance(value, str) else None
     if moment is not None and moment.tzinfo is not None:
         return moment.timestamp()
-    message = f"must be epoch seconds or RFC 3339 with an offset, such as 2026-11-22T09:00:00Z, not {value!r:.60}"
+    accepted = "an epoch in s, ms, µs or ns, or RFC 3339 with an offset as in 2026-11-22T09:00:00Z"
+    message = f"must be {accepted}, not {value!r:.60}"
     raise ValueError(message)
 
 

@@ -1,0 +1,1 @@
+"""Which recordings are meant, their rows chunk by chunk, and the readings of streams in them."""

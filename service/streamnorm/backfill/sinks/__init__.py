@@ -1,0 +1,1 @@
+"""Where readings go: the streams of a data folder, or a running service."""

@@ -1,0 +1,1 @@
+"""What is written: the normalized rows, where they go, and the report."""

@@ -1,0 +1,147 @@
+"""What each column is: independent of the order of the rows, and told."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamnorm.backfill.unreadable import Unreadable
+from tests.backfill.recorded import looked, written
+
+TEMPS = np.random.default_rng(1).normal(20, 2, 120).round(1).tolist()
+
+
+def table(head: str, form: str) -> list[str]:
+    """Write rows of {n} and {x}; {h} and {d} are an hour and a day."""
+    return [head, *(form.format(n=n, x=x, h=n % 24, d=1 + n // 24) for n, x in enumerate(TEMPS))]
+
+
+CASES = {
+    "row numbers, parts of a date and text": (
+        table("No,year,month,day,hour,TEMP,wind", "{n},2026,1,{d},{h},{x},NW"), ("TEMP",), ("year", "month", "day", "hour"),
+    ),
+    "row numbers without a name": (table(",time,temp", "{n},2026-01-0{d} {h:02}:00,{x}"), ("temp",), ("time",)),
+    "row numbers of any name": (table("line_of_log,temp", "{n},{x}"), ("temp",), ()),
+    "ids": (table("time,device_id,temp,humid", "2026-01-0{d} {h:02}:00,7,{x},{x}"), ("temp", "humid"), ("time",)),
+    "a date and a time of the day": (table("Date,Time,T", "2026-01-0{d},{h:02}:00:00,{x}"), ("T",), ("Date", "Time")),
+    "epoch seconds": (table("ts,temp", "17000{n:05},{x}"), ("temp",), ("ts",)),
+    "even steps called t": (table("t,T", "{n},{x}"), ("T",), ("t",)),
+    "two times": (table("start_time,end_time,x", "2026-01-0{d} {h:02}:00,2026-01-0{d} {h:02}:30,{x}"), ("x",), ("start_time",)),
+    "a least value called min": (table("time,min,max", "2026-01-0{d} {h:02}:00,{h},{x}"), ("min", "max"), ("time",)),
+    "digits of a date": (table("datum,x", "202601{d:02}{h:02}00,{x}"), ("x",), ("datum",)),
+    "cells that are text at first": ([*table("a,b", "{x},5").copy()[:1], "err,5", "err,6", *table("a,b", "{x},5.{n}")[1:]], ("a", "b"), ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_a_column_is_what_it_is_whatever_the_order_of_its_rows(tmp_path: Path, case: str, seed: int | None) -> None:
+    lines, features, time = CASES[case]
+    head, rows = lines[0], lines[1:]
+    if seed is not None:
+        rows = random.Random(seed).sample(rows, len(rows))
+    roles = looked(written(tmp_path, "\n".join([head, *rows, ""]))).findings.roles
+    assert (roles.features, roles.time) == (features, time)
+
+
+def test_every_column_that_is_no_sensor_is_told_with_its_reason(tmp_path: Path) -> None:
+    kept = looked(written(tmp_path, "\n".join(table("No,ID,note,empty,temp", "{n},7,x,,{x}")))).findings.roles.kept
+    assert kept == {"No": "row numbers", "ID": "id", "note": "text", "empty": "empty"}
+
+
+def test_a_column_of_few_numbers_is_told(tmp_path: Path) -> None:
+    roles = looked(written(tmp_path, "a,b\n1,5\nx,6\n")).findings.roles
+    assert (roles.features, roles.notes) == (("b",), ("a: 1 of 2 cells are numbers; --columns takes it",))
+
+
+def test_columns_are_taken_and_left_out_as_is_said(tmp_path: Path) -> None:
+    file = written(tmp_path, "\n".join(table("No,temp_a,temp_b,hum", "{n},{x},{x},{x}")))
+    assert looked(file, columns=["No,temp_*"]).findings.roles.features == ("No", "temp_a", "temp_b")
+    assert looked(file, exclude=["temp_*"]).findings.roles.features == ("hum",)
+    with pytest.raises(Unreadable, match=r"--columns: there is no column 'tmp'.*temp_a"):
+        looked(file, columns=["tmp"])
+
+
+def test_names_with_commas_are_named_in_quotes(tmp_path: Path) -> None:
+    file = written(tmp_path, 'a, b,"Temp, C"\n1,2,3\n2,3,5\n')
+    assert looked(file, columns=['"Temp, C",b']).findings.roles.features == ("b", "Temp, C")
+
+
+@pytest.mark.parametrize("code", [-200, -999, -9999.0, 85])
+def test_a_far_number_that_repeats_itself_is_suggested_as_missing(tmp_path: Path, code: float) -> None:
+    lines = table("x,y", "{x},{x}")
+    lines[7], lines[70] = f"{code},20", f"{code},21"
+    file = written(tmp_path, "\n".join(lines))
+    roles = looked(file).findings.roles
+    assert [f"--missing x={code:g}" in note for note in roles.notes] == [True]
+    assert looked(file, missing=[f"x={code}"]).findings.roles.notes == ()
+
+
+def test_what_is_suggested_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+    lines = table("CO(GT)", "{x}")
+    lines[7] = lines[70] = "-200"
+    (note,) = looked(written(tmp_path, "\n".join(lines))).findings.roles.notes
+    assert note.endswith("--missing 'CO(GT)=-200'")
+
+
+def test_a_number_within_the_others_is_not_suggested(tmp_path: Path) -> None:
+    lines = ["x", *(str(80 + n % 10) for n in range(100))]
+    assert looked(written(tmp_path, "\n".join(lines))).findings.roles.notes == ()
+
+
+def test_readings_of_several_devices_are_not_mixed_silently(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, "time,device,temp\n" + "".join(f"2026-01-01 00:{n:02},d{n % 2},{20 + n}\n" for n in range(20))
+    )
+    with pytest.raises(Unreadable, match=r"--stream-column 'device'.*--stream ID"):
+        looked(file)
+    assert looked(file, stream="all").template == "all"
+    assert looked(file, stream_column="device").template == "{device}"
+
+
+def test_states_make_a_column_of_texts_a_sensor(tmp_path: Path) -> None:
+    file = written(tmp_path, "time,door\n2026-01-01,ON\n2026-01-02,OFF\n2026-01-03,ON\n")
+    with pytest.raises(Unreadable, match="--state ON=1"):
+        looked(file)
+    assert looked(file, state=["ON=1,OFF=0"]).findings.roles.features == ("door",)
+
+
+def test_streams_are_named_by_the_file_but_for_its_last_ending_or_by_a_pattern(tmp_path: Path) -> None:
+    text = "time,site,temp\n" + "".join(f"2026-01-01 00:{n:02},s{n % 2},{20 + n}\n" for n in range(20))
+    assert looked(written(tmp_path, text, "room.v2.csv"), stream="").template == "room.v2"
+    assert (
+        looked(written(tmp_path, text, "x.csv"), stream="{folder}-{file}-{site}").template
+        == f"{tmp_path.name}-x-{{site}}"
+    )
+    with pytest.raises(Unreadable, match="--stream: there is no column 'nope'"):
+        looked(written(tmp_path, text), stream="{nope}")
+
+
+def test_a_time_constant_needs_times(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="--time-column"):
+        looked(written(tmp_path, "x\n1\n2\n"), config='{"time_constant": 60}')
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"time_unit": "years"}, "--time-unit"),
+        ({"time_zone": "Nowhere"}, "--time-zone"),
+        ({"time_column": ["nope"]}, "there is no column 'nope'"),
+        ({"encoding": "utf-9"}, "--encoding"),
+        ({"on_bad_row": "drop"}, "--on-bad-row"),
+        ({"decimal": "::"}, "--decimal"),
+        ({"names": "a"}, "--names"),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(tmp_path: Path, options: dict[str, object], told: str) -> None:
+    with pytest.raises(Unreadable, match=told):
+        looked(written(tmp_path, "time,x\n2026-01-01,1\n2026-01-02,2\n"), **options)
+
+
+def test_a_state_without_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--states: 'ON' is no text with its value"):
+        looked(written(tmp_path, "x\n1\n2\n"), state=["ON"])
