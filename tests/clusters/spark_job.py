@@ -2,29 +2,24 @@
 
 Arguments: `stream` or `finish`; a folder; options of `normalize` as JSON. `stream` runs over the files in the folder's
 `stream` until it is killed; `finish` goes on from its checkpoint until all files are read, and then takes those in
-`table` as one table, and gives the page's code readings from a socket.
+`table` as one table.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - as Spark's own examples name it
 
 from streamnorm.engines.spark import normalize, save_streams
-from tests.clusters.page_code import Namespace, page
 
 #: How a JVM starts fastest.
 SHORT_LIVED = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 SCHEMA = "sensor string, seq long, time double, values map<string, double>"
-#: as the page's code has it
-WIDE = "sensor string, seq long, time double, temp double, door double"
 
 
 def session() -> SparkSession:
@@ -59,25 +54,6 @@ def write(frame: DataFrame, folder: Path) -> None:
     (folder / "part-0").write_text("\n".join(lines))
 
 
-def of_socket(spark: SparkSession, readings: list[str]) -> DataFrame:
-    """Run the page's code on lines of JSON from a socket."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        lines = spark.readStream.format("socket").option("host", "127.0.0.1").option("port", port).load()
-        frame = lines.select(F.from_json("value", WIDE).alias("r")).select("r.*")
-        names = Namespace(frame=frame)
-        (code,) = page("Spark")
-        exec(code, names)  # noqa: S102 - the page's
-        query = names.done[0].writeStream.format("memory").queryName("shown").start()
-        connection, _ = server.accept()
-        with connection:
-            connection.sendall("".join(f"{line}\n" for line in readings).encode())
-            while spark.table("shown").count() < len(readings):
-                query.processAllAvailable()
-        query.stop()
-    return spark.table("shown")
-
-
 def main(mode: str, place: str, options: str) -> None:
     """Run the job."""
     spark, folder = session(), Path(place)
@@ -93,7 +69,6 @@ def main(mode: str, place: str, options: str) -> None:
     save_streams(spark, str(folder / "checkpoint"), str(folder / "blobs"))
     table = spark.read.schema(SCHEMA).json(str(folder / "table"))
     write(normalize(table, **fields, rules=given["rules"]), folder / "tabled")
-    write(of_socket(spark, (folder / "lines.json").read_text().splitlines()), folder / "shown")
 
 
 if __name__ == "__main__":

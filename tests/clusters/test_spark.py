@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streamnorm.engines.rows import Fields, observe_rows
 from tests.clusters.flink_cluster import PATIENCE, end_group, until
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
 from tests.support.processes import ROOT
@@ -70,13 +69,9 @@ def test_a_killed_driver_costs_no_reading_and_no_bit_and_a_table_is_as_its_readi
         assert process.poll() is None, (tmp_path / "stream.log").read_text()[-6000:]
     put(tmp_path / "stream", rest, len(rest) - FILE, len(rest))
     put(tmp_path / "table", office.rows[::-1], 0, len(office.rows))
-    shown = [{"sensor": "boiler", "seq": n, "time": 1e9 + n, "temp": 20.0 + n % 3, "door": n % 2.0} for n in range(12)]
-    (tmp_path / "lines.json").write_text("\n".join(map(json.dumps, shown)))
     with job("finish", tmp_path, **options) as process:
         assert process.wait(PATIENCE) == 0, (tmp_path / "finish.log").read_text()[-6000:]
     assert keyed(written(tmp_path / "streamed")) == office.answers_to(rest)
     migrate(f"blobs://{tmp_path}/blobs", f"sqlite://{tmp_path}/back")
     assert statistics(tmp_path / "back") == office.statistics
     assert keyed(written(tmp_path / "tabled")) == office.answers
-    expected = observe_rows(None, shown, Fields(("temp", "door"), "time", "seq"), {}, 0.0)[1]
-    assert written(tmp_path / "shown") == expected
