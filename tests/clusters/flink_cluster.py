@@ -89,10 +89,13 @@ class Flink:
 
     def stop(self, job: str) -> str:
         """Stop a job with a savepoint; returns the savepoint's address."""
-        told = self._run("stop", "--savepointPath", f"file://{self.folder}/savepoints", job)
-        found = re.search(r"Path: (file:\S+)", told)
-        assert found, told
-        return found[1]
+        wanted = {"targetDirectory": f"file://{self.folder}/savepoints", "drain": False}
+        asked = self.ask(f"/jobs/{job}/stop", {}, json.dumps(wanted).encode())
+        path = f"/jobs/{job}/savepoints/{asked['request-id']}"
+        until("a savepoint", lambda: self.ask(path, {}).get("status", {}).get("id") == "COMPLETED")
+        done = self.ask(path, {})["operation"]
+        assert "location" in done, done
+        return str(done["location"])
 
     def state(self, job: str) -> str:
         """Return a job's state."""
@@ -102,10 +105,12 @@ class Flink:
         """Count a job's checkpoints: `completed`, `restored`, `failed`, …."""
         return dict(self.ask(f"/jobs/{job}/checkpoints", {}).get("counts", {}))
 
-    def ask(self, path: str, otherwise: Any) -> Any:
-        """Ask the job manager; while it does not answer, `otherwise` is the answer."""
+    def ask(self, path: str, otherwise: Any, data: bytes | None = None) -> Any:
+        """Ask the job manager, or tell it `data`; while it does not answer, `otherwise` is the answer."""
+        url, headers = f"http://127.0.0.1:{self.rest}{path}", {"Content-Type": "application/json"}
+        asked = urllib.request.Request(url, data, headers)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}{path}", timeout=20.0) as answer:
+            with urllib.request.urlopen(asked, timeout=20.0) as answer:  # noqa: S310 - our own
                 return json.load(answer)
         except OSError:
             return otherwise
@@ -167,9 +172,9 @@ class Flink:
             "taskmanager.memory.jvm-overhead.min": "64m",
             "python.executable": str(PYTHON),
             "python.client.executable": str(PYTHON),
-            # checkpoints wait for bundles
-            "python.fn-execution.bundle.size": 10,
-            "execution.checkpointing.interval": "1s",
+            # checkpoints wait for bundles, and rows may come slowly
+            "python.fn-execution.bundle.size": 1,
+            "execution.checkpointing.interval": "500ms",
             "execution.checkpointing.dir": f"file://{self.folder}/checkpoints",
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 100,

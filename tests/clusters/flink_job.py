@@ -20,7 +20,7 @@ from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from streamnorm.engines.flink import normalize
 
 #: seconds for a row beyond the limit
-SLOW = 0.2
+SLOW = 1.0
 ROW = Types.ROW_NAMED(
     ["sensor", "seq", "time", "values"],
     [Types.STRING(), Types.LONG(), Types.DOUBLE(), Types.MAP(Types.STRING(), Types.DOUBLE())],

@@ -1,7 +1,8 @@
-"""Jobs for the tests: readings in a folder of JSON files, normalized, written as lines of JSON.
+"""The job of the tests: readings in folders of JSON files, normalized, written as lines of JSON.
 
-Arguments: `stream`, `finish` or `batch`; the folder of readings; the folder of the output; options of `normalize` as
-JSON. `stream` runs until it is killed; `finish` goes on from its checkpoint, and ends when all files are read.
+Arguments: `stream` or `finish`; a folder; options of `normalize` as JSON. `stream` runs over the files in the folder's
+`stream` until it is killed; `finish` goes on from its checkpoint until all files are read, and then takes those in
+`table` as one table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -31,6 +33,8 @@ def session() -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
+        # of a worker's start, on a busy machine
+        "spark.python.authenticate.socketTimeout": "600s",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.streaming.stateStore.providerClass": (
@@ -50,22 +54,21 @@ def write(frame: DataFrame, folder: Path) -> None:
     (folder / "part-0").write_text("\n".join(lines))
 
 
-def main(mode: str, readings: str, folder: str, options: str) -> None:
-    """Run a job."""
-    spark, out = session(), Path(folder)
+def main(mode: str, place: str, options: str) -> None:
+    """Run the job."""
+    spark, folder = session(), Path(place)
     given = json.loads(options)
-    fields = {"key_by": "sensor", "values": "values", "timestamp": "time", "seq": "seq", **given}
-    if mode == "batch":
-        write(normalize(spark.read.schema(SCHEMA).json(readings), **fields), out / "lines")
-        return
-    rows = spark.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1).json(readings)
-    writer = normalize(rows, **fields).writeStream.format("parquet").option("path", str(out / "parquet"))
-    writer = writer.option("checkpointLocation", str(out / "checkpoint"))
+    fields: dict[str, Any] = {"key_by": "sensor", "values": "values", "timestamp": "time", "seq": "seq"}
+    rows = spark.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1).json(str(folder / "stream"))
+    writer = normalize(rows, **fields, **given).writeStream.format("parquet").option("path", str(folder / "parquet"))
+    writer = writer.option("checkpointLocation", str(folder / "checkpoint"))
     ended = mode == "finish"
     query = (writer.trigger(availableNow=True) if ended else writer.trigger(processingTime="0 seconds")).start()
     query.awaitTermination()
-    write(spark.read.parquet(str(out / "parquet")), out / "lines")
-    save_streams(spark, str(out / "checkpoint"), str(out / "blobs"))
+    write(spark.read.parquet(str(folder / "parquet")), folder / "streamed")
+    save_streams(spark, str(folder / "checkpoint"), str(folder / "blobs"))
+    table = spark.read.schema(SCHEMA).json(str(folder / "table"))
+    write(normalize(table, **fields, rules=given["rules"]), folder / "tabled")
 
 
 if __name__ == "__main__":

@@ -3,87 +3,95 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import subprocess
-from collections.abc import Iterator
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from streamnorm_client import Client
+from streamnorm.engines.rows import Fields, observe_rows
 from tests.clusters.flink_cluster import PATIENCE, PYTHON, Flink, until
-from tests.clusters.readings import Rows, keyed, migrate, office, served, statistics, written
-from tests.support.processes import ROOT, Service
+from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
+from tests.support.processes import ROOT
 
-READINGS = office(1600)
-
-
-@pytest.fixture(scope="module")
-def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flink]:
-    """Run a cluster."""
-    with Flink(tmp_path_factory.mktemp("flink")) as running:
-        yield running
+log = logging.getLogger(__name__)
+KAFKA = ROOT / ".venv-engines" / "kafka" / "pyflink" / "lib"
 
 
 def given(folder: Path, rows: Rows, **options: object) -> list[str]:
-    """Return the arguments of a job that is given these readings; after half of them it goes slowly."""
+    """Return the arguments of a job that is given these readings; after a quarter of them it goes slowly."""
     (folder / "readings.json").write_text(json.dumps(rows))
-    (folder / "limit").write_text(str(len(rows) // 2))
+    (folder / "limit").write_text(str(len(rows) // 4))
     return [str(folder / "readings.json"), f"file://{folder}/out", json.dumps(options)]
 
 
-def reach_the_middle(flink: Flink, job: str, folder: Path, rows: Rows) -> None:
-    """Wait until a job has committed some of its output, and has yet to read much of its input."""
-    until("output in the middle", lambda: len(written(folder / "out")) > len(rows) // 4)
+def reach(flink: Flink, job: str, folder: Path, lines: int) -> None:
+    """Wait until a job has committed so many lines, and more; it has yet to read much of its input."""
+    until(f"more than {lines} lines", lambda: len(written(folder / "out")) > lines)
     assert flink.state(job) == "RUNNING"
 
 
-def reach_the_end(flink: Flink, job: str, folder: Path, rows: Rows) -> None:
-    """Let a job go fast, and wait for its end."""
-    (folder / "limit").write_text(str(len(rows)))
-    until("the job to end", lambda: flink.state(job) == "FINISHED")
-
-
-def test_a_killed_task_manager_costs_no_reading_and_no_bit(flink: Flink, tmp_path: Path) -> None:
-    job = flink.submit(*given(tmp_path, READINGS), parallelism=2)
-    reach_the_middle(flink, job, tmp_path, READINGS)
+def test_a_killed_task_manager_and_another_parallelism_cost_no_reading_and_no_bit(
+    flink: Flink, office: Office, tmp_path: Path
+) -> None:
+    drained = tmp_path / "drained"
+    options = {"rules": str(office.rules), "blobs": str(office.half), "drain_to": str(drained)}
+    arguments = given(tmp_path, office.rest, **options)
+    job = flink.submit(*arguments, parallelism=2)
+    reach(flink, job, tmp_path, len(office.rest) // 8)
+    killed = time.monotonic()
     flink.kill_task_manager()
     flink.add_task_manager()
-    reach_the_end(flink, job, tmp_path, READINGS)
-    assert flink.checkpoints(job)["restored"] > 0
-    with Service(tmp_path) as service:
-        assert keyed(written(tmp_path / "out")) == served(service, READINGS)
-
-
-def test_streams_go_from_a_service_through_jobs_of_other_sizes_and_back(flink: Flink, tmp_path: Path) -> None:
-    half = len(READINGS) // 2
-    with Service(tmp_path) as service:
-        before = served(service, READINGS[:half])
-    migrate(f"sqlite://{tmp_path}/data", f"blobs://{tmp_path}/moved")
-    rest, drained = READINGS[half:], tmp_path / "drained"
-    arguments = given(tmp_path, rest, blobs=str(tmp_path / "moved"), drain_to=str(drained))
-    job = flink.submit(*arguments, parallelism=1)
-    reach_the_middle(flink, job, tmp_path, rest)
+    until("a restored checkpoint", lambda: flink.checkpoints(job).get("restored"))
+    reach(flink, job, tmp_path, len(written(tmp_path / "out")))
+    log.info("new output %.1f s after a task manager was killed, and another one started", time.monotonic() - killed)
     savepoint = flink.stop(job)
-    job = flink.submit(*arguments, parallelism=2, savepoint=savepoint)
-    reach_the_end(flink, job, tmp_path, rest)
+    job = flink.submit(*arguments, parallelism=1, savepoint=savepoint)
+    (tmp_path / "limit").write_text(str(len(office.rest)))
+    until("the job to end", lambda: flink.state(job) == "FINISHED")
+    assert keyed(written(tmp_path / "out")) == office.answers_to(office.rest)
     migrate(f"blobs://{drained}", f"sqlite://{tmp_path}/back")
-    (tmp_path / "whole").mkdir()
-    with Service(tmp_path / "whole") as service:
-        assert before | keyed(written(tmp_path / "out")) == served(service, READINGS)
-    assert statistics(tmp_path / "back") == statistics(tmp_path / "whole" / "data")
+    assert statistics(tmp_path / "back") == office.statistics
 
 
-def test_tables_and_blocks_give_the_same_as_a_service(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run what is shown of Flink."""
+    jars = [KAFKA / f"{name}.jar" for name in ("flink-connector-base", "flink-connector-kafka", "kafka-clients")]
     done = subprocess.run(  # noqa: S603 - our own
-        [PYTHON, ROOT / "tests/clusters/flink_tables.py"], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [PYTHON, ROOT / "tests/clusters/flink_examples.py", tmp_path_factory.mktemp("examples"), *jars],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    with Service(tmp_path) as service, Client(service.url) as client:
-        stream = client.stream("boiler")
-        answers = [stream.observe({"temp": 20.0 + n % 3}, seq=n) for n in range(12)]
-    expected = [(answer.values["temp"], answer.count, answer.ready) for answer in answers]
-    for rows in (told["rows"], told["blocks"]):
-        assert [(row["temp"], row["count"], row["ready"]) for row in rows] == expected
-    assert told["errors"][:2] == [None, None]
-    assert told["errors"][2].startswith("no Arrow IPC stream")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def test_the_pages_code_for_rows_tables_and_blocks(examples: dict[str, Any]) -> None:
+    numbered, rules = Fields("values", "time", "seq"), {"time_constant": 86400}
+    assert examples["rows"] == observe_rows(None, examples["given"], numbered, rules, 0.0)[1]
+    columns = ("temp", "door")
+    bare = [{name: row[name] for name in ("sensor", *columns)} for row in examples["wide"]]
+    assert examples["table"] == observe_rows(None, bare, Fields(columns), {}, 0.0)[1]
+    numbered = Fields(columns, "time", "seq")
+    expected = observe_rows(None, examples["wide"], numbered, {}, 0.0)[1]
+    assert [{"sensor": "boiler", **row} for row in examples["blocks"]] == expected
+    assert examples["errors"][:2] == [None, None]
+    assert examples["errors"][2].startswith("no Arrow IPC stream")
+
+
+def test_the_job_of_the_deployments_runs_on_files(examples: dict[str, Any]) -> None:
+    numbered = Fields("values", "time", "seq")
+    assert examples["files"] == observe_rows(None, examples["given"], numbered, {}, 0.0)[1]
+
+
+def test_flinks_planner_takes_the_tables_of_kafka_with_all_their_options(examples: dict[str, Any]) -> None:
+    assert "default_catalog, default_database, readings" in examples["kafka"]
+    assert "Sink(table=[default_catalog.default_database.normalized]" in examples["kafka"]

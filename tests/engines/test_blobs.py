@@ -187,5 +187,7 @@ def test_what_is_no_blob_and_what_are_no_rules_is_told() -> None:
         observe_blob(None, [reading], {"horizon": 0}, NOW)
     with pytest.raises(InvalidReading, match="names 1 features"):
         observe_table(None, Table(("a", "a"), varied(3)), {}, NOW)
-    with pytest.raises(InvalidConfiguration, match="circular makes two values of one"):
-        observe_table(None, Table(("a", "b"), varied(3)), {"transform": "circular"}, NOW)
+    blob, answer = observe_table(None, Table(("a", "b"), varied(3)), {"transform": "circular"}, NOW)
+    assert blob is None
+    assert [type(answer.errors[row]) for row in range(3)] == [InvalidConfiguration] * 3
+    assert "circular makes two values of 'a'" in str(answer.errors[0])

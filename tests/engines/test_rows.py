@@ -10,7 +10,7 @@ import pytest
 
 from streamnorm.engines.blobs import observe_blob
 from streamnorm.engines.rows import Fields, observe_rows
-from streamnorm.errors import InvalidConfiguration, InvalidReading
+from streamnorm.errors import InvalidReading
 from tests.support.engine import NOW
 
 
@@ -85,7 +85,9 @@ def test_fields_that_are_not_there_or_are_taken_are_told() -> None:
 
 
 def test_a_field_of_its_own_has_no_room_for_sine_and_cosine() -> None:
-    with pytest.raises(InvalidConfiguration, match="put the features into one field"):
-        observe_rows(None, [{"x": 1.0}], Fields(("x",)), {"transform": "circular"}, NOW)
+    blob, (row,) = observe_rows(None, [{"x": 1.0}], Fields(("x",)), {"transform": "circular"}, NOW)
+    assert blob is None
+    assert (row["x"], row["count"]) == (None, None)
+    assert "put features into a map" in row["error"]
     _, (row,) = observe_rows(None, [{"v": {"x": 1.0}}], Fields("v"), {"transform": "circular"}, NOW)
     assert row["v"].keys() == {"x.sin", "x.cos"}

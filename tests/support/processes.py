@@ -40,6 +40,9 @@ def free_port() -> int:
 class Service:
     """`streamnorm serve` on a port and a folder of its own; what it prints goes to `log` in that folder."""
 
+    #: the interpreter that has the service
+    python = sys.executable
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.log = folder / "service.log"
@@ -56,7 +59,7 @@ class Service:
         serve = ["serve", "--port", str(self.port), "--data-dir", str(self.folder / "data")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "streamnorm", *serve], env=self._environment, stdout=log, stderr=log
+                [self.python, "-m", "streamnorm", *serve], env=self._environment, stdout=log, stderr=log
             )
         deadline = time.monotonic() + 3 * PATIENCE  # kernels may be compiled, on a busy machine
         while not self.settled():

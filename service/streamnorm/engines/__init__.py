@@ -4,5 +4,6 @@
 """
 
 from streamnorm.engines.blobs import Table, TableAnswer, observe_blob, observe_table
+from streamnorm.engines.rules import rulebook_of
 
-__all__ = ["Table", "TableAnswer", "observe_blob", "observe_table"]
+__all__ = ["Table", "TableAnswer", "observe_blob", "observe_table", "rulebook_of"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from streamnorm.engines.blobs import Rules, Table, observe_table
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns
+from streamnorm.engines.blobs import Table, observe_table
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields
+from streamnorm.engines.rules import AnyRules
 from streamnorm.errors import InvalidReading
 
 
 def observe_batch(
-    blob: bytes | None, batch: pa.RecordBatch, fields: Fields, rules: Rules, now: float
+    blob: bytes | None, batch: pa.RecordBatch, fields: Fields, rules: AnyRules, now: float, *, stream_id: str = ""
 ) -> tuple[bytes | None, pa.RecordBatch]:
     """Observe a batch's rows in their order; returns them normalized, with the columns `ANSWERED`.
 
@@ -29,7 +30,6 @@ def observe_batch(
     """
     names = fields.features
     fields.check(batch.schema.names)
-    check_columns(fields, rules)
     try:
         columns = [batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in names]
         times = None if fields.timestamp is None else _seconds(batch.column(fields.timestamp))
@@ -37,7 +37,7 @@ def observe_batch(
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InvalidReading.at("", f"a column cannot be taken as numbers: {error}") from None
     table = Table(names, np.column_stack(columns), times, None if seqs is None else seqs.to_numpy())
-    blob, answer = observe_table(blob, table, rules, now)
+    blob, answer = observe_table(blob, table, rules, now, stream_id=stream_id)
     refused = np.zeros(len(batch), dtype=bool)
     refused[list(answer.errors)] = True
     why = [str(answer.errors[row]) if row in answer.errors else None for row in range(len(batch))]

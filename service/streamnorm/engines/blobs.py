@@ -5,32 +5,36 @@ Rules:
 1. However a stream’s readings are cut into calls, answers and blobs have the bits that a service would have given that
    believes stamps: there is no clock to compare them with.
 2. A reading that is refused changes nothing; its error takes the place of its answer, and the next one is observed.
-3. A stream is made by the first reading that is not refused, with the configuration `rules`; its blob keeps that.
+3. Rules hold as in a service, which asks the same `Rulebook`: `streamnorm.engines.rules` says what may be given.
+4. A stream is made by the first reading that is not refused. Where rules do not go together for it, all its readings
+   are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.blocks.bulk import Work, observe_each
 from streamnorm.engine.blocks.coalesce import observe_run
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
-from streamnorm.engine.configuration.plan import of_configuration
+from streamnorm.engine.bulk import Work, observe_each
+from streamnorm.engine.columns import AnswerColumns, ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
-from streamnorm.engine.streams.stream import Stream
+from streamnorm.engines.rules import AnyRules, refuse_circular, rulebook_of
 from streamnorm.errors import InvalidConfiguration, InvalidReading, StreamnormError
 from streamnorm.stores.codec import decode, encode
+from streamnorm.stores.ruled import as_ruled
+
+if TYPE_CHECKING:
+    from streamnorm.engine.rulebook import Rulebook
+    from streamnorm.engine.stream import Stream
 
 #: Stamps are believed. How many readings come at once is for the engine to say.
 LIMITS = Limits(max_rows=2**31, max_ahead=None)
-
-Rules = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,19 @@ class TableAnswer:
 
 
 def observe_blob(
-    blob: bytes | None, readings: Sequence[Reading], rules: Rules, now: float, limits: Limits = LIMITS
+    blob: bytes | None,
+    readings: Sequence[Reading],
+    rules: AnyRules,
+    now: float,
+    *,
+    stream_id: str = "",
+    columns: Sequence[str] = (),
+    limits: Limits = LIMITS,
 ) -> tuple[bytes | None, list[Answer | StreamnormError]]:
-    """Observe readings into a stream's blob; None is a stream that has seen nothing.
+    """Observe readings into the blob of the stream `stream_id`; None is a stream that has seen nothing.
 
-    `now` is the time of readings that have none, in seconds since 1970.
+    `now` is the time of readings that have none, in seconds since 1970. Of the features in `columns` the answers have
+    room for one value each: rules that make two of one are refused.
 
     >>> from streamnorm.engine.reading import Reading
     >>> blob, answers = observe_blob(None, [Reading(("temp",), [20.0]), Reading(("temp",), [22.0])], {}, 0.0)
@@ -76,11 +88,15 @@ def observe_blob(
     3
 
     Raises:
-        InvalidConfiguration: the rules are none.
+        InvalidConfiguration, InvalidConfigFile: the rules are none.
         StoreCorrupt: the blob is none of a stream.
 
     """
-    stream = _stream(blob, rules)
+    rulebook = rulebook_of(rules)
+    try:
+        stream = _load(blob, rulebook, stream_id, columns)
+    except InvalidConfiguration as error:
+        return blob, [error] * len(readings)
     answers: list[Answer | StreamnormError] = []
     while len(answers) < len(readings):
         run = observe_run(stream, readings[len(answers) :], now, limits)
@@ -91,34 +107,48 @@ def observe_blob(
 
 
 def observe_table(
-    blob: bytes | None, table: Table, rules: Rules, now: float, limits: Limits = LIMITS
+    blob: bytes | None, table: Table, rules: AnyRules, now: float, *, stream_id: str = "", limits: Limits = LIMITS
 ) -> tuple[bytes | None, TableAnswer]:
-    """Observe a table of readings into a stream's blob, to the bits of its rows one by one.
+    """Observe a table of readings into the blob of the stream `stream_id`, to the bits of its rows one by one.
 
     Raises:
         InvalidReading: it is no table: names and columns differ in number, or a name comes twice.
-        InvalidConfiguration, StoreCorrupt: as `observe_blob` says; a circular feature does not fit a table either.
+        InvalidConfiguration, InvalidConfigFile, StoreCorrupt: as `observe_blob` says.
 
     """
-    stream, rows = _stream(blob, rules), len(table.values)
-    if stream.plan.config.transform == "circular":
-        raise InvalidConfiguration.at("/transform", "circular makes two values of one, for which a table has no room")
     if table.values.ndim != 2 or len(set(table.names)) != table.values.shape[1]:  # noqa: PLR2004 - rows and columns
         raise InvalidReading.at("/features", f"names {len(set(table.names))} features, the rows have others")
+    rulebook, rows = rulebook_of(rules), len(table.values)
     columns = ReadingColumns.of_table(table.names, table.values, table.times, table.seqs, limits)
     answers = AnswerColumns(columns)
     answers.values[:] = np.nan
-    errors = _wild(table)
-    good = np.setdiff1d(np.arange(rows), list(errors)) if errors else np.arange(rows)
-    if len(good) and table.names:
-        observe_each(stream, Work(columns, answers, now, limits), good, errors.__setitem__)
+    errors: dict[int, StreamnormError] = {}
+    try:
+        stream = _load(blob, rulebook, stream_id, table.names)
+    except InvalidConfiguration as error:
+        errors = dict.fromkeys(range(rows), error)
+    else:
+        errors = _wild(table)
+        good = np.setdiff1d(np.arange(rows), list(errors)) if errors else np.arange(rows)
+        if len(good) and table.names:
+            observe_each(stream, Work(columns, answers, now, limits), good, errors.__setitem__)
+        blob = _next(blob, stream)
     found = answers.values.reshape(table.values.shape)
-    answered = TableAnswer(found, answers.counts, answers.ready, answers.gaps, answers.replayed, answers.skews, errors)
-    return _next(blob, stream), answered
+    return blob, TableAnswer(
+        found, answers.counts, answers.ready, answers.gaps, answers.replayed, answers.skews, errors
+    )
 
 
-def _stream(blob: bytes | None, rules: Rules) -> Stream:
-    return Stream(of_configuration(rules)) if blob is None else decode("", blob)
+def _load(blob: bytes | None, rulebook: Rulebook, stream_id: str, columns: Sequence[str]) -> Stream:
+    """Return a stream as a store would load it, or a new one.
+
+    Raises:
+        InvalidConfiguration: rules do not go together for it, or make two values of a column.
+
+    """
+    stream = rulebook.new(stream_id) if blob is None else as_ruled(rulebook, stream_id, decode(stream_id, blob))
+    refuse_circular(stream.plan, columns)
+    return stream
 
 
 def _next(blob: bytes | None, stream: Stream) -> bytes | None:

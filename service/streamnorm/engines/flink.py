@@ -8,7 +8,7 @@ of its arrival.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyflink.common import Row, Types
@@ -18,11 +18,12 @@ from pyflink.datastream import DataStream, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import StateTtlConfig, ValueState, ValueStateDescriptor
 from pyflink.table import StreamTableEnvironment, Table
 
-from streamnorm.engine.configuration.config import configuration
 from streamnorm.engines.arrow import observe_batch, read_batch, write_batch
-from streamnorm.engines.rows import ANSWERED, ERROR, Fields, check_columns, observe_rows
+from streamnorm.engines.options import Options
+from streamnorm.engines.rows import ANSWERED, ERROR, Fields, observe_rows
+from streamnorm.engines.rules import AnyRules
 from streamnorm.errors import InvalidReading, LimitExceeded
-from streamnorm.stores.blob_files import BlobFiles, save_blobs
+from streamnorm.stores.blob_files import save_blobs
 
 #: a stream's blob, as state
 BLOB = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -41,44 +42,41 @@ def normalize(
     values: str | Sequence[str],
     timestamp: str | None = None,
     seq: str | None = None,
-    rules: Mapping[str, Any] | None = None,
+    rules: AnyRules | None = None,
     ttl: float = 0.0,
     blobs: str | None = None,
     drain_to: str | None = None,
 ) -> DataStream:
     """Normalize a stream of named rows (`Types.ROW_NAMED`), each stream's in order, and learn from them.
 
-    `key_by` is the field with the stream's id; `values`, `timestamp` and `seq` are as `Fields` says. The rows come out
-    as they came in, but for normalized values and the fields `count`, `ready`, `gap`, `replayed` and `error`. `rules`
-    is the configuration of new streams. A stream is forgotten `ttl` seconds after its last reading; 0 keeps it.
-
-    `blobs` is a folder, which all task managers have, from which streams go on that are new here: `streamnorm migrate
-    --to blobs:///…` makes one of a service's. When the job is drained (`flink stop --drain`), the streams are written
-    to the folder `drain_to`, from which `streamnorm migrate` takes them back.
+    The rows come out as they came in, but for normalized values and the fields `count`, `ready`, `gap`, `replayed` and
+    `error`. `key_by` … `blobs` are the options that `streamnorm.engines.options.Options` documents. When the job is
+    drained (`flink stop --drain`), the streams are written to the folder `drain_to`, from which `streamnorm migrate`
+    takes them back.
 
     Raises:
         InvalidReading: the rows have no names, lack a field, or have one of those that are added.
-        InvalidConfiguration: the rules are none.
+        InvalidConfiguration, InvalidConfigFile: as `Options` says.
 
     """
+    options = Options(key_by=key_by, values=values, timestamp=timestamp, seq=seq, rules=rules, ttl=ttl, blobs=blobs)
     names, types = _fields(stream)
-    fields = Fields(values if isinstance(values, str) else tuple(values), timestamp, seq)
-    fields.check(names)
-    out = [_normalized(kind) if name in fields.features else kind for name, kind in zip(names, types, strict=True)]
+    options.check(names)
+    features = options.fields.features
+    out = [_normalized(kind) if name in features else kind for name, kind in zip(names, types, strict=True)]
     kind = Types.ROW_NAMED([*names, *ANSWERED], [*out, *_ANSWERED_TYPES])
-    work = Rows(tuple(names), fields, dict(rules or {}))
-    return _keyed(stream, key_by, Normalize(work, ttl, blobs, drain_to), kind)
+    return _keyed(stream, Normalize(Rows(tuple(names)), options, drain_to), kind)
 
 
 def normalize_blocks(
     stream: DataStream,
     *,
-    key_by: str,
     block: str,
+    key_by: str,
     values: Sequence[str],
     timestamp: str | None = None,
     seq: str | None = None,
-    rules: Mapping[str, Any] | None = None,
+    rules: AnyRules | None = None,
     ttl: float = 0.0,
     blobs: str | None = None,
     drain_to: str | None = None,
@@ -90,21 +88,25 @@ def normalize_blocks(
     a field `error`: null, or why a block was refused as a whole; such a block comes out empty.
 
     Raises:
-        InvalidReading, InvalidConfiguration: as `normalize` says.
+        InvalidReading, InvalidConfiguration, InvalidConfigFile: as `normalize` says.
 
     """
+    options = Options(
+        key_by=key_by, values=tuple(values), timestamp=timestamp, seq=seq, rules=rules, ttl=ttl, blobs=blobs
+    )
     names, types = _fields(stream)
     Fields(block).check(names)
+    options.check_key(names)
+    options.check_columns()
     kind = Types.ROW_NAMED([*names, ERROR], [*types, Types.STRING()])
-    work = Blocks(names.index(block), Fields(tuple(values), timestamp, seq), dict(rules or {}))
-    return _keyed(stream, key_by, Normalize(work, ttl, blobs, drain_to), kind)
+    return _keyed(stream, Normalize(Blocks(names.index(block)), options, drain_to), kind)
 
 
 def normalize_table(environment: StreamTableEnvironment, table: Table, **options: Any) -> Table:
     """Normalize the rows of a table; the options are those of `normalize`.
 
     Raises:
-        InvalidReading, InvalidConfiguration: as `normalize` says.
+        InvalidReading, InvalidConfiguration, InvalidConfigFile: as `normalize` says.
 
     """
     return environment.from_data_stream(normalize(environment.to_data_stream(table), **options))
@@ -115,12 +117,13 @@ class Rows:
     """What is done to rows that are a reading each."""
 
     names: tuple[str, ...]
-    fields: Fields
-    rules: dict[str, Any]
 
-    def observe(self, blob: bytes | None, row: Row, now: float) -> tuple[bytes | None, Row]:
+    def observe(
+        self, blob: bytes | None, row: Row, options: Options, now: float, stream_id: str
+    ) -> tuple[bytes | None, Row]:
         """Observe a row."""
-        blob, (answer,) = observe_rows(blob, [dict(zip(self.names, row, strict=True))], self.fields, self.rules, now)
+        given = [dict(zip(self.names, row, strict=True))]
+        blob, (answer,) = observe_rows(blob, given, options.fields, options.rulebook, now, stream_id=stream_id)
         return blob, Row(*answer.values())
 
 
@@ -129,14 +132,15 @@ class Blocks:
     """What is done to rows that have a block of readings each, at the place `block`."""
 
     block: int
-    fields: Fields
-    rules: dict[str, Any]
 
-    def observe(self, blob: bytes | None, row: Row, now: float) -> tuple[bytes | None, Row]:
+    def observe(
+        self, blob: bytes | None, row: Row, options: Options, now: float, stream_id: str
+    ) -> tuple[bytes | None, Row]:
         """Observe a block."""
         out, why = b"", None
         try:
-            blob, batch = observe_batch(blob, read_batch(bytes(row[self.block])), self.fields, self.rules, now)
+            batch = read_batch(bytes(row[self.block]))
+            blob, batch = observe_batch(blob, batch, options.fields, options.rulebook, now, stream_id=stream_id)
             out = write_batch(batch)
         except (InvalidReading, LimitExceeded) as error:
             why = str(error)
@@ -148,17 +152,16 @@ class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no t
     """The operator."""
 
     work: Rows | Blocks
-    ttl: float
-    blobs: str | None
+    options: Options
     drain_to: str | None
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Ask for the state, when the job begins or goes on."""
         descriptor = ValueStateDescriptor("stream", BLOB)
-        if self.ttl:
-            descriptor.enable_time_to_live(StateTtlConfig.new_builder(Time.milliseconds(int(1000 * self.ttl))).build())
+        if self.options.ttl:
+            ttl = Time.milliseconds(int(1000 * self.options.ttl))
+            descriptor.enable_time_to_live(StateTtlConfig.new_builder(ttl).build())
         self._blob: ValueState = runtime_context.get_state(descriptor)
-        self._before = BlobFiles(self.blobs) if self.blobs else None
         self._drained: dict[str, bytes] = {}
 
     def close(self) -> None:
@@ -169,15 +172,13 @@ class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no t
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Row]:
         """Observe a row."""
-        blob = self._blob.value()
-        before = None if blob is None else bytes(blob)
-        if before is None and self._before is not None:
-            before = self._before.get(ctx.get_current_key())
+        blob, stream_id = self._blob.value(), ctx.get_current_key()
+        before = self.options.blob(stream_id) if blob is None else bytes(blob)
         timers, time = ctx.timer_service(), ctx.timestamp()
         if blob is None and self.drain_to is not None:
             timers.register_event_time_timer(_END)
         now = (timers.current_processing_time() if time is None or time < 0 else time) / 1000.0
-        after, answer = self.work.observe(before, value, now)
+        after, answer = self.work.observe(before, value, self.options, now, stream_id)
         if after is not None:
             self._blob.update(after)
         yield answer
@@ -192,13 +193,9 @@ class Normalize(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no t
         return ()
 
 
-def _keyed(stream: DataStream, key_by: str, operator: Normalize, kind: TypeInformation) -> DataStream:
+def _keyed(stream: DataStream, operator: Normalize, kind: TypeInformation) -> DataStream:
     names, _ = _fields(stream)
-    if key_by not in names:
-        raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(names)}")
-    configuration(operator.work.rules, {})
-    check_columns(operator.work.fields, operator.work.rules)
-    place = names.index(key_by)
+    place = names.index(operator.options.key_by)
     keyed = stream.key_by(lambda row: str(row[place]), key_type=Types.STRING())
     return keyed.process(operator, kind).name("streamnorm").uid("streamnorm")
 

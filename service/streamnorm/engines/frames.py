@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from streamnorm.engine.reading import Array
-from streamnorm.engines.blobs import Rules, Table, observe_table
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns, observe_rows
+from streamnorm.engines.blobs import Table, observe_table
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, observe_rows
+from streamnorm.engines.rules import AnyRules
 
 
 def observe_frame(
-    blob: bytes | None, frame: pd.DataFrame, fields: Fields, rules: Rules, now: float
+    blob: bytes | None, frame: pd.DataFrame, fields: Fields, rules: AnyRules, now: float, *, stream_id: str = ""
 ) -> tuple[bytes | None, pd.DataFrame]:
     """Observe a frame's rows, in the order of their numbers, else of their times, else as they are.
 
@@ -30,16 +31,15 @@ def observe_frame(
         InvalidConfiguration, StoreCorrupt: as `observe_blob` says; what is wrong with a row is answered.
 
     """
-    check_columns(fields, rules)
     order = fields.seq or fields.timestamp
     frame = frame.reset_index(drop=True)
     if order is not None and not frame[order].is_monotonic_increasing:
         frame = frame.sort_values(order, kind="stable", ignore_index=True)
     if isinstance(fields.values, tuple) and all(frame[name].dtype == np.float64 for name in fields.values):
-        return _observe_columns(blob, frame, fields, rules, now)
+        return _observe_columns(blob, frame, fields, rules, now, stream_id=stream_id)
     given = frame.astype(object).where(frame.notna(), None)
     records = cast("list[dict[str, Any]]", given.to_dict("records"))
-    blob, rows = observe_rows(blob, records, fields, rules, now)
+    blob, rows = observe_rows(blob, records, fields, rules, now, stream_id=stream_id)
     changed = {name: [row[name] for row in rows] for name in fields.features}
     made = {COUNT: "Int64", READY: "boolean", GAP: "Int64", REPLAYED: "boolean", ERROR: "object"}
     told = {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in made.items()}  # type: ignore[call-overload]
@@ -52,13 +52,13 @@ def _kind(column: pd.Series[Any]) -> str:
 
 
 def _observe_columns(
-    blob: bytes | None, frame: pd.DataFrame, fields: Fields, rules: Rules, now: float
+    blob: bytes | None, frame: pd.DataFrame, fields: Fields, rules: AnyRules, now: float, *, stream_id: str
 ) -> tuple[bytes | None, pd.DataFrame]:
     names = tuple(fields.values)
     seqs = None if fields.seq is None else frame[fields.seq].fillna(-1).to_numpy(np.int64)
     times = None if fields.timestamp is None else _seconds(frame[fields.timestamp])
     table = Table(names, frame[list(names)].to_numpy(np.float64), times, seqs)
-    blob, answer = observe_table(blob, table, rules, now)
+    blob, answer = observe_table(blob, table, rules, now, stream_id=stream_id)
     errors = [None] * len(frame) if not answer.errors else [answer.errors.get(row) for row in range(len(frame))]
     refused = np.array([error is not None for error in errors], dtype=bool)
     told = {

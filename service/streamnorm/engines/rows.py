@@ -12,8 +12,9 @@ import numpy as np
 
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading, parse_reading
-from streamnorm.engines.blobs import LIMITS, Rules, observe_blob
-from streamnorm.errors import InvalidConfiguration, InvalidReading, StreamnormError
+from streamnorm.engines.blobs import LIMITS, observe_blob
+from streamnorm.engines.rules import AnyRules
+from streamnorm.errors import InvalidReading, StreamnormError
 from streamnorm.formats.instants import seconds
 
 #: The fields that are added to every row: `error` says why its reading was refused, and is null where it was not.
@@ -37,6 +38,11 @@ class Fields:
     def features(self) -> tuple[str, ...]:
         """The fields whose values are normalized."""
         return (self.values,) if isinstance(self.values, str) else self.values
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields that are a feature each."""
+        return () if isinstance(self.values, str) else self.values
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse rows that lack a field, or have one of those that are added.
@@ -68,22 +74,16 @@ class Fields:
         return parse_reading(values, limits, timestamp=None if stamp is None else _instant(stamp), seq=_number(seq))
 
 
-def check_columns(fields: Fields, rules: Rules) -> None:
-    """Refuse rules that make two values of one, where a feature is a field, which has no room for them.
-
-    Raises:
-        InvalidConfiguration: naming the transform.
-
-    """
-    if not isinstance(fields.values, str) and rules.get("transform") == "circular":
-        detail = "circular makes sine and cosine of a feature: put the features into one field, a map"
-        raise InvalidConfiguration.at("/transform", detail)
-
-
 def observe_rows(
-    blob: bytes | None, rows: Sequence[Mapping[str, Any]], fields: Fields, rules: Rules, now: float
+    blob: bytes | None,
+    rows: Sequence[Mapping[str, Any]],
+    fields: Fields,
+    rules: AnyRules,
+    now: float,
+    *,
+    stream_id: str = "",
 ) -> tuple[bytes | None, list[dict[str, Any]]]:
-    """Observe rows into a stream's blob; returns the same rows normalized, with the fields `ANSWERED`.
+    """Observe rows into the blob of the stream `stream_id`; returns them normalized, with the fields `ANSWERED`.
 
     >>> blob, rows = observe_rows(None, [{"id": 1, "x": 20.0}, {"id": 2, "x": "hot"}], Fields(("x",)), {}, 0.0)
     >>> rows[0]
@@ -95,7 +95,6 @@ def observe_rows(
         InvalidConfiguration, StoreCorrupt: as `observe_blob` says; what is wrong with a row is answered.
 
     """
-    check_columns(fields, rules)
     answers: list[Answer | StreamnormError | None] = [None] * len(rows)
     readings, places = [], []
     for place, row in enumerate(rows):
@@ -104,7 +103,7 @@ def observe_rows(
             places.append(place)
         except StreamnormError as error:
             answers[place] = error
-    blob, found = observe_blob(blob, readings, rules, now)
+    blob, found = observe_blob(blob, readings, rules, now, stream_id=stream_id, columns=fields.columns)
     for place, answer in zip(places, found, strict=True):
         answers[place] = answer
     of = dict(zip(places, readings, strict=True))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,11 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from streamnorm.engine.configuration.config import configuration
 from streamnorm.engines.frames import observe_frame
-from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields, check_columns
-from streamnorm.errors import InvalidReading
-from streamnorm.stores.blob_files import BlobFiles, save_blobs
+from streamnorm.engines.options import Options
+from streamnorm.engines.rows import COUNT, ERROR, GAP, READY, REPLAYED, Fields
+from streamnorm.engines.rules import AnyRules
+from streamnorm.stores.blob_files import save_blobs
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.stateful_processor import TimerValues
@@ -59,38 +59,30 @@ def normalize(
     values: str | Sequence[str],
     timestamp: str | None = None,
     seq: str | None = None,
-    rules: Mapping[str, Any] | None = None,
+    rules: AnyRules | None = None,
     ttl: float = 0.0,
     blobs: str | None = None,
 ) -> DataFrame:
     """Normalize the rows of a frame and learn from them: of a stream as they come, of a table all of them.
 
-    `key_by` is the column with the stream's id; `values`, `timestamp` and `seq` are as `Fields` says. A stream's rows
-    are observed in the order of `seq`, else of `timestamp`, within a micro-batch or the whole table. They come out as
-    they came in, but for normalized values and the columns `count`, `ready`, `gap`, `replayed` and `error`. `rules`
-    is the configuration of new streams. With `ttl`, a stream is forgotten so many seconds after its last reading.
-
-    `blobs` is a folder, which all executors have, from which streams go on that are new here: `streamnorm migrate
-    --to blobs:///…` makes one of a service's, and `save_streams` takes them back.
+    A stream's rows are observed in the order of `seq`, else of `timestamp`, within a micro-batch or the whole table.
+    They come out as they came in, but for normalized values and the columns `count`, `ready`, `gap`, `replayed` and
+    `error`. `key_by` … `blobs` are the options that `streamnorm.engines.options.Options` documents; `save_streams`
+    takes streams back.
 
     Raises:
         InvalidReading: the frame lacks a column, or has one of those that are added.
-        InvalidConfiguration: the rules are none.
+        InvalidConfiguration, InvalidConfigFile: as `Options` says.
 
     """
-    fields = Fields(values if isinstance(values, str) else tuple(values), timestamp, seq)
-    fields.check(frame.columns)
-    if key_by not in frame.columns:
-        raise InvalidReading.at("", f"there is no field {key_by!r}; the rows have {', '.join(frame.columns)}")
-    configuration(rules or {}, {})
-    check_columns(fields, rules or {})
-    frame, fields = _prepared(frame, fields)
-    out = StructType([*frame.schema.fields, *ANSWERED.fields])
-    work = Work(key_by, fields, dict(rules or {}), blobs)
+    options = Options(key_by=key_by, values=values, timestamp=timestamp, seq=seq, rules=rules, ttl=ttl, blobs=blobs)
+    options.check(frame.columns)
+    frame, fields = _prepared(frame, options.fields)
+    work, out = Work(options, fields), StructType([*frame.schema.fields, *ANSWERED.fields])
     grouped = frame.groupBy(key_by)
     if frame.isStreaming:
         made = grouped.transformWithStateInPandas(
-            statefulProcessor=Normalize(work, int(1000 * ttl)),
+            statefulProcessor=Normalize(work),
             outputStructType=out,
             outputMode="Append",
             # which never lets a query that takes what is there (`availableNow`) end: only where it is needed
@@ -129,32 +121,29 @@ def save_streams(spark: SparkSession, checkpoint: str, folder: str) -> None:
 
 @dataclasses.dataclass
 class Work:
-    """What is done to the rows of a stream."""
+    """What is done to the rows of a stream, whose fields Spark has prepared."""
 
-    key_by: str
+    options: Options
     fields: Fields
-    rules: dict[str, Any]
-    blobs: str | None
 
     def observe(
         self, stream_id: str, blob: bytes | None, rows: pd.DataFrame, now: float
     ) -> tuple[bytes | None, pd.DataFrame]:
         """Observe rows into a stream, which may be new here."""
-        if blob is None and self.blobs is not None:
-            blob = BlobFiles(self.blobs).get(stream_id)
-        return observe_frame(blob, rows, self.fields, self.rules, now)
+        if blob is None:
+            blob = self.options.blob(stream_id)
+        return observe_frame(blob, rows, self.fields, self.options.rulebook, now, stream_id=stream_id)
 
 
 class Normalize(StatefulProcessor):  # type: ignore[misc]  # of pyspark's types
-    """The operator of a stream; `ttl` is in milliseconds."""
+    """The operator of a stream."""
 
-    def __init__(self, work: Work, ttl: int) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
-        self._ttl = ttl
 
     def init(self, handle: StatefulProcessorHandle) -> None:
         """Ask for the state, when a micro-batch begins."""
-        self._stream = handle.getValueState("stream", STATE, self._ttl or None)
+        self._stream = handle.getValueState("stream", STATE, int(1000 * self._work.options.ttl) or None)
 
     def handleInputRows(  # noqa: N802 - Spark's name
         self,

@@ -19,7 +19,7 @@ from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels import kernel_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: features whose parts a plan remembers
 REMEMBERED = 4096
@@ -108,6 +108,10 @@ class Plan:
         self.clocked = self.timed or any(
             map(_is_clocked, (to_json(config), *(layer.parameters for layer in self.layers)))
         )
+
+    def __reduce__(self) -> tuple[Callable[[str], Plan], tuple[str]]:
+        """Pickle as the key, so that equal plans are one also where they are unpickled."""
+        return of_key, (self.key,)
 
     def of(self, name: str) -> Part:
         """Return how a feature of this name is treated.

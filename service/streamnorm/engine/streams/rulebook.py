@@ -41,6 +41,10 @@ class Rulebook:
         self._defaults = {key: said[key] for key in said if key in kept}
         self._wanted = functools.lru_cache(maxsize=REMEMBERED)(self._plan_of_known)
 
+    def __reduce__(self) -> tuple[type[Rulebook], tuple[Plan, Rules | None]]:
+        """Pickle as what it was made of: the plans of streams are worked out anew."""
+        return Rulebook, (self.default_plan, self.rules)
+
     def plan(self, stream_id: str, own: Sequence[Layer] = ()) -> Plan:
         """Return the plan of a stream for which `own` is set.
 
