@@ -14,10 +14,10 @@ import pytest
 
 from streamnorm import config_file
 from streamnorm.config_reload import ConfigReloader
-from streamnorm.engine.config import configuration
-from streamnorm.engine.plan import plan
+from streamnorm.engine.configuration.config import configuration
+from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.reading import Answer, parse_reading
-from streamnorm.engine.rulebook import Rulebook
+from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.engines import Table, observe_blob, observe_table, rulebook_of
 from streamnorm.engines.arrow import observe_batch
 from streamnorm.engines.blobs import LIMITS

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.engine.blocks.coalesce import observe_run
-from streamnorm.engine.bulk import Work, observe_each
-from streamnorm.engine.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.blocks.bulk import Work, observe_each
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engines.rules import AnyRules, refuse_circular, rulebook_of
@@ -30,8 +30,8 @@ from streamnorm.stores.codec import decode, encode
 from streamnorm.stores.ruled import as_ruled
 
 if TYPE_CHECKING:
-    from streamnorm.engine.rulebook import Rulebook
-    from streamnorm.engine.stream import Stream
+    from streamnorm.engine.streams.rulebook import Rulebook
+    from streamnorm.engine.streams.stream import Stream
 
 #: Stamps are believed. How many readings come at once is for the engine to say.
 LIMITS = Limits(max_rows=2**31, max_ahead=None)
