@@ -38,6 +38,7 @@ async def read_body(request: Request, limit: int) -> bytearray:
     body = bytearray()
     async for part in iter_body(request, limit):
         body += part
+    request.scope["payload"] = body  # of which the beginning is kept if the request is refused
     return body
 
 

@@ -60,4 +60,6 @@ async def ingest(
     message = Message(body, variables.pop(TOPIC, ""), variables, content_type(request))
     limits = ctx.service.limits
     batch = await in_thread_if_large(len(body), lambda: decode_mapped(found, message, limits, caller))
-    return await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)
+    answer = await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)
+    found.heard.note(message.topic, batch.columns.stream_ids)
+    return answer
