@@ -33,6 +33,7 @@ from streamnorm.api.routes import (
     ingest,
     probes,
     readings,
+    refusals,
     sse,
     streams,
     websocket,
@@ -119,6 +120,7 @@ def build(settings: Settings, store: BlobStore | None = None) -> Container:
         mappings=mappings,
         line_stream=settings.line_stream,
         reload=config.reload,
+        config_file=lambda: config.file,
     )
     app = routes(state, lambda: running(backend, supervisor, config, state))
     return Container(settings, backend, supervisor, state, app)
@@ -204,7 +206,7 @@ def routes(state: AppState, lifespan: Callable[[], AbstractAsyncContextManager[N
     )
     app.state.context = state
     problems.install(app)
-    for router in (readings.router, bulk.router, streams.router, sse.router, config_routes.router):
+    for router in (readings.router, bulk.router, streams.router, sse.router, config_routes.router, refusals.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     for router in (ingest.router, influx.router, influx_handshake.router, probes.router):
         app.include_router(router)  # whose callers send parameters of other services

@@ -16,6 +16,7 @@ from streamnorm.platforms import RELOAD
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from streamnorm.config_file import ConfigFile
     from streamnorm.engine.ports.stream_repository import StreamRepository
     from streamnorm.mappings import Catalogue
 
@@ -37,8 +38,9 @@ class ConfigReloader:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._listening = False
+        #: the file that is in force
+        self.file: ConfigFile | None = None
         if path is not None:
-            #: the file that is in force
             self.file = config_file.read(path)
             streams.rulebook = Rulebook(streams.rulebook.default_plan, self.file.rules)
             mappings.become(self.file.mappings)
@@ -53,11 +55,11 @@ class ConfigReloader:
         if self._path is None:
             raise InvalidConfiguration.at("", "the service was started without a file of rules (STREAMNORM_CONFIG)")
         async with self._lock:
-            self.file = await asyncio.to_thread(config_file.read, self._path)
-            rulebook = Rulebook(self._streams.rulebook.default_plan, self.file.rules)
-            self._mappings.become(self.file.mappings)
+            self.file = file = await asyncio.to_thread(config_file.read, self._path)
+            rulebook = Rulebook(self._streams.rulebook.default_plan, file.rules)
+            self._mappings.become(file.mappings)
             changed = await self._streams.apply_rules(rulebook)
-        report = ConfigReport(len(self.file.rules.rules), len(self.file.mappings), changed)
+        report = ConfigReport(len(file.rules.rules), len(file.mappings), changed)
         log.info("%s: %d rules, %d mappings; %d streams configured anew", self._path.name, *report)
         return report
 

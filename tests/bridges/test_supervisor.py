@@ -15,6 +15,7 @@ from streamnorm.bridges import supervisor as supervising
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.supervisor import Supervisor
 from streamnorm.errors import BridgeUnavailable
+from streamnorm.ingest.refusals import Refusals
 from streamnorm.settings import Settings
 from streamnorm.stores.local.sqlite import SQLiteStore
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 class Bridge:
     """A bridge that fails as often as it is told to, in every way it can."""
+
+    refusals = Refusals()
 
     def __init__(self, name: str = "mqtt", *, failures: int = 0, ending: Exception | None = None) -> None:
         self.name = name

@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.auth.api_keys import ANYONE, ApiKey
+from streamnorm.config_file import ConfigFile
 from streamnorm.engine.limits import LARGEST_NAME
 from streamnorm.engine.names import RULE, checked_stream_id
 from streamnorm.engine.validation import escape_pointer
@@ -20,6 +21,7 @@ from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.events.hub import EventHub
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
+from streamnorm.ingest.refusals import Refusals
 from streamnorm.mappings import Catalogue
 
 
@@ -45,6 +47,9 @@ class Bridges(Protocol):
     def states(self) -> dict[str, str]:
         """Return the state of each bridge, in words, by name."""
 
+    def refusals(self) -> Iterable[tuple[str, Refusals]]:
+        """Return what each bridge refused, or its peer refused of it, by its name."""
+
     def forget(self, stream_id: str, features: Sequence[str]) -> None:
         """Discard a stream that was deleted."""
 
@@ -64,6 +69,8 @@ class AppState:
     mappings: Catalogue = field(default_factory=Catalogue)
     #: reads the file of rules anew
     reload: Callable[[], Awaitable[ConfigReport]] = _no_config_file
+    #: the file of rules in force; None where there is none
+    config_file: Callable[[], ConfigFile | None] = lambda: None
     #: how the points of line protocol name their streams
     line_stream: str = DEFAULT_TEMPLATE
     #: False while starting and while draining

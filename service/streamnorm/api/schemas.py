@@ -210,6 +210,66 @@ class StreamAdvice(BaseModel):
     toml: str = Field(description="the same as rules for streamnorm.toml, with the reasons as comments")
 
 
+class SpeakingSource(BaseModel):
+    """Something that speaks of a stream: the service's defaults, a rule, or what was set for the stream itself."""
+
+    by: Literal["default", "rule", "stream"]
+    line: int | None = Field(description="of the rule, in the file", examples=[12])
+    streams: str = Field(description="glob of the rule", examples=["boiler-*"])
+    features: str = Field(description="glob of the features that it speaks of", examples=["door*"])
+    matched: list[str] = Field(description="features of the stream that it speaks of", examples=[["door"]])
+    parameters: dict[str, Any] = Field(examples=[{"horizon": 20000}])
+
+
+class HeldParameter(BaseModel):
+    """A parameter that holds for a feature, and which of the sources says so."""
+
+    value: Any = Field(examples=[20000])
+    source: int | None = Field(description="its place in `sources`; null where the method does so by itself")
+
+
+class MatchedMapping(BaseModel):
+    """A mapping that made readings of a stream since the service began."""
+
+    name: str = Field(examples=["zigbee2mqtt"])
+    line: int | None = Field(description="in the file; null for a preset named on the way in")
+    topic: str = Field(description="of the last message; empty where it had none", examples=["zigbee2mqtt/door"])
+
+
+class StreamRules(BaseModel):
+    """What rules and mappings matched a stream, and what holds for its features."""
+
+    stream: str
+    file: str | None = Field(description="name of the file of rules; null where the service has none")
+    sources: list[SpeakingSource] = Field(description="all that speaks of the stream; later ones replace earlier ones")
+    features: dict[str, dict[str, HeldParameter]]
+    mappings: list[MatchedMapping]
+
+
+class RefusedExample(BaseModel):
+    """One of the last refusals for a reason."""
+
+    time: datetime
+    detail: str = Field(examples=["zigbee2mqtt/door: /values/temp must be a number"])
+    payload: str = Field(description="the beginning of what was sent; empty where it is not known, or is no text")
+
+
+class RefusedFor(BaseModel):
+    """What was refused for one reason since the service began."""
+
+    source: str = Field(description="http, or the bridge: mqtt, forward", examples=["mqtt"])
+    filter: str = Field(description="topic filter of MQTT; else empty", examples=["zigbee2mqtt/+"])
+    reason: str = Field(examples=["invalid-reading"])
+    count: int = Field(examples=[12])
+    examples: list[RefusedExample] = Field(description="the last ones, the newest first")
+
+
+class RefusedList(BaseModel):
+    """What was refused, the most frequent reason first."""
+
+    refusals: list[RefusedFor]
+
+
 class ConfiguredStream(StreamInfo):
     """A stream after it was configured."""
 

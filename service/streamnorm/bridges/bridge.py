@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from prometheus_client.metrics_core import Metric
 
-from streamnorm.bridges.refusals import Refusals
+from streamnorm.ingest.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ class Bridge(Protocol):
 
     #: its name in logs, metrics and settings
     name: str
+    #: what it refused, or its peer refused of it
+    refusals: Refusals
 
     def attach(self) -> None:
         """Register as a listener of the service; called before the first `run`, and again if it raised."""

@@ -27,10 +27,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from streamnorm.bridges.bridge import State, contained
 from streamnorm.bridges.point_queue import MAX_BYTES, PointQueue, Spool
 from streamnorm.bridges.receiver import Receiver, Unavailable, Verdict
-from streamnorm.bridges.refusals import Refusals
 from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.formats.line_protocol import Point, PointReading, written
 from streamnorm.ingest import IngestService
+from streamnorm.ingest.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class InfluxForwarder:
         self._spool = Spool(folder / SPOOL)
         #: whether the spool holds points that were not accepted yet
         self._spooled = False
-        self._refusals = Refusals(log, f"forwarding to {receiver.address}")
+        self.refusals = Refusals(log, f"forwarding to {receiver.address}")
         self._work: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._written = 0
@@ -143,7 +143,7 @@ class InfluxForwarder:
             "streamnorm_forward_dropped", "Points that were not written, by the reason.", labels=["reason"]
         )
         for reason in ("full", *(item.value for item in (Verdict.REFUSED, Verdict.TOO_LARGE))):
-            dropped.add_metric([reason], self._refusals.counts["", reason])
+            dropped.add_metric([reason], self.refusals.counts["", reason])
         yield dropped
 
     def forget(self, stream_id: str, features: Iterable[str]) -> None:
@@ -205,8 +205,8 @@ class InfluxForwarder:
             self._spooled = False
 
     def _note_dropped(self) -> None:
-        if dropped := self._queue.dropped - self._refusals.counts["", "full"]:
-            self._refusals.add("full", f"the oldest of {len(self._queue)} that wait", count=dropped)
+        if dropped := self._queue.dropped - self.refusals.counts["", "full"]:
+            self.refusals.add("full", f"the oldest of {len(self._queue)} that wait", count=dropped)
 
     def _settle(self, part: list[bytes], verdict: Verdict, message: str) -> None:
         """Remove points that were accepted, or rejected permanently."""
@@ -215,7 +215,7 @@ class InfluxForwarder:
         if verdict is not Verdict.TAKEN:
             refused = partly(message, len(part)) if verdict is Verdict.REFUSED else len(part)
             example = f"{part[0].decode()!r}: {message}" if len(part) == 1 else message
-            self._refusals.add(verdict.value, example, count=refused)
+            self.refusals.add(verdict.value, example, count=refused)
         self._written += len(part) - refused
 
 

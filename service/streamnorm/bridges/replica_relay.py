@@ -26,6 +26,7 @@ from streamnorm.errors import StoreUnavailable
 from streamnorm.events.buffers import Subscription, is_wanted
 from streamnorm.events.event import MOST_BYTES, ReadingEvent
 from streamnorm.events.hub import EventHub
+from streamnorm.ingest.refusals import Refusals
 from streamnorm.stores.redis.keyspace import partition, tag
 from streamnorm.stores.redis.pubsub import Subscriber
 
@@ -100,6 +101,7 @@ class Relay:
     def __init__(self, hub: EventHub, nodes: Topology, prefix: str) -> None:
         self._hub = hub
         self._nodes = nodes
+        self.refusals = Refusals()
         self._name = secrets.token_hex(8)
         self._notes = f"{prefix}:watched"
         self._rows = prefix + ":{}/events/{}"

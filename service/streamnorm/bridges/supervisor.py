@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from streamnorm.bridges.bridge import Bridge
 from streamnorm.errors import BridgeUnavailable
+from streamnorm.ingest.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,11 @@ class Supervisor(Collector):
                 item.bridge.forget(stream_id, features)
             except Exception:
                 log.exception("%s: failed to forget a stream", item.bridge.name)
+
+    def refusals(self) -> Iterator[tuple[str, Refusals]]:
+        """Return what each bridge refused, or its peer refused of it, by its name."""
+        for item in self._supervised:
+            yield item.bridge.name, item.bridge.refusals
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics of all bridges, for Prometheus."""

@@ -14,14 +14,11 @@ from streamnorm import config_file
 from streamnorm.cli.sample import messages, sampled
 from streamnorm.config_file import ConfigFile
 from streamnorm.config_schema import json_schema
-from streamnorm.engine.configuration.config import to_json
-from streamnorm.engine.configuration.rules import ALL, overlay, settled
+from streamnorm.engine.configuration.rules import ALL
 from streamnorm.errors import InvalidConfigFile, InvalidConfiguration, InvalidReading, MappingNotFound
+from streamnorm.explanation import DEFAULT, Source, holding, sources
 from streamnorm.mappings import Catalogue, Message
 from streamnorm.settings import Settings
-
-#: what stands for a place in explanations: the service's defaults
-DEFAULTS = "default"
 
 
 def check(  # noqa: PLR0917 - Typer hands options over by name
@@ -94,31 +91,33 @@ def explained(found: ConfigFile, stream: str, feature: str, defaults: dict[str, 
         InvalidConfiguration: rules that are valid each do not go together.
 
     """
-    layers: list[tuple[str, dict[str, Any], dict[str, str]]] = [(DEFAULTS, defaults, {})]
-    others: list[str] = []
-    for rule, table in zip(found.rules.rules, found.rule_tables, strict=True):
-        if not rule.matches(stream):
-            continue
-        if rule.layer.features != ALL and not (feature and rule.layer.matches(feature)):
-            others.append(f"  line {table.line}: {_words(rule.layer.parameters)} for {rule.layer.features}")
-            continue
-        where = {key: f"line {table.lines.get(key, table.line)}" for key in rule.layer.parameters}
-        layers.append((f"line {table.line}", dict(rule.layer.parameters), where))
-    config = to_json(settled(overlay([parameters for _, parameters, _ in layers])))
-    said: dict[str, str] = {}
-    for name, parameters, where in layers:
-        said |= {key: where.get(key, name) for key in parameters}
-    width = max(map(len, config))
+    known = sources(stream, found, defaults)
+    held = holding(known, feature)
+    spoken = [each for each in known if each.layer.features == ALL or (feature and each.layer.matches(feature))]
+    others = [
+        f"  line {each.line()}: {_words(each.layer.parameters)} for {each.layer.features}"
+        for each in known
+        if each not in spoken
+    ]
+    width = max(map(len, held))
     told = [f"{stream}{f', {feature}' if feature else ''}:"]
-    for key, value in config.items():
-        if value is not None and value != {}:
-            told.append(f"  {key:<{width}} = {_word(value)}  ({said.get(key, DEFAULTS)})")
-    unused = [f"  {key} ({said[key]})" for key in said if key not in config or config[key] is None]
+    told += [
+        f"  {key:<{width}} = {_word(each.value)}  ({_place(key, each.source)})"
+        for key, each in held.items()
+        if each.matters
+    ]
+    said = {key: each for each in spoken for key in each.layer.parameters}
+    used = {key for key, each in held.items() if each.value is not None}
+    unused = [f"  {key} ({_place(key, source)})" for key, source in said.items() if key not in used]
     if unused:
-        told += [f"not used by the method {config['method']}, or replaced:", *unused]
+        told += [f"not used by the method {held['method'].value}, or replaced:", *unused]
     if others and not feature:
         told += ["and of some features:", *others]
     return told
+
+
+def _place(key: str, source: Source | None) -> str:
+    return DEFAULT if source is None or source.table is None else f"line {source.line(key)}"
 
 
 def _words(parameters: Any) -> str:

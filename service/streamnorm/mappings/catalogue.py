@@ -84,14 +84,19 @@ class Catalogue:
         return len(self._mappings)
 
     def become(self, other: Catalogue) -> None:
-        """Take the mappings of another catalogue in place of these; one of the same name still knows its aliases."""
+        """Take the mappings of another catalogue in place of these; one of the same name still knows what it heard."""
         before = self._mappings
         self._mappings = {
-            name: replace(each, aliases=before[name].aliases) if name in before else each
+            name: replace(each, aliases=before[name].aliases, heard=before[name].heard) if name in before else each
             for name, each in other._mappings.items()
         }
         for listener in self.listeners:
             listener()
+
+    def heard(self, stream_id: str) -> list[tuple[Mapping, str]]:
+        """Return the mappings that made readings of a stream lately, each with the topic of the last message."""
+        known = [*self._mappings.values(), *self._presets.values()]
+        return [(each, each.heard.topics[stream_id]) for each in known if stream_id in each.heard.topics]
 
     def find(self, name: str) -> Mapping:
         """Return the mapping of a name, else the preset of that name.

@@ -29,6 +29,7 @@ from streamnorm.formats.topics import TopicFilter
 from streamnorm.mappings import otlp, remote_write, sparkplug
 from streamnorm.mappings.documents import Format, opened, parse_body
 from streamnorm.mappings.features import Leaf, Pointers, Selection, first
+from streamnorm.mappings.heard import Heard
 from streamnorm.mappings.numbers import number_in
 from streamnorm.mappings.pointers import Found, Path, find, written
 from streamnorm.mappings.templates import Absent, Template
@@ -85,6 +86,8 @@ class Mapping:
     hint: str = ""
     #: what births told of the aliases of Sparkplug's metrics
     aliases: sparkplug.Aliases = field(default_factory=sparkplug.Aliases, compare=False)
+    #: the streams whose readings it made lately
+    heard: Heard = field(default_factory=Heard, compare=False)
 
     def matches(self, topic: str) -> bool:
         """Return whether a message with this topic is for this mapping."""

@@ -29,6 +29,7 @@ READ = [
     ("GET", "/v1/events"),
     ("GET", "/v1/streams/boiler-7/profile"),
     ("GET", "/v1/streams/boiler-7/advice"),
+    ("GET", "/v1/streams/boiler-7/rules"),
     ("GET", "/v1/streams/boiler-7/snapshot"),
     ("GET", "/metrics"),
 ]

@@ -204,3 +204,25 @@ async def test_a_hangup_reads_the_file_anew(file: Path) -> None:
         streams = api.app.state.context.service.streams
         await until(lambda: streams.peek("roof-1").plan.warmup == 77)
         assert (await config(api, "roof-1"))["warmup"] == 77
+
+
+async def test_what_rules_and_mappings_matched_is_told_with_its_lines(file: Path) -> None:
+    write(file, RULES + '\n[[mappings]]\nname = "weather"\npreset = "airgradient"\n')
+    async with running(config=str(file)) as api:
+        await api.post("/v1/streams/roof-1", {"features": {"door1": {"horizon": 5}}}, method="PUT")
+        await api.observe("roof-1", {"values": {"door1": 1, "door2": 1, "temp": 3}})
+        answer = (await api.get("/v1/streams/roof-1/rules")).json()
+        assert (answer["file"], answer["mappings"]) == ("streamnorm.toml", [])
+        assert [(each["by"], each["line"], each["matched"]) for each in answer["sources"]] == [
+            ("default", None, ["door1", "door2", "temp"]),
+            ("rule", 2, ["door1", "door2"]),
+            ("rule", 6, ["door1", "door2", "temp"]),
+            ("stream", None, ["door1"]),
+        ]
+        held = {name: (each["horizon"], each["warmup"]) for name, each in answer["features"].items()}
+        assert held["door1"] == ({"value": 5.0, "source": 3}, {"value": 5, "source": 2})
+        assert held["door2"] == ({"value": 20000.0, "source": 1}, {"value": 5, "source": 2})
+        sent = await api.post("/v1/ingest/weather?topic=roof", {"serialno": "ag-7", "rco2": 447, "atmp": 25.9})
+        stream = sent.json()["readings"][0]["stream"]
+        answer = (await api.get(f"/v1/streams/{stream}/rules")).json()
+        assert answer["mappings"] == [{"name": "weather", "line": 10, "topic": "roof"}]

@@ -126,3 +126,12 @@ async def test_no_answer_leads_to_the_host_that_the_caller_named(api: Api, path:
 async def test_the_docs_are_found_with_a_slash_behind_them_too(api: Api) -> None:
     answer = await api.client.get("/docs/", follow_redirects=True)
     assert (answer.status_code, answer.url.path) == (200, "/docs")
+
+
+async def test_what_was_refused_is_told_with_examples(api: Api) -> None:
+    await api.post("/v1/streams/a/readings", {"values": {"temp": "warm"}})
+    (found,) = (await api.get("/v1/refusals")).json()["refusals"]
+    assert (found["source"], found["reason"], found["count"]) == ("http", "invalid-reading", 1)
+    (example,) = found["examples"]
+    assert example["detail"].startswith("POST /v1/streams/a/readings: ")
+    assert "warm" in example["payload"]

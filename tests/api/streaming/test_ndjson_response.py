@@ -32,7 +32,7 @@ async def answers(api: Api, parts: list[bytes], longest: int = 10**6) -> bytes:
     async def send(message: Any) -> None:
         sent.append(message.get("body", b""))
 
-    session = LineSession(api.app.state.context.service, ReadingParser(Limits(), "s"), longest, lambda _: None)
+    session = LineSession(api.app.state.context.service, ReadingParser(Limits(), "s"), longest, lambda *_: None)
     await NDJSONStreamingResponse(session, come(), longest, None)({}, None, send)
     return b"".join(sent)
 

@@ -40,7 +40,11 @@ class FastPathMiddleware:
     """
 
     def __init__(
-        self, app: Any, service: IngestService, max_reading_bytes: int, refused: Callable[[str], None] = lambda _: None
+        self,
+        app: Any,
+        service: IngestService,
+        max_reading_bytes: int,
+        refused: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self.app = app
         self._refused = refused
@@ -91,7 +95,7 @@ class FastPathMiddleware:
             answer = await self._service.observe(stream_id, reading)
         except StreamnormError as error:
             kind, problem = problems.to_problem(error)
-            self._refused(kind.slug)
+            self._refused(kind.slug, f"{PREFIX}{stream_id}{SUFFIX}: {problem['detail']}")
             return problems.problem_response(problem)
         return Response(dumps(serialize.reading_to_json(stream_id, reading, answer)), media_type=JSON)
 

@@ -81,7 +81,7 @@ class InlineResponder:
         `given` are the server's default headers.
         """
         kind, problem = problems.to_problem(error)
-        self._refused(kind.slug)
+        self._refused(kind.slug, problem["detail"])
         payload, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
         return REFUSAL % (kind.status, phrase, given, len(payload), FAILED[1], self._names.of({}), payload)
 

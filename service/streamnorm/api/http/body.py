@@ -41,6 +41,7 @@ async def read_body(request: Request, limit: int, *, packed: str = IDENTITY) -> 
     body = bytearray()
     async for part in iter_body(request, limit, packed=packed):
         body += part
+    request.scope["payload"] = body  # of which the beginning is kept if the request is refused
     return body
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter as Counter_
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from streamnorm.engine.streams.feature_profile import Kind
 from streamnorm.events.kinds import INVALID
 from streamnorm.ingest import IngestService
+from streamnorm.ingest.refusals import Refusals
 
 #: Upper bounds of the latency buckets in seconds: from a single reading to a large block.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -97,6 +98,12 @@ class MetricsCollector(Collector):
         for kind in (*get_args(Kind), INVALID):
             kinds.add_metric([kind], self._metrics.kinds()[kind])
         yield kinds
+        refusals = CounterMetricFamily(
+            "streamnorm_refusals", "Requests refused, by the type of problem.", labels=["reason"]
+        )
+        for (_, reason), count in self._metrics.refusals.counts.items():
+            refusals.add_metric([reason], count)
+        yield refusals
         yield GaugeMetricFamily("streamnorm_requests_open", "Requests being worked on.", self._metrics.open())
         yield self._metrics.latencies.family()
 
@@ -104,22 +111,21 @@ class MetricsCollector(Collector):
 class Metrics:
     """The metrics of the `service`; `kinds` counts the features by kind of sensor."""
 
-    def __init__(self, service: IngestService, kinds: Callable[[], Counter_[str]] = Counter_) -> None:
+    def __init__(self, service: IngestService, kinds: Callable[[], Counter[str]] = Counter) -> None:
         self.registry = CollectorRegistry()
         self.latencies = Latencies()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.refusals = Counter(
-            "streamnorm_refusals", "Requests refused, by the type of problem.", ["reason"], registry=self.registry
-        )
+        #: requests refused, by the type of problem
+        self.refusals = Refusals()
         self.kinds = kinds
         #: how many requests are being worked on
         self.open: Callable[[], int] = lambda: 0
         self.registry.register(MetricsCollector(service, self))
 
-    def refused(self, reason: str) -> None:
-        """Count a rejected request by the type of its problem."""
-        self.refusals.labels(reason).inc()
+    def refused(self, reason: str, example: str, payload: bytes | None = None) -> None:
+        """Count a rejected request by the type of its problem, `reason`; keep an `example`, and part of a `payload`."""
+        self.refusals.add(reason, example, payload=payload)
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

@@ -143,10 +143,14 @@ async def deny(body: dict[str, Any], scope: Scope, receive: Receive, send: Send)
 def install(app: FastAPI) -> None:
     """Register the exception handlers, so that every error becomes a problem response."""
 
+    def refused(request: Request, slug: str, detail: str) -> None:
+        payload = request.scope.get("payload", b"")
+        request.app.state.context.metrics.refused(slug, f"{request.method} {request.url.path}: {detail}", payload)
+
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, (errors.StreamnormError, HTTPProblem))  # noqa: S101 - registered for these
         kind, body = to_problem(error)
-        request.app.state.context.metrics.refused(kind.slug)
+        refused(request, kind.slug, body["detail"])
         return problem_response(body)
 
     async def parameters(request: Request, error: Exception) -> Response:
@@ -156,12 +160,12 @@ def install(app: FastAPI) -> None:
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         kind = of_status(HTTPStatus(error.status_code))
-        request.app.state.context.metrics.refused(kind.slug)
         detail = f"{request.method} {request.url.path}: {error.detail}"
+        refused(request, kind.slug, str(error.detail))
         return problem_response(problem(kind, detail), dict(error.headers or {}))
 
     async def gone(request: Request, _: Exception) -> Response:
-        request.app.state.context.metrics.refused("client-gone")
+        refused(request, "client-gone", "the connection ended before the request did")
         return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
 
     async def unknown(request: Request, error: Exception) -> Response:

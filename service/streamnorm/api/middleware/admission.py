@@ -175,7 +175,7 @@ class AdmissionMiddleware:
         self, error: StreamnormError | problems.HTTPProblem, scope: Scope, exchange: RequestState
     ) -> None:
         kind, body = problems.to_problem(error)
-        self._metrics.refused(kind.slug)
+        self._metrics.refused(kind.slug, f"{scope['path']}: {body['detail']}")
         await problems.deny(body, scope, exchange.receive, exchange.send)
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -215,7 +215,7 @@ class AdmissionMiddleware:
         try:
             self._access.revised(scope, headers)
         except (Unauthorized, Forbidden) as error:
-            self._metrics.refused(problems.to_problem(error)[0].slug)
+            self._metrics.refused(problems.to_problem(error)[0].slug, f"{scope['path']}: {error}")
             exchange.revoke(error)
 
     def _log_request(self, scope: Scope, exchange: RequestState, seconds: float) -> None:

@@ -44,6 +44,7 @@ OF_STREAM: Final = {
     ("GET", ""): EITHER,  # devices query the last applied sequence number
     ("GET", "profile"): READ,
     ("GET", "advice"): READ,
+    ("GET", "rules"): READ,
     ("GET", "snapshot"): READ,
 }
 #: (method, path) -> scopes, for calls without a stream in their path

@@ -56,6 +56,19 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.StoreUnavailable("the disk of the data folder is full (0.0 MiB free)"),
 )
 ADVICE = Advice("wind", "it jumps between the ends of 0 to 360: an angle, which has no ends", {"transform": "circular"})
+REFUSED = {
+    "source": "mqtt",
+    "filter": "zigbee2mqtt/+",
+    "reason": "invalid-reading",
+    "count": 12,
+    "examples": [
+        {
+            "time": TIME,
+            "detail": "zigbee2mqtt/door: mapping 'zigbee2mqtt': there is no number",
+            "payload": '{"contact": "open"}',
+        }
+    ],
+}
 #: an example of every type of problem, by its slug
 PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_problem, ERRORS)}
 
@@ -63,6 +76,13 @@ PROBLEMS: dict[str, dict[str, Any]] = {kind.slug: body for kind, body in map(to_
 def lines(items: list[Any]) -> str:
     """Return examples as NDJSON."""
     return "".join(f"{dumps(item).decode()}\n" for item in items)
+
+
+def _source(by: str, features: str, **parameters: Any) -> dict[str, Any]:
+    """Return an example of what speaks of a stream."""
+    rule = {"line": 3, "streams": "boiler-*"} if by == "rule" else {"line": None, "streams": "*"}
+    matched = ["temp", "door"] if features == "*" else ["door"]
+    return {"by": by, **rule, "features": features, "matched": matched, "parameters": parameters}
 
 
 def worked_example() -> dict[type[BaseModel], Any]:
@@ -90,6 +110,17 @@ def worked_example() -> dict[type[BaseModel], Any]:
         schemas.StreamInfo: info,
         schemas.StreamProfile: serialize.of_profile(ID, stream, now),
         schemas.StreamAdvice: {"stream": ID, "advice": [ADVICE._asdict()], "toml": to_toml(ID, [ADVICE])},
+        schemas.StreamRules: {
+            "stream": ID,
+            "file": "streamnorm.toml",
+            "sources": [_source("default", "*", method="online"), _source("rule", "door*", horizon=20000)],
+            "features": {
+                "temp": {"method": {"value": "online", "source": 0}},
+                "door": {"method": {"value": "online", "source": 0}, "horizon": {"value": 20000.0, "source": 1}},
+            },
+            "mappings": [{"name": "zigbee2mqtt", "line": 12, "topic": "zigbee2mqtt/boiler-7"}],
+        },
+        schemas.RefusedList: {"refusals": [REFUSED]},
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},

@@ -70,4 +70,6 @@ async def ingest(
         written = await asyncio.to_thread(REMOTE_WRITE.decode, found, message, limits, caller)
         return REMOTE_WRITE.encode(await written.observe(ctx.service, learn=True))
     batch = await in_thread_if_large(len(body), lambda: decode_mapped(found, message, limits, caller))
-    return await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)
+    answer = await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)
+    found.heard.note(message.topic, batch.columns.stream_ids)
+    return answer

@@ -145,7 +145,7 @@ class WebSocketEndpoint:
             learn = learning(scope)
         except HTTPProblem as error:
             kind, problem = problems.to_problem(error)
-            context.metrics.refused(kind.slug)
+            context.metrics.refused(kind.slug, f"{scope['path']}: {problem['detail']}")
             await problems.deny(problem, scope, receive, send)
             return
         await send({"type": "websocket.accept"})
@@ -183,9 +183,9 @@ class NoEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse."""
         await receive()  # websocket.connect
-        scope["app"].state.context.metrics.refused("not-found")
-        kind = problems.of_status(HTTPStatus.NOT_FOUND)
-        await problems.deny(problems.problem(kind, f"there is no WebSocket at {scope['path']}"), scope, receive, send)
+        kind, detail = problems.of_status(HTTPStatus.NOT_FOUND), f"there is no WebSocket at {scope['path']}"
+        scope["app"].state.context.metrics.refused(kind.slug, detail)
+        await problems.deny(problems.problem(kind, detail), scope, receive, send)
 
 
 def install(app: FastAPI) -> None:

@@ -37,7 +37,7 @@ class ReadingSession:
         service: IngestService,
         parse: ReadingParser,
         longest: int,
-        refused: Callable[[str], None],
+        refused: Callable[[str, str], None],
         *,
         learn: bool = True,
     ) -> None:
@@ -50,7 +50,7 @@ class ReadingSession:
     def problem(self, error: Error) -> dict[str, Any]:
         """Count an error, and return its problem details."""
         kind, problem = problems.to_problem(error)
-        self._refused(kind.slug)
+        self._refused(kind.slug, problem["detail"])
         return problem
 
     def _at_once(self, stream_id: str, reading: Reading) -> Answer | None:
@@ -132,7 +132,7 @@ class LineSession(ReadingSession):
         service: IngestService,
         parse: ReadingParser,
         longest: int,
-        refused: Callable[[str], None],
+        refused: Callable[[str, str], None],
         *,
         learn: bool = True,
     ) -> None:

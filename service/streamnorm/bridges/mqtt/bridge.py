@@ -72,6 +72,7 @@ class MqttBridge:
             publish=self._publish,
             dead_letters=self._publish_dead_letter,
         )
+        self.refusals = self._intake.refusals
         self._session = Session(options.folder)
         self._client_id = options.client_id
         self._discovery: Discovery | None = None

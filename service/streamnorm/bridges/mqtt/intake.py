@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 from streamnorm.bridges.mqtt.client import RECEIVE_MAXIMUM, Client
 from streamnorm.bridges.mqtt.topics import TopicTemplate
-from streamnorm.bridges.refusals import Refusals
 from streamnorm.compat.aiomqtt import Message as MQTTMessage
 from streamnorm.compat.aiomqtt import identifiers
 from streamnorm.engine.reading import Answer, Reading
@@ -38,6 +37,7 @@ from streamnorm.errors import (
 from streamnorm.formats.payload import decoded
 from streamnorm.formats.topics import subscriptions
 from streamnorm.ingest import IngestService
+from streamnorm.ingest.refusals import Refusals
 from streamnorm.mappings import Mapping, Message
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Intake:
     def refuse(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
         """Reject a message: count and log its `topic`, `reason` and `detail`; publish its `payload` as dead letter."""
         label = next((item.filter for item in self._filters if item.matches(topic)), "")
-        self.refusals.add(reason, f"{topic}: {detail}", label=label)
+        self.refusals.add(reason, f"{topic}: {detail}", label=label, payload=payload)
         self._dead_letters(topic, payload, reason, detail)
 
     def _work(self, connection: Client, message: MQTTMessage) -> asyncio.Task[bool] | None:
@@ -217,9 +217,15 @@ class Intake:
             return [each[:2] for each in mapping.readings(Message(payload, topic), limits)]
 
         if len(payload) <= IN_THREAD and turn not in self._turns:
-            return await self._observed(read(), now)
-        async with self._turn(turn):
-            return await self._observed(await asyncio.to_thread(read), now)
+            pairs = read()
+            answers = await self._observed(pairs, now)
+        else:
+            async with self._turn(turn):
+                pairs = await asyncio.to_thread(read)
+                answers = await self._observed(pairs, now)
+        if mapping is not None:
+            mapping.heard.note(topic, (stream for stream, _ in pairs))
+        return answers
 
     async def _observed(self, readings: list[Pair], now: float) -> list[asyncio.Future[None]]:
         if len(readings) == 1:

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamnorm.bridges.refusals import Refusals
+from streamnorm.ingest.refusals import Refusals
 
 log = logging.getLogger(__name__)
 

@@ -38,7 +38,8 @@ class Rulebook:
         pristine = to_json(configuration({"method": default_plan.config.method}, {}))
         said = to_json(default_plan.config)
         kept = {"method", *(key for key, value in said.items() if value is not None and value != pristine.get(key))}
-        self._defaults = {key: said[key] for key in said if key in kept}
+        #: parameters that the service's settings say
+        self.defaults = {key: said[key] for key in said if key in kept}
         self._wanted = functools.lru_cache(maxsize=REMEMBERED)(self._plan_of_known)
 
     def __reduce__(self) -> tuple[type[Rulebook], tuple[Plan, Rules | None]]:
@@ -55,7 +56,7 @@ class Rulebook:
         above = [] if self.rules is None else self.rules.layers(stream_id)
         if not above and not own:
             return self.default_plan
-        return of_layers([Layer(ALL, self._defaults), *above, *own], tuple(own) or None)
+        return of_layers([Layer(ALL, self.defaults), *above, *own], tuple(own) or None)
 
     def configured(self, stream_id: str, config: Mapping[str, Any]) -> Plan:
         """Check what is to be set for a stream, a flat configuration and its `features`, and return its plan.
@@ -64,7 +65,7 @@ class Rulebook:
             InvalidConfiguration: naming every fault.
 
         """
-        return self.plan(stream_id, split_features(config, self._defaults))
+        return self.plan(stream_id, split_features(config, self.defaults))
 
     def new(self, stream_id: str) -> Stream:
         """Return a stream that has seen nothing.
@@ -92,9 +93,10 @@ class Rulebook:
             return stream, f"stays as it was: {error}"
 
     def _plan_of_known(self, stream_id: str, plan: Plan | None) -> Plan:
-        return self.plan(stream_id, () if plan is None else self._own(plan))
+        return self.plan(stream_id, () if plan is None else self.own(plan))
 
-    def _own(self, plan: Plan) -> Sequence[Layer]:
+    def own(self, plan: Plan) -> Sequence[Layer]:
+        """Return what was set for a stream itself, of which this is the plan."""
         if plan.own is not None or plan.layers:
             return plan.own or ()
         usual = to_json(self.default_plan.config)

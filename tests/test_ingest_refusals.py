@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from streamnorm.bridges.refusals import Refusals
+from streamnorm.ingest.refusals import Refusals
 
 
 def test_a_reason_is_logged_once_a_minute_with_an_example_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
@@ -23,3 +23,11 @@ def test_a_reason_is_logged_once_a_minute_with_an_example_and_a_count(caplog: py
         "refused: 60 too large (61 since the start), such as message 60",
     ]
     assert dict(refusals.counts) == {("a/+", "too large"): 90, ("b/+", "no number"): 1}
+
+
+def test_the_last_examples_of_a_reason_are_kept_with_the_beginning_of_their_payloads() -> None:
+    refusals = Refusals()
+    for number in range(5):
+        refusals.add("no number", f"message {number}", label="a/+", payload=b"%d" % number * 1000)
+    kept = refusals.examples["a/+", "no number"]
+    assert [(each.detail, each.payload) for each in kept] == [(f"message {n}", b"%d" % n * 300) for n in (2, 3, 4)]
