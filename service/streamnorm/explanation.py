@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from streamnorm.config_file import ConfigFile, Table
-from streamnorm.engine.config import to_json
-from streamnorm.engine.rules import ALL, Layer, overlay, settled
+from streamnorm.engine.configuration.config import to_json
+from streamnorm.engine.configuration.rules import ALL, Layer, overlay, settled
 
 #: what says something, beside rules
 DEFAULT, STREAM = "default", "stream"
