@@ -90,7 +90,8 @@ def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR09
     errors = [np.zeros(count - 1)]  # squares of the trends' errors, and how much each counts
     error_weights = np.ones((count - 1, 1))
     trust, ys, evidence = shares, np.zeros(len(xs)), xs[0]
-    mixed = variance = 0.0
+    mixed = variance = new_one = 0.0
+    deviations, counts = [0.0], np.ones(1)  # squares of what the mixture's mean left, and how much each counts
     slope, learned = np.zeros(count - 1), np.zeros(0)
     for i, given in enumerate(xs):
         x, decay = given, 1.0 - 1.0 / reach
@@ -106,7 +107,7 @@ def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR09
                     u = np.concatenate([spread, squares]) / variance + 1 / 128
                     log_trust = np.log((1 - 2**-10) * trust + 2**-10 * shares)
                     log_trust += -np.log(u) / 2 - 4.5 * np.log1p(off**2 / (4 * variance * u))
-                    log_trust[count] += math.log(0.85)
+                    log_trust[count] += math.log(0.8)
                     trust, evidence = np.exp(log_trust - log_trust.max()), given
                 else:
                     others = (1 - 1 / horizon) * trust + 2**-10 / horizon * shares
@@ -123,21 +124,26 @@ def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR09
         before = mixed, variance
         mean, spread, age = _weighed(weights, learned, horizon)
         apart = np.diff(age)
-        apart = np.maximum(apart, age[:-1] / 16)
+        apart = np.maximum(apart, age[:-1] / 12)
         slope = (mean[:-1] - mean[1:]) / np.where(apart > 0, apart, 1)
         level = np.concatenate([mean, mean[:-1] + slope * age[:-1]])
-        squares = _average(np.array(errors).T, error_weights)
         weight = trust**2 / (trust**2).sum()
         mixed = float((weight * level).sum())
-        squares = squares + (slope / horizon) ** 2
-        variance = float((weight * (np.concatenate([spread, squares]) + (level - mixed) ** 2)).sum())
+        if i:
+            rise = float((weight[count:] * (slope / horizon) ** 2).sum())
+            deviations.append((x - mixed) ** 2 + rise)
+            nearer, farther = 1.0 / weights[:2].sum(axis=1)
+            new_one = nearer if nearer > 1 / 32 else 0.375 * nearer + 0.625 * farther
+            counts = np.append(counts * (1 - new_one), new_one)
+            variance = float(np.average(deviations, weights=counts))
         if min(learned) == max(learned):
             mixed, variance, slope = x, 0.0, np.zeros(count - 1)
         if given != x:
             gains = 1.0 / weights.sum(axis=1)
             gain = float((weight * np.concatenate([gains, gains[:-1]])).sum())
             off_all = given - before[0]
-            ys[i] = off_all * math.sqrt((1 - gain) / (before[1] + gain * off_all**2))
+            left = (1 - gain) * off_all
+            ys[i] = left / math.sqrt((1 - new_one) * before[1] + new_one * left**2)
         elif variance > 0.0:
             ys[i] = (x - mixed) / math.sqrt(variance)
     return ys

@@ -207,7 +207,7 @@ def test_one_wild_reading_is_forgotten_within_two_horizons(horizon: float, wild:
 def test_a_wild_reading_is_told_as_far_from_the_mean_and_bounded(wild: float) -> None:
     state = np.array(blank())
     normalized(np.random.default_rng(1).normal(20.0, 0.1, size=3000), 1000.0, state)
-    assert 20.0 < abs(normalized([wild], 1000.0, state)[0]) < math.sqrt(16_000.0)
+    assert 20.0 < abs(normalized([wild], 1000.0, state)[0]) <= math.sqrt(1000.0 / (0.375 + 0.625 / 4.0)) * 1.01
 
 
 @pytest.mark.parametrize("first", [4000.0, 85.0, -127.0])
@@ -293,7 +293,7 @@ def test_the_later_a_reading_the_less_it_counts() -> None:
         before = ADAPTIVE.spread(p, state, 0)[0]
         y, _ = ADAPTIVE.step(24.0, 0.0, 1.0, math.exp(-late / 10.0), math.inf, p, state, 0)
         moved.append(ADAPTIVE.spread(p, state, 0)[0] - before)
-        assert 3.0 < y < 5.0
+        assert 2.5 < y < 5.0
     assert moved == sorted(moved, reverse=True)
     assert moved[0] / 5.0 > moved[3] > moved[4] >= 0.0
 

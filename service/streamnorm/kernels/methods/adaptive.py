@@ -20,14 +20,17 @@ Expert*, 1998). The trend of the shortest horizon would remove much of any cycle
 multiplied by `HANDICAP`, so that it is trusted after steps and on steep slopes. Then all learn,
 
     W ← λ_j·W + 1    g = 1/W    A ← (1−g)·(A + a)    μ ← μ + g·d_j    S ← (1−g)·(S + g·d_j²) + g·v
-    E ← E + g·(e_j² + v − E)    b = (μ_j − μ_{j+1})/max(A_{j+1} − A_j, A_j/16)
+    E ← E + g·(e_j² + v − E)    b = (μ_j − μ_{j+1})/max(A_{j+1} − A_j, A_j/12)
 
-and the mixture follows with w = p², so that what is shared out does not leak in; m is μ_j for a horizon, and for a
+and the mixture's mean follows with w = p², so that what is shared out does not leak in; m is μ_j for a horizon, and for a
 trend μ_j + b_j·A_j, where the lag behind a ramp cancels:
 
-    M = Σ w·m / Σ w        V = Σ w·(S + (m − M)²) / Σ w        y = (x − M)/√V
+    M = Σ w·m / Σ w        R = Σ w·(b·a)² / Σ w, of the trends        y = (x − M)/√V
+    G = ⅜·g_0 + ⅝·g_1      V ← V + G·((x − M)² + R + v − V)
 
-where a trend has E + (b·a)² for S: of a ramp without noise, what it rises in a reading is its deviation.
+V is the mean square of what the mixture left over some 1.9T, so that y has unit variance whichever parts are trusted; with
+a shorter memory a cycle's scale would change from hour to hour, with a longer one a step would be felt for longer. Of a
+ramp without noise nothing is left: what it rises in a reading, R, is its deviation.
 
 *Rests.* A reading within 2⁻¹⁰ deviations of the last one that was evidence is none itself: a sensor that rests says
 nothing about how far back its normal reaches. But what rests for longer than T is baseline: trust goes over to the
@@ -35,13 +38,14 @@ shortest horizon at the rate at which that forgets. y is exactly 0, and M is x, 
 resolve the difference: added to its mean with its gain, or squared to its variance, it changes nothing.
 
 *Wild readings.* What lies beyond 2·√((W_0 + 32)·V) is taken as if it lay there: no reading makes the variance of a
-shortest horizon of 1000 more than some five times as large, and a wild one is forgotten within 2T. A jump that is real
-is believed after a few readings all the same. Its y is what `online` would give with the mixture's gain,
-G = Σ w·g / Σ w. `robust` tightens the bound of what is learned. A first reading has no past to be judged by: until the
-shortest horizon weighs 32, its first readings fade as n⁻⁶.
+horizon of 1000 more than some five times as large, nor V more than three times, and a wild one is forgotten within 2T.
+A jump that is real is believed after a few readings all the same. Its y is what it would be if all of it were learned: of
+M with the mixture's gain Σ w·g / Σ w, of V with G. `robust` tightens the bound of what is learned. A first reading has no
+past to be judged by: until the shortest horizon weighs 32, its first readings fade as n⁻⁶, and G is g_0.
 
 All of it is ratios of deviations: scaling by a power of two changes no bit of y, another scale or a shift only the
-rounding. There is no logarithm, whose last bit differs between machines. |y| < √W of the longest horizon.
+rounding. There is no logarithm, whose last bit differs between machines. |y| ≤ 1/√G, which is 43
+at T = 1000.
 """
 
 from __future__ import annotations
@@ -66,7 +70,8 @@ from streamnorm.kernels.methods.adaptive_bank import (
     sound,
 )
 
-HANDICAP = 0.85
+HANDICAP = 0.8
+NEARER, FARTHER = 0.375, 0.625  # of the gains of the horizons T and 4T: V's, which reaches back 1.9T
 FLOOR = 2.0**-7  # of the mixture's variance; under it all variances count alike
 STIR = 2.0**-20  # of the mixture's variance: a reading that moved by a smaller square rests
 REACH = 4.0  # of (W + EARLY)·V: the square of a deviation beyond which a reading is wild
@@ -97,7 +102,7 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
     >>> p = AdaptiveParameters(horizon=50.0).pack()
     >>> state = [0.0] * size(p)
     >>> [round(step(x, 0.0, 0.98, 1.0, math.inf, p, state, 0)[0], 3) for x in (20.0, 22.0, 20.0)]
-    [0.0, 0.836, -0.689]
+    [0.0, 1.053, -0.937]
     """
     weight = state[at]
     if weight == 0.0:
@@ -153,7 +158,7 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
     total = 0.0
     sure = 0.0
     center = 0.0
-    square = 0.0
+    rise = 0.0
     likely = HANDICAP
     # of the horizon before, whose trend needs this one: its mean and age before x, and its gain
     mean0 = 0.0
@@ -215,14 +220,12 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
             q *= q
             sure += q
             center += q * level
-            square += q * (error + slope * slope + level * level)
+            rise += q * slope * slope
             likely = 1.0
-        level = now - mean
         total += trust
         trust *= trust
         sure += trust
-        center += trust * level
-        square += trust * (spread + level * level)
+        center += trust * (now - mean)
         mean0 = mu
         age0 = age
         gain0 = g
@@ -238,9 +241,14 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
         begin(p, state[at], state[at + 1], state[at + 2], state, at)
         return 0.0, 0.0
     center /= sure
-    after = square / sure - center * center
-    if after < 0.0:
-        after = 0.0
+    weight = state[at]
+    if weight < EARLY:
+        g = entered / weight if weight > 0.0 else 1.0
+    else:
+        longer = state[at + STRIDE]
+        g = entered * (NEARER * longer + FARTHER * weight) / (weight * longer)
+    d = near - wild - mean - center
+    after = (1.0 - g) * variance + g * (d * d + rise / sure + noise)
     state[end] = mean + center
     state[end + 1] = after
     if judged or rests:
@@ -251,9 +259,8 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
         return 0.0, 0.0
     y = delta - center
     if variance > TINY and near - wild != x:
-        g = gain(entered, p, state, at)
-        y = (1.0 - g) * delta
-        after = (1.0 - g) * (variance + g * delta * delta) + g * v
+        y = delta - gain(entered, p, state, at) * delta
+        after = (1.0 - g) * variance + g * (y * y + v)
     if after <= TINY:
         return 0.0, 0.0
     scale = 1.0 / math.sqrt(after)

@@ -22,13 +22,13 @@ TIMED = 4
 
 SHARE = 2.0**-10
 TREND = 0.25  # what a trend gets of a share, beside a horizon's 1
-STEEP = 2.0**-4  # of an age: two that differ by less show a slope as if they differed by that
+STEEP = 1.0 / 12.0  # of an age: two that differ by less show a slope as if they differed by that
 TINY = 1e-280  # a variance below it is mangled by underflow: no evidence, and no spread
 
 # A horizon and its trend. The last one has no trend: there the numbers in common follow.
 WEIGHT, MEAN, VARIANCE, AGE, TRUST, ERROR, TREND_TRUST, SLOPE = range(8)
 STRIDE, WITHOUT_TREND = 8, 5
-#: mean and variance of the mixture, the last reading that was evidence, what makes the sum of the trusts 1
+#: mean of the mixture and mean square of what it left, the last reading that was evidence, what makes the sum of the trusts 1
 MIXED, MIXED_VARIANCE, LAST, KEEP = range(4)
 COMMON = 4
 #: floats of the bank of the horizons 2⁴ … 2¹⁴, which was kept before
@@ -89,27 +89,23 @@ def begin(p: Packed, weight: float, mean: float, variance: float, state: Buffer,
 
 
 def mix(p: Packed, state: Buffer, at: int) -> None:
-    """Work out slopes, mean and variance of the mixture anew, as `step` leaves them."""
+    """Work out the slopes and the mixture's mean anew, as `step` leaves them."""
     last = at + STRIDE * int(p[0]) - STRIDE
     end = last + WITHOUT_TREND
     origin = state[at + MEAN]
     parts = []
     for block in range(at, last + 1, STRIDE):
-        parts.append((state[block + TRUST], state[block + MEAN] - origin, state[block + VARIANCE]))
+        parts.append((state[block + TRUST], state[block + MEAN] - origin))
         if block < last:
             older = block + STRIDE
             age, apart = state[block + AGE], state[older + AGE] - state[block + AGE]
             apart = max(apart, STEEP * age)
             slope = (state[block + MEAN] - state[older + MEAN]) / apart if apart > 0.0 else 0.0
             state[block + SLOPE] = slope
-            level = state[block + MEAN] + slope * age - origin
-            parts.append((state[block + TREND_TRUST], level, state[block + ERROR]))
-    sure = sum(trust * trust for trust, _, _ in parts)
-    center = sum(trust * trust * level for trust, level, _ in parts) / sure
-    squares = sum(trust * trust * (square + (level - center) ** 2) for trust, level, square in parts)
-    state[end + MIXED] = origin + center
-    state[end + MIXED_VARIANCE] = squares / sure
-    state[end + KEEP] = 1.0 / sum(trust for trust, _, _ in parts)
+            parts.append((state[block + TREND_TRUST], state[block + MEAN] + slope * age - origin))
+    sure = sum(trust * trust for trust, _ in parts)
+    state[end + MIXED] = origin + sum(trust * trust * level for trust, level in parts) / sure
+    state[end + KEEP] = 1.0 / sum(trust for trust, _ in parts)
 
 
 def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
@@ -127,6 +123,11 @@ def merge(p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     horizons = int(p[0])
     end = size(p) - COMMON
     keep = a[at_a + end + KEEP] * b[at_b + end + KEEP]
+    share = b[at_b] / (a[at_a] + b[at_b])
+    apart = b[at_b + end + MIXED] - a[at_a + end + MIXED]
+    variance = a[at_a + end + MIXED_VARIANCE]
+    variance += share * (b[at_b + end + MIXED_VARIANCE] - variance) + share * (1.0 - share) * apart * apart
+    a[at_a + end + MIXED_VARIANCE] = variance
     total = 0.0
     for j in range(horizons):
         one, other = at_a + STRIDE * j, at_b + STRIDE * j
