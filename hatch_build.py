@@ -42,6 +42,11 @@ FILES = {
 TEST_FILES = {"axe-core": {"axe.min.js": "axe.min.js"}}
 #: what translates the kernels
 TRANSLATORS = ["numba>=0.61", "pydantic>=2.10"]
+#: runs the translator of the folder that is named first
+EMIT = """import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module("streamnorm.kernels.cpu.emit", run_name="__main__", alter_sys=True)
+"""
 CHOICE = os.environ.get("STREAMNORM_LIBRARIES", "")
 #: Numba has wheels for Linux with glibc, and not at once for a new Python
 TRANSLATABLE = platform.libc_ver()[0] == "glibc" and sys.version_info < (3, 15)
@@ -117,9 +122,10 @@ class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def make_libraries(self, missing: list[str]) -> None:
         """Make the libraries for some targets."""
-        command = [sys.executable, "-m", "streamnorm.kernels.cpu.emit", str(self.targets.FOLDER), *missing]
-        path = os.pathsep.join(filter(None, (str(Path(self.root, "service")), os.environ.get("PYTHONPATH"))))
-        status = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=CHOICE == "all").returncode  # noqa: S603
+        # Not by PYTHONPATH: pip takes an earlier editable installation's folder off the path of what it builds.
+        command = [sys.executable, "-c", EMIT, str(Path(self.root, "service"))]
+        command += [str(self.targets.FOLDER), *missing]
+        status = subprocess.run(command, check=CHOICE == "all").returncode  # noqa: S603
         if status:
             self.app.display_warning(f"the kernels were not compiled for {', '.join(missing)}")
 

@@ -78,7 +78,7 @@ def online(xs: Array, horizon: float) -> tuple[Array, Array]:
     return means, variances
 
 
-def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR0915 - the formulas, one after another
+def adaptive(xs: Sequence[float], horizon: float) -> Array:  # noqa: C901, PLR0912, PLR0915 - formulas, one after another
     """Return the z-scores of the bank of horizons and trends: weights reading by reading, trust in logarithms."""
     count = 3
     while horizon * 4 ** (count - 1) < 16_000:

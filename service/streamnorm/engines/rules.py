@@ -9,8 +9,8 @@ from typing import Any
 
 from streamnorm import config_file
 from streamnorm.engine.configuration.plan import Plan, of_configuration
-from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.engine.configuration.rules import Rules
+from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import InvalidConfiguration
 
 #: A configuration of new streams, which may have `features`; or the rules of a `streamnorm.toml`: the file, what was

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from streamnorm.engine.blocks.columns import ReadingColumns
-from streamnorm.engine.limits import Limits
 from streamnorm.engine.configuration.preparation import CIRCLE
+from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Array, parse_reading
 from streamnorm.errors import Fault, InvalidReading, LimitExceeded
 from streamnorm.formats.senml import Record, Resolver, answer, feature, grouped

@@ -22,15 +22,15 @@ multiplied by `HANDICAP`, so that it is trusted after steps and on steep slopes.
     W ← λ_j·W + 1    g = 1/W    A ← (1−g)·(A + a)    μ ← μ + g·d_j    S ← (1−g)·(S + g·d_j²) + g·v
     E ← E + g·(e_j² + v − E)    b = (μ_j − μ_{j+1})/max(A_{j+1} − A_j, A_j/12)
 
-and the mixture's mean follows with w = p², so that what is shared out does not leak in; m is μ_j for a horizon, and for a
-trend μ_j + b_j·A_j, where the lag behind a ramp cancels:
+and the mixture's mean follows with w = p², so that what is shared out does not leak in; m is μ_j for a horizon, and
+for a trend μ_j + b_j·A_j, where the lag behind a ramp cancels:
 
     M = Σ w·m / Σ w        R = Σ w·(b·a)² / Σ w, of the trends        y = (x − M)/√V
     G = ⅜·g_0 + ⅝·g_1      V ← V + G·((x − M)² + R + v − V)
 
-V is the mean square of what the mixture left over some 1.9T, so that y has unit variance whichever parts are trusted; with
-a shorter memory a cycle's scale would change from hour to hour, with a longer one a step would be felt for longer. Of a
-ramp without noise nothing is left: what it rises in a reading, R, is its deviation.
+V is the mean square of what the mixture left over some 1.9T, so that y has unit variance whichever parts are trusted.
+With a shorter memory a cycle's scale would change from hour to hour, with a longer one a step would be felt for longer.
+Of a ramp without noise nothing is left: what it rises in a reading, R, is its deviation.
 
 *Rests.* A reading within 2⁻¹⁰ deviations of the last one that was evidence is none itself: a sensor that rests says
 nothing about how far back its normal reaches. But what rests for longer than T is baseline: trust goes over to the
@@ -39,9 +39,9 @@ resolve the difference: added to its mean with its gain, or squared to its varia
 
 *Wild readings.* What lies beyond 2·√((W_0 + 32)·V) is taken as if it lay there: no reading makes the variance of a
 horizon of 1000 more than some five times as large, nor V more than three times, and a wild one is forgotten within 2T.
-A jump that is real is believed after a few readings all the same. Its y is what it would be if all of it were learned: of
-M with the mixture's gain Σ w·g / Σ w, of V with G. `robust` tightens the bound of what is learned. A first reading has no
-past to be judged by: until the shortest horizon weighs 32, its first readings fade as n⁻⁶, and G is g_0.
+A jump that is real is believed after a few readings all the same. Its y is what it would be if all of it were learned:
+of M with the mixture's gain Σ w·g / Σ w, of V with G. `robust` tightens the bound of what is learned. A first reading
+has no past to be judged by: until the shortest horizon weighs 32, its first readings fade as n⁻⁶, and G is g_0.
 
 All of it is ratios of deviations: scaling by a power of two changes no bit of y, another scale or a shift only the
 rounding. There is no logarithm, whose last bit differs between machines. |y| ≤ 1/√G, which is 43

@@ -28,7 +28,7 @@ TINY = 1e-280  # a variance below it is mangled by underflow: no evidence, and n
 # A horizon and its trend. The last one has no trend: there the numbers in common follow.
 WEIGHT, MEAN, VARIANCE, AGE, TRUST, ERROR, TREND_TRUST, SLOPE = range(8)
 STRIDE, WITHOUT_TREND = 8, 5
-#: mean of the mixture and mean square of what it left, the last reading that was evidence, what makes the sum of the trusts 1
+#: the mixture's mean, the mean square of what it left, the last reading that was evidence, what makes the trusts' sum 1
 MIXED, MIXED_VARIANCE, LAST, KEEP = range(4)
 COMMON = 4
 #: floats of the bank of the horizons 2⁴ … 2¹⁴, which was kept before
