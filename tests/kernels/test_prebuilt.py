@@ -68,10 +68,10 @@ def test_single_readings_give_the_bits_of_blocks(way: str, method: str, values: 
     times, works = times_for(len(values), seed), by(way, method)
     stride = base_statistics.SIZE + works.own_size(parameters(method)) + (rule[1] > 0.0)
     state = array("d", [0.0] * stride * values.shape[1])
-    ys = [
-        works.observe_row(row, t, rule, parameters(method), state, 0, stride)[0]
-        for row, t in zip(values.tolist(), times.tolist(), strict=True)
-    ]
+    assert works.fast is not None
+    ys = [array("d", row) for row in values.tolist()]
+    for y, t in zip(ys, times.tolist(), strict=True):
+        works.fast.row(*y.buffer_info(), t, rule, parameters(method), state.buffer_info()[0], 0, stride)
     together, kept = as_block(interpreted(method), values, times, rule)
     assert (b"".join(y.tobytes() for y in ys), state.tobytes()) == (together, kept)
 
