@@ -76,7 +76,9 @@ def test_times_count_where_a_time_constant_is_given() -> None:
 def test_a_line_that_cannot_be_read_is_told_and_the_others_are_filtered() -> None:
     status, lines, errors = run('{"t": 1}\nnope\n{"t": "warm", "u": 1e99}\n{"t": 1}\n')
     assert (status, len(lines)) == (1, 2)
-    assert [line.split(":")[1].strip() for line in errors.splitlines()] == ["line 2", "line 3"]
+    *each, last = [line.split(":")[1].strip() for line in errors.splitlines()]
+    assert each == ["line 2", "line 3"]
+    assert last == "2 of 4 lines were refused, and left out"
 
 
 def test_lines_are_answered_as_they_come() -> None:
@@ -148,7 +150,8 @@ def test_a_bad_line_among_many_is_told_and_the_others_are_filtered() -> None:
     lines[20:20] = ["nope", '{"t": 1e99}', "[1]"]
     status, found, errors = run("\n".join(lines))
     assert (status, [json.loads(line) for line in found]) == (1, expected)
-    assert [line.split(":")[1].strip() for line in errors.splitlines()] == ["line 21", "line 22", "line 23"]
+    told = [line.split(":")[1].strip() for line in errors.splitlines()]
+    assert told == ["line 21", "line 22", "line 23", "3 of 43 lines were refused, and left out"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:

@@ -153,6 +153,8 @@ def run(lines: Iterable[list[str]], out: TextIO, work: Filter | None, streams: S
         if number >= FEW > number - len(arrived):
             announce_compiling("filter")
             compile_on_use()
+    if refused:
+        print(f"streamnorm filter: {refused} of {number} lines were refused, and left out", file=sys.stderr)  # noqa: T201
     tally = Tally() if work is None else work.tally
     if lacking := tally.lines - tally.held:
         told = f"{lacking} of {tally.lines} lines held no number, and stay as they are"
