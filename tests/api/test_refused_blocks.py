@@ -94,7 +94,7 @@ async def test_readings_of_many_streams_are_refused_for(warm: Api, body: object,
 
 
 @pytest.mark.parametrize("path", [BLOCK, "/v1/bulk"])
-@pytest.mark.parametrize("bad", ["{", "NaN", '{"values": [1e999]}', "\\"])
+@pytest.mark.parametrize("bad", ["{", "nope", '{"values": [1e999]}', "\\"])
 async def test_a_line_that_is_no_json_is_told_with_its_number(warm: Api, path: str, bad: str) -> None:
     before = await warm.state()
     good = {"stream": "a", "values": [1]} if path == "/v1/bulk" else {"values": [1]}
@@ -173,4 +173,12 @@ async def test_a_media_type_that_is_not_taken_is_told(warm: Api, path: str) -> N
     response = await warm.post(path, "temp\n21.4\n", headers={"content-type": "text/csv"})
     problem = assert_problem(response, 415, "unsupported-media-type")
     assert NDJSON in problem["detail"]
+    assert await warm.state() == before
+
+
+@pytest.mark.parametrize("path", [BLOCK, "/v1/bulk"])
+async def test_a_line_that_is_only_nan_is_no_reading(warm: Api, path: str) -> None:
+    before = await warm.state()
+    good = {"stream": "a", "values": [1]} if path == "/v1/bulk" else {"values": [1]}
+    assert_problem(await warm.lines(path, good, "NaN", good), 422, READING, "/1")
     assert await warm.state() == before

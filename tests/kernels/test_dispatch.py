@@ -154,3 +154,8 @@ def test_layer_scaling_divides_by_the_root_mean_square_of_what_is_there() -> Non
         np.array([[3.0, math.nan, 4.0]]), math.nan, math.inf, [1.0] * 3, [0.0] * 3, (math.inf, 0.0)
     )
     assert ys[0, [0, 2]].tolist() == pytest.approx([3.0 / math.sqrt(12.5), 4.0 / math.sqrt(12.5)])
+
+
+def test_an_infinity_of_float32_is_beyond_what_float32_cannot_hold() -> None:
+    values = np.array([[1.0, np.nan], [2.0, np.inf]], dtype=np.float32)
+    assert MethodKernel(METHODS["online"]).first_out_of_range(values, 1e75) == (1, 1)

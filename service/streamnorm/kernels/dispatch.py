@@ -151,7 +151,8 @@ class MethodKernel:
         if is_on_device(values):
             place = self.device.first_out_of_range(values, limit)
         elif self.fast is None:
-            wild = ~(np.abs(values) <= limit) & ~np.isnan(values)
+            # float64 of NumPy: beside float32, a float of Python would overflow to infinity, which then is in range
+            wild = ~(np.abs(values) <= np.float64(limit)) & ~np.isnan(values)
             place = int(wild.argmax()) if wild.any() else -1
         else:
             place = self.fast.first_out_of_range(np.ascontiguousarray(values), limit)

@@ -13,8 +13,8 @@ class Heard:
 
     >>> heard = Heard(most=1)
     >>> heard.note("zigbee2mqtt/door", ["door"])
-    ... heard.note("zigbee2mqtt/roof", ["roof"])
-    ... heard.topics
+    >>> heard.note("zigbee2mqtt/roof", ["roof"])
+    >>> heard.topics
     {'roof': 'zigbee2mqtt/roof'}
     """
 

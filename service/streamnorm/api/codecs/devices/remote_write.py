@@ -50,7 +50,7 @@ class RemoteWriteCodec:
     """Requests of remote write: answered by 204, or by what was refused."""
 
     def decode(self, mapping: Mapping, message: Message, limits: Limits, caller: ApiKey) -> WriteBatch:
-        """Decode a request; its errors are those of `decode_mapped`."""
+        """Decode the request `message` by `mapping` within `limits`, for `caller`; it fails as `decode_mapped` does."""
         return WriteBatch(decode_mapped(mapping, message, limits, caller).columns)
 
     def encode(self, answered: WriteBatch) -> Response:
