@@ -15,7 +15,9 @@ from streamnorm_client import (
     FeatureAdvice,
     Health,
     InvalidConfiguration,
+    InvalidReading,
     MappingNotFound,
+    MatchedMapping,
     ReloadedConfig,
     StreamNotFound,
 )
@@ -102,6 +104,41 @@ def test_without_a_configuration_file_nothing_is_reloaded(streamnorm_service: In
         client.reload_config()
 
 
+def test_the_rules_of_a_stream_say_where_its_parameters_come_from(tmp_path: Path) -> None:
+    rules = tmp_path / "streamnorm.toml"
+    rules.write_text('[[rules]]\nstreams = "hall*"\nfeatures = "door"\nhorizon = 500\n')
+    with Service(tmp_path, STREAMNORM_CONFIG=str(rules)) as service, Client(service.url) as client:
+        client.stream("hall").observe({"door": 1, "temp": 20})
+        found = client.stream("hall").rules()
+    assert (found.stream, found.file, found.mappings) == ("hall", "streamnorm.toml", [])
+    held = {name: parameters["horizon"] for name, parameters in found.features.items()}
+    assert {name: found.sources[each.source or 0].by for name, each in held.items()} == {
+        "door": "rule",
+        "temp": "default",
+    }
+    assert held["door"].value == 500
+    (rule,) = (each for each in found.sources if each.by == "rule")
+    assert (rule.line, rule.streams, rule.features, rule.matched) == (1, "hall*", "door", ["door"])
+    assert rule.parameters == {"horizon": 500}
+
+
+def test_the_mappings_of_a_stream_are_told(streamnorm_service: InMemoryService) -> None:
+    with streamnorm_service.client() as client:
+        (answer,) = client.ingest("airgradient", MESSAGE)
+        (found,) = client.stream(answer.stream).rules().mappings
+    assert found == MatchedMapping("airgradient", None, "")
+
+
+def test_refusals_are_listed_with_examples(streamnorm_service: InMemoryService) -> None:
+    with streamnorm_service.client() as client:
+        assert client.refusals() == []
+        with pytest.raises(InvalidReading):
+            client.ingest("airgradient", {"serialno": "a", "atmp": "warm"})
+        (refusal,) = client.refusals()
+    assert (refusal.source, refusal.reason, refusal.count) == ("http", "invalid-reading", 1)
+    assert "warm" in refusal.examples[0].payload
+
+
 def test_a_clock_that_is_ahead_is_in_the_answers(streamnorm_service: InMemoryService) -> None:
     later = datetime.now(UTC) + timedelta(hours=2)
     with streamnorm_service.client() as client:
@@ -120,9 +157,12 @@ def test_the_asynchronous_client_answers_the_same(streamnorm_service: InMemorySe
             return [
                 await client.ready(),
                 await client.stream(answer.stream).advice(),
+                await client.stream(answer.stream).rules(),
+                await client.refusals(),
                 [info.kinds async for info in client.streams(kinds=True)],
             ]
 
-    ready, advice, kinds = asyncio.run(main())
+    ready, advice, rules, refusals, kinds = asyncio.run(main())
     assert (type(ready), ready.status, type(advice)) == (Health, "ok", Advice)
+    assert ([each.name for each in rules.mappings], refusals) == (["airgradient"], [])
     assert kinds == [{"warming": 2}]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from streamnorm_client._calls.call import Call, Response
     from streamnorm_client._http.httpx_adapter import Cert, Timeout, Verify
-    from streamnorm_client._models import Health, Normalized, Page, ReloadedConfig, StreamInfo
+    from streamnorm_client._models import Health, Normalized, Page, Refusal, ReloadedConfig, StreamInfo
 
 T = TypeVar("T")
 
@@ -182,6 +182,10 @@ class Client:
     def reload_config(self, *, timeout: Timeout = None) -> ReloadedConfig:
         """Reload the service's configuration file, its rules and mappings; on an error nothing changes."""
         return self._ask(requests.reload_config(), timeout)
+
+    def refusals(self, *, timeout: Timeout = None) -> list[Refusal]:
+        """List what the service refused since it started, by reason, with examples; needs the scope `admin`."""
+        return self._ask(requests.refusals(), timeout)
 
     def health(self, *, timeout: Timeout = None) -> Health:
         """Check whether the service is alive."""

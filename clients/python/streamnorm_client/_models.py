@@ -181,6 +181,92 @@ class Advice(Answer):
 
 
 @dataclass(frozen=True, **SLOTS)
+class RuleSource(Answer):
+    """Parameters and where they come from: `by` is default, rule or stream (set for the stream itself).
+
+    A rule has its `line` in the file. `streams` and `features` are globs, `matched` the stream's features that match.
+    """
+
+    by: str
+    line: int | None
+    streams: str
+    features: str
+    matched: list[str]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, **SLOTS)
+class EffectiveParameter(Answer):
+    """A feature's parameter; `source` is an index into `StreamRules.sources`, None for the method's own default."""
+
+    value: Any
+    source: int | None
+
+
+@dataclass(frozen=True, **SLOTS)
+class MatchedMapping(Answer):
+    """A mapping that made readings of a stream: its `line` in the file, None for a preset, and the last `topic`."""
+
+    name: str
+    line: int | None
+    topic: str
+
+
+@dataclass(frozen=True, **SLOTS)
+class StreamRules(Answer):
+    """The rules and mappings that matched a stream, and the parameters of its `features`, by name.
+
+    Later `sources` replace earlier ones; `file` is the name of the service's configuration file, None if it has none.
+    """
+
+    stream: str
+    file: str | None
+    sources: list[RuleSource]
+    features: dict[str, dict[str, EffectiveParameter]]
+    mappings: list[MatchedMapping]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StreamRules:
+        """Build the rules, and the parameters of every feature."""
+        sources = [RuleSource.from_json(item) for item in data["sources"]]
+        features = {
+            name: {key: EffectiveParameter.from_json(item) for key, item in parameters.items()}
+            for name, parameters in data["features"].items()
+        }
+        mappings = [MatchedMapping.from_json(item) for item in data["mappings"]]
+        return cls(data["stream"], data.get("file"), sources, features, mappings)
+
+
+@dataclass(frozen=True, **SLOTS)
+class RefusedExample(Answer):
+    """A refused payload, or its beginning: `time` is RFC 3339; `payload` is empty if unknown or not text."""
+
+    time: str
+    detail: str
+    payload: str
+
+
+@dataclass(frozen=True, **SLOTS)
+class Refusal(Answer):
+    """The number of payloads refused for a reason since the service started, and the last `examples`, newest first.
+
+    `source` is http, or a bridge such as mqtt; `filter` is the MQTT topic filter, else empty.
+    """
+
+    source: str
+    filter: str
+    reason: str
+    count: int
+    examples: list[RefusedExample]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Refusal:
+        """Build the count and its examples."""
+        examples = [RefusedExample.from_json(item) for item in data["examples"]]
+        return cls(data["source"], data["filter"], data["reason"], data["count"], examples)
+
+
+@dataclass(frozen=True, **SLOTS)
 class ReloadedConfig(Answer):
     """The number of rules and mappings after a reload, and of streams that it reconfigured."""
 

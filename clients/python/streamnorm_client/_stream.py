@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from streamnorm_client._http.httpx_adapter import Timeout
     from streamnorm_client._http.sync_driver import Transport
     from streamnorm_client._live.window import LiveProcedure
-    from streamnorm_client._models import Advice, Block, Configured, Denormalized, Normalized, Profile, StreamInfo
+    from streamnorm_client._models import (
+        Advice,
+        Block,
+        Configured,
+        Denormalized,
+        Normalized,
+        Profile,
+        StreamInfo,
+        StreamRules,
+    )
     from streamnorm_client._outbox.sender import Sender
 
 T = TypeVar("T")
@@ -149,6 +158,10 @@ class Stream:
     def advice(self, *, timeout: Timeout = None) -> Advice:
         """Ask for suggestions for the stream's features, judged by recent readings; none is applied."""
         return self._run(self._procedures.read_only(requests.advice(self.id)), timeout)
+
+    def rules(self, *, timeout: Timeout = None) -> StreamRules:
+        """Read which rules and mappings matched the stream, and where each feature's parameters come from."""
+        return self._run(self._procedures.read_only(requests.rules(self.id)), timeout)
 
     def snapshot(self, *, timeout: Timeout = None) -> dict[str, Any]:
         """Export the stream's whole state as JSON data."""

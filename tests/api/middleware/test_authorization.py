@@ -41,6 +41,7 @@ ADMIN = [
     ("POST", "/v1/streams/boiler-7/merge"),
     ("POST", "/v1/streams/boiler-7/reset"),
     ("POST", "/v1/whatever-comes-next"),
+    ("GET", "/v1/refusals"),
     ("GET", "/v1/whatever-comes-next"),
     ("GET", "/v1"),
     ("DELETE", "/docs"),
@@ -126,6 +127,12 @@ async def test_a_prefix_holds_for_the_list(reachable: Guarded, asked: str, found
 async def test_the_metrics_are_of_all_streams_and_not_for_a_key_of_some(reachable: Guarded) -> None:
     key = reachable.keys.create("some", ["read"], "boiler-")
     assert (await reachable.call("GET", "/metrics", key)).status_code == 403
+
+
+async def test_the_refusals_are_of_all_streams_and_not_for_a_key_of_some(reachable: Guarded) -> None:
+    for prefix, status in (("boiler-", 403), ("", 200)):
+        key = reachable.keys.create("some", ["admin"], prefix)
+        assert (await reachable.call("GET", "/v1/refusals", key)).status_code == status
 
 
 async def test_a_key_that_may_only_read_may_normalize_without_learning(reachable: Guarded) -> None:

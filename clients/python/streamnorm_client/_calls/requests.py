@@ -24,8 +24,10 @@ from streamnorm_client._models import (
     Normalized,
     Page,
     Profile,
+    Refusal,
     ReloadedConfig,
     StreamInfo,
+    StreamRules,
 )
 
 if TYPE_CHECKING:
@@ -159,6 +161,11 @@ def advice(stream: str) -> Call[Advice]:
     return Call("GET", f"{stream_path(stream)}/advice", Advice.from_json)
 
 
+def rules(stream: str) -> Call[StreamRules]:
+    """Build the call that asks which rules and mappings matched a stream."""
+    return Call("GET", f"{stream_path(stream)}/rules", StreamRules.from_json)
+
+
 def delete(stream: str) -> Call[None]:
     """Build the call that deletes a stream."""
     return Call("DELETE", stream_path(stream), _nothing)
@@ -204,6 +211,11 @@ def ready() -> Call[Health]:
 def reload_config() -> Call[ReloadedConfig]:
     """Build the call that reloads the service's configuration file."""
     return Call("POST", "/v1/config/reload", ReloadedConfig.from_json)
+
+
+def refusals() -> Call[list[Refusal]]:
+    """Build the call that lists what the service refused."""
+    return Call("GET", "/v1/refusals", lambda data: [Refusal.from_json(item) for item in data["refusals"]])
 
 
 def events(streams: Sequence[str], prefix: str, *, history: bool, latest: bool) -> tuple[tuple[str, str], ...]:
