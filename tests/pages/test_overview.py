@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
+from tests.support.browser import Watched
 from tests.support.processes import Service
 
 STREAMS = 30
@@ -54,7 +55,38 @@ def test_many_streams_are_shown_at_a_glance_first(page: Page, fleet: Service) ->
 
 def test_what_was_refused_is_told_with_its_reason(page: Page, fleet: Service) -> None:
     page.goto(fleet.url)
-    expect(page.locator("#refused li").filter(has_text="malformed json")).to_have_text("malformed json2")
+    expect(page.locator("#refused summary").filter(has_text="malformed json")).to_have_text("malformed json2")
+
+
+def test_refused_payloads_are_shown_as_text_and_stay_unfolded(page: Page, fleet: Service) -> None:
+    payload = "{<img src=x onerror=alert(1)>"
+    url = f"{fleet.url}/v1/streams/x/readings"
+    httpx.post(url, content=payload)
+    page.clock.install()
+    page.goto(fleet.url)
+    reason = page.locator("#refused > li").filter(has_text="malformed json")
+    reason.locator("summary").click()
+    expect(reason.locator("pre").first).to_have_text(payload)
+    expect(reason.locator("img")).to_have_count(0)
+    httpx.post(url, content="{again")
+    page.clock.fast_forward(11_000)
+    expect(reason.locator("pre").first).to_be_visible()
+    expect(reason.locator("pre").first).to_have_text("{again")
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_without_the_right_to_examples_the_counts_are_shown(
+    page: Page, watched: Watched, fleet: Service, status: int
+) -> None:
+    watched.excused = (str(status),)
+    page.route("**/v1/refusals", lambda route: route.fulfill(status=status, json={"type": "/problems/forbidden"}))
+    page.goto(fleet.url)
+    expect(page.locator("#refused > li").filter(has_text="malformed json")).to_have_text(
+        re.compile(r"^malformed json\d$")
+    )
+    expect(page.locator("#refused details")).to_have_count(0)
 
 
 def test_a_kind_of_the_overview_lists_its_streams(page: Page, fleet: Service) -> None:

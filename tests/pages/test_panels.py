@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -115,3 +116,28 @@ def test_advice_is_given_with_its_reason_and_as_rules(page: Page, service: Servi
     page.get_by_text("Advice").click()
     expect(page.locator("#advice-message li").first).to_contain_text("wind: it jumps between the ends of 0 to 360")
     expect(page.locator("#advice-message pre")).to_contain_text('transform = "circular"')
+
+
+def test_the_rules_that_matched_are_told_with_what_says_each_parameter(
+    page: Page, installed: Path, tmp_path: Path
+) -> None:
+    rules = tmp_path / "streamnorm.toml"
+    rules.write_text('[[rules]]\nstreams = "hall*"\nfeatures = "door"\nhorizon = 500\n')
+    service = Service(tmp_path, PYTHONPATH=str(installed), STREAMNORM_CONFIG=str(rules))
+    with service, Client(service.url) as client:
+        client.stream("hall").observe({"door": 1, "temp": 20, "hum": 40})
+        (made,) = client.ingest("airgradient", {"serialno": "ecda", "atmp": 20})
+        page.goto(f"{service.url}/#hall")
+        page.get_by_text("Rules", exact=True).click()
+        told = page.locator("#rules-message")
+        expect(told).to_contain_text("rule, line 1 for streams hall*, features door (door): horizon 500")
+        door = told.locator("li:has(> ul)").filter(has=page.locator("b", has_text="door"))
+        expect(door).to_contain_text("horizon 500: rule, line 1")
+        others = told.locator("li:has(> ul)").filter(has=page.locator("b", has_text="temp, hum"))
+        expect(others).to_contain_text("horizon 1000: by the method itself")
+        expect(told).to_contain_text("None: its readings came as they are.")
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        page.goto(f"{service.url}/#{made.stream}")
+        page.get_by_text("Rules", exact=True).click()
+        expect(told).to_contain_text("airgradient, a preset")

@@ -1,10 +1,9 @@
 // All streams at a glance: by kind, those that need attention, what was refused, and a map with a square for each.
 import { of } from "../common/address.js";
-import { send } from "../common/api.js";
 import { age, rate, whole } from "../common/format.js";
 import { gravity, healthOf, silent, why } from "../common/health.js";
-import { set } from "../common/page.js";
-import { refusals } from "./refusals.js";
+import { line, set } from "../common/page.js";
+import { refusals, refusedItem } from "./refusals.js";
 
 const MOST_LISTED = 50;
 const MOST_SQUARES = 10_000;
@@ -14,6 +13,8 @@ const template = document.getElementById("overview-template");
 export class Overview {
   id = null;
   #drawn = {};
+  #examples = true; // of refusals; once they are denied, only counts are asked for
+  #open = new Set(); // reasons whose examples are unfolded
 
   /** Show the `streams` in `place`. */
   constructor(place, streams) {
@@ -48,6 +49,7 @@ export class Overview {
   }
 
   refresh() {
+    this.#examples = true; // the key may be another one
     return this.#lookAtRefusals();
   }
 
@@ -121,11 +123,21 @@ export class Overview {
     });
   }
 
+  #drawRefused(found) {
+    this.refused.replaceChildren(...found.map((one) => {
+      const key = [one.source, one.filter, one.reason].join("\n");
+      const item = refusedItem(one, this.#open.has(key));
+      item.firstElementChild.addEventListener("toggle", ({ target }) => this.#open[target.open ? "add" : "delete"](key));
+      return item;
+    }));
+  }
+
   async #lookAtRefusals() {
     if (document.hidden || !this.refused.isConnected) return;
     try {
-      const found = refusals(await (await send("metrics")).text());
-      this.refused.replaceChildren(...found.map(({ reason, n }) => line("li", line("span", reason), line("b", whole(n)))));
+      const found = await refusals(this.#examples);
+      this.#examples = found.every(({ examples }) => examples);
+      this.#anew("refused", JSON.stringify(found), () => this.#drawRefused(found));
       set(this.refusedNote, found.length ? "" : "Nothing.");
     } catch (problem) {
       if (problem.status) set(this.refusedNote, problem.message); // such as a key for some streams only
@@ -134,12 +146,6 @@ export class Overview {
 }
 
 const place = (kind) => (kind === "silent" ? 1.5 : gravity.includes(kind) ? gravity.indexOf(kind) : 99);
-
-function line(tag, ...parts) {
-  const element = document.createElement(tag);
-  element.append(...parts);
-  return element;
-}
 
 function badge(kind, word = kind) {
   const element = line("span", word);

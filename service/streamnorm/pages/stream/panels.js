@@ -1,7 +1,8 @@
-// What changes a stream: its configuration, a reset, a reading typed by hand; its snapshot as a file; and advice.
+// What changes a stream: its configuration, a reset, a reading typed by hand; its snapshot as a file; advice; and its rules.
 import { get, put, send, streamPath } from "../common/api.js";
 import { number, sigmas } from "../common/format.js";
 import { save } from "../common/export.js";
+import { explained } from "./rules.js";
 
 const NUMBERS = ["horizon", "time_constant", "warmup"];
 
@@ -46,6 +47,8 @@ export class Panels {
     this.tryForm.elements.learn.checked = true;
     this.advice = find("#advice-message");
     find("#advice-panel").addEventListener("toggle", (event) => event.target.open && this.#advise());
+    this.rules = find("#rules-message");
+    find("#rules-panel").addEventListener("toggle", (event) => event.target.open && this.#explain());
   }
 
   /** Show a stream's configuration. */
@@ -151,6 +154,11 @@ export class Panels {
       }
       return found;
     });
+  }
+
+  /** Say what rules and mappings matched, and what holds because of them. */
+  async #explain() {
+    await this.#told(this.rules, async () => explained(await get(streamPath(this.id, "/rules"))));
   }
 
   async #told(place, work) {
