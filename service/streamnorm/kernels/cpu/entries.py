@@ -1,6 +1,6 @@
 """The entries of compiled loops: functions of addresses and numbers, which C has too, around the loops of a method.
 
-`streamnorm.kernels.cpu.loops` calls them, whoever compiled them: Numba in this process, or a build before it.
+`streamnorm.kernels.cpu.loops` calls them: Numba compiled them in this process, or a build did before it.
 """
 
 from __future__ import annotations

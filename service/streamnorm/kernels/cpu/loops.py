@@ -1,4 +1,4 @@
-"""Compiled loops as the rest calls them, whoever compiled them: Numba in this process, or a build before it."""
+"""Compiled loops as the rest calls them: Numba compiled them in this process, or a build did before it."""
 
 from __future__ import annotations
 
