@@ -23,6 +23,12 @@ async def test_a_write_is_observed_and_answered_by_nothing(api: Api) -> None:
     assert (info["count"], info["features"]) == (2, ["node_load1", "up"])
 
 
+async def test_the_rules_of_a_stream_tell_that_prometheus_wrote_it(api: Api) -> None:
+    await api.post(PATH, BODY, headers=HEADERS)
+    told = (await api.get(f"/v1/streams/{STREAM}/rules")).json()
+    assert [mapping["name"] for mapping in told["mappings"]] == ["prometheus-remote-write"]
+
+
 async def test_a_write_that_learns_nothing_is_answered_in_json(api: Api) -> None:
     await api.post(PATH, BODY, headers=HEADERS)
     response = await api.post(f"{PATH}?learn=false", BODY, headers=HEADERS)

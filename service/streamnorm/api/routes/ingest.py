@@ -68,7 +68,9 @@ async def ingest(
     limits = ctx.service.limits
     if is_write and learn:
         written = await asyncio.to_thread(REMOTE_WRITE.decode, found, message, limits, caller)
-        return REMOTE_WRITE.encode(await written.observe(ctx.service, learn=True))
+        written = await written.observe(ctx.service, learn=True)
+        found.heard.note(message.topic, written.columns.stream_ids)
+        return REMOTE_WRITE.encode(written)
     batch = await in_thread_if_large(len(body), lambda: decode_mapped(found, message, limits, caller))
     answer = await answer_batch(ctx, batch, OF_MANY[JSON], learn=learn)
     found.heard.note(message.topic, batch.columns.stream_ids)
