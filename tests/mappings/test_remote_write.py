@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from streamnorm.engine.limits import Limits
 from streamnorm.errors import InvalidReading
 from streamnorm.mappings import Message, mapping_of
-from streamnorm.mappings.remote_write import LARGEST
+from streamnorm.mappings.bodies.remote_write import LARGEST
 from tests.support.remote_write import NODE, Series, write_request
 
 MAPPING = mapping_of({"preset": "prometheus-remote-write"})
@@ -84,7 +84,7 @@ def test_without_its_libraries_it_is_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, library: str, name: str
 ) -> None:
     body = write_request(({"__name__": "up"}, [(1.0, TIME)]))
-    from streamnorm.mappings import remote_write  # noqa: PLC0415 - its cache is emptied
+    from streamnorm.mappings.bodies import remote_write  # noqa: PLC0415 - its cache is emptied
 
     remote_write.write_class.cache_clear()
     monkeypatch.setitem(sys.modules, library, None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from streamnorm.config_schema import json_schema as of_file
+from streamnorm.config_file.schema import json_schema as of_file
 from streamnorm.mappings import preset_names
 from streamnorm.mappings.schema import schema
 from streamnorm.mappings.table import KEYS

@@ -9,7 +9,7 @@ import pytest
 from streamnorm.engine.limits import Limits
 from streamnorm.errors import InvalidReading
 from streamnorm.mappings import Catalogue, Mapping, Message, mapping_of
-from streamnorm.mappings.sparkplug import payload_class
+from streamnorm.mappings.bodies.sparkplug import payload_class
 
 INT16, INT32, FLOAT, BOOLEAN, STRING = 2, 3, 9, 11, 12
 TIME = 1_795_338_000_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import cramjam
 
-from streamnorm.mappings.remote_write import write_class
+from streamnorm.mappings.bodies.remote_write import write_class
 
 #: labels, and samples with their times in milliseconds
 Series = tuple[Mapping[str, str], Sequence[tuple[float, int]]]

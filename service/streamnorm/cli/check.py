@@ -13,10 +13,10 @@ import typer
 from streamnorm import config_file
 from streamnorm.cli.sample import messages, sampled
 from streamnorm.config_file import ConfigFile
-from streamnorm.config_schema import json_schema
+from streamnorm.config_file.explanation import DEFAULT, Source, holding, sources
+from streamnorm.config_file.schema import json_schema
 from streamnorm.engine.configuration.rules import ALL
 from streamnorm.errors import InvalidConfigFile, InvalidConfiguration, InvalidReading, MappingNotFound
-from streamnorm.explanation import DEFAULT, Source, holding, sources
 from streamnorm.mappings import Catalogue, Message
 from streamnorm.settings import Settings
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from streamnorm.config_file import ConfigFile, Table
+from streamnorm.config_file.file import ConfigFile, Table
 from streamnorm.engine.configuration.config import to_json
 from streamnorm.engine.configuration.rules import ALL, Layer, overlay, settled
 

@@ -26,8 +26,8 @@ from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import Fault, InvalidReading
 from streamnorm.formats.ids import escaped, shortened
 from streamnorm.formats.topics import TopicFilter
-from streamnorm.mappings import otlp, remote_write, sparkplug
-from streamnorm.mappings.documents import Format, opened, parse_body
+from streamnorm.mappings.bodies import otlp, remote_write, sparkplug
+from streamnorm.mappings.bodies.documents import Format, opened, parse_body
 from streamnorm.mappings.features import Leaf, Pointers, Selection, first
 from streamnorm.mappings.heard import Heard
 from streamnorm.mappings.numbers import number_in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streamnorm.mappings.bodies.documents import FORMATS
 from streamnorm.mappings.catalogue import preset_names
-from streamnorm.mappings.documents import FORMATS
 from streamnorm.mappings.numbers import MISSING
 from streamnorm.mappings.table import STRINGS
 

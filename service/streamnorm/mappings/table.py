@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.formats.topics import TopicFilter
-from streamnorm.mappings.documents import FORMATS
+from streamnorm.mappings.bodies.documents import FORMATS
 from streamnorm.mappings.features import Pairs, Pointers, Selection
 from streamnorm.mappings.mapping import Mapping
 from streamnorm.mappings.numbers import MISSING

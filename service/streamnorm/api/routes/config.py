@@ -12,8 +12,8 @@ from streamnorm.api.http.responses import encoded
 from streamnorm.api.openapi.document import describe_route
 from streamnorm.api.schemas import ReloadedConfig, StreamRules
 from streamnorm.config_file import ConfigFile
+from streamnorm.config_file.explanation import Source, holding, sources
 from streamnorm.engine.streams.stream import Stream
-from streamnorm.explanation import Source, holding, sources
 from streamnorm.logs import printable
 from streamnorm.mappings import Mapping
 

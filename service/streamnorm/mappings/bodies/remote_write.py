@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.errors import InvalidReading
-from streamnorm.mappings.protobuf import Field, message_class, parsed
+from streamnorm.mappings.bodies.protobuf import Field, message_class, parsed
 
 WHAT: Final = "WriteRequest of Prometheus"
 EXTRA: Final = "remote-write"

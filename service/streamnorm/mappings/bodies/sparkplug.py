@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from streamnorm.errors import InvalidReading
-from streamnorm.mappings.protobuf import Field, message_class, parsed
+from streamnorm.mappings.bodies.protobuf import Field, message_class, parsed
 
 #: Edge nodes and devices whose aliases are remembered.
 MOST_SOURCES: Final = 10_000
