@@ -226,3 +226,14 @@ async def test_what_rules_and_mappings_matched_is_told_with_its_lines(file: Path
         stream = sent.json()["readings"][0]["stream"]
         answer = (await api.get(f"/v1/streams/{stream}/rules")).json()
         assert answer["mappings"] == [{"name": "weather", "line": 10, "topic": "roof"}]
+
+
+async def test_both_parts_of_an_angle_are_explained_by_its_rule(file: Path) -> None:
+    write(file, '[[rules]]\nfeatures = "wind"\ntransform = "circular"\n')
+    async with running(config=str(file)) as api:
+        await api.observe("roof-1", {"values": {"wind": 350, "temp": 3}})
+        answer = (await api.get("/v1/streams/roof-1/rules")).json()
+        assert answer["sources"][1]["matched"] == ["wind.sin", "wind.cos"]
+        transforms = {name: each.get("transform") for name, each in answer["features"].items()}
+        by_rule = {"value": "circular", "source": 1}
+        assert transforms == {"temp": None, "wind.sin": by_rule, "wind.cos": by_rule}

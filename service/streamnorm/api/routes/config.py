@@ -38,25 +38,26 @@ async def explain(ctx: Ctx, stream_id: StreamId) -> Response:
 
     def explained(stream: Stream) -> dict[str, Any]:
         found = sources(stream_id, file, rulebook.defaults, rulebook.own(stream.plan))
-        names = stream.layout.names
+        # rules speak of a feature by the name that readings give it; an angle's becomes two
+        given = {name: stream.layout.source_of(name) for name in stream.layout.names}
         return {
             "stream": stream_id,
             "file": None if file is None else file.path.name,
-            "sources": [_source(each, names) for each in found],
-            "features": {name: _held(found, name) for name in names},
+            "sources": [_source(each, given) for each in found],
+            "features": {name: _held(found, source) for name, source in given.items()},
             "mappings": [_mapping(each, topic, file) for each, topic in ctx.mappings.heard(stream_id)],
         }
 
     return encoded(await ctx.service.streams.read(stream_id, explained))
 
 
-def _source(each: Source, features: Sequence[str]) -> dict[str, Any]:
+def _source(each: Source, given: dict[str, str]) -> dict[str, Any]:
     return {
         "by": each.by,
         "line": each.line(),
         "streams": each.streams,
         "features": each.layer.features,
-        "matched": [name for name in features if each.layer.matches(name)],
+        "matched": [name for name, source in given.items() if each.layer.matches(source)],
         "parameters": dict(each.layer.parameters),
     }
 
