@@ -210,7 +210,7 @@ class StreamAdvice(BaseModel):
     toml: str = Field(description="the same as rules for streamnorm.toml, with the reasons as comments")
 
 
-class SpeakingSource(BaseModel):
+class RuleSource(BaseModel):
     """Something that speaks of a stream: the service's defaults, a rule, or what was set for the stream itself."""
 
     by: Literal["default", "rule", "stream"]
@@ -221,7 +221,7 @@ class SpeakingSource(BaseModel):
     parameters: dict[str, Any] = Field(examples=[{"horizon": 20000}])
 
 
-class HeldParameter(BaseModel):
+class EffectiveParameter(BaseModel):
     """A parameter that holds for a feature, and which of the sources says so."""
 
     value: Any = Field(examples=[20000])
@@ -241,8 +241,8 @@ class StreamRules(BaseModel):
 
     stream: str
     file: str | None = Field(description="name of the file of rules; null where the service has none")
-    sources: list[SpeakingSource] = Field(description="all that speaks of the stream; later ones replace earlier ones")
-    features: dict[str, dict[str, HeldParameter]]
+    sources: list[RuleSource] = Field(description="all that speaks of the stream; later ones replace earlier ones")
+    features: dict[str, dict[str, EffectiveParameter]]
     mappings: list[MatchedMapping]
 
 
@@ -254,7 +254,7 @@ class RefusedExample(BaseModel):
     payload: str = Field(description="the beginning of what was sent; empty where it is not known, or is no text")
 
 
-class RefusedFor(BaseModel):
+class Refusal(BaseModel):
     """What was refused for one reason since the service began."""
 
     source: str = Field(description="http, or the bridge: mqtt, forward", examples=["mqtt"])
@@ -264,10 +264,10 @@ class RefusedFor(BaseModel):
     examples: list[RefusedExample] = Field(description="the last ones, the newest first")
 
 
-class RefusedList(BaseModel):
+class RefusalList(BaseModel):
     """What was refused, the most frequent reason first."""
 
-    refusals: list[RefusedFor]
+    refusals: list[Refusal]
 
 
 class ConfiguredStream(StreamInfo):

@@ -120,7 +120,7 @@ def worked_example() -> dict[type[BaseModel], Any]:
             },
             "mappings": [{"name": "zigbee2mqtt", "line": 12, "topic": "zigbee2mqtt/boiler-7"}],
         },
-        schemas.RefusedList: {"refusals": [REFUSED]},
+        schemas.RefusalList: {"refusals": [REFUSED]},
         schemas.ConfiguredStream: info | {"restarted": False},
         schemas.StreamPage: {"streams": [info], "next": None},
         schemas.Health: {"status": "ok"},

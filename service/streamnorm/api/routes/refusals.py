@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from streamnorm.api.dependencies import Caller, Ctx
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.openapi.document import describe_route
-from streamnorm.api.schemas import RefusedList
+from streamnorm.api.schemas import RefusalList
 from streamnorm.errors import Forbidden
 from streamnorm.ingest.refusals import Example, Refusals
 from streamnorm.logs import printable
@@ -19,7 +19,7 @@ from streamnorm.logs import printable
 router = APIRouter(prefix="/v1", tags=["service"])
 
 
-@router.get("/refusals", **describe_route(None, RefusedList))
+@router.get("/refusals", **describe_route(None, RefusalList))
 async def list_refusals(ctx: Ctx, caller: Caller) -> Response:
     """List what was refused since this process began, by reason, with the last examples; needs the scope `admin`."""
     if caller.prefix:
