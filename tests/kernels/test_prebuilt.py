@@ -20,7 +20,7 @@ from streamnorm import kernels
 from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics, kernel_for, needs_compiler
 from streamnorm.kernels.cpu import prebuilt, targets
 from streamnorm.kernels.cpu.abi import SIGNATURES
-from streamnorm.kernels.cpu.loops import LEAST_IN_LANES, Loops
+from streamnorm.kernels.cpu.loops import LEAST_IN_LANES, Loops, RowConstants, row_call
 from streamnorm.kernels.cpu.numba_loops import compiled
 from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, rules, seeds, times_for
 
@@ -67,11 +67,12 @@ def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
 def test_single_readings_give_the_bits_of_blocks(way: str, method: str, values: Array, rule: Rule, seed: int) -> None:
     times, works = times_for(len(values), seed), by(way, method)
     stride = base_statistics.SIZE + works.own_size(parameters(method)) + (rule[1] > 0.0)
+    constants = RowConstants(rule, parameters(method), stride)
     state = array("d", [0.0] * stride * values.shape[1])
     assert works.fast is not None
     ys = [array("d", row) for row in values.tolist()]
     for y, t in zip(ys, times.tolist(), strict=True):
-        works.fast.row(*y.buffer_info(), t, rule, parameters(method), state.buffer_info()[0], 0, stride)
+        works.fast.row(row_call(*y.buffer_info(), t, state.buffer_info()[0], constants.address))
     together, kept = as_block(interpreted(method), values, times, rule)
     assert (b"".join(y.tobytes() for y in ys), state.tobytes()) == (together, kept)
 

@@ -52,8 +52,9 @@ async def single(streams: WriteBehindStreams) -> object:
 
 def changed(streams: WriteBehindStreams, stream: Stream) -> object:
     """Change a stream that was got for an inline update."""
-    streams.mark_changed("a")
-    return observed(2.0)(stream).count
+    answer = observed(2.0)(stream)
+    streams.commit_inline("a", stream)
+    return answer.count
 
 
 async def inline(streams: WriteBehindStreams) -> object:

@@ -42,7 +42,7 @@ MOST_BYTES_IN_ALL = 32 * 1024 * 1024
 UNKNOWN = (math.nan, math.nan)
 STOPPING = "the service is stopping"
 #: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
-SECONDS_BETWEEN_SPREADS = 0.25
+SECONDS_BETWEEN_SPREADS = 1.0
 READINGS_BETWEEN_SPREADS = 32
 
 

@@ -53,10 +53,10 @@ class IngestService:
 
     def observe_inline(self, stream_id: str, stream: Stream, reading: Reading) -> Answer:
         """Observe a `reading` of the stream `stream_id`: of the `stream` just got for an inline update."""
-        self.streams.mark_changed(stream_id)
         now = self.clock()
         answer = stream.observe(reading, now, self.limits)
         if not answer.replayed:
+            self.streams.commit_inline(stream_id, stream)
             self.observed += 1
             batch = ((reading, answer),)
             for listener in self.listeners:  # `_tell`, without the call
@@ -99,8 +99,8 @@ class IngestService:
             if stream is None:
                 run = await self.streams.update(stream_id, apply)
             else:
-                self.streams.mark_changed(stream_id)
                 run = apply(stream)
+                self.streams.commit_inline(stream_id, stream)
         except StreamnormError as error:
             return RunResult(error=error)
         for batch in run.batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,25 @@ from streamnorm.api.fastpath import asgi, inline
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.settings import Settings
+from streamnorm.stores.local import group_commit
 from tests.support.http_calls import JSON, running
 from tests.support.http_wire import Wire, whole
 
 BODY = b'{"values": {"temp": 21.5}}'
 
 
-@pytest.mark.parametrize(("durability", "inlined"), [("everysec", True), ("always", False)])
+@pytest.mark.parametrize(
+    ("durability", "quick_commit", "answered_by"),
+    [("everysec", 0.0, "inline"), ("always", math.inf, "inline"), ("always", 0.0, "asgi")],
+)
 async def test_a_reading_is_parsed_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     durability: str,
-    inlined: bool,  # noqa: FBT001
+    quick_commit: float,
+    answered_by: str,
 ) -> None:
+    monkeypatch.setattr(group_commit, "QUICK_COMMIT", quick_commit)
     parsed: list[str] = []
     for module in (inline, asgi):
         parse, name = module.parse_simple_reading, module.__name__.rpartition(".")[2]
@@ -42,4 +49,4 @@ async def test_a_reading_is_parsed_once(
         async with httpx.AsyncClient(transport=wire, base_url="http://streamnorm") as client:
             answer = await client.post("/v1/streams/boiler-7/readings", content=BODY, headers={"content-type": JSON})
     assert answer.json()["count"] == 2
-    assert parsed == ["inline" if inlined else "asgi"]
+    assert parsed == [answered_by]

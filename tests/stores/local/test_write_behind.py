@@ -76,43 +76,6 @@ async def test_a_replaced_stream_tells_whether_there_was_one(store: GatedStore) 
     assert made == [True, False]
 
 
-# What is at hand
-
-
-async def test_a_stream_in_memory_may_be_changed_here_and_now_and_is_kept(store: GatedStore) -> None:
-    async with started(store) as streams:
-        assert streams.get_for_inline_update("a") is None
-        await streams.update("a", observed(1))
-        await streams.flush()
-        stream = streams.get_for_inline_update("a")
-        assert stream is not None
-        streams.mark_changed("a")
-        observed(2)(stream)
-    assert kept(store, "a") == 2
-
-
-async def test_to_get_a_stream_for_an_inline_update_changes_nothing(store: GatedStore) -> None:
-    async with started(store) as streams:
-        await streams.update("a", observed(1))
-        await streams.flush()
-        commits = streams.stats().commits
-        assert streams.get_for_inline_update("a") is not None
-        await streams.flush()
-        assert streams.stats().commits == commits
-
-
-async def test_a_stream_that_rests_is_not_at_hand(store: GatedStore) -> None:
-    store.save({"a": encode(Stream(DEFAULT))})
-    async with started(store) as streams:
-        assert streams.get_for_inline_update("a") is None
-
-
-async def test_nothing_is_at_hand_where_answers_wait_for_the_commit(store: GatedStore) -> None:
-    async with started(store, "always") as streams:
-        await streams.update("a", observed(1))
-        assert streams.get_for_inline_update("a") is None
-
-
 # Several streams as a whole
 
 

@@ -17,6 +17,7 @@ from streamnorm.engine.configuration.rules import ALL, LAYERS, OWN, Layer, layer
 from streamnorm.errors import InvalidConfiguration
 from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels import kernel_for
+from streamnorm.kernels.cpu.loops import RowConstants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ class Plan:
         "own",
         "p",
         "patience",
+        "row",
         "rule",
         "stride",
         "timed",
@@ -86,6 +88,8 @@ class Plan:
         self.most_weight = (config.horizon or math.inf) if forgets else math.inf
         self.rule = (decay, config.time_constant or 0.0, float(config.warmup), config.robust or 0.0)
         self.stride = base.SIZE + self.kernel.own_size(self.p) + self.timed
+        #: what compiled code is given of this plan with each reading
+        self.row = RowConstants(self.rule, self.p, self.stride)
         self.warmup = config.warmup
         #: late readings in a row, in order among themselves, that tell of a clock that was set back
         self.patience = float(max(config.warmup, SHORTEST_ORDER))

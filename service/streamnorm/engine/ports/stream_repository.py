@@ -75,12 +75,16 @@ class StreamRepository(Protocol):
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
         """Return a stream that may be changed before anything else is awaited; None where it may not.
 
-        This changes nothing; a caller that goes on to change the stream calls `mark_changed` first.
+        This changes nothing; a caller that changes the stream calls `commit_inline` then, before it awaits anything.
         """
 
-    @property
-    def mark_changed(self) -> Callable[[str], object]:
-        """Note that a stream got for an inline update changes."""
+    def commit_inline(self, stream_id: str, stream: Stream) -> None:
+        """Put in place what became of a stream got for an inline update; it is as safe as configured when this returns.
+
+        Raises:
+            StoreError: it could not be kept; the stream is as it was before.
+
+        """
 
     async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change the stream `stream_id`, made where there is none; answer when the change is as safe as configured.

@@ -13,6 +13,7 @@ Shape = tuple[int, ...]
 
 #: floats at the start of every stream's state, before the first feature's
 HEADER_SIZE = 10
+HEADER_BYTES = 8 * HEADER_SIZE
 COUNT, LAST_SEQ, GAP, CREATED, UPDATED, TIME, OFFSET, LATE, LATE_TIME, SKEW = range(HEADER_SIZE)
 
 

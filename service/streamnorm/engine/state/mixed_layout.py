@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from streamnorm.engine.configuration.preparation import MEMORY_SIZE, Preparation
 from streamnorm.engine.state.layout import HEADER_SIZE, Layout, Shape, layout_for
+from streamnorm.kernels.cpu.loops import row_call
 
 if TYPE_CHECKING:
     from streamnorm.engine.configuration.plan import Part, Plan
@@ -61,7 +62,7 @@ class MixedLayout:
                 at += plan.stride
             order += members
         #: features of one plan, with what its loop for a reading takes
-        self._loops = [(one.kernel, size, one.rule, one.p, first, one.stride) for one, size, first in groups]
+        self._loops = [(one.kernel, size, 8 * first, one.row.address) for one, size, first in groups]
         self.starts = tuple(starts[place] for place in range(len(inner)))
         self.ends = tuple(start + plan.stride for start, plan in zip(self.starts, self.plans, strict=True))
         self.plan_at = dict(zip(self.starts, self.plans, strict=True))
@@ -112,8 +113,8 @@ class MixedLayout:
         row = array("d", self._gather(values))
         at, to = row.buffer_info()[0], state.buffer_info()[0]
         ready = True
-        for kernel, size, rule, p, first, stride in self._loops:
-            ready &= kernel.fast.row(at, size, t, rule, p, to, first, stride)  # type: ignore[union-attr]
+        for kernel, size, first, constants in self._loops:
+            ready &= kernel.fast.row(row_call(at, size, t, to + first, constants))  # type: ignore[union-attr]
             at += 8 * size
         return array("d", self._scatter(row)), ready
 

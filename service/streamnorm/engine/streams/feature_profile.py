@@ -11,6 +11,7 @@ from streamnorm.engine.state.layout import TIME
 from streamnorm.kernels import base_statistics as base
 
 if TYPE_CHECKING:
+    from streamnorm.engine.configuration.plan import Plan
     from streamnorm.engine.state.layout import Shape
     from streamnorm.engine.streams.stream import Stream
 
@@ -104,8 +105,6 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         return FeatureProfile(0, missing, None, None, 0.0, None, None, None, None, None, "warming")
     mean, std = stream.mean_std(name)
     skew, kurtosis = (None, None) if shape else shape_of(block)
-    plan = stream.plan_of(name)
-    horizon = plan.config.horizon or block[base.WEIGHT]
     return FeatureProfile(
         count=count,
         missing=missing,
@@ -117,13 +116,25 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
         last=block[base.LAST],
         skew=skew,
         kurtosis=kurtosis,
-        kind=classify(block, skew, kurtosis, warmup=plan.warmup, horizon=horizon),
+        kind=_kind(stream.plan_of(name), block, skew, kurtosis),
     )
 
 
 def kinds(stream: Stream) -> dict[str, Kind]:
     """Tell what kind of sensor each feature of a stream looks like."""
-    return {name: feature.kind for name, feature in profile(stream).items()}
+    where = stream.layout
+    found: dict[str, Kind] = {}
+    for name, shape, start in zip(where.names, where.shapes, where.starts, strict=True):
+        block = stream.state[start : start + base.SIZE].tolist()
+        found[name] = _kind(stream.plan_at(start), block, *((None, None) if shape else shape_of(block)))
+    return found
+
+
+def _kind(plan: Plan, block: list[float], skew: float | None, kurtosis: float | None) -> Kind:
+    if not block[base.COUNT]:
+        return "warming"
+    horizon = plan.config.horizon or block[base.WEIGHT]
+    return classify(block, skew, kurtosis, warmup=plan.warmup, horizon=horizon)
 
 
 def shape_of(block: list[float]) -> tuple[float | None, float | None]:

@@ -23,7 +23,7 @@ from streamnorm.engine.state.layout import (
     COUNT,
     CREATED,
     GAP,
-    HEADER_SIZE,
+    HEADER_BYTES,
     LAST_SEQ,
     OFFSET,
     SKEW,
@@ -39,6 +39,7 @@ from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
 from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels.base_statistics import least_weight, weight_at
+from streamnorm.kernels.cpu.loops import row_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ class Stream:
         if plain and (fast := plan.kernel.fast) is not None:
             answered = array("d", reading.values)  # type: ignore[arg-type] # no channels; `cast` would take time
             at, size = answered.buffer_info()
-            ready = fast.row(at, size, t, plan.rule, plan.p, state.buffer_info()[0], HEADER_SIZE, plan.stride)
+            ready = fast.row(row_call(at, size, t, state.buffer_info()[0] + HEADER_BYTES, plan.row.address))
         elif (
             where.direct
             and reading.plain

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-#: What each takes and, last, returns: an address or whole number, a float64, a truth value, nothing.
+#: What each takes and, last, returns: an address or whole number, bytes, a float64, a truth value, nothing.
 SIGNATURES = {
-    "row": "iidiiiii?",
+    "row": "b?",
     "rows": "iiiiiiiii-",
     "rows_of_singles": "iiiiiiiii-",
     "lanes": "iiiiii-",

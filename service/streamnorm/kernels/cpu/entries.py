@@ -57,9 +57,12 @@ def four_integers(address: int) -> tuple[int, int, int, int]:
     return at[0], at[1], at[2], at[3]
 
 
-def row(values: int, count: int, t: float, rule: int, p: int, state: int, first: int, stride: int) -> bool:
-    """Run `templates.observe_row`."""
-    return row_loop(doubles(values), count, t, four(rule), doubles(p), doubles(state), first, stride)
+def row(call: int) -> bool:
+    """Run `templates.observe_row`; see `streamnorm.kernels.cpu.loops.row_call`."""
+    values, count, _, states = four_integers(call)
+    constants = integers(integers(call)[4])
+    rule, p, stride = constants[0], constants[1], constants[2]
+    return row_loop(doubles(values), count, doubles(call)[2], four(rule), doubles(p), doubles(states), 0, stride)
 
 
 def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, ends: int, span: int, out: int) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from streamnorm.kernels.method import Method
 numba_config: Any = config
 types: Any = numba_types  # their functions have no annotations
 listeners: Any = event
-KINDS = {"i": types.int64, "d": types.float64, "?": types.boolean, "-": types.void}
+KINDS = {"i": types.int64, "b": types.int64, "d": types.float64, "?": types.boolean, "-": types.void}
 
 
 def arguments(name: str) -> tuple[Any, ...]:
@@ -40,6 +41,17 @@ def returned(name: str) -> Any:
 
 class NumbaLoops(Loops):
     """Loops that are compiled, each at its first call."""
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        super().__init__(entries)
+        entry = entries["row"]
+
+        def row(call: bytes) -> bool:
+            held = array("b", call)
+            ready: bool = entry(held.buffer_info()[0])
+            return ready
+
+        self.row = row
 
     def compile(self) -> None:
         """Compile everything now, or load it from the cache."""

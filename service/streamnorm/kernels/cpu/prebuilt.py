@@ -15,7 +15,7 @@ from streamnorm.kernels.cpu.loops import Loops
 from streamnorm.kernels.cpu.targets import fitting_targets, path_for
 from streamnorm.kernels.method import Method
 
-KINDS: dict[str, Any] = {"i": ctypes.c_int64, "d": ctypes.c_double, "?": ctypes.c_bool, "-": None}
+KINDS: dict[str, Any] = {"i": ctypes.c_int64, "b": ctypes.c_char_p, "d": ctypes.c_double, "?": ctypes.c_bool, "-": None}
 
 
 @functools.cache

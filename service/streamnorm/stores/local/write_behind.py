@@ -89,8 +89,7 @@ class WriteBehindStreams:
         )
         self._streams = self._residents.streams
         self._committer = self._residents.committer
-        #: see `StreamRepository.mark_changed`; a bound method of the set, for the hot path
-        self.mark_changed: Callable[[str], object] = self._committer.dirty.add
+        self.commit_inline = self._committer.commit_inline
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -115,12 +114,14 @@ class WriteBehindStreams:
             self._store.close()
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return a stream if it is resident and unlocked and no commit must be awaited; otherwise None."""
+        """Return a stream, or a copy, if it is resident and unlocked and no commit must be awaited; otherwise None."""
         stream = self._streams.get(stream_id)
         committer = self._committer
-        if stream is None or committer.waits or stream_id in self._locks or stream_id in committer.undo:
+        if stream is None or stream_id in self._locks or stream_id in committer.undo:
             return None
-        return stream
+        if not committer.waits:
+            return stream
+        return stream.draft() if committer.may_commit_inline() else None
 
     async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""

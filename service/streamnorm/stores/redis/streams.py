@@ -86,7 +86,7 @@ class SharedStreams:
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
         """Return None: another replica may have changed the stream."""
 
-    def mark_changed(self, stream_id: str) -> None:
+    def commit_inline(self, stream_id: str, stream: Stream) -> None:
         """Do nothing: no stream is got for an inline update."""
 
     async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
