@@ -34,9 +34,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds that open requests have to finish on shutdown; the rest of five seconds is for the final commit.
 GRACE: Final = 3
-#: Thresholds of the garbage collector. A request allocates dozens of objects and no cycles; with Python's default of
-#: 700, and without freezing what was imported, a third of the time of streaming is spent in the collector.
-GARBAGE: Final = (20_000, 20, 20)
 #: Seconds that live connections have to send the reason of their end before uvicorn closes them.
 GOODBYE: Final = 0.2
 #: Seconds that threads have to finish after everything is saved.
@@ -82,8 +79,7 @@ class Server(uvicorn.Server):
         self._warmup.start()
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE)
+        gc.freeze()  # what was imported is not looked at again
 
     def each_second(self) -> None:
         """Check the connections."""

@@ -5,16 +5,22 @@ The commands on files and pipes start alone, without the imports of the service,
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["cli", "main"]
+
+#: Thresholds of the garbage collector. Neither imports nor readings leave cycles behind, but they allocate much: with
+#: Python's default of 700 a tenth of a start is spent in the collector, and a third of the time of streaming.
+GARBAGE: Final = (20_000, 20, 20)
 
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*GARBAGE)
     arguments = sys.argv[1:]
     if arguments[:1] == ["backfill"]:
         from streamnorm.cli.backfill import backfill_file  # noqa: PLC0415

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm import config_file
 from streamnorm.backfill.reading.readings import Part
 from streamnorm.backfill.sinks.sink import Sink
 from streamnorm.engine.blocks.block import Block, BlockAnswer
@@ -91,6 +90,8 @@ def local(folder: Path, config: Mapping[str, Any]) -> Iterator[Sink]:
     limits = replace(settings.limits, max_ahead=None)  # what is recorded is believed
     service = IngestService(residents, limits=limits)
     if settings.config:
+        from streamnorm import config_file  # noqa: PLC0415 - a tenth of the start, and most have none
+
         residents.rulebook = Rulebook(residents.rulebook.default_plan, config_file.read(Path(settings.config)).rules)
     with asyncio.Runner() as runner:
         runner.run(residents.start())
