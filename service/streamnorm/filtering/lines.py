@@ -51,6 +51,8 @@ HOME_ASSISTANT = Names(
 )
 #: A block costs as much as so many readings one by one.
 FEWEST = 8
+#: the classes of what JSON has for numbers, truth values and what is missing
+NUMERIC = frozenset({int, float, bool, type(None)})
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
@@ -155,15 +157,14 @@ class Ndjson:
         """Find the values of a flat object."""
         if self.names == DEFAULT_NAMES and "entity_id" in given and isinstance(given.get("state"), str):
             self.names = HOME_ASSISTANT
-        names = self.names
+        names, others = self.names, self.names[:2]
         if not (names.strings or names.states or names.missing):
-            values = {name: value for name, value in given.items() if name not in names[:2] and _numeric(value)}
-        else:
-            values = {}
-            for name, value in given.items():
-                found = self._number(value) if isinstance(value, str) else value
-                if name not in names[:2] and _numeric(found):
-                    values[name] = found
+            return {name: value for name, value in given.items() if value.__class__ in NUMERIC and name not in others}
+        values = {}
+        for name, value in given.items():
+            found = self._number(value) if isinstance(value, str) else value
+            if found.__class__ in NUMERIC and name not in others:
+                values[name] = found
         return values
 
     def _number(self, text: str) -> Any:
@@ -222,10 +223,6 @@ def _object(line: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise InvalidReading.at("", "must be an object")
     return given
-
-
-def _numeric(value: object) -> bool:
-    return value is None or isinstance(value, (int, float))
 
 
 def _listed(values: Any) -> Any:
