@@ -231,6 +231,24 @@ def test_a_recording_is_never_its_own_result(tmp_path: Path, name: str) -> None:
     assert (result.exit_code, "itself" in result.stderr, file.read_bytes()) == (1, True, before)
 
 
+def test_the_bar_begins_with_the_first_rows(tmp_path: Path) -> None:
+    file = recorded(tmp_path / "room.csv", 100)
+    refused, done = (run(file, "--data-dir", tmp_path / "data", "--out", out) for out in (file, tmp_path / "out.csv"))
+    assert ("%" in refused.stderr, "100%" in done.stderr) == (False, True)
+
+
+def test_nan_in_lines_of_json_is_missing(tmp_path: Path) -> None:
+    file, out = tmp_path / "room.ndjson", tmp_path / "out.ndjson"
+    file.write_text('{"x": 20, "y": 1}\n{"x": NaN, "y": 2}\n{"x": "nan", "y": -Infinity}\n{"x": 21, "y": 3}\n')
+    refused = run(file, "--data-dir", tmp_path / "data", "--out", out)
+    assert (refused.exit_code, "room.ndjson: line 3 is not JSON" in refused.stderr) == (1, True)
+    file.write_text(file.read_text().replace("-Infinity", "2"))
+    assert run(file, "--data-dir", tmp_path / "data", "--out", out).exit_code == 0
+    expected = Normalizer().observe_block(np.array([[20, 1], [np.nan, 2], [np.nan, 2], [21, 3]])).values
+    found = [list(json.loads(line).values()) for line in out.read_text().splitlines()]
+    np.testing.assert_array_equal(np.array(found, dtype=float), expected)
+
+
 def test_numbers_with_underscores_are_read_when_that_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("id,b\n20_24,1_000\n20_25,2_000\n")
     options = (tmp_path / "in.csv", "--data-dir", tmp_path / "data")

@@ -40,7 +40,7 @@ class Screen:
         self.bar = Progress(
             name, BarColumn(), TaskProgressColumn(), Rate(), left, TimeRemainingColumn(), console=console
         )
-        self._task = self.bar.add_task("", total=max(1, sum(self._sizes)), rows=0)
+        self._task = self.bar.add_task("", total=max(1, sum(self._sizes)), rows=0, visible=False)
 
     def next(self) -> None:
         """Go on to the next recording."""
@@ -51,7 +51,8 @@ class Screen:
 
     def progress(self, rows: int, part: float) -> None:
         """Show how far the recording is."""
-        self.bar.update(self._task, completed=self._before + part * self._sizes[self._at], rows=self._rows + rows)
+        completed = self._before + part * self._sizes[self._at]
+        self.bar.update(self._task, completed=completed, rows=self._rows + rows, visible=True)
 
     def note(self, text: str) -> None:
         """Say something of the recording."""

@@ -246,7 +246,7 @@ def test_a_cell_that_stopped_the_work_and_was_corrected_lets_it_go_on(tmp_path: 
     broken[150] = broken[150].rsplit(",", 1)[0] + ",ERR\n"
     file = written(tmp_path, HEAD + "".join(broken))
     ran = again(tmp_path, "--on-bad-row", "stop")
-    assert (ran.status, "in.csv, line 152, column 'y': 'ERR'" in ran.told, ran.out) == (3, True, b"")
+    assert (ran.status, "in.csv: line 152, column 'y': 'ERR'" in ran.told, ran.out) == (3, True, b"")
     written(tmp_path, TEXT)
     assert again(tmp_path, "--on-bad-row", "stop").status == 0
     assert (values(file), seqs(tmp_path)) == (expected(), (160, 80))

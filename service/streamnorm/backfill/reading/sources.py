@@ -15,6 +15,7 @@ from streamnorm.backfill.files.containers import opened
 from streamnorm.backfill.findings.findings import Findings
 from streamnorm.backfill.reading.arrow import arrow_column, pyarrow
 from streamnorm.backfill.unreadable import Unreadable
+from streamnorm.formats import lenient_json
 
 Row = dict[str, Any]
 #: A chunk is so many bytes: some 100 000 rows, which take a hundred megabytes as cells.
@@ -194,7 +195,7 @@ def _flat(row: Row) -> Row:
 
 def _object(number: int, text: bytes) -> Row:
     try:
-        row = orjson.loads(text)
+        row = lenient_json.loads(text)
     except orjson.JSONDecodeError as error:
         message = f"line {number} is not JSON: {error}"
         raise Unreadable(message) from None

@@ -185,7 +185,7 @@ class _Task:
         taken = self._sorter.taken(chunk)
         if taken.bad and work.on_bad == "stop":
             bad = taken.bad[0]
-            where = f"{work.file}, line {bad.line}" + (f", column {bad.column!r}" if bad.column else "")
+            where = f"line {bad.line}" + (f", column {bad.column!r}" if bad.column else "")
             message = (
                 f"{where}: {bad.text!r:.60} is no value; what came before is done, and the same command goes on there"
             )
