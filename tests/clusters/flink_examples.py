@@ -18,14 +18,8 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import DataTypes, StreamTableEnvironment, Table
 
 from streamnorm.engines.arrow import read_batch, write_batch
-from tests.clusters.page_code import ROOT, Namespace, page
+from tests.clusters.page_code import GIVEN, ROOT, WIDE, Namespace, page
 
-GIVEN = [
-    {"sensor": "boiler", "seq": n, "time": 1_795_338_000.0 + n, "values": {"temp": 20.0 + n % 3, "door": float(n % 2)}}
-    for n in range(12)
-]
-#: as `GIVEN`, a feature in each field
-WIDE = [{"sensor": row["sensor"], "seq": row["seq"], "time": row["time"], **row["values"]} for row in GIVEN]  # type: ignore[dict-item]
 #: what is written to a table of Kafka
 INSERT = (
     "INSERT INTO normalized SELECT `sensor`, `seq`, `time`, `values`, "

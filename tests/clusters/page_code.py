@@ -1,4 +1,4 @@
-"""The code of docs/scaling.md, for jobs that run it."""
+"""The code of docs/scaling.md, for jobs that run it, and readings that they give it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+GIVEN: list[dict[str, Any]] = [
+    {"sensor": "boiler", "seq": n, "time": 1_795_338_000.0 + n, "values": {"temp": 20.0 + n % 3, "door": float(n % 2)}}
+    for n in range(12)
+]
+#: as `GIVEN`, a feature in each field
+WIDE = [{"sensor": row["sensor"], "seq": row["seq"], "time": row["time"], **row["values"]} for row in GIVEN]
 
 
 class Namespace(dict[str, Any]):

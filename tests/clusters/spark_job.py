@@ -1,8 +1,8 @@
 """The job of the tests: readings in folders of JSON files, normalized, written as lines of JSON.
 
 Arguments: `stream` or `finish`; a folder; options of `normalize` as JSON. `stream` runs over the files in the folder's
-`stream` until it is killed; `finish` goes on from its checkpoint until all files are read, and then takes those in
-`table` as one table.
+`stream` until it is killed; `finish` goes on from its checkpoint until all files are read, then takes those in `table`
+as one table, and runs the code of docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from streamnorm.engines.spark import normalize, save_streams
+from tests.clusters.page_code import WIDE, Namespace, page
 
 #: How a JVM starts fastest.
 SHORT_LIVED = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
@@ -69,6 +70,10 @@ def main(mode: str, place: str, options: str) -> None:
     save_streams(spark, str(folder / "checkpoint"), str(folder / "blobs"))
     table = spark.read.schema(SCHEMA).json(str(folder / "table"))
     write(normalize(table, **fields, rules=given["rules"]), folder / "tabled")
+    names = Namespace(frame=spark.createDataFrame(WIDE))
+    for code in page("Spark"):
+        exec(code, names)  # noqa: S102 - the page's
+    write(names.done[-1], folder / "shown")
 
 
 if __name__ == "__main__":

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from streamnorm.engines.rows import Fields, observe_rows
 from tests.clusters.flink_cluster import PATIENCE, end_group, until
+from tests.clusters.page_code import WIDE
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
 from tests.support.processes import ROOT
 
 PYTHON = ROOT / ".venv-engines" / "spark" / "bin" / "python"
+log = logging.getLogger(__name__)
 #: readings in a file, and so in a micro-batch
 FILE = 100
 
@@ -67,11 +72,17 @@ def test_a_killed_driver_costs_no_reading_and_no_bit_and_a_table_is_as_its_readi
     with job("stream", tmp_path, **options) as process:
         until("a micro-batch", lambda: batches(tmp_path) >= 1 or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "stream.log").read_text()[-6000:]
+    done = batches(tmp_path)
     put(tmp_path / "stream", rest, len(rest) - FILE, len(rest))
     put(tmp_path / "table", office.rows[::-1], 0, len(office.rows))
+    began = time.monotonic()
     with job("finish", tmp_path, **options) as process:
+        until("a micro-batch after the restart", lambda: batches(tmp_path) > done or process.poll() is not None)
+        log.info("a micro-batch was done %.1f s after the driver was started again", time.monotonic() - began)
         assert process.wait(PATIENCE) == 0, (tmp_path / "finish.log").read_text()[-6000:]
     assert keyed(written(tmp_path / "streamed")) == office.answers_to(rest)
     migrate(f"blobs://{tmp_path}/blobs", f"sqlite://{tmp_path}/back")
     assert statistics(tmp_path / "back") == office.statistics
     assert keyed(written(tmp_path / "tabled")) == office.answers
+    shown = sorted(written(tmp_path / "shown"), key=lambda row: row["seq"])
+    assert shown == observe_rows(None, WIDE, Fields(("temp", "door"), "time", "seq"), {}, 0.0)[1]
