@@ -77,6 +77,8 @@ function drawSilences(scene, colour) {
 /** Make a trace in `place`; `told(index)` is called for the reading under the pointer, and without one. */
 export function traceChart(scene, place, colour, { scales, axes, series, bands, told, gutter, drawAxes = [] }) {
   const axis = { stroke: colour.text, font: FONT, grid: { stroke: colour.grid, width: 1 }, ticks: { show: false } };
+  // a time beside the right edge would be cut off
+  const fits = (chart, x, text) => chart.bbox.left / devicePixelRatio + chart.valToPos(x, "x") + 3.2 * text.length < chart.width;
   const ticks = (low, high, chart) => scene.trace.timeline.ticks(low, high, Math.max(2, chart.bbox.width / devicePixelRatio / 84));
   // as wide as the widest of the charts that share it, so that their times stand under each other
   const wide = (_, texts) => (gutter.width = Math.max(gutter.width, 10 + 6.4 * Math.max(3, ...(texts ?? []).map((text) => text.length))));
@@ -96,7 +98,7 @@ export function traceChart(scene, place, colour, { scales, axes, series, bands, 
       {
         ...axis, size: 22, gap: 2,
         splits: (chart, _axis, low, high) => ticks(low, high, chart).map(({ x }) => x),
-        values: (chart) => ticks(chart.scales.x.min, chart.scales.x.max, chart).map(({ text }) => text),
+        values: (chart) => ticks(chart.scales.x.min, chart.scales.x.max, chart).map(({ x, text }) => (fits(chart, x, text) ? text : "")),
       },
       ...axes.map((own) => ({ ...axis, space: 28, size: wide, gap: 4, values: (_, splits) => ticked(splits), ...own })),
     ],

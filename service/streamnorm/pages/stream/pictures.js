@@ -26,6 +26,12 @@ function normalizedChart(scene, place, colour, gutter, told) {
   return traceChart(scene, place, colour, { scales: { y: normalizedScale }, axes: [{}], series, told, gutter, drawAxes: [levels(colour)] });
 }
 
+/** Statistics that came with some readings only, with the last ones up to the latest reading. */
+function held(numbers) {
+  const at = numbers.findLastIndex((x) => x !== null);
+  return at < 0 ? numbers : [...numbers.slice(0, -1), numbers[at]];
+}
+
 /** The four pictures of a feature's card. */
 export class Pictures {
   #card;
@@ -55,7 +61,7 @@ export class Pictures {
     this.#make();
     const { positions } = trace.timeline;
     const [raw, normalized] = this.#charts;
-    if (raw) redraw(raw, this.#place("raw"), [positions, column.high, column.low, column.mean, column.raw]);
+    if (raw) redraw(raw, this.#place("raw"), [positions, ...[column.high, column.low, column.mean].map(held), column.raw]);
     if (normalized) redraw(normalized, this.#place("normalized"), [positions, column.normalized]);
     this.#histograms(column);
   };
