@@ -30,6 +30,20 @@ def test_what_is_said_twice_holds_as_it_was_said_last() -> None:
     assert [treated(found, name)["warmup"] for name in ("door_2", "door_1")] == [4, 3]
 
 
+def test_a_configuration_shows_what_holds_of_each_feature_and_nothing_else() -> None:
+    rules = book(
+        {"features": "door*", "horizon": 20},
+        {"features": "motor", "horizon": 40, "clamp": 3.0},
+        {"time_constant": "1h"},
+        {"features": "lamp", "warmup": 4},
+        {"features": "lamp", "warmup": 5, "horizon": 9},
+    )
+    assert rules.plan("any").to_json()["features"] == {
+        "motor": {"clamp": 3.0},
+        "lamp": {"warmup": 5, "horizon": 9.0},
+    }
+
+
 def test_a_horizon_and_a_time_constant_replace_each_other() -> None:
     found = book({"horizon": 20}, {"features": "slow", "time_constant": "1h"}, {"streams": "b", "horizon": 9})
     assert treated(found.plan("a"), "slow")["time_constant"] == 3600.0

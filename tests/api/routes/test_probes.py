@@ -52,6 +52,7 @@ async def test_a_service_that_is_not_started_is_not_ready(api: Api) -> None:
     api.app.state.context.serving = False
     assert_problem(await api.get("/readyz"), 503, "store-unavailable")
     assert (await api.get("/healthz")).status_code == 200
+    assert (await api.get("/v1/refusals")).json()["refusals"] == []
 
 
 async def test_a_service_whose_store_fails_is_not_ready_and_says_why() -> None:

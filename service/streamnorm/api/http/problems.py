@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -20,6 +20,8 @@ from streamnorm.engine.validation import to_faults
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: The paths of probes. They need no key, wait for nothing, and what they answer is never a refusal.
+PROBES: Final = frozenset({"/healthz", "/readyz"})
 #: Cap on reported errors, so that the response cannot exceed the request.
 MAX_REPORTED_ERRORS = 50
 LONGEST = 2000
@@ -144,6 +146,8 @@ def install(app: FastAPI) -> None:
     """Register the exception handlers, so that every error becomes a problem response."""
 
     def refused(request: Request, slug: str, detail: str) -> None:
+        if request.scope["path"] in PROBES:
+            return
         payload = request.scope.get("payload", b"")
         request.app.state.context.metrics.refused(slug, f"{request.method} {request.url.path}: {detail}", payload)
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamnorm.api.http import problems
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.request_state import NOSNIFF, BodyMemoryBudget, RequestState
-from streamnorm.api.middleware.authorization import PROBES, Authorizer, Headers
+from streamnorm.api.middleware.authorization import Authorizer, Headers
 from streamnorm.errors import Forbidden, Overloaded, StoreError, StreamnormError, TooManyRequests, Unauthorized
 from streamnorm.logs import request_id
 
@@ -119,7 +119,7 @@ class AdmissionMiddleware:
         path: str = scope["path"]
         try:
             scope["caller"] = exchange.caller = self._access.authorize(scope, headers)
-            if path not in PROBES:
+            if path not in problems.PROBES:
                 self._admit(exchange, scope, headers, live=scope["type"] == "websocket" or path == EVENTS)
             await self._app(scope, exchange.receive, exchange.send)
         except (StreamnormError, problems.HTTPProblem) as error:

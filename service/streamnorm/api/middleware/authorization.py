@@ -23,13 +23,13 @@ from urllib.parse import parse_qs
 
 from starlette.types import Scope
 
+from streamnorm.api.http.problems import PROBES
 from streamnorm.auth.api_keys import ANYONE, ApiKey
 from streamnorm.auth.ports import ApiKeys
 from streamnorm.errors import Forbidden, StoreError, Unauthorized
 
 Headers = dict[bytes, bytes]
 
-PROBES: Final = frozenset({"/healthz", "/readyz"})
 OBSERVE: Final = ("observe",)
 READ: Final = ("read",)
 EITHER: Final = ("observe", "read")

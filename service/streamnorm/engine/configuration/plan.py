@@ -152,11 +152,17 @@ class Plan:
         return (affine.gamma, affine.beta) if affine else (1.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the configuration as plain JSON data, with what differs by feature as `features`."""
+        """Return the configuration as plain JSON data, with what differs by feature as `features`, as far as it holds."""
         features: dict[str, dict[str, Any]] = {}
         for glob, parameters in self.layers:
             if glob != ALL:
                 features[glob] = overlay([features.pop(glob, {}), parameters])
+                continue
+            for name, before in [*features.items()]:  # what is said last holds
+                both = overlay([before, parameters])
+                features[name] = {key: value for key, value in before.items() if key in both and key not in parameters}
+                if not features[name]:
+                    del features[name]
         return to_json(self.config) | ({"features": features} if features else {})
 
     def to_snapshot(self) -> dict[str, Any]:
