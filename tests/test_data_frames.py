@@ -109,3 +109,16 @@ def test_a_scikit_learn_transformer_refuses_a_column_of_datetimes_by_name() -> N
         StreamNormalizer().fit(pd.DataFrame({"when": MOMENTS, "temp": TEMP}))
     with pytest.raises(InvalidReading, match="'room' is not numeric"):
         StreamNormalizer().fit(pd.DataFrame({"room": list("abcd"), "temp": TEMP}))
+
+
+@every_kind
+def test_an_angle_in_a_frame_becomes_two_columns_with_the_bits_of_single_readings(make: Make) -> None:
+    rule = {"wind": {"transform": "circular"}}
+    angles, temps = [0.0, 90.0, 200.0, 270.0], [20.0, 21.0, 22.0, 20.0]
+    answer = Normalizer(features=rule).observe_block(make({"wind": angles, "when": MOMENTS, "temp": temps}))
+    one_by_one = Normalizer(features=rule)
+    rows = [one_by_one.observe({"wind": angle, "temp": temp}).values for angle, temp in zip(angles, temps, strict=True)]
+    table = pl.DataFrame(answer.values)
+    assert answer.features == ("wind.sin", "wind.cos", "temp")
+    assert table.select(answer.features).rows() == [tuple(row[name] for name in answer.features) for row in rows]
+    assert table["when"].to_list() == MOMENTS

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from streamnorm import Normalizer
 from streamnorm_client import Client, InvalidArgument, MissingDependency
 from streamnorm_client._blocks.npy import packed
 from tests.support.processes import Service
@@ -82,7 +83,7 @@ def test_a_frame_comes_back_as_it_was_but_for_its_features(make: Callable[[dict[
     parts = packed(frame, None, None)
     assert parts is not None
     values = np.arange(8.0).reshape(4, 2)
-    back = parts.rebuild(values)
+    back = parts.joined([values[:3], values[3:]], ["temp", "door"])
     expected = make({"temp": values[:, 0].tolist(), "when": MOMENTS, "door": values[:, 1].tolist()})
     expected = pa.Table.from_batches([expected]) if isinstance(expected, pa.RecordBatch) else expected
     assert type(back) is type(expected)
@@ -94,7 +95,7 @@ def test_an_index_of_datetimes_is_the_time() -> None:
     parts = packed(pd.DataFrame({"temp": TEMP}, index=index), None, None)
     assert parts is not None
     assert parts.times.tolist() == EPOCHS
-    assert parts.rebuild(np.zeros((4, 1))).index.equals(index)
+    assert parts.joined([np.zeros((4, 1))], ["temp"]).index.equals(index)
 
 
 def test_an_index_and_a_column_of_datetimes_are_refused() -> None:
@@ -195,3 +196,27 @@ def test_an_angle_comes_back_as_sine_and_cosine(service: Service, times: list[fl
         block = stream.bulk(rows, features=["wind", "temp"], timestamps=times)
     assert block.features == ["wind.sin", "wind.cos", "temp"]
     assert block.values.shape == (4, 3)
+
+
+@every_kind
+def test_an_angle_in_a_frame_comes_back_as_two_columns(service: Service, make: Callable[[dict[str, Any]], Any]) -> None:
+    angles, rule = [0.0, 90.0, None, 270.0], {"wind": {"transform": "circular"}}
+    with Client(service.url) as client:
+        stream = client.stream("vane")
+        stream.configure(features=rule)
+        frame = stream.bulk(make({"wind": angles, "when": MOMENTS, "temp": [20.0, 21.0, 22.0, 20.0]})).values
+        stream.reset()
+        rows = [
+            {"temp": temp} | ({} if angle is None else {"wind": angle})
+            for angle, temp in zip(angles, (20, 21, 22, 20), strict=True)
+        ]
+        dicts = stream.bulk(rows, timestamps=EPOCHS).values
+        stream.delete()
+    expected = Normalizer(features=rule).observe_block(
+        np.array([[20, 0], [21, 90], [22, np.nan], [20, 270]], dtype=float), features=("temp", "wind")
+    )
+    table = pl.DataFrame(frame)
+    assert sorted(table.columns) == ["temp", "when", "wind.cos", "wind.sin"]
+    for name, ys in zip(expected.features, expected.values.T.tolist(), strict=True):
+        np.testing.assert_array_equal(table[name].cast(pl.Float64).fill_null(np.nan).to_numpy(), ys)
+        assert [row[name] for row in dicts if name in row] == [y for y in ys if y == y]  # noqa: PLR0124 - NaN

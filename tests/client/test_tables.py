@@ -24,7 +24,8 @@ def sent(rows: Any, **sizes: int) -> list[list[Any]]:
 def echoed(rows: Any) -> Any:
     """Send rows to a service that answers what it was sent."""
     table = table_of(rows)
-    return table.rebuild([json.loads(row) for block in cut(table, None, max_rows=2) for row in block.rows])
+    blocks = [[json.loads(row) for row in block.rows] for block in cut(table, None, max_rows=2)]
+    return table.joined(blocks, table.features or [])
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class StreamProcedures:
             done += len(block.rows)
             if progress is not None:
                 progress(done, table.length)
-        return joined(answers, table.joined([answer.values for answer in answers]))
+        return joined(answers, table.joined([answer.values for answer in answers], answers[0].features))
 
     def _send_block(
         self, block: requests.EncodedBlock | ArrayBlock, seq: int | None, *, numbered: bool, learn: bool

@@ -27,8 +27,9 @@ class Frame:
     array: Any
     features: list[str]
     times: Any
-    #: builds a frame like the original from normalized values, with the time column in place
-    rebuild: Callable[[Any], Any]
+    #: builds a frame like the original from normalized values, with the time column in place; it takes the names of
+    #: the normalized columns, too, if they are not those of the frame
+    rebuild: Callable[[Any, Sequence[str] | None], Any]
 
 
 def frame_of(rows: Any) -> Frame | None:
@@ -58,10 +59,10 @@ def _of_pandas(rows: Any, pandas: Any) -> Frame:
     _refuse_times([*(names[place] for place in moments), *(["the index"] if indexed else [])])
     times = pandas.DatetimeIndex(columns[moments[0]] if moments else rows.index) if moments or indexed else None
 
-    def rebuild(values: Any) -> Any:
-        frame = pandas.DataFrame(values, index=rows.index, columns=rows.columns[numbers])
+    def rebuild(values: Any, made: Sequence[str] | None) -> Any:
+        frame = pandas.DataFrame(values, index=rows.index, columns=rows.columns[numbers] if made is None else made)
         for place in moments:
-            frame.insert(place, rows.columns[place], columns[place], allow_duplicates=True)
+            frame.insert(min(place, len(frame.columns)), rows.columns[place], columns[place], allow_duplicates=True)
         return frame
 
     array = rows.iloc[:, numbers].to_numpy(dtype=float, na_value=float("nan"))
@@ -107,12 +108,13 @@ def _of_narwhals(rows: Any) -> Frame | None:
         )
         times = _microseconds(stamps.dt.timestamp("us").to_numpy())
 
-    def rebuild(values: Any) -> Any:
+    def rebuild(values: Any, made: Sequence[str] | None) -> Any:
         columns = [
             narwhals.new_series(name, values[:, place], narwhals.Float64, backend=frame.implementation)
-            for place, name in enumerate(numbers)
+            for place, name in enumerate(numbers if made is None else made)
         ]
-        return frame.with_columns(*columns).to_native()
+        kept = frame if made is None else frame.drop([name for name in numbers if name not in made])
+        return kept.with_columns(*columns).to_native()
 
     return Frame(floats.to_numpy(), numbers, times, rebuild)
 

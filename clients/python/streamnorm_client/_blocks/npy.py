@@ -77,7 +77,7 @@ class Packed:
     array: Any
     features: list[str] | None
     times: Any
-    rebuild: Callable[[Any], Any]
+    rebuild: Callable[[Any, Sequence[str] | None], Any]
 
     @property
     def length(self) -> int:
@@ -91,10 +91,10 @@ class Packed:
             times = None if self.times is None else self.times[start : start + rows]
             yield ArrayBlock(self.features, self.array[start : start + rows], times)
 
-    def joined(self, values: Sequence[Any]) -> Any:
-        """Join the blocks' values."""
+    def joined(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+        """Join the blocks' values, which are of the features `names`."""
         numpy: Any = sys.modules["numpy"]
-        return self.rebuild(numpy.concatenate(values))
+        return self.rebuild(numpy.concatenate(values), None if list(names) == self.features else names)
 
 
 def packed(rows: Any, features: Sequence[str] | None, timestamps: Iterable[Any] | None) -> Packed | None:
@@ -134,7 +134,7 @@ def packed(rows: Any, features: Sequence[str] | None, timestamps: Iterable[Any] 
     )
 
 
-def _identity(values: Any) -> Any:
+def _identity(values: Any, _made: Sequence[str] | None) -> Any:
     return values
 
 

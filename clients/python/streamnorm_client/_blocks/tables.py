@@ -20,16 +20,16 @@ BLOCK_BYTES = 8 * 1024 * 1024  # far below the service's 64 MiB, since proxies m
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to send: `block(start, stop)` returns plain rows, `rebuild(rows)` the caller's type."""
+    """Rows to send: `block(start, stop)` returns plain rows, `rebuild(rows, names)` the caller's type."""
 
     features: list[str] | None
     length: int
     block: Callable[[int, int], list[list[Any]]]
-    rebuild: Callable[[list[list[Any]]], Any]
+    rebuild: Callable[[list[list[Any]], Sequence[str]], Any]
 
-    def joined(self, values: Sequence[list[list[Any]]]) -> Any:
-        """Join the blocks' values."""
-        return self.rebuild([row for block in values for row in block])
+    def joined(self, values: Sequence[list[list[Any]]], names: Sequence[str]) -> Any:
+        """Join the blocks' values, which are of the features `names`."""
+        return self.rebuild([row for block in values for row in block], names)
 
 
 def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
@@ -44,7 +44,7 @@ def table_of(rows: Any, features: Sequence[str] | None = None) -> Table:
         raise WrongType(f"{rows!r:.80} is not a table: bulk takes lists, dicts, an array or a frame") from error
     if rows and all(isinstance(row, Mapping) for row in rows):
         return _of_dicts(rows, features)
-    return Table(None if features is None else list(features), len(rows), _plain_rows(rows), list)
+    return Table(None if features is None else list(features), len(rows), _plain_rows(rows), _as_lists)
 
 
 def cut(
@@ -78,11 +78,20 @@ def _plain_rows(rows: list[Any]) -> Callable[[int, int], list[list[Any]]]:
     return lambda start, stop: [plain(row, f"/values/{start + n}") for n, row in enumerate(rows[start:stop])]
 
 
+def _as_lists(values: list[list[Any]], _names: Sequence[str]) -> list[list[Any]]:
+    return values
+
+
 def _of_dicts(rows: list[Mapping[str, Any]], features: Sequence[str] | None) -> Table:
     names = list(features) if features is not None else list(dict.fromkeys(name for row in rows for name in row))
     lists = [[row.get(name) for name in names] for row in rows]
 
-    def rebuild(values: list[list[Any]]) -> list[dict[str, Any]]:
-        return [{name: y for name, y in zip(names, normalized) if name in row} for row, normalized in zip(rows, values)]
+    def rebuild(values: list[list[Any]], made: Sequence[str]) -> list[dict[str, Any]]:
+        # of a feature that became two, which `transform` does with angles, the names begin with its own
+        sources = [name if name in names else name.rpartition(".")[0] for name in made]
+        return [
+            {name: y for name, source, y in zip(made, sources, normalized) if source in row}
+            for row, normalized in zip(rows, values)
+        ]
 
     return Table(names, len(rows), _plain_rows(lists), rebuild)

@@ -152,7 +152,7 @@ class Plan:
         return (affine.gamma, affine.beta) if affine else (1.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the configuration as plain JSON data, with what differs by feature as `features`, as far as it holds."""
+        """Return the configuration as plain JSON data; `features` are what differs by feature, as far as it holds."""
         features: dict[str, dict[str, Any]] = {}
         for glob, parameters in self.layers:
             if glob != ALL:
