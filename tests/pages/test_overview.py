@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from streamnorm_client import Client
+from tests.support.broker import Broker, publish
 from tests.support.browser import Watched
 from tests.support.processes import Service
 
@@ -74,6 +76,20 @@ def test_refused_payloads_are_shown_as_text_and_stay_unfolded(page: Page, fleet:
     expect(reason.locator("pre").first).to_have_text("{again")
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_refused_messages_of_mqtt_are_shown_with_their_topics(page: Page, installed: Path, tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker") as broker:
+        settings = {"STREAMNORM_MQTT": broker.url, "STREAMNORM_MQTT_TOPICS": "plant/{stream}/raw"}
+        with Service(tmp_path, PYTHONPATH=str(installed), **settings) as service:
+            with Client(service.url) as client:
+                client.bulk([{"stream": f"s-{n}", "values": {"temp": n}} for n in range(STREAMS)])
+            publish(broker, "plant/press/raw", '{"temp": warm}')
+            page.goto(service.url)
+            reason = page.locator("#refused > li").filter(has_text="MQTT, plant/+/raw: invalid reading")
+            reason.locator("summary").click()
+            expect(reason).to_contain_text("plant/press/raw")
+            expect(reason.locator("pre").first).to_have_text('{"temp": warm}')
 
 
 @pytest.mark.parametrize("status", [401, 403])
