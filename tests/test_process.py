@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from streamnorm.stores.codec import decode
-from tests.support.processes import PATIENCE, STEP, Service
+from tests.support.processes import PATIENCE, STEP, FreshService, Service
 
 COMMAND = [sys.executable, "-m", "streamnorm"]
 HERE = "/v1/streams/boiler-7"
@@ -30,7 +30,7 @@ HERE = "/v1/streams/boiler-7"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service that the tests leave running."""
-    with Service(tmp_path_factory.mktemp("service")) as running:
+    with FreshService(tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
@@ -85,7 +85,7 @@ def gone(service: Service) -> float:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_clean_stop_ends_with_status_0_and_says_so(tmp_path: Path, how: signal.Signals) -> None:
-    with Service(tmp_path) as service:
+    with FreshService(tmp_path) as service:
         observe(service, 21.4)
         os.kill(service.pid, how)
         assert service.wait() == 0
@@ -100,7 +100,7 @@ def test_a_clean_stop_ends_with_status_0_and_says_so(tmp_path: Path, how: signal
 
 @pytest.mark.parametrize("durability", ["always", "everysec", "no"])
 def test_stopping_and_starting_changes_no_bit(tmp_path: Path, durability: str) -> None:
-    with Service(tmp_path, STREAMNORM_DURABILITY=durability) as service:
+    with FreshService(tmp_path, STREAMNORM_DURABILITY=durability) as service:
         observe(service, 21.4, 22.0, 20.3)
         before = snapshot(service)
         service.restart()
@@ -109,7 +109,7 @@ def test_stopping_and_starting_changes_no_bit(tmp_path: Path, durability: str) -
 
 
 def test_a_killed_service_has_kept_what_was_told_a_while_ago(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with FreshService(tmp_path) as service:
         observe(service, *range(20))
         deadline = time.monotonic() + PATIENCE
         while kept(service) < 20 and time.monotonic() < deadline:
@@ -120,7 +120,7 @@ def test_a_killed_service_has_kept_what_was_told_a_while_ago(tmp_path: Path) -> 
 
 
 def test_a_service_killed_with_always_has_kept_every_answered_reading(tmp_path: Path) -> None:
-    with Service(tmp_path, STREAMNORM_DURABILITY="always") as service:
+    with FreshService(tmp_path, STREAMNORM_DURABILITY="always") as service:
         observe(service, *range(20))
         before = snapshot(service)
         service.kill()

@@ -33,7 +33,7 @@ from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from streamnorm_client import Client
 from tests.support.browser import ARGUMENTS, CHROMIUM
-from tests.support.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, FreshService, Service
 
 READINGS = 10_000
 ROUNDS = 10  # in turns, the best of which counts: the first warms up
@@ -133,7 +133,7 @@ def looking(service: Service) -> Iterator[Page]:
 def started(stack: ExitStack) -> Service:
     """Start a service with a folder of its own."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
-    return stack.enter_context(Service(Path(folder)))
+    return stack.enter_context(FreshService(Path(folder)))
 
 
 def tell(text: str) -> None:

@@ -36,7 +36,7 @@ from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.stores.redis.streams import SharedStreams
 from streamnorm.stores.redis.url import parse_redis_url
-from tests.support.processes import Service
+from tests.support.processes import FreshService
 from tests.support.redis_servers import Server, cluster
 
 IN_FLIGHT = 64
@@ -177,7 +177,7 @@ def measured(case: Case, seconds: float, folder: Path) -> list[str]:
             own = folder / f"replica-{number}"
             own.mkdir(parents=True)
             environment = {"STREAMNORM_STORE": store, "STREAMNORM_DURABILITY": case.durability}
-            services.append(running.enter_context(Service(own, **environment)))
+            services.append(running.enter_context(FreshService(own, **environment)))
         processes = [psutil.Process(service.pid) for service in services]
         here, there = multiprocessing.Pipe()
         ports = [service.port for service in services]
@@ -237,7 +237,7 @@ async def alone(url: str, replicas: int, seconds: float) -> list[str]:
 
 def memory(folder: Path) -> float:
     """Measure the bytes of a store's memory that a stream of 8 features takes."""
-    with Server(folder / "store") as server, Service(folder, STREAMNORM_STORE=server.url) as service:
+    with Server(folder / "store") as server, FreshService(folder, STREAMNORM_STORE=server.url) as service:
         _, there = multiprocessing.Pipe()
         args = ([service.port], "bulk", 2.0, there)
         with server.client() as redis:

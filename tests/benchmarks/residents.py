@@ -26,7 +26,7 @@ from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.streams.snapshot import export
 from streamnorm.engine.streams.stream import Stream
-from tests.support.processes import Service
+from tests.support.processes import FreshService
 
 FEATURES = [f"f{n}" for n in range(8)]
 SIZES = (1_000, 100_000, 1_000_000)
@@ -104,7 +104,7 @@ def main(sizes: Iterable[int] = SIZES) -> None:
     print("streams    new streams/s  RSS MiB  resident  bytes/resident  one by one from anywhere/s  database MiB")
     with (
         tempfile.TemporaryDirectory() as name,
-        Service(Path(name), STREAMNORM_MAX_RESIDENT_STREAMS=str(RESIDENT)) as service,
+        FreshService(Path(name), STREAMNORM_MAX_RESIDENT_STREAMS=str(RESIDENT)) as service,
     ):
         process = psutil.Process(service.pid)
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))

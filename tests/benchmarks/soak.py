@@ -25,7 +25,7 @@ import psutil
 import streamnorm
 from tests.faults.test_store import disk_that_takes_no_more
 from tests.support.disks import Device
-from tests.support.processes import Service
+from tests.support.processes import FreshService, Service
 
 MINUTES = 5.0
 GROUPS = 3
@@ -104,7 +104,7 @@ def main(minutes: float = MINUTES) -> None:
     """Run and print."""
     groups = [[Device(f"device-{g}-{n}", 1000 * g + n) for n in range(STREAMS)] for g in range(GROUPS)]
     settings = {"STREAMNORM_MAX_RESIDENT_STREAMS": str(GROUPS * STREAMS // 2), "STREAMNORM_BODY_TIMEOUT": "2"}
-    with tempfile.TemporaryDirectory() as folder, Service(Path(folder), **settings) as service:
+    with tempfile.TemporaryDirectory() as folder, FreshService(Path(folder), **settings) as service:
         soak = Soak(service)
         senders = [soak.again("requests of devices", devices(soak, group), soak.quiet) for group in groups]
         others = [

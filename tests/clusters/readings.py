@@ -17,7 +17,7 @@ from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm_client import Client
 from tests.clusters.flink_cluster import PYTHON
 from tests.support.office import office_room
-from tests.support.processes import Service
+from tests.support.processes import FreshService, Service
 
 #: sensors of a made-up office, each of which sends every so many minutes
 SENSORS = 4
@@ -43,7 +43,7 @@ Rows = list[dict[str, Any]]
 Answers = dict[tuple[str, int], Any]
 
 
-class InterpretedService(Service):
+class InterpretedService(FreshService):
     """A service without Numba, as the operators are here, which compiles no kernels for a minute first."""
 
     python = str(PYTHON)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from streamnorm_client import Client
 from tests.support.browser import ARGUMENTS, CHROMIUM, Watched, fill
-from tests.support.processes import PATIENCE, Service
+from tests.support.processes import PATIENCE, FreshService, Service
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = itertools.count()
@@ -38,21 +38,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service of the installed wheel; tests take streams of their own names, and leave it running."""
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+    with FreshService(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
         yield running
 
 
 @pytest.fixture
 def own_service(installed: Path, tmp_path: Path) -> Iterator[Service]:
     """Run a service for one test, empty at first."""
-    with Service(tmp_path, PYTHONPATH=str(installed)) as running:
+    with FreshService(tmp_path, PYTHONPATH=str(installed)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def service_of_one(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service for one file of tests."""
-    with Service(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
+    with FreshService(tmp_path_factory.mktemp("service"), PYTHONPATH=str(installed)) as running:
         yield running
 
 

@@ -16,6 +16,8 @@ from typing import Self
 
 import httpx
 
+from tests.support.forked import Forked
+
 PATIENCE = 60.0  # seconds; a busy machine imports slowly, and a test that waits in vain fails all the same
 STEP = 0.05
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,8 @@ class Service:
 
     #: the interpreter that has the service
     python = sys.executable
+    #: whether the process begins with everything imported; an interpreter of its own takes a second of a core first
+    forked = True
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -52,15 +56,12 @@ class Service:
         self.verify: ssl.SSLContext | bool = True
         # a service with an empty folder compiles its kernels, which takes a minute of a core
         self._environment = {"NUMBA_CACHE_DIR": str(NUMBA_CACHE), **os.environ, **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self) -> Self:
         """Start, and wait until it answers."""
         serve = ["serve", "--port", str(self.port), "--data-dir", str(self.folder / "data")]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [self.python, "-m", "streamnorm", *serve], env=self._environment, stdout=log, stderr=log
-            )
+        self._process = self._launch(serve)
         deadline = time.monotonic() + 3 * PATIENCE  # kernels may be compiled, on a busy machine
         while not self.settled():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -115,7 +116,14 @@ class Service:
     def _send(self, how: signal.Signals) -> None:
         self._running().send_signal(how)
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _launch(self, serve: list[str]) -> subprocess.Popen[bytes] | Forked:
+        if self.forked:
+            return Forked(serve, self._environment, self.log)
+        with self.log.open("ab") as log:
+            program = [self.python, "-m", "streamnorm", *serve]
+            return subprocess.Popen(program, env=self._environment, stdout=log, stderr=log)  # noqa: S603 - our own program
+
+    def _running(self) -> subprocess.Popen[bytes] | Forked:
         if self._process is None:
             raise RuntimeError("the service was not started")
         return self._process
@@ -129,3 +137,9 @@ class Service:
     ) -> None:
         """Leave nothing running."""
         self.kill()
+
+
+class FreshService(Service):
+    """The same as people start it: by an interpreter of its own, for what concerns starts, and for measurements."""
+
+    forked = False

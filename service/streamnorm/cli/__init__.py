@@ -1,6 +1,7 @@
 """The command line: `streamnorm serve`, `demo`, `backfill`, `filter`, `keys`, `migrate`, `suggest`; a file each.
 
-The commands on files and pipes start alone, without the imports of the service, which take most of a second.
+A command starts alone, without the imports of the others; those on files and pipes without the service's, too, which
+take most of a second.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 __all__ = ["cli", "main"]
@@ -16,37 +18,51 @@ __all__ = ["cli", "main"]
 #: Thresholds of the garbage collector. Neither imports nor readings leave cycles behind, but they allocate much: with
 #: Python's default of 700 a tenth of a start is spent in the collector, and a third of the time of streaming.
 GARBAGE: Final = (20_000, 20, 20)
+#: the module of each command, and the function there
+COMMANDS = {
+    "serve": ("serve", "serve"),
+    "demo": ("demo", "demo"),
+    "backfill": ("backfill", "backfill_file"),
+    "filter": ("filter", "filter_lines"),
+    "check": ("check", "check"),
+    "migrate": ("migrate", "migrate"),
+    "suggest": ("suggest", "suggest"),
+}
+#: the commands on files and pipes
+FILES = {"backfill", "filter"}
 
 
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*GARBAGE)
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["backfill"]:
-        from streamnorm.cli.backfill import backfill_file  # noqa: PLC0415
-
-        _run_alone("backfill", backfill_file)
-    elif arguments[:1] == ["filter"]:
-        from streamnorm.cli.filter import filter_lines  # noqa: PLC0415
-
-        _run_alone("filter", filter_lines)
+    name = next(iter(sys.argv[1:]), "")
+    if name in COMMANDS:
+        _run_alone(name)
     else:
         from streamnorm.cli.commands import cli  # noqa: PLC0415
 
         cli()
 
 
-def _run_alone(name: str, command: Any) -> None:
-    # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
-    sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
-    # pydantic looks through all installed packages for plugins, and asyncio loads OpenSSL: a tenth of the start
+def load(name: str) -> Callable[..., None]:
+    """Import the function of the command `name`."""
+    module, function = COMMANDS[name]
+    command: Callable[..., None] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+    return command
+
+
+def _run_alone(name: str) -> None:
+    # pydantic looks through all installed packages for plugins
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    _without("ssl", "asyncio")
+    if name in FILES:
+        # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
+        sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
+        _without("ssl", "asyncio")  # asyncio loads OpenSSL, a twentieth of the start
 
     import typer  # noqa: PLC0415
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name)(command)
+    app.command(name)(load(name))
     app(sys.argv[2:], prog_name=f"streamnorm {name}")
 
 

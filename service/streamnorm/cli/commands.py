@@ -7,14 +7,8 @@ from typing import Annotated
 import typer
 
 import streamnorm
-from streamnorm.cli.backfill import backfill_file
-from streamnorm.cli.check import check
-from streamnorm.cli.demo import demo
-from streamnorm.cli.filter import filter_lines
+from streamnorm.cli import COMMANDS, load
 from streamnorm.cli.keys import keys
-from streamnorm.cli.migrate import migrate
-from streamnorm.cli.serve import serve
-from streamnorm.cli.suggest import suggest
 
 cli = typer.Typer(
     name="streamnorm",
@@ -43,11 +37,6 @@ def streamnorm_command(
     del version
 
 
-cli.command()(serve)
-cli.command()(demo)
-cli.command("backfill")(backfill_file)
-cli.command("filter")(filter_lines)
-cli.command()(check)
+for name in COMMANDS:
+    cli.command(name)(load(name))
 cli.add_typer(keys, name="keys")
-cli.command()(migrate)
-cli.command()(suggest)

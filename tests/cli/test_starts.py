@@ -1,0 +1,34 @@
+"""How commands start: each without the imports of the others."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from streamnorm.cli import COMMANDS, cli, main
+
+#: what only other commands want
+UNWANTED = {"streamnorm.backfill", "streamnorm.cli.check", "streamnorm.demo", "streamnorm.filtering", "rich"}
+
+
+def test_the_service_starts_without_what_other_commands_import() -> None:
+    code = "import sys; from streamnorm.cli import load; load('serve'); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    assert UNWANTED.isdisjoint(told.stdout.split())
+
+
+def test_every_command_starts_alone_but_keys_which_is_several() -> None:
+    assert {command.name for command in cli.registered_commands} == set(COMMANDS)
+    assert [group.name for group in cli.registered_groups] == ["keys"]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["serve", "--help"]])
+def test_garbage_is_collected_once_a_command_runs(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["streamnorm", *arguments])
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")  # main sets it; this puts back what was
+    with pytest.raises(SystemExit):
+        main()
+    assert gc.isenabled()
