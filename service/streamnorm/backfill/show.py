@@ -123,7 +123,7 @@ def described(looked: Looked) -> list[str]:
 
 
 def dry(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Show rows, raw and normalized."""
+    """Show `rows` on the `console`, raw and normalized, below the `names` of the columns."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")

@@ -57,7 +57,7 @@ class Recorded:
 
 
 def recorded(file: Path, stream: str = "", config: Mapping[str, Any] | None = None) -> dict[str, list[Advice]]:
-    """Return the advice on each stream of a recording.
+    """Return the advice on each stream of the recording `file`.
 
     `stream` is the template of their ids, `config` how they are normalized; both default to what backfill does.
 

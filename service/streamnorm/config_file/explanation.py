@@ -46,7 +46,7 @@ class Held(NamedTuple):
 def sources(
     stream_id: str, file: ConfigFile | None, defaults: Mapping[str, Any], own: Sequence[Layer] = ()
 ) -> list[Source]:
-    """Return all that speaks of a stream, the lowest first: `defaults`, the rules of a `file`, and its `own` layers."""
+    """Return what speaks of the stream `stream_id`, the lowest first: `defaults`, a `file`'s rules, `own` layers."""
     rules: Iterable[Source] = ()
     if file is not None:
         rules = (

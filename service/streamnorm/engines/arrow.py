@@ -1,4 +1,8 @@
-"""Arrow record batches of one stream's readings: columns in, columns out."""
+"""Arrow record batches of one stream's readings: columns in, columns out.
+
+`rules` are what `streamnorm.engines.rules` says, `now` is the time (s since 1970) of readings without one, and
+`stream_id` names the stream that the rules are for; `fields` say which columns hold what.
+"""
 
 from __future__ import annotations
 

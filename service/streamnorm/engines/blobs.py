@@ -8,6 +8,9 @@ Rules:
 3. Rules hold as in a service, which asks the same `Rulebook`: `streamnorm.engines.rules` says what may be given.
 4. A stream is made by the first reading that is not refused. Where rules do not go together for it, all its readings
    are refused.
+
+`rules` are what `streamnorm.engines.rules` says, `now` is the time (s since 1970) of readings without one, and `limits`
+bound a stream.
 """
 
 from __future__ import annotations

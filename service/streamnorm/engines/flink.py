@@ -3,6 +3,11 @@
 Flink keeps the blobs, checkpoints them exactly once and moves them when a job is rescaled; the arithmetic is the
 service's, to the bit. The time of a reading without a timestamp is Flink's: of the event, if there are such times, else
 of its arrival.
+
+`key_by`, `timestamp`, `seq`, `rules`, `ttl` and `blobs` are the options that `streamnorm.engines.options.Options`
+documents. Inside, `options` are all of them, a `blob` is a stream's state, None before its first reading; `row` is one
+of its rows, `now` the time (s since 1970) of a reading without one, and `stream_id` the key. What a job that is drained
+leaves goes to the folder `drain_to`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""pandas frames of one stream's rows, as Spark hands them over."""
+"""pandas frames of one stream's rows, as Spark hands them over.
+
+`rules` are what `streamnorm.engines.rules` says, `now` is the time (s since 1970) of readings without one, and
+`stream_id` names the stream that the rules are for.
+"""
 
 from __future__ import annotations
 

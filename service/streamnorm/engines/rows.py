@@ -1,4 +1,8 @@
-"""Rows of an engine's tables: which of their fields hold a reading, and what they are answered with."""
+"""Rows of an engine's tables: which of their fields hold a reading, and what they are answered with.
+
+`rules` are what `streamnorm.engines.rules` says, `now` is the time (s since 1970) of readings without one, and
+`stream_id` names the stream that the rules are for.
+"""
 
 from __future__ import annotations
 

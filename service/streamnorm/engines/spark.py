@@ -1,6 +1,9 @@
 """streamnorm in Apache Spark (the extra `spark`): streams of Structured Streaming, and tables.
 
 Spark keeps each stream's blob as state in RocksDB, beside its checkpoints; the arithmetic is the service's, to the bit.
+
+`rules` and `ttl` are the options that `streamnorm.engines.options.Options` documents. Inside, a `blob` is a stream's
+state, None before its first reading, `now` the time (s since 1970) of a reading without one, and `stream_id` the key.
 """
 
 from __future__ import annotations
@@ -151,7 +154,7 @@ class Normalize(StatefulProcessor):  # type: ignore[misc]  # of pyspark's types
         rows: Iterator[pd.DataFrame],
         timerValues: TimerValues,  # noqa: ARG002, N803
     ) -> Iterator[pd.DataFrame]:
-        """Observe a micro-batch's rows of a stream."""
+        """Observe a micro-batch's `rows` of the stream `key`; there are no timers, so `timerValues` is not used."""
         kept = self._stream.get()
         whole = pd.concat(list(rows), ignore_index=True)
         blob, answered = self._work.observe(str(key[0]), None if kept is None else bytes(kept[0]), whole, time.time())

@@ -209,7 +209,7 @@ def stream_id(point: Point, template: str = DEFAULT_TEMPLATE) -> str:
 
 
 def to_reading(point: Point, tick: int, limits: Limits) -> PointReading | None:
-    """Build a reading of a point whose time is in ticks of so many nanoseconds; None where it has no number."""
+    """Build a reading within `limits` of a `point` with times in ticks of `tick` nanoseconds; None without a number."""
     numbers = point.numbers()
     if not numbers:
         return None

@@ -20,7 +20,9 @@ WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed"
 
 
 def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_FEATURE) -> list[Reading]:
-    """Read a message: one reading, or those of a SenML pack.
+    """Read the `payload` of a message: one reading, or those of a SenML pack, within `limits`.
+
+    `now` is the time of arrival (s since 1970), and `feature` what a bare number is called.
 
     A JSON object is a reading as in a body of the service (`values`, `timestamp`, `seq`), or is flat: then its
     numbers, booleans and arrays are the features, and the rest is nobody's. An array of numbers is a reading, one of

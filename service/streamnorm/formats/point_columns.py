@@ -22,7 +22,7 @@ class PointColumns(ReadingColumns):
         self.lines = array("q")
 
     def append_point(self, stream_id: str, reading: PointReading, line: int) -> None:
-        """Add the reading of a point that has this line.
+        """Add the `reading` of a point, of the stream `stream_id`, that is on the line of this number: `line`.
 
         Raises:
             LimitExceeded: as `append` says.

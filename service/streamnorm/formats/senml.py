@@ -146,7 +146,7 @@ def readings(records: Sequence[Record], limits: Limits) -> list[Timed]:
 
 
 def feature(name: str, unit: str, units: Mapping[str, Collection[str]]) -> str:
-    """Name a record's feature; `units` are those that each name has in the pack."""
+    """Name the feature of a record called `name` in a `unit`; `units` are those that each name has in the pack."""
     return f"{name}[{unit}]" if len(units[name]) > 1 else name
 
 

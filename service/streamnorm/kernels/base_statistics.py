@@ -9,6 +9,10 @@ decay): with g the gain, δ = x − μ and m₂, m₃, m₄ the central moments 
     m₄ ← (1−g)·(m₄ − 4gδ·m₃ + 6g²δ²·m₂ + g((1−g)³+g³)·δ⁴)
 
 so a two-level sensor has kurtosis = 1 + skewness² exactly, from its second reading on.
+
+Throughout, `lam`, `omega` and `clip` are those of a `streamnorm.kernels.method.Step`; a `block` begins at the place
+`at` of `state`, or one at `at_a` and another at `at_b`. `low` and `high` are a reading's least and greatest element.
+Times, such as `last`, that of a feature's latest reading, and a `time_constant` are in seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""A method bound to the loops, interpreted or compiled: the same source, the same bits."""
+"""A method bound to the loops, interpreted or compiled: the same source, the same bits.
+
+Throughout, a block's `values` are rows × columns with one of `times` (s since 1970) a row, `rule` is what
+`streamnorm.kernels.templates` takes, `p` are the method's packed parameters, and a column's state is `state` from its
+place in `starts` to that in `ends`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Binds loops to a method's step: the same source, interpreted or compiled."""
+"""Binds loops to a method's step: the same source, interpreted or compiled.
+
+`decorate` compiles a function or leaves it as it is; `label` is a part of its name.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,12 @@
 They are templates: `step` is a name that `streamnorm.kernels.dispatch` binds to a method's step, in plain Python or
 compiled, so there is one source for all methods and machines. A feature's state is its base block (`profile`), then
 the method's own block, and where a time constant is used, last, the time of its latest reading.
+
+Parameters of the same name are the same in all loops. `values` is flat, row by row, `rows` × `columns` or of `size`, as
+is `out`; a time `t` is in seconds since 1970. `rule` is (decay, time constant in s or 0, warmup in readings, bound of
+robust or 0), `p` the method's packed parameters, `state` the buffer of all features, each `stride` floats long; `span`
+is (rows, columns, first column, end). `x`, `v`, `lam`, `omega`, `clip` and `at` are those of a
+`streamnorm.kernels.method.Step`, `low` and `high` a reading's least and greatest element.
 """
 
 from __future__ import annotations

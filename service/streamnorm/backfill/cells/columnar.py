@@ -108,7 +108,11 @@ def available(dialect: Dialect) -> bool:
 
 
 def cut(raw: bytes, dialect: Dialect, width: int, line: int, header: str = "") -> Rows | None:
-    """Cut whole lines into rows of `width` cells; None where they are not all alike, a line each, without quotes."""
+    """Cut whole lines into rows of `width` cells; None where they are not all alike, a line each, without quotes.
+
+    `raw` is the text as it lies in the file, `dialect` how its cells are told apart; `line` numbers the first line, and
+    lines like `header` are no rows.
+    """
     end = b"\r\n" if b"\r\n" in raw else b"\n"
     between = dialect.delimiter.encode(CARRIER)
     signs = [sign.encode(CARRIER) for sign in (dialect.quote, dialect.comment, header) if sign]
@@ -137,7 +141,7 @@ def cut(raw: bytes, dialect: Dialect, width: int, line: int, header: str = "") -
 
 
 def joined(rows: Rows, columns: Sequence[Any], dialect: Dialect, keep: Sequence[bool] | None = None) -> bytes:
-    """Write rows again, of these columns: texts, or `Numbers`."""
+    """Write `rows` again in their `dialect`, of these `columns`: texts, or `Numbers`; `keep` tells which of them."""
     compute = pyarrow("compute")
     parts: list[Any] = []
     for place, column in enumerate(columns, 1):

@@ -47,14 +47,20 @@ class Cells:
 
 
 def cut(text: str, dialect: Dialect, width: int, line: int, header: str = "") -> Cells:
-    """Cut whole lines into rows of `width` cells; `line` numbers the first one, lines like `header` are no rows."""
+    """Cut a `text` of whole lines into rows of `width` cells, as its `dialect` tells them apart.
+
+    `line` numbers the first one, lines like `header` are no rows.
+    """
     if not text:
         return Cells([[] for _ in range(width)], [], [])
     return _regular(text, dialect, width, line, header) or _irregular(text, dialect, width, line, header)
 
 
 def joined(cells: Cells, columns: list[list[str]], dialect: Dialect, keep: list[bool] | None = None) -> str:
-    """Write rows again, of these columns; of rows that left cells out, no more are written."""
+    """Write `cells` again in their `dialect`, of these `columns`; of rows that left cells out, no more are written.
+
+    `keep` tells which rows are written.
+    """
     between, width, rows = dialect.between, len(columns), len(cells)
     flat: list[str] = [between] * (2 * width * rows)
     for place, column in enumerate(columns):

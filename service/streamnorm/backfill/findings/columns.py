@@ -35,7 +35,9 @@ from streamnorm.engine.reading import Array
 def settled(
     columns: Columns, asked: Asked, preset: Preset | None, numerals: Numerals, steps: Sequence[int] = ()
 ) -> Roles:
-    """Find what the columns are; `steps` are the rows of the sample that do not follow the one before.
+    """Find what the `columns` are, by what was `asked` for, else by a `preset`, else by their cells.
+
+    `numerals` tell how numbers are written; `steps` are the rows of the sample that do not follow the one before.
 
     Raises:
         Unreadable: a column that is named is not there, none holds numbers, or it must be said what is what.

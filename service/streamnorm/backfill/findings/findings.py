@@ -100,7 +100,7 @@ class Findings:
 
 
 def form_of(path: Path, form: str, head: bytes) -> Form:
-    """Tell a file's form by what it begins with and by its ending, unless it is said.
+    """Tell the form of the file at `path` by its `head`, its first bytes, and by its ending, unless `form` says it.
 
     Raises:
         Unreadable: what was said is no form.
@@ -119,7 +119,7 @@ def form_of(path: Path, form: str, head: bytes) -> Form:
 
 
 def numerals_of(reading: Reading, preset: Preset | None, quote: str = '"') -> Numerals:
-    """Build how numbers are written, but for their decimal sign."""
+    """Build how numbers are written, but for the decimal sign: as `reading` asks, else as `preset` or `quote` say."""
     known = preset or Preset("")
     return Numerals(
         missing=MISSING | {text.lower() for text in (*reading.missing, *known.missing)},
@@ -131,7 +131,7 @@ def numerals_of(reading: Reading, preset: Preset | None, quote: str = '"') -> Nu
 
 
 def of_columns(form: Form, columns: Mapping[str, Sequence[Any]], reading: Reading) -> Findings:
-    """Find what the columns of NDJSON or Parquet are."""
+    """Find what the `columns` of a `form`, NDJSON or Parquet, are; `reading` is what was asked for."""
     preset = presets.recognized([",".join(columns)]) if form == "ndjson" and reading.preset != "none" else None
     numerals = numerals_of(reading, preset)
     roles = column_roles.settled(columns, reading.asked, preset, numerals)

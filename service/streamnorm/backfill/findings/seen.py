@@ -127,6 +127,6 @@ class Seen:
 
 
 def seen_of(name: str, cells: Sequence[Any], numerals: Numerals) -> Seen:
-    """Read a column of the sample."""
+    """Read the `cells` of the sample in the column `name`; `numerals` tell how numbers are written."""
     values, bad = Reader(numerals).column(cells)
     return Seen(name, cells, numerals, values, int(np.isfinite(values).sum()), len(bad))

@@ -54,7 +54,12 @@ def form_of_time(  # noqa: C901, PLR0911, PLR0917 - one case after the other, wh
     time: Sequence[str], seen: Mapping[str, Seen], asked: Asked, preset: Preset, numerals: Numerals,
     steps: Sequence[int], *, in_parts: bool, long: bool,
 ) -> TimeForm:  # fmt: skip
-    """Find what the times mean."""
+    """Find what the times mean that stand in the columns `time`.
+
+    `seen` are the columns of the sample, `steps` the rows that do not follow the one before, and `numerals` how numbers
+    are written. What was `asked` for goes first, then what the `preset` says. Times come `in_parts` where date and time
+    have a column each; `long` is a file with a row for each feature.
+    """
     if not time:
         return TimeForm()
     zone = asked.time_zone or preset.zone

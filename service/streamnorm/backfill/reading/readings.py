@@ -122,7 +122,7 @@ class Sorter:
             self.memory.last[part.stream] = float(part.times[-1])
 
     def put(self, part: Part, ys: Array, results: dict[str, Array]) -> None:
-        """Put normalized values where they came from."""
+        """Put the normalized values `ys` of a `part` where they came from: in the columns of `results`."""
         roles = self.findings.roles
         for place, name in enumerate(part.names):
             column = roles.value_column if roles.feature_column else name

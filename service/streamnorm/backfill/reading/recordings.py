@@ -46,7 +46,7 @@ def meant(given: Iterable[str]) -> list[Path]:
 
 
 def spooled(path: Path, folder: Path, sheet: str = "") -> Path:
-    """Return a file to read: standard input and sheets of workbooks are copied into a folder first."""
+    """Return the file to read for `path`: standard input, or a `sheet` of a workbook, is copied to a `folder` first."""
     if str(path) == STDIN:
         copy = folder / "stdin"
         with copy.open("wb") as file:

@@ -139,7 +139,10 @@ def begin(findings: Findings) -> Place:
 
 
 def chunks(path: Path, findings: Findings, start: Place, *, until: int = 0, remote: bool = False) -> Iterator[Chunk]:
-    """Read rows from a place on; `until` is where the first chunk must end."""
+    """Read the rows of the file at `path` from `start` on, as `findings` tell; the first chunk ends at `until`.
+
+    Chunks are smaller where the streams are `remote`.
+    """
     if findings.form == "parquet":
         yield from _parquet(path, start, until, REMOTE_BATCH if remote else BATCH)
         return

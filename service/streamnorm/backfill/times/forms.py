@@ -26,7 +26,9 @@ EXCEL_DAYS = (30_000.0, 60_000.0)
 def recognized(  # noqa: PLR0911 - one evidence after the other
     texts: Sequence[str], *, steps: Sequence[int] = (), zone: str = "", day_first: bool = False
 ) -> TimeForm:
-    """Find what the dates of a column mean; `steps` are the places where a row does not follow the one before.
+    """Find what the dates in `texts` mean; `steps` are the places where a row does not follow the one before.
+
+    They are in the `zone` that was said, and `day_first` where that was said.
 
     Raises:
         Unreadable: day and month cannot be told apart, or no format fits; the message names the option.
@@ -58,7 +60,9 @@ def recognized(  # noqa: PLR0911 - one evidence after the other
 
 
 def by_size(values: Array, name: str = "", *, fractions_are_days: bool = True) -> Unit:
-    """Find the unit of times that are numbers: by their column's name where it says one, else by their size.
+    """Find the unit of times that are numbers: by the column's `name` if that says one, else by the size of `values`.
+
+    With `fractions_are_days` small numbers that are not whole are the serial days of spreadsheets.
 
     >>> by_size(np.array([1.7e9, 1.8e9])), by_size(np.array([1.7e18])), by_size(np.array([45_000.25, 45_000.5]))
     ('s', 'ns', 'excel')

@@ -118,7 +118,9 @@ class Conductor:
         )
 
     def done(self, file: Path, out: Path | None, listener: Listener | None = None) -> Done | None:
-        """Put a recording through the streams; None where that was done before.
+        """Put the recording `file` through the streams, its result to `out`; None where that was done before.
+
+        `listener` is told each stream's readings.
 
         Raises:
             Unreadable: it cannot be; the message says what can be done.
@@ -209,7 +211,7 @@ class Conductor:
 
 
 def columns_of(path: Path, form: Form, survey: Survey) -> dict[str, Sequence[Any]]:
-    """Return the columns of a sample of NDJSON or Parquet."""
+    """Return the columns of a sample of the file at `path`, of the `form` NDJSON or Parquet; `survey` has its head."""
     if form == "parquet":
         file = pyarrow(".parquet").ParquetFile(path)
         batch = next(file.iter_batches(PARQUET_SAMPLE), None)

@@ -114,7 +114,7 @@ def places(journals: Iterable[Journal]) -> set[int]:
 
 
 def known(journals: Sequence[Journal], target: str, survey: Survey, sketch: Sequence[str]) -> Known:
-    """Find what is known of a recording that goes to a target.
+    """Find what `journals` know of a recording for a `target`, by its `survey` and the `sketch` of its columns.
 
     Raises:
         OtherBackfill: rows of it were learned, and it has changed since.

@@ -78,7 +78,7 @@ def refuse_overwriting(file: Path, out: Path | None) -> None:
 def backfill(
     work: Work, sink: Sink, journal: Journal, progress: Progress | None = None, listener: Listener | None = None
 ) -> Done:
-    """Put a recording through the streams, from where its journal is.
+    """Put a recording through the streams of a `sink`, from where its `journal` is, as `work` says.
 
     `progress` is told the rows done in this run and the part (0 to 1) of the file; `listener` each stream's readings.
 

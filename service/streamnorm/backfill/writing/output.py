@@ -69,7 +69,7 @@ class Writer:
         return findings.encoding.mark + text.encode(findings.encoding.carrier)
 
     def rows(self, chunk: Chunk, ys: Mapping[str, Array], keep: Sequence[bool] | None = None) -> bytes:
-        """Return the rows of a chunk; `keep` tells which ones are written."""
+        """Return the rows of a `chunk` with the columns `ys` normalized; `keep` tells which ones are written."""
         digits = self.shape.precision
         if digits is not None:
             ys = {name: np.round(values, digits) + 0.0 for name, values in ys.items()}
@@ -88,7 +88,10 @@ class Writer:
         return b"".join(orjson.dumps(row, option=OPTIONS) + b"\n" for row in kept)
 
     def finish(self, part: Path, out: Path, source: Path) -> None:
-        """Put the result in its place; of Parquet the parts stay, so that this can be done again."""
+        """Put the result `part` in its place, `out`; of Parquet the parts stay, so that this can be done again.
+
+        `source` is the recording, whose metadata a Parquet file keeps.
+        """
         if self.shape.form != "parquet":
             part.replace(out)
             return

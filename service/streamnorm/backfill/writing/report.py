@@ -70,7 +70,7 @@ class Pictures:
         self._traces: dict[str, Trace] = {}
 
     def heard(self, stream: str, part: Part, ys: Array) -> None:
-        """Gather a stream's readings."""
+        """Gather the readings of a `stream`: a `part`, and its normalized values `ys`."""
         for place, name in enumerate(part.names):
             key = f"{stream} {name}"
             if key in self._traces or len(self._traces) < MOST_FEATURES:

@@ -11,7 +11,9 @@ from streamnorm.backfill.unreadable import Unreadable
 
 
 def results(files: Sequence[Path], out: Path | None, form: str) -> Iterator[tuple[Path, Path | None]]:
-    """Say where the result of each recording goes: into a folder one each, else into pieces of one file.
+    """Say where the result of each of `files` goes: one each if `out` is a folder, else into pieces of that file.
+
+    `form` is that of the results, if it was said.
 
     Raises:
         Unreadable: it would be packed.
@@ -75,7 +77,7 @@ def _is_folder(out: Path) -> bool:
 
 
 def output_form(asked: str, out: Path | None, form: Form) -> Form:
-    """Return the form of a result: the one asked for, that of its ending, or the recording's.
+    """Return the form of the result `out`: the one `asked` for, that of its ending, or the recording's, `form`.
 
     Raises:
         Unreadable: what was asked for is no form.

@@ -90,7 +90,7 @@ def machine_code(texts: Sequence[str], target: str) -> bytes:
 
 
 def link(code: bytes, command: Sequence[str], path: Path) -> None:
-    """Write the library of an object file; it needs no other one."""
+    """Write the library of an object file's `code` to `path` by a linking `command`; it needs no other library."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         (file := Path(folder) / "kernels.o").write_bytes(code)
         made = Path(folder) / path.name

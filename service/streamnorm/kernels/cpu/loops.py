@@ -1,4 +1,9 @@
-"""Compiled loops as the rest calls them: Numba compiled them in this process, or a build did before it."""
+"""Compiled loops as the rest calls them: Numba compiled them in this process, or a build did before it.
+
+Arguments are those of the loops in `streamnorm.kernels.templates`: arrays in C order (`values`, `times`, `out`) with
+`rule`, `p` and the `state` of each column from its place in `starts` to that in `ends`; for the last stage `missing`,
+`clamp`, `gamma`, `beta` and, `last`, the compensation.
+"""
 
 from __future__ import annotations
 

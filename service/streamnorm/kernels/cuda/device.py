@@ -14,6 +14,11 @@ Rules:
 
 The compiler contracts a product and a sum to one rounding, and a root of a quotient is one instruction here: answers
 agree with the processor's to 1e-12 of max(1, |y|) in float64 while a mean is within 100 deviations of 0.
+
+What has the name of a parameter of `MethodKernel` is the same: `values` and `times` of a block, `rule`, `p`, `state`
+with each column's part from `starts` to `ends`, answers `out`, and for the last stage `ys`, `missing`, `clamp`,
+`gamma`, `beta` and `compensation`. A state has `stride` numbers a column; code for it differs by whether it is `timed`,
+or `robust`.
 """
 
 from __future__ import annotations

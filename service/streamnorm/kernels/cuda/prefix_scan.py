@@ -15,6 +15,9 @@ Constants stay exactly 0, counts are the same, and so are extremes within a hori
 may differ, and with it what is remembered of levels. One thing is a matter of luck: y is 0 where the mean or the spread
 can no longer resolve a deviation, and at this edge, where |y| is about 1e-8 or W·|μ|/σ·2⁻⁵³, one way may still see what
 the other does not.
+
+A stretch's sums are at a place `at` of `part`; two are joined at `at_a` and `at_b`. `lam` is the decay of a reading,
+and `decay` that of a whole stretch; `lowest` and `highest` are its extremes.
 """
 
 from __future__ import annotations

@@ -46,6 +46,9 @@ has no past to be judged by: until the shortest horizon weighs 32, its first rea
 All of it is ratios of deviations: scaling by a power of two changes no bit of y, another scale or a shift only the
 rounding. There is no logarithm, whose last bit differs between machines. |y| ≤ 1/√G, which is 43
 at T = 1000.
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """The bank of horizons that `adaptive` keeps: its layout, how it begins, merges, fades, and what it may contain.
 
 See `streamnorm.kernels.methods.adaptive` for what the numbers mean.
+
+The bank of packed parameters `p` is at the place `at` of `state`, or at `at_a` and `at_b` where two merge; `own` is one
+that came from outside, beside its `base` block. `mean` and `variance` are a feature's, `factor` is what weights fade
+by.
 """
 
 from __future__ import annotations

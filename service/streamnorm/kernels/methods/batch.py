@@ -14,6 +14,10 @@ again `window` readings after a change. With `robust`, a batch of readings that 
 spread no more and never let the true level in: so many in a row on one side (`LONGEST_CUT`, half a window at most) are
 taken for what they are. A reading costs the same few operations whatever the window, but one in
 `window` pays for the tails. Readings are counted: λ and ω are not used.
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`. `delta` is a
+deviation, `variance` the batch's, and `place` where a run of cut readings is counted.
 """
 
 from __future__ import annotations

@@ -11,6 +11,10 @@ Where neither is clipped, y = (x − μ)/σ. Two things that the paper leaves to
 Normalization: the moving averages are corrected for their start, as in `online`; and where they have seen no deviation
 yet (σ = 0) r = 1 and d = 0. y is 0 where σ_B = 0. Hence |y| ≤ √(window−1)·r_max + d_max, and constants give exactly 0.
 Readings are counted: λ and ω are not used.
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`. `own` is a block
+from outside, whose readings lay between `low` and `high`.
 """
 
 from __future__ import annotations

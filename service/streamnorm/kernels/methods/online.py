@@ -11,6 +11,10 @@ which equals `pandas.Series.ewm(alpha=1-λ, adjust=True)` for the mean and the b
 within the weighted past that includes x, hence |y| ≤ √(W−1) without ε, clip or threshold. Of a late reading (ω < 1), y
 is what it would be with ω = 1, and so is the bound. A channel, whose elements
 have mean x and variance v, merges as a group (Chan, Golub and LeVeque 1979): S ← (1−g)·S⁺ + g·v.
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`. Two blocks merge
+at `at_a` and `at_b`; `delta` is x − μ.
 """
 
 from __future__ import annotations

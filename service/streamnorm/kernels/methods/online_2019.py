@@ -9,6 +9,9 @@ A channel with mean x and variance v: S ← α·S + (1−α)·v + α(1−α)·(x
 map and on the whole reading, so it is not the step's: `compensation` tells the engine's last stage what to do. Unlike
 `online` this has a range in mind (0 ± 1), needs ε, and a constant gives 0 only in the limit. Readings are counted: λ
 and ω are not used.
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`.
 """
 
 from __future__ import annotations

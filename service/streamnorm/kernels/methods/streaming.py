@@ -12,6 +12,9 @@ The first period has no long term, there a = 0 (and the first fold b = 0). The p
 |y| ≤ (period/mix)^(1/p) without ε. With `order` 1 the spread is the mean absolute deviation, 0.8 standard deviations of
 normal noise. y is exactly 0 where M = 0, and once x has been the same for more than a period. Readings are counted: λ
 and ω are not used. A channel's elements deviate by √((x − μ)² + v).
+
+Its functions take what a `streamnorm.kernels.method.Step` does: a reading `x` of variance `v`, the decay `lam`, the
+weight `omega`, the bound `clip`, the packed parameters `p`, and the place `at` of a block in `state`.
 """
 
 from __future__ import annotations

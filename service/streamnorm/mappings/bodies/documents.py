@@ -16,7 +16,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def parse_body(body: bytes, media_type: str, format: Format) -> Any:  # noqa: A002 - the mapping's key
-    """Parse a body; `auto` goes by its media type where that says something, and by how it begins.
+    """Parse a body in a `format`; `auto` goes by its `media_type` where that says something, and by how it begins.
 
     >>> parse_body(b'{"t": NaN}', "application/json", "auto")
     {'t': nan}
