@@ -25,14 +25,22 @@ os.environ.setdefault("STREAMNORM_DEVICE", "cpu")
 os.environ |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(Path(__file__).parent)}
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
-#: folders of tests that start processes
-SLOW = {"backfill", "bridges", "client", "demo", "faults", "replicas", "streaming"}
+#: folders and files of tests that start processes, or compile
+SLOW = {
+    *("backfill", "bridges", "client", "demo", "faults", "micropython", "replicas", "streaming"),
+    *(f"test_{name}.py" for name in ("clients_page", "fuzzing", "platforms", "process", "prometheus", "warmup")),
+}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are processors, for tests that start processes wait for half of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put slow files first: workers, which take one file after the other, then end at about the same time."""
-    items.sort(key=lambda item: SLOW.isdisjoint(item.nodeid.split("/")[1:2]))
+    items.sort(key=lambda item: SLOW.isdisjoint(item.nodeid.partition("::")[0].split("/")[1:2]))
 
 
 @pytest.hookimpl(wrapper=True)

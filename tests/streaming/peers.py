@@ -76,8 +76,10 @@ class Peer:
         return head[0] & 0xF, self._file.read(size)
 
     def answer(self) -> Any:
-        """Receive an answer."""
+        """Receive an answer; before it, on a busy machine, the service may ask whether anyone is there."""
         opcode, said = self.receive()
+        while opcode == PING:
+            opcode, said = self.receive()
         assert opcode == TEXT, (opcode, said)
         return json.loads(said)
 
