@@ -11,6 +11,7 @@ from streamnorm.engine.ports.stream_repository import Execution
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.stores.codec import encode
+from streamnorm.stores.redis.cas_batch import Entry
 from streamnorm.stores.redis.streams import SharedStreams
 from tests.support.replicas import Start, count, observing
 
@@ -57,6 +58,21 @@ async def test_one_change_of_several_streams_is_made_anew_where_another_replica_
     interrupted(first, "b", lambda: second.update("b", observing(5.0)))
     assert await first.update_together(["a", "b"], observing_all(2.0)) == [2, 2]
     assert [await count(second, stream) for stream in "ab"] == [2, 2]
+
+
+async def test_a_change_that_another_replica_built_on_is_not_made_twice(start: Start) -> None:
+    first, second = await start(), await start()
+    await first.update_many({stream: observing(1.0) for stream in "ab"})
+    roll_back = first._writer.roll_back  # noqa: SLF001 - as above
+
+    async def too_late(written: Mapping[str, tuple[Entry, Stream]]) -> set[str]:
+        assert (await second.update("a", observing(7.0))).count == 3
+        return await roll_back(written)
+
+    first._writer.roll_back = too_late  # type: ignore[method-assign]  # noqa: SLF001
+    interrupted(first, "b", lambda: second.update("b", observing(5.0)))
+    assert await first.update_together(["a", "b"], observing_all(2.0)) == [2, 3]
+    assert [await count(second, stream) for stream in "ab"] == [3, 3]
 
 
 async def test_one_change_of_several_streams_loses_none_of_two_replicas(start: Start) -> None:

@@ -79,12 +79,18 @@ class CasWriter:
 
         return self.submit(stream_id, edit)
 
-    async def roll_back(self, written: Mapping[str, tuple[Entry, Stream]]) -> None:
-        """Undo changes, given the entry before and the stream after each, except streams changed again since."""
+    async def roll_back(self, written: Mapping[str, tuple[Entry, Stream]]) -> set[str]:
+        """Undo changes, given the entry before and the stream after each, except of streams changed again since.
+
+        Returns the ids of those streams, whose later changes rest on the ones to be undone.
+        """
+        changed_again = set()
         for stream_id, (before, after) in written.items():
             entry = await self.entry(stream_id)
-            if entry.stream is not None and encode(entry.stream) == encode(after):
-                await self.compare_and_set(stream_id, entry, before.stream)
+            same = entry.stream is not None and encode(entry.stream) == encode(after)
+            if not (same and await self.compare_and_set(stream_id, entry, before.stream)):
+                changed_again.add(stream_id)
+        return changed_again
 
     def cached(self, stream_id: str) -> Entry | None:
         """Return the cached entry of a stream, if there is one."""

@@ -113,21 +113,24 @@ class SharedStreams:
     ) -> T:
         """Change several streams by one function; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
 
-        When another replica has changed one of them meanwhile, what was written is rolled back and all is retried.
+        When another replica has changed one of them meanwhile, what was written is rolled back and all is retried. What
+        cannot be rolled back, because a later change rests on it, has been changed, and is not changed again.
         """
         ids = list(stream_ids)
+        kept: dict[str, Entry] = {}
         async with self._locks.acquire(sorted(ids)):
             while True:
-                before = await self._writer.entries(ids)
+                due = [key for key in ids if key not in kept]
+                before = await self._writer.entries(due) | kept
                 drafts = {key: self._for_update(key, before[key], create=True) for key in ids}
                 result = await asyncio.to_thread(change, drafts) if how is IN_THREAD else change(drafts)
                 succeeded = await asyncio.gather(
-                    *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in ids)
+                    *(self._writer.compare_and_set(key, before[key], drafts[key]) for key in due)
                 )
                 if all(succeeded):
                     return result
-                written = [key for key, done in zip(ids, succeeded, strict=True) if done]
-                await self._writer.roll_back({key: (before[key], drafts[key]) for key in written})
+                written = {key: (before[key], drafts[key]) for key, done in zip(due, succeeded, strict=True) if done}
+                kept |= {key: before[key] for key in await self._writer.roll_back(written)}
 
     async def update_many(self, changes: Mapping[str, Change[T]]) -> dict[str, T]:
         """Change several streams; see `streamnorm.engine.ports.stream_repository.StreamRepository`.
