@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -17,11 +15,10 @@ from typing import Any, Self
 
 import yaml
 
+from tests.clusters.process_groups import PATIENCE, end_group, start_group
 from tests.support.processes import ROOT, free_port
 
 PYTHON = ROOT / ".venv-engines" / "flink" / "bin" / "python"
-#: Seconds: JVMs on two busy cores take their time.
-PATIENCE = 600.0
 #: How a JVM starts fastest.
 SHORT_LIVED = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
@@ -33,13 +30,6 @@ def until(what: str, condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.2)
     return found
-
-
-def end_group(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
-    """End a process that began a group, and whatever it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-    process.wait(PATIENCE)
 
 
 class Flink:
@@ -127,13 +117,7 @@ class Flink:
         (self.folder / "log").mkdir(exist_ok=True)
         number = len(list((self.folder / "log").glob("*.out")))
         with (self.folder / "log" / f"{number}-{what}.out").open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - the package's own
-                [str(self.home / "bin" / f"{what}.sh"), "start-foreground"],
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            return start_group([str(self.home / "bin" / f"{what}.sh"), "start-foreground"], log, self._environment())
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from streamnorm.engines.rows import Fields, observe_rows
-from tests.clusters.flink_cluster import PATIENCE, PYTHON, Flink, until
+from tests.clusters.flink_cluster import PYTHON, Flink, until
+from tests.clusters.process_groups import PATIENCE
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
 from tests.support.processes import ROOT
 

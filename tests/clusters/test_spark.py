@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamnorm.engines.rows import Fields, observe_rows
-from tests.clusters.flink_cluster import PATIENCE, end_group, until
+from tests.clusters.flink_cluster import until
 from tests.clusters.page_code import WIDE
+from tests.clusters.process_groups import PATIENCE, end_group, start_group
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
 from tests.support.processes import ROOT
 
@@ -27,20 +28,14 @@ FILE = 100
 def job(mode: str, folder: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run a job; it and its workers have ended when the context does."""
     command = [str(PYTHON), str(ROOT / "tests/clusters/spark_job.py"), mode, str(folder), json.dumps(options)]
-    with (folder / f"{mode}.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own
-            command,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "SPARK_WORKER_DIR": str(folder / "work"),
-                "SPARK_LOCAL_IP": "127.0.0.1",
-            },
-        )
+    with (folder / f"{mode}.log").open("wb") as output:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SPARK_WORKER_DIR": str(folder / "work"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        process = start_group(command, output, environment, folder)
     try:
         yield process
     finally:
@@ -72,13 +67,12 @@ def test_a_killed_driver_costs_no_reading_and_no_bit_and_a_table_is_as_its_readi
     with job("stream", tmp_path, **options) as process:
         until("a micro-batch", lambda: batches(tmp_path) >= 1 or process.poll() is not None)
         assert process.poll() is None, (tmp_path / "stream.log").read_text()[-6000:]
-    done = batches(tmp_path)
+    killed, done = time.monotonic(), batches(tmp_path)
     put(tmp_path / "stream", rest, len(rest) - FILE, len(rest))
     put(tmp_path / "table", office.rows[::-1], 0, len(office.rows))
-    began = time.monotonic()
     with job("finish", tmp_path, **options) as process:
         until("a micro-batch after the restart", lambda: batches(tmp_path) > done or process.poll() is not None)
-        log.info("a micro-batch was done %.1f s after the driver was started again", time.monotonic() - began)
+        log.info("a micro-batch was done %.1f s after the driver was killed", time.monotonic() - killed)
         assert process.wait(PATIENCE) == 0, (tmp_path / "finish.log").read_text()[-6000:]
     assert keyed(written(tmp_path / "streamed")) == office.answers_to(rest)
     migrate(f"blobs://{tmp_path}/blobs", f"sqlite://{tmp_path}/back")
