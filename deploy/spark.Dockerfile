@@ -1,5 +1,5 @@
 # Spark with streamnorm: docker build -f deploy/spark.Dockerfile -t streamnorm-spark .
-FROM spark:4.1.0-scala2.13-java17-ubuntu
+FROM spark:4.3.0-scala2.13-java17-ubuntu
 USER root
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3.11 python3.11-venv \

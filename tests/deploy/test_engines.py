@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from streamnorm import __version__
 
@@ -58,6 +60,8 @@ def test_spark_is_asked_for_by_the_operator_s_own_fields() -> None:
     assert {"type", "mode", "image", "sparkVersion", "mainApplicationFile", "driver", "executor"} <= spec.keys()
     assert all(isinstance(value, str) for value in spec["sparkConf"].values())
     assert f"FROM spark:{spec['sparkVersion']}-" in image("spark")
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["spark"]
+    assert spec["sparkVersion"] in Requirement(extra[0]).specifier
     assert spec["deps"]["packages"][0].endswith(f":{spec['sparkVersion']}")
 
 
