@@ -288,6 +288,17 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
     assert [status for status, _ in await connection.answers(4)] == [200, 200, 200, 401]
 
 
+async def test_the_fast_path_knows_of_the_first_key_as_soon_as_the_slow_one(api: Api, tmp_path: Path) -> None:
+    keys = SQLiteApiKeys(tmp_path)
+    connection = Connection(with_middleware(api.app, api.context, Settings(), keys), Settings())
+    await connection.send(post())
+    keys.create("gauge", ["observe"])
+    keys.all()  # the keys' own interval is over
+    for request in (post(query=b"?stats=true"), post()):
+        await connection.send(request)
+    assert [status for status, _ in await connection.answers(3)] == [200, 401, 401]
+
+
 async def test_a_connection_is_not_idle_while_it_repeats_its_head(connection: Connection) -> None:
     await connection.send(post(), post(), post())
     connection.protocol.timeout_keep_alive_handler()  # of the first request

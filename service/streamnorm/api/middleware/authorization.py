@@ -102,9 +102,11 @@ class Authorizer:
         """
         if self._open or scope["path"] in PROBES:  # probes are answered even while keys cannot be read
             return ANYONE
-        if self._loopback and not self._keys.any():
-            self._refuse_cross_site(headers)
-            return ANYONE
+        if self._loopback:
+            self._take(self._keys.known)  # what is answered here holds on the fast path, too
+            if self._keyless:
+                self._refuse_cross_site(headers)
+                return ANYONE
         method = scope.get("method", "GET")  # WebSocket scopes have none
         needed, stream_id = required_scopes(method, scope["path"], scope["query_string"])
         if needed is None:
@@ -170,6 +172,10 @@ class Authorizer:
             self._seen_of = {}
             self._keyless = False
             return
+        self._take(known)
+
+    def _take(self, known: Mapping[str, ApiKey]) -> None:
+        """Decide by the keys that are `known` from now on."""
         if known is not self._seen_of:
             self._seen.clear()
             self._seen_of = known
@@ -182,6 +188,7 @@ class Authorizer:
         elif scheme.lower() not in SCHEMES:
             raise Unauthorized("a key is needed: Authorization: Bearer … (`streamnorm keys create` makes one)")
         key = self._keys.find(token.strip())
+        self._take(self._keys.known)  # as above
         if key is None:
             raise Unauthorized("the key is not known here, or was revoked")
         return key
