@@ -26,6 +26,7 @@ def test_the_table_of_sensors_is_of_today(page: Path) -> None:
 def test_every_picture_is_shown_and_small() -> None:
     shown = set(re.findall(r"\(pictures/(.*?)\.png\)", PAGE))
     assert shown == {*pictures(), *FIGURES}
+    shown |= set(re.findall(r"\(pictures/(curve-.*?)\.png\)", (DOCS / "benchmarks.md").read_text()))  # make bench's
     files = [PICTURES / f"{name}.png" for name in shown]
     assert {file.stem for file in PICTURES.glob("*.png")} - {"dashboard"} == shown  # that one is make screenshots'
     assert max(file.stat().st_size for file in files) < LARGEST

@@ -16,6 +16,7 @@ PARTS = {
     "streams": "Streaming",
     "blocks": "Blocks",
     "arithmetic": "The arithmetic alone",
+    "curves": "As the work grows",
     "small": "Small",
     "files": "Recorded files",
     "client": "The Python client",
@@ -38,9 +39,10 @@ def main() -> None:
     for name in named:
         sys.stdout.write(f"{PARTS[name]} …\n")
         sys.stdout.flush()
-        rows: list[Row] = importlib.import_module(f"tests.benchmarks.{name}").measure()
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        rows: list[Row] = module.measure()
         sys.stdout.write(table(rows) + "\n")
-        page.append(f"## {PARTS[name]}\n\n{table(rows)}")
+        page.append(f"## {PARTS[name]}\n\n{getattr(module, 'INTRODUCTION', '')}{table(rows)}")
     if named == list(PARTS):
         DOCS.write_text("\n".join(page))
         sys.stdout.write(f"written to {DOCS}\n")
