@@ -28,6 +28,8 @@ from typing import NamedTuple
 
 ROOMS = ("engine", "api", "stores")
 PACKAGE = Path("service/streamnorm")
+#: tests of a part of a room that are in a folder of their own
+ELSEWHERE = {Path("stores/redis"): Path("tests/replicas")}
 #: what is left out of the copy
 IGNORED = (".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "node_modules", "build")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -127,7 +129,7 @@ def chosen(root: Path, room: str, number: int, seed: int) -> list[Mutant]:
 
 
 def tests_of(root: Path, path: Path) -> list[str]:
-    """List a room's test files, those first that are likeliest to notice a change of a module."""
+    """List the test files of a room, or a part of it, the likeliest to notice a change of a module first."""
     inside = path.relative_to(PACKAGE)
     mirror = Path("tests", inside).with_name(f"test_{inside.name}")
     dotted = "streamnorm." + ".".join(inside.with_suffix("").parts)
@@ -136,8 +138,13 @@ def tests_of(root: Path, path: Path) -> list[str]:
         imports = f"{dotted} " in (root / test).read_text()
         return test != mirror, "conformance" not in test.name, not imports, test.parent != mirror.parent, test
 
-    found = (file.relative_to(root) for file in (root / "tests" / inside.parts[0]).rglob("test_*.py"))
-    return [str(test) for test in sorted(found, key=far)]
+    folders = [folder for part, folder in ELSEWHERE.items() if inside.is_relative_to(part)]
+    found = [
+        file.relative_to(root)
+        for folder in (*folders, Path("tests", inside.parts[0]))
+        for file in sorted((root / folder).rglob("test_*.py"), key=lambda file: far(file.relative_to(root)))
+    ]
+    return [str(test) for test in found]
 
 
 def run_tests(root: Path, tests: list[str], limit: float) -> Outcome:

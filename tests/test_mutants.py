@@ -109,3 +109,11 @@ def test_the_tests_likeliest_to_notice_come_first(project: Path) -> None:
         (project / "tests/engine" / name).write_text("from streamnorm.engine.small import half" * (name == "test_b.py"))
     found = mutants.tests_of(project, Path("service/streamnorm/engine/small.py"))
     assert found == [f"tests/engine/{name}.py" for name in ("test_small", "test_b", "test_a")]
+
+
+def test_a_part_whose_tests_are_elsewhere_is_run_against_them_first(project: Path) -> None:
+    for name in ("tests/replicas/test_a.py", "tests/stores/test_b.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    found = [mutants.tests_of(project, Path(f"service/streamnorm/stores/{part}/x.py")) for part in ("redis", "local")]
+    assert found == [["tests/replicas/test_a.py", "tests/stores/test_b.py"], ["tests/stores/test_b.py"]]
