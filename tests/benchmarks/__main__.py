@@ -17,6 +17,7 @@ PARTS = {
     "blocks": "Blocks",
     "arithmetic": "The arithmetic alone",
     "curves": "As the work grows",
+    "loads": "As the load grows",
     "small": "Small",
     "files": "Recorded files",
     "client": "The Python client",

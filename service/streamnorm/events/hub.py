@@ -27,7 +27,7 @@ from streamnorm.events.event import (
     plain,
     shared,
 )
-from streamnorm.events.kinds import INVALID, SECONDS_BETWEEN_LOOKS, KindListeners
+from streamnorm.events.kinds import INVALID, KindListeners
 from streamnorm.events.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class EventHub:
         if stream is None:
             return ()
         past.noted, past.unnoted = now, 0
-        if now - past.kinds.looked >= SECONDS_BETWEEN_LOOKS:
+        if past.kinds.are_due(now, len(past.names)):
             self._look(past, stream_id, stream, now)
         hidden = stream.layout.transformed  # their statistics are not of the raw values
         pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in past.names]

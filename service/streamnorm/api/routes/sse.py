@@ -71,7 +71,8 @@ async def events(
     - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
       stream that has had a reading since; then the other events are of named streams only.
     - `kind`: `{"stream", "feature", "was", "kind", "time"}`: a feature became another kind of sensor: stuck, constant,
-      drifting, alive again; or `invalid`: it sends nothing but missing values. Looked for once a second at most.
+      drifting, alive again; or `invalid`: it sends nothing but missing values. Looked for once a second at most,
+      in streams of more than 256 features every features/256 seconds.
     - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
     - `end`: `{"reason"}`: the service stops, and you may come back later; or the key is good no more.
     """
