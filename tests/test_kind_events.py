@@ -59,9 +59,7 @@ async def test_a_change_is_told_to_listeners_with_its_time(house: House) -> None
     assert heard[0].time == house.now - 3.0
 
 
-async def test_a_stream_of_many_features_is_looked_at_less_often(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stream_of_many_features_is_looked_at_less_often(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[float] = []
 
     def kinds_of(_: Stream) -> dict[str, Kind]:

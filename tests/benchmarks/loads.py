@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -269,10 +270,10 @@ def rules() -> tuple[Curve, Curve]:
             ("rules", "rules, known streams", KNOWN),
             ("first-readings", "rules, first readings", NEW),
         ):
-            measures = [lambda us=us: load.rate(us, stream) for us in addresses]  # noqa: B023 - used in this turn
-            for measure in measures:
-                measure()
-            found = in_turns(ROUNDS, lambda: load.rate(echo, stream), *measures)  # noqa: B023 - as above
+            measures: list[Measure] = [partial(load.rate, each, stream) for each in (echo, *addresses)]
+            for measured in measures:
+                measured()
+            found = in_turns(ROUNDS, *measures)
             pairs = zip(RULES, found[1:], strict=True)
             rows = [row(f"{axis}: {count}", ECHO, found[0], own, f"{COLUMNS} features") for count, own in pairs]
             curves.append(curve(name, axis, RULES, rows))
@@ -289,10 +290,7 @@ def features() -> Curve:
             body = json.dumps({"values": {f"f{n}": values[n] for n in range(count)}})
             stream = f'{count}-" .. n % 16 .. "'
             load.rate(us, stream, body)
-            measures += [
-                lambda stream=stream, body=body: load.rate(echo, stream, body),  # type: ignore[misc]
-                lambda stream=stream, body=body: load.rate(us, stream, body),  # type: ignore[misc]
-            ]
+            measures += [partial(load.rate, each, stream, body) for each in (echo, us)]
         found = in_turns(ROUNDS, *measures)
     pairs = zip(FEATURES, found[::2], found[1::2], strict=True)
     rows = [row(f"features a POST: {count}", ECHO, theirs, own, "16 streams") for count, theirs, own in pairs]

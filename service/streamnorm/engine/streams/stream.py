@@ -378,7 +378,7 @@ class Stream:
         if isinstance(old, MixedLayout) or isinstance(new, MixedLayout):
             self.state = moved(self.state, old, new)
         else:  # a new array of just this size; one that grows in place takes some in reserve
-            self.state = self.state + array("d", bytes(8 * (new.size - old.size)))  # noqa: PLR6104
+            self.state = self.state + array("d", bytes(8 * (new.size - old.size)))
         self.layout = new
 
     def _check_transform(self, name: str, shape: Shape) -> None:
