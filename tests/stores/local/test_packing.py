@@ -24,7 +24,7 @@ from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StreamNotFound
 from streamnorm.kernels import base_statistics as base
 from streamnorm.stores.codec import encode
-from streamnorm.stores.local import resident_set
+from streamnorm.stores.local import packing, resident_set
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.packing import FEWEST, ROUNDED, PackedStreams
 from streamnorm.stores.local.sqlite import SQLiteStore
@@ -151,13 +151,14 @@ def test_a_packed_stream_of_eight_features_takes_less_than_950_bytes() -> None:
 
 def test_forms_that_no_stream_has_any_more_are_forgotten() -> None:
     packed = PackedStreams()
-    packed.add({f"{kind}-{n}": told(3, digits=kind) for kind in (3, 17) for n in range(5)})
+    one, other = told(3, digits=3), told(3)
+    packed.add({f"{name}-{n}": stream.draft() for name, stream in (("3", one), ("17", other)) for n in range(FEWEST)})
     assert len(packed._forms) == 2  # noqa: SLF001 - nobody else sees it
     assert packed.pop("3-0") is not None
-    packed.discard(["3-0", *packed.oldest(4)])
-    assert len(packed) == 5
+    packed.discard(["3-0", *packed.oldest(FEWEST - 1)])
+    assert len(packed) == FEWEST
     assert len(packed._forms) == 1  # noqa: SLF001 - as above
-    packed.discard([f"17-{n}" for n in range(5)])
+    packed.discard([f"17-{n}" for n in range(FEWEST)])
     assert not packed._forms  # noqa: SLF001 - as above
     assert packed.pop("3-0") is None
 
@@ -182,6 +183,7 @@ def observed(x: float, seq: int | None = None) -> Callable[[Stream], Answer]:
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let only so many streams stay as they are."""
     monkeypatch.setattr(resident_set, "MAX_UNPACKED", 5)
+    monkeypatch.setattr(packing, "FEWEST", 2)
     return 5
 
 
@@ -280,3 +282,28 @@ async def test_new_rules_hold_for_a_packed_stream(unpacked: int) -> None:
         stream = streams.get_for_inline_update(name)
         assert stream is not None
         assert (stream.plan.warmup, stream.count) == (5, 1)
+
+
+async def test_commits_go_on_where_streams_cannot_be_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pack(_: object) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(resident_set.ResidentSet, "pack", pack)
+    store = MemoryStore()
+    async with started(store) as streams:
+        for n in range(3):
+            await streams.update(f"s-{n}", observed(1.0))
+            await streams.flush()
+            await asyncio.sleep(0)
+        assert store.count() == 3
+
+
+def test_slots_are_used_again() -> None:
+    packed, stream = PackedStreams(), told(3)
+    packed.add({f"a-{n}": stream.draft() for n in range(3 * FEWEST)})
+    packed.discard([f"a-{n}" for n in range(FEWEST, 2 * FEWEST)])
+    packed.add({f"b-{n}": told(3 + n) for n in range(FEWEST)})
+    (form,) = packed._forms.values()  # noqa: SLF001 - nobody else sees it
+    assert len(form._chunks) == 2  # noqa: SLF001 - as above
+    found = [packed.pop(name) for name in [*(f"b-{n}" for n in range(FEWEST)), "a-0", "a-70"]]
+    assert [one.count for one in found if one is not None] == [*range(3, 3 + FEWEST), 3, 3]

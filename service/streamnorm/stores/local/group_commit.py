@@ -297,8 +297,11 @@ class GroupCommitter:
             began = loop.time()
             with contextlib.suppress(StoreError):  # recorded by _record_failure
                 await self._flush()
-            while self._pack():  # noqa: ASYNC110 - it is the others' turn; there is nothing to wait for
-                await asyncio.sleep(0)
+            try:
+                while self._pack():  # noqa: ASYNC110 - it is the others' turn; there is nothing to wait for
+                    await asyncio.sleep(0)
+            except Exception:  # want of memory: commits go on
+                log.exception("streams cannot be packed")
 
 
 async def _encoded(streams: Mapping[str, Stream | None]) -> dict[str, bytes | None]:

@@ -6,12 +6,14 @@ Rules:
    Where they may decide how a reading is answered (`robust`), or lie out of float32's range, nothing is.
 2. All else is kept to the bit: what all features have in common once, readings of at most three decimals as integers.
 3. What does not fit this (features that differ, a block that may be retried, few streams alike) is kept as it is.
+4. Packed streams lie in slots of chunks, not each in memory of its own: where larger ones were freed one by one,
+   the allocator would find a place for each, and leave a third of it unused.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.configuration.plan import Plan
 
-#: the number of a form, then the numbers themselves; or the stream
-Packed: TypeAlias = bytes | Stream
+#: the slot of a stream that is packed, the number of its form above; or the stream
+Packed: TypeAlias = int | Stream
 
-#: Streams alike that are worth a form.
-FEWEST = 4
+#: Streams alike that are worth a chunk, and how many it has room for.
+FEWEST, SLOTS = 32, 64
+#: bits of a slot
+_SLOT_BITS = 32
+_SLOT = (1 << _SLOT_BITS) - 1
 #: of the header: what is as in a new stream while the device's clock is right and no number is left out; the rest
 CALM = [GAP, OFFSET, LATE, LATE_TIME, SKEW]
 HEAD = [place for place in range(HEADER_SIZE) if place not in CALM]
@@ -46,7 +51,6 @@ BEGAN = -1.0
 PRECISION = 2.0**-24
 #: Raw values are counted in thousandths.
 SCALE = 1000.0
-_NUMBER = np.dtype("<u4")
 
 
 class Structure(NamedTuple):
@@ -66,13 +70,15 @@ class Structure(NamedTuple):
 
 
 class Form:
-    """How streams of one structure are packed: places in a stream's state, in the order in which they are kept.
+    """How streams of one structure are packed, and those that are.
 
-    A packed stream is its form's number, float32s, raw values, runs, and float64s.
+    A packed stream is float32s, raw values, runs, and float64s; their places in a stream's state are in this order.
     """
 
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
+        self._chunks: list[Array] = []
+        self._free = array("L")
         _, layout, answered, calm, common, rounded, raw = structure
         places = np.arange(HEADER_SIZE, layout.size).reshape(len(layout.names), layout.stride)
         once, less = COMMON if common else [], ROUNDED if rounded else []
@@ -84,7 +90,6 @@ class Form:
         kept = np.concatenate((rounded_places, self.raw, self.run, self.double))
         self.dtype = np.dtype(
             [
-                ("form", _NUMBER),
                 ("rounded", "f4", (len(rounded_places),)),
                 ("raw", raw, (len(self.raw),)),
                 ("run", "u4", (len(self.run),)),
@@ -102,21 +107,32 @@ class Form:
         first = len(rounded_places)
         self._raw = slice(first, first + len(self.raw)) if raw == "i4" else slice(0)
 
-    def pack(self, number: int, state: Array, answered: Array) -> list[bytes]:
-        """Pack streams, of which `state` and `answered` have a row each, in the form of this `number`."""
+    def pack(self, state: Array, answered: Array) -> list[int]:
+        """Pack streams, of which `state` and `answered` have a row each, and return their slots."""
         rows = np.empty(len(state), self.dtype)
-        rows["form"] = number
         if self.structure.rounded:
             rows["rounded"] = _to_round(state[:, HEADER_SIZE:].reshape(-1, *self._features)).reshape(len(state), -1)
         raw = state[:, self.raw]
         rows["raw"] = np.rint(raw * SCALE) if self.structure.raw == "i4" else raw
         rows["run"] = state[:, self.run]
         rows["double"], rows["answered"] = state[:, self.double], answered
-        return [row.tobytes() for row in rows]
+        while len(self._free) < len(rows):
+            self._free.extend(range(len(self._chunks) * SLOTS, (len(self._chunks) + 1) * SLOTS))
+            self._chunks.append(np.empty(SLOTS, self.dtype))
+        slots = self._free[-len(rows) :].tolist()
+        del self._free[-len(rows) :]
+        for slot, row in zip(slots, rows, strict=True):
+            self._chunks[slot // SLOTS][slot % SLOTS] = row
+        return slots
 
-    def unpack(self, packed: bytes) -> Stream:
-        """Return the stream that was packed."""
-        _, *pieces, answered = np.frombuffer(packed, self.dtype)[0].item()
+    def free(self, slot: int) -> bool:
+        """Let a slot be used again; return whether it was the last one in use."""
+        self._free.append(slot)
+        return len(self._free) == len(self._chunks) * SLOTS
+
+    def unpack(self, slot: int) -> Stream:
+        """Return the stream that was packed into a slot."""
+        *pieces, answered = self._chunks[slot // SLOTS][slot % SLOTS].item()
         kept = np.concatenate((*pieces, AS_BEGUN))
         kept[self._raw] /= SCALE
         state = kept[self.origin]
@@ -143,7 +159,6 @@ class PackedStreams:
         self._packed: dict[str, Packed] = {}
         self._forms: dict[int, Form] = {}
         self._numbers: dict[Structure, int] = {}
-        self._users: Counter[int] = Counter()
         self._next = 0
 
     def __len__(self) -> int:
@@ -170,14 +185,16 @@ class PackedStreams:
         packed = self._packed.pop(stream_id, None)
         if packed is None or isinstance(packed, Stream):
             return packed
-        return self._released(packed).unpack(packed)
+        stream = self._forms[packed >> _SLOT_BITS].unpack(packed & _SLOT)
+        self._release(packed)
+        return stream
 
     def discard(self, stream_ids: Iterable[str]) -> None:
         """Remove the streams of these ids that are among them."""
         for stream_id in stream_ids:
             packed = self._packed.pop(stream_id, None)
-            if isinstance(packed, bytes):
-                self._released(packed)
+            if isinstance(packed, int):
+                self._release(packed)
 
     def oldest(self, count: int) -> list[str]:
         """Return the ids of so many that were packed first, or of all if there are fewer."""
@@ -200,8 +217,8 @@ class PackedStreams:
             is_calm, is_common, is_rounded, thousandths, singles = kind
             type_ = "i4" if thousandths else "f4" if singles else "f8"
             number = self._number(Structure(plan, layout, answered.shape[1], is_calm, is_common, is_rounded, type_))
-            self._users[number] += len(chosen)
-            packed = self._forms[number].pack(number, state[chosen], answered[chosen])
+            slots = self._forms[number].pack(state[chosen], answered[chosen])
+            packed = [number << _SLOT_BITS | slot for slot in slots]
             self._packed.update(zip([ids[place] for place in chosen.tolist()], packed, strict=True))
 
     def _number(self, structure: Structure) -> int:
@@ -211,14 +228,11 @@ class PackedStreams:
             self._numbers[structure], self._forms[number] = number, Form(structure)
         return number
 
-    def _released(self, packed: bytes) -> Form:
-        """Return the form of a packed stream that is removed, and forget it with its last one."""
-        number = int.from_bytes(packed[: _NUMBER.itemsize], "little")
-        form = self._forms[number]
-        self._users[number] -= 1
-        if not self._users[number]:
-            del self._users[number], self._forms[number], self._numbers[form.structure]
-        return form
+    def _release(self, packed: int) -> None:
+        """Free the slot of a stream, and forget a form with its last one."""
+        form = self._forms[packed >> _SLOT_BITS]
+        if form.free(packed & _SLOT):
+            del self._forms[packed >> _SLOT_BITS], self._numbers[form.structure]
 
 
 def _to_round(features: Array) -> Array:
