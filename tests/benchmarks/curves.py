@@ -125,8 +125,11 @@ def draw(curve: Curve) -> Any:
             markerfacecolor=color if size == 3 else "none",
         )
     axis.set_yscale("log")
-    if counted:
-        axis.set_xscale("symlog", linthresh=1)  # with a place for 0
+    if 0 in curve.points:
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_xlim(left=-0.1)
+    elif counted:
+        axis.set_xscale("log")
     axis.set_xlabel(curve.axis)
     axis.set_ylabel(curve.unit)
     axis.legend(frameon=False)

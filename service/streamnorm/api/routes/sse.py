@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import math
 import time
@@ -36,6 +37,8 @@ SUMMARY = 1.0
 SILENCE = 15.0
 #: Bytes per write: later events are encoded only when earlier ones were sent, which bounds the memory.
 PIECE = 8 * 1024
+#: Encoded events that are kept for other subscribers, those of at most so many bytes before: about a megabyte in all.
+SHARED, SHARED_BYTES = 1024, 512
 #: Features of a stream in a summary.
 SUMMARY_FEATURES = 4
 
@@ -136,7 +139,13 @@ def queued(subscription: Subscription) -> Iterator[bytes]:
         if dropped:
             yield encode_event("dropped", readings=dropped)
         if row is not None:
-            yield encode_event("reading", **row.event())
+            yield encoded(row) if len(row.packed) <= SHARED_BYTES else encode_event("reading", **row.event())
+
+
+@functools.lru_cache(maxsize=SHARED)
+def encoded(row: ReadingEvent) -> bytes:
+    """Return the encoded event of a reading, which is the same for all of its subscribers."""
+    return encode_event("reading", **row.event())
 
 
 def glance(hub: EventHub, names: list[str]) -> Iterator[bytes]:
