@@ -43,7 +43,8 @@ TURN = 64
 ECHO, RIVER = "bare uvicorn, an echo of the body", "river, a dict of StandardScaler"
 #: stands above the table in docs/benchmarks.md
 INTRODUCTION = """Streams: in process, each reading of a stream drawn at random, ours with its commits to SQLite
-(`everysec`): the more streams, the fewer readings share one, and beyond 32 768 most are packed. river keeps mean and variance only, and saves nothing.
+(`everysec`): the more streams, the fewer readings share one, and beyond 32 768 most are packed.
+river keeps mean and variance only, and saves nothing.
 Everything else: one reading a POST over 16 connections, for a second of the server's processor time, that of sending
 events included; the echo, which has no subscribers and no rules, gets the same bodies.
 
