@@ -131,6 +131,10 @@ def test_services_of_one_machine_have_a_folder_and_streams_of_their_own(tmp_path
         assert moved.status_code == httpx.codes.FORBIDDEN
         many = client.post("/v1/bulk", json={"readings": [{"stream": "s-0", "values": [1.0]}]})
         assert many.status_code == httpx.codes.NOT_FOUND
+        keys = SQLiteApiKeys(first.folder / "data")
+        assert keys.revoke(keys.all()[0].id)
+        paths = [f"/v1/streams/{min(some)}" for some in (here, there)]
+        wait_until(lambda: {client.get(path).status_code for path in paths} == {httpx.codes.UNAUTHORIZED})
 
 
 def event(url: str, client: httpx.Client) -> str:
