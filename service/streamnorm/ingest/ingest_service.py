@@ -172,7 +172,7 @@ class IngestService:
         """
         now = self.clock()
         answers = await self._observe_columns(columns, pointer, now)
-        await self._tell_columns(columns, answers, now, lambda row: (columns.reading(row), answers.answer(row)))
+        await self._tell_columns(columns, answers, now, _pairs_of(columns, answers))
         return answers
 
     async def observe_some(
@@ -196,7 +196,9 @@ class IngestService:
         except (InvalidInput, LimitExceeded) as error:
             wrong = wrong or dict.fromkeys(rows.tolist(), error)
         taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
-        await self._tell_rows(stream_id, taken, now, lambda row: (columns.reading(row), answers.answer(row)))
+        self.observed += len(taken)
+        pair = _pairs_of(columns, answers)
+        await self.listeners.tell_rows(stream_id, (columns, answers, taken), pair, now)
         return wrong
 
     async def normalize_columns(self, columns: ReadingColumns) -> AnswerColumns:
@@ -288,13 +290,9 @@ class IngestService:
         origin: object = None,
     ) -> None:
         for stream_id, rows in columns.groups():
-            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair, origin)
-
-    async def _tell_rows(
-        self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair], origin: object = None
-    ) -> None:
-        self.observed += len(rows)
-        await self.listeners.tell_rows(stream_id, rows, pair, now, origin)
+            applied = rows[~answers.replayed[rows]]
+            self.observed += len(applied)
+            await self.listeners.tell_rows(stream_id, (columns, answers, applied), pair, now, origin)
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:
@@ -303,3 +301,7 @@ class IngestService:
     def _tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
         self.observed += len(batch)
         self.listeners.tell(stream_id, batch, now, origin)
+
+
+def _pairs_of(columns: ReadingColumns, answers: AnswerColumns) -> Callable[[int], Pair]:
+    return lambda row: (columns.reading(row), answers.answer(row))
