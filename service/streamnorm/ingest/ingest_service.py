@@ -14,7 +14,7 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
-from streamnorm.engine.blocks.coalesce import RunResult, observe_run
+from streamnorm.engine.blocks.coalesce import RunResult, nothing_to_refuse, observe_run
 from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
@@ -106,6 +106,28 @@ class IngestService:
         for batch in run.batches:
             self._tell(stream_id, batch, now)
         return run
+
+    def try_observe_runs_inline(self, runs: Mapping[str, Sequence[Reading]]) -> dict[str, RunResult] | None:
+        """Observe readings of several streams where that needs no waiting, and none is refused.
+
+        Otherwise return None; then nothing has happened.
+        """
+        now = self.clock()
+        streams: dict[str, Stream] = {}
+        for stream_id, readings in runs.items():
+            stream = self.streams.get_for_inline_update(stream_id)
+            if stream is None or stream is not self.streams.peek(stream_id):  # a copy is committed at once, or refused
+                return None
+            if not nothing_to_refuse(stream, readings, now, self.limits):
+                return None
+            streams[stream_id] = stream
+        found: dict[str, RunResult] = {}
+        for stream_id, stream in streams.items():
+            found[stream_id] = run = observe_run(stream, runs[stream_id], now, self.limits)
+            self.streams.commit_inline(stream_id, stream)
+            for batch in run.batches:
+                self._tell(stream_id, batch, now)
+        return found
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
