@@ -79,7 +79,10 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
 
 
 def nothing_to_refuse(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> bool:
-    """Return whether `observe_run` would surely take all `readings`; the arguments are those of `observe_run`."""
+    """Return whether `observe_run` would take all `readings` of a `stream`: nothing about them is unusual.
+
+    `now` is the time of arrival (s since 1970), `limits` are those of each reading.
+    """
     return _split_by_features(stream, readings, 0, _latest(now, limits)) == len(readings)
 
 
