@@ -2,8 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
-PEERS := river pandas scipy scikit-learn ezmsg-sigproc gymnasium httpx
-BENCH_EXTRAS := fast,report$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
+PEERS := river pandas scipy scikit-learn ezmsg-sigproc gymnasium httpx influxdb-client
+BENCH_EXTRAS := fast,report,mqtt$(shell command -v nvidia-smi >/dev/null && echo ,gpu)
 KERNELS := $(addprefix service/streamnorm/kernels/,*.py methods/*.py cpu/*.py)
 SOURCES := pyproject.toml clients/python/pyproject.toml hatch_build.py web/package-lock.json $(wildcard $(KERNELS))
 CANDIDATES := python3.13 python3.12 python3.11 python3
@@ -69,7 +69,7 @@ test-engines: packages $(VENV)/.test .venv-engines/.installed ## run the tests i
 mutants: packages $(VENV)/.test ## change the source at random and count how often the tests notice: ARGS="--number 60 --seed 1 engine"
 	nice $(BIN)/python -m tests.mutants $(ARGS)
 
-bench: PACKAGES += wrk
+bench: PACKAGES += wrk mosquitto
 bench: packages $(BENCH)/.peers ## run the benchmarks against peers, and write docs/benchmarks.md
 	$(BENCH)/bin/python -m tests.benchmarks $(ARGS)
 

@@ -9,6 +9,7 @@ import pytest
 
 from streamnorm.engine import limits
 from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.reading import parse_reading
@@ -292,6 +293,29 @@ async def test_blocks_are_remembered_one_behind_the_other_among_single_readings(
     await house.block("boiler-7", [[5.0], [6.0]])
     found = [row.event()["values"]["a"] for row in house.hub.past("boiler-7")]
     assert found == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+async def test_of_short_blocks_the_newest_rows_are_remembered(house: House) -> None:
+    await house.observe("boiler-7", *([n] for n in range(10)))
+    for start in range(0, 2 * MOST_ROWS, 100):
+        await house.block("boiler-7", [[float(start + n)] for n in range(100)])
+        total = 10 + start + 100
+    assert house.counts("boiler-7") == [*range(total - MOST_ROWS + 1, total + 1)]
+
+
+async def test_readings_of_columns_are_remembered_as_those_that_came_alone(house: House) -> None:
+    readings = [parse_reading({"temp": float(n)}, LIMITS, timestamp=house.now - 100 + n) for n in range(80)]
+    for reading in readings:
+        await house.service.observe("alone", reading)
+    for start in range(0, 80, 20):
+        await house.service.observe_columns(
+            ReadingColumns.of([("together", reading) for reading in readings[start : start + 20]], LIMITS), str
+        )
+    alone, together = ([row.event() for row in house.hub.past(name)] for name in ("alone", "together"))
+    for one, other in zip(alone, together, strict=True):
+        assert {name: one[name] for name in ("time", "count", "ready", "values", "normalized")} == {
+            name: other[name] for name in ("time", "count", "ready", "values", "normalized")
+        }
 
 
 async def test_the_latest_reading_of_a_block_is_that_of_its_last_row(house: House) -> None:

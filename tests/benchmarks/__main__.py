@@ -15,6 +15,7 @@ PARTS = {
     "durability": "Durability",
     "streams": "Streaming",
     "blocks": "Blocks",
+    "peaks": "Memory of a block",
     "arithmetic": "The arithmetic alone",
     "curves": "As the work grows",
     "loads": "As the load grows",

@@ -13,7 +13,7 @@ import numpy as np
 from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics
 from streamnorm.kernels.cpu import numba_loops, prebuilt
 from streamnorm.kernels.cpu.loops import Loops
-from tests.benchmarks.report import Row, show
+from tests.benchmarks.report import Row, on_one_core, show
 
 ROWS, COLUMNS = 100_000, 8
 WIDE = 100
@@ -96,6 +96,7 @@ def signal_processor(table: Any) -> Callable[[], object]:
     return work
 
 
+@on_one_core()
 def measure() -> list[Row]:
     """Compare."""
     table = np.random.default_rng(0).normal(20.0, 3.0, (ROWS, COLUMNS))

@@ -13,14 +13,14 @@ from matplotlib import pyplot as plt
 
 from streamnorm.kernels import METHODS
 from tests.benchmarks.arithmetic import built, ours, weighted
-from tests.benchmarks.report import Row, against, in_turns, show
+from tests.benchmarks.report import Row, against, in_turns, on_one_core, show
 from tests.pictures import COLORS, PICTURES, RAW, STYLE, save
 
 TURNS = 5
 #: a measurement takes at least as much processor time, in seconds: small blocks are repeated
 LEAST = 0.02
 VALUES = 400_000
-FEATURES = (1, 8, 64, 512, 4096)
+FEATURES = (1, 8, 64, 100, 512, 1000, 4096)
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
 COLUMNS = 8
 PEER = "pandas, ewm mean and std"
@@ -138,7 +138,9 @@ def draw(curve: Curve) -> Any:
 
 def measure() -> list[Row]:
     """Measure the curves, draw a picture of each, and return their points."""
-    return drawn([curve() for curve in (features, block_rows, methods)])
+    with on_one_core():
+        curves = [curve() for curve in (features, block_rows, methods)]
+    return drawn(curves)
 
 
 def drawn(curves: Sequence[Curve]) -> list[Row]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -69,6 +70,17 @@ def figure(value: float, unit: str) -> str:
     """
     text = f"{round(value, 3 - len(str(int(abs(value))))):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{text.replace(',', ' ')} {unit}"
+
+
+@contextlib.contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process to one core for the time being: what is told of a core is not that of threads on several."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.names import stream_id_fault
 from streamnorm.errors import InvalidReading
-from streamnorm.formats.line_protocol import Malformed, Point, parse, parsed, stream_id, to_reading, written
+from streamnorm.formats.line_protocol import (
+    Malformed,
+    Point,
+    parse,
+    parsed,
+    split_plain,
+    stream_id,
+    to_reading,
+    told_by_size,
+    written,
+)
+from streamnorm.formats.point_columns import PointColumns
 
 NAMES = st.text(
     st.characters(exclude_characters="\\\n\r\t", exclude_categories=["C", "Z"]) | st.sampled_from(" ,="), min_size=1
@@ -145,3 +156,59 @@ def test_a_text_of_backslashes_without_an_end_is_refused_at_once() -> None:
 
 def test_a_text_that_ends_by_a_backslash_and_a_quote_is_taken_as_it_was_meant() -> None:
     assert parse('m f="C:\\temp\\"').fields == {"f": "C:\\temp\\"}
+
+
+# fmt: off
+NEARLY_NUMBERS = st.floats().map(repr) | st.sampled_from([
+    "1", "-1.5", "+.5", "5.", "1e5", "1e-05", "1E+49", "1e50", "1e-400", "1.2.3", "12i", "-3i", "7u", "1.5i", "1e3i",
+    "1i5", "i", ".", "e5", "+-1", "1_0", "nan", "inf", "t", "F", "9" * 20 + "i", "9" * 21 + "i", "9" * 24, "9" * 80,
+    "\u0661", "\t1", '"x"', "",
+])
+NEARLY_PLAIN = st.builds(
+    "{} {}={},{}={}{}".format,
+    st.sampled_from(["m", "a=b", "m,t=x", "m,t=x,u=y", "#", "m\\ n", 'm"', "é"]),
+    st.sampled_from(["f", "1", "e5", "", "a.b", "-"]), NEARLY_NUMBERS,
+    st.sampled_from(["g", "f", "g=h", "g,h"]), NEARLY_NUMBERS,
+    st.sampled_from(["", " 17", " -17", " 9999999999999999999", " 1e3", " ", "  17", ","]),
+)
+# fmt: on
+
+
+@given(NEARLY_PLAIN)
+def test_a_plain_line_is_split_into_what_it_is_parsed_to(line: str) -> None:
+    plain = split_plain(line)
+    if plain is not None:
+        whole = to_reading(parse(line), 1, Limits())
+        assert whole is not None
+        assert (plain.names, plain.numbers) == (whole.names, whole.values)
+        assert (plain.time, parse(f"{plain.series} f=1").tags) == (parse(line).time, parse(line).tags)
+
+
+@pytest.mark.parametrize("line", ["m f=1", "m,t=x,u=y f=1,g=-2.5,h=3i 17", "m f=1e-05,g=.5 -17"])
+def test_plain_lines_are_split(line: str) -> None:
+    assert split_plain(line) is not None
+
+
+@pytest.mark.parametrize("tick", [1, 10**9, None])
+def test_lines_are_the_columns_that_their_points_are(tick: int | None) -> None:
+    lines = ["m,b=2,a=1 f=1,g=2 17", "m,a=1,b=2 f=1,g=2", "m,b=2,a=1 g=3", "n f=1 1700000000", "n f=1 1700000000000"]
+    one, other = PointColumns(Limits(), "{measurement}", tick), PointColumns(Limits(), "{measurement}", tick)
+    for number, line in enumerate(lines):
+        assert one.append_line(number, line)
+        point = parse(line)
+        reading = to_reading(point, tick or told_by_size(point.time), Limits())
+        assert reading is not None
+        other.append_point(stream_id(point, "{measurement}"), reading, number)
+    one.freeze()
+    other.freeze()
+    assert [repr(one.reading(row)) for row in range(5)] == [repr(other.reading(row)) for row in range(5)]
+    assert (one.stream_ids, one.lines) == (other.stream_ids, other.lines)
+
+
+@pytest.mark.parametrize(
+    "line", ["m,t f=1", "m, f=1", ",t=x f=1", "m f=1,f=2", "m f=1e75", 'm f="x"', "m f=t", r"m\,a f=1", "m f=1  17"]
+)
+def test_lines_that_are_not_plain_are_left_to_the_parser(line: str) -> None:
+    columns = PointColumns(Limits())
+    assert not columns.append_line(1, line)
+    assert not len(columns.freeze())

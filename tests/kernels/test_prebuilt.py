@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from streamnorm import kernels
 from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics, kernel_for, needs_compiler
 from streamnorm.kernels.cpu import prebuilt, targets
-from streamnorm.kernels.cpu.abi import SIGNATURES
 from streamnorm.kernels.cpu.loops import LEAST_IN_LANES, Loops, RowConstants, row_call
 from streamnorm.kernels.cpu.numba_loops import compiled
-from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, rules, seeds, times_for
+from streamnorm.kernels.methods.adaptive import ADAPTIVE
+from streamnorm.kernels.methods.adaptive_bank import AdaptiveParameters
+from tests.support.blocks import Array, Rule, as_block, blocks, number, parameters, places, rules, seeds, times_for
 
 #: of each way to compile: the one in this process, and every library that this machine can run
 WAYS: dict[str, Callable[[Method], Loops]] = {
@@ -49,7 +50,7 @@ def test_all_ways_give_the_interpreters_bits(way: str, method: str, values: Arra
 @all_methods
 @pytest.mark.parametrize("kind", ["f8", "f4"])
 @settings(max_examples=20)
-@given(numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(8, 70), decay=st.sampled_from([0.5, 1.0]))
+@given(numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(6, 70), decay=st.sampled_from([0.5, 1.0]))
 def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
     *, way: str, method: str, kind: str, numbers: list[float], columns: int, decay: float
 ) -> None:
@@ -58,6 +59,49 @@ def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
         values = np.clip(np.resize(numbers, (rows, columns)).astype(kind), -1e30, 1e30)
     times, rule = times_for(rows, 0), (decay, 0.0, 4.0, 0.0)
     assert as_block(by(way, method), values, times, rule) == as_block(interpreted(method), values, times, rule)
+
+
+@every_way
+@all_methods
+@pytest.mark.parametrize("decay", [0.9, 1.0])
+@pytest.mark.parametrize("columns", [9, 83])
+def test_columns_may_begin_and_miss_values_at_different_times(
+    *, way: str, method: str, columns: int, decay: float
+) -> None:
+    """Whether the columns of a tile are alike changes from row to row, and from block to block."""
+    assert in_parts(by(way, method), columns, decay) == in_parts(interpreted(method), columns, decay)
+
+
+@functools.cache
+def in_parts(with_kernel: MethodKernel, columns: int, decay: float) -> tuple[bytes, bytes]:
+    """Return the bits of y and of the state after blocks in which columns begin late, miss values, end, and jump."""
+    method, rule = with_kernel.method.name, (decay, 0.0, 4.0, 0.0)
+    values = np.random.default_rng(columns).normal(20.0, 3.0, size=(250, columns)).round(1)
+    values[:40, 3] = values[150, 5] = values[200:, 70:] = math.nan
+    values[220] = 1e6
+    starts, ends = places(method, columns, rule)
+    state = array("d", [0.0] * ends[-1])
+    ys = [
+        with_kernel.observe_block(part, np.zeros(len(part)), rule, parameters(method), state, starts, ends).tobytes()
+        for part in np.split(values, [30, 31, 120])
+    ]
+    return b"".join(ys), state.tobytes()
+
+
+@every_way
+@pytest.mark.parametrize("horizon", [4.0, 16.0, 100.0, 256.0, 1000.0])
+def test_a_bank_of_any_number_of_horizons_has_the_interpreters_bits(way: str, horizon: float) -> None:
+    p = AdaptiveParameters(horizon=horizon).pack()
+    stride = base_statistics.SIZE + ADAPTIVE.size(p)
+    values = np.random.default_rng(0).normal(20.0, 3.0, size=(200, 19))
+    values[100:, 4] = 1e5
+    starts, ends = range(0, 19 * stride, stride), range(stride, 19 * stride + 1, stride)
+    answers = []
+    for kernel in (by(way, "adaptive"), interpreted("adaptive")):
+        state, rule = array("d", bytes(8 * 19 * stride)), (1.0 - 1.0 / horizon, 0.0, 32.0, 0.0)
+        ys = kernel.observe_block(values, np.zeros(200), rule, p, state, starts, ends)
+        answers.append((ys.tobytes(), state.tobytes()))
+    assert answers[0] == answers[1]
 
 
 @every_way
@@ -184,6 +228,5 @@ def test_a_library_is_small_and_holds_every_entry(target: str) -> None:
     path = targets.path_for(target)
     assert path.stat().st_size < 250_000
     for method in METHODS.values():
-        assert set(prebuilt.load(method, path).entries) >= {
-            name for name in SIGNATURES if method.base or not name.startswith("lanes")
-        }
+        entries = prebuilt.load(method, path).entries
+        assert set(entries) >= {"row", "rows", "rows_of_singles", *(f"lanes_{count}" for count in method.counts)}

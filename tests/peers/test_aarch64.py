@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamnorm.kernels import METHODS, MethodKernel, base_statistics
+from streamnorm.kernels import METHODS, MethodKernel
 from streamnorm.kernels.cpu.abi import symbol
 from streamnorm.kernels.cpu.emit import emit
-from streamnorm.kernels.cpu.loops import FEWEST_LANES
 from streamnorm.kernels.cpu.targets import path_for
-from streamnorm.kernels.templates import LANES
+from streamnorm.kernels.templates import GROUP, LANES
 from tests.support.blocks import Array, Rule, as_block, parameters, places, times_for
 
 TARGET = "aarch64"
@@ -57,7 +56,7 @@ def emulated(run: Run, method: str, values: Array, rule: Rule, name: str) -> tup
     """Return the bits of y and of the state after a block, of the entry of a name."""
     rows, columns = values.shape
     starts, ends = places(method, columns, rule)
-    p, size = parameters(method), base_statistics.SIZE * LANES if name == "lanes" else ends[-1]
+    p, size = parameters(method), ends[0] * LANES if name.startswith("lanes") else ends[-1]
     parts = (
         array("q", [rows, columns, 0, columns, len(p), size]),
         array("d", [*rule, *p]),
@@ -78,11 +77,11 @@ def test_a_block_has_the_bits_of_this_machine(run: Run, method: str, rule: Rule)
     assert emulated(run, method, values, rule, "rows") == expected
 
 
-@pytest.mark.parametrize("method", sorted(name for name, method in METHODS.items() if method.base))
+@pytest.mark.parametrize("method", sorted(name for name, method in METHODS.items() if method.counts))
 def test_columns_side_by_side_have_the_bits_of_this_machine(run: Run, method: str) -> None:
-    values = readings(FEWEST_LANES + 3, "f8")
+    values, p = readings(2 * GROUP, "f8"), parameters(method)
     ys, state = as_block(MethodKernel(METHODS[method]), values, times_for(len(values), 0), RULES[0])
-    got, by_value = emulated(run, method, values, RULES[0], "lanes")
+    got, by_value = emulated(run, method, values, RULES[0], f"lanes_{int(p[0]) if p else 0}")
     assert got == ys
     assert np.frombuffer(by_value).reshape(-1, LANES)[:, : values.shape[1]].T.tobytes() == state
 

@@ -221,3 +221,11 @@ def test_a_stream_of_adaptive_that_is_cut_short_is_refused() -> None:
     stream.state = stream.state[:-1]
     with pytest.raises(StoreCorrupt, match="cut short"):
         decode("boiler", encode(stream))
+
+
+@pytest.mark.parametrize("numbers", [3, 28])
+def test_a_blob_of_version_1_with_another_count_of_numbers_is_told(numbers: int) -> None:
+    stream = made({}, [({"temp": 1.0, "door": 0.0}, None, None)])
+    blob = blob_of_version_1(stream, array("d", bytes(8 * numbers)), array("d"))
+    with pytest.raises(StoreCorrupt, match=f"{numbers} numbers are not those of 2 features"):
+        decode("boiler", blob)

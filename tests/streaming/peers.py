@@ -12,8 +12,8 @@ from tests.support.processes import PATIENCE, Service
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
-def frame(message: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
-    """Write a frame as a client does, masked by zeros.
+def frame(message: bytes, opcode: int = TEXT, *, final: bool = True, mask: bytes = bytes(4)) -> bytes:
+    """Write a frame as a client does, masked by zeros or by another `mask`.
 
     >>> frame(b"{}").hex()
     '8182000000007b7d'
@@ -26,7 +26,7 @@ def frame(message: bytes, opcode: int = TEXT, *, final: bool = True) -> bytes:
         length = b"\xfe" + struct.pack("!H", size)
     else:
         length = b"\xff" + struct.pack("!Q", size)
-    return first + length + bytes(4) + message
+    return first + length + mask + bytes(letter ^ mask[place % 4] for place, letter in enumerate(message))
 
 
 def send_until_stuck(connection: socket.socket, data: bytes) -> int:

@@ -156,6 +156,28 @@ def test_a_stale_number_among_many_streams_names_its_stream(service: Service, st
     assert (problem["last_seq"], stream in problem["detail"]) == (5, True)
 
 
+@pytest.mark.parametrize("refused", [None, 47])
+def test_long_runs_of_streams_in_turn_are_answered_as_if_each_came_alone(
+    service: Service, stream: str, refused: int | None
+) -> None:
+    names = [f"{stream}-{place}" for place in "ab"]
+    sent = [{"stream": names[n % 2], "values": {"temp": n * n % 17}, "seq": n + 1} for n in range(80)]
+    for name in names:
+        whole(service, bulk(name), {"values": {"temp": 1.0}, "seq": 0})
+        whole(service, bulk(f"{name}-alone"), {"values": {"temp": 1.0}, "seq": 0})
+    if refused is not None:
+        sent[refused]["seq"] = 0
+    answers = whole(service, "/v1/bulk?streaming=true", *sent)
+    taken = sent[:refused]
+    assert len(answers) == len(taken) + (refused is not None)
+    for line, answer in zip(taken, answers, strict=False):
+        (alone,) = whole(service, bulk(f"{line['stream']}-alone"), {"values": line["values"], "seq": line["seq"]})
+        assert answer == alone | {"stream": line["stream"]}
+    assert [info(service, name)["count"] for name in names] == [
+        info(service, f"{name}-alone")["count"] for name in names
+    ]
+
+
 def test_the_same_number_again_is_answered_as_before(service: Service, stream: str) -> None:
     line = {"values": [1], "seq": 5}
     first, again = whole(service, f"{bulk(stream)}?streaming=true", line, line)

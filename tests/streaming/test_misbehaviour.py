@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.streaming.peers import BINARY, CLOSE, PING, PONG, Peer, frame, send_until_stuck
+from tests.streaming.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, frame, send_until_stuck
 from tests.support.processes import PATIENCE, STEP, Service
 
 MEGABYTE = 1024 * 1024
@@ -112,6 +113,55 @@ def test_a_message_may_come_in_frames(service: Service, stream: str) -> None:
         whole = reading(1)
         peer.socket.sendall(frame(whole[:5], final=False) + frame(whole[5:9], 0, final=False) + frame(whole[9:], 0))
         assert peer.answer()["count"] == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 64, 100_000])
+def test_frames_may_come_in_pieces_of_any_size(service: Service, stream: str, size: int) -> None:
+    long, mask = reading(3, timestamp=" " * 150), b"\xa5\x00\xff\x81"
+    sent = b"".join(
+        [
+            frame(reading(0), mask=mask),
+            frame(reading(1)),
+            frame(b"there?", PING, mask=mask),
+            frame(reading(2)[:5], final=False, mask=mask),
+            frame(b"", PING),
+            frame(reading(2)[5:], 0, mask=mask),
+            frame(long.replace(b" " * 150, b"2026-11-01T00:00:00Z").ljust(150), mask=mask),
+            frame(reading(4), BINARY, mask=mask),
+            frame(reading(5).ljust(15_000)),
+            frame(reading(6), mask=mask),
+        ]
+    )
+    with Peer(service, live(stream)) as peer:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size) if size > 64 else [*range(0, 600, size)]:
+            peer.socket.sendall(sent[start : start + size])
+        peer.socket.sendall(sent[start + size :])
+        answers = [peer.receive() for _ in range(9)]
+    assert [said for opcode, said in answers if opcode == PONG] == [b"there?", b""]
+    found = [json.loads(said) for opcode, said in answers if opcode == TEXT]
+    assert [each["count"] for each in found] == [*range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (b"\x81\x05", 1002),  # not masked
+        (frame(b"{", 3), 1002),
+        (b"\xc1" + frame(b"{}")[1:], 1002),
+        (frame(b"{", final=False) + frame(b"{}"), 1002),
+    ],
+)
+def test_what_is_no_frame_ends_the_connection_and_what_came_before_is_answered(
+    service: Service, stream: str, wrong: bytes, code: int
+) -> None:
+    with Peer(service, live(stream)) as peer:
+        peer.send(reading(1))
+        assert peer.answer()["count"] == 1
+        peer.socket.sendall(wrong + frame(reading(2)))
+        opcode, said = peer.receive()
+        assert (opcode, int.from_bytes(said[:2], "big")) == (CLOSE, code)
+    assert count(service, stream) == 1
 
 
 def test_bytes_that_are_no_text_are_refused_and_the_connection_stays(service: Service, stream: str) -> None:

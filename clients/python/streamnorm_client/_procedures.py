@@ -40,6 +40,7 @@ class StreamProcedures:
         self.retries = retries
         self.sender = sender
         self.counter = SequenceCounter()
+        self._info = requests.info(stream)
         #: the last window that sent readings over a live connection
         self.window: Window | None = None
 
@@ -122,7 +123,7 @@ class StreamProcedures:
                 "read observe_many to its end, or close the connection"
             )
         if seq is None:
-            return (yield from send_next(sending, self.counter, requests.info(self.stream), self.retries))
+            return (yield from send_next(sending, self.counter, self._info, self.retries))
         self.counter.forget()
         return (yield from send_as(seq, sending, self.retries))[0]
 

@@ -12,7 +12,7 @@ from streamnorm.backfill.findings.findings import Reading
 from streamnorm.backfill.findings.roles import Asked
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.backfill.work.conduct import Order
-from streamnorm.engine.configuration.config import parse_configuration
+from streamnorm.engine.configuration.text import parse_configuration
 from streamnorm.formats.states import parse_states
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "blanks": BLANKS, " ": BLANKS, "comma": ",", "semicolon": ";"}

@@ -4,55 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from streamnorm.backfill.work.conduct import Looked
 from streamnorm.backfill.work.run import Done
 
+if TYPE_CHECKING:
+    from streamnorm.backfill.bar import Bar
+
 MOST_NAMES = 12
 
 
-class Rate(ProgressColumn):
-    """Rows, and rows a second."""
-
-    def render(self, task: Task) -> Text:
-        """Show the rows and the rate since the start."""
-        rows = task.fields["rows"]
-        return Text(f"{rows:,} rows, {rows / task.elapsed:,.0f}/s" if task.elapsed and rows else "")
-
-
 class Screen:
-    """Shows the work on standard error, with a bar over all recordings."""
+    """Shows the work on standard error, with a bar over all recordings as soon as one moves on."""
 
     def __init__(self, console: Console, files: Sequence[Path]) -> None:
         self._console = console
         self._sizes = [path.stat().st_size if path.is_file() else 1 for path in files]
         self._files = files
         self._before = 0
-        self._rows = 0
+        self._rows = self._rows_before = 0
         self._at = -1
-        left = TextColumn("left", markup=False)
-        name = TextColumn("{task.description}", markup=False)
-        self.bar = Progress(
-            name, BarColumn(), TaskProgressColumn(), Rate(), left, TimeRemainingColumn(), console=console
-        )
-        self._task = self.bar.add_task("", total=max(1, sum(self._sizes)), rows=0, visible=False)
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
     def next(self) -> None:
         """Go on to the next recording."""
         self._before = sum(self._sizes[: self._at + 1])
+        self._rows_before = self._rows
         self._at += 1
-        self._rows = int(self.bar.tasks[0].fields["rows"])
-        self.bar.update(self._task, description=self._files[self._at].name, completed=self._before)
+        if self._bar is not None:
+            self._bar.show(self._files[self._at].name, self._before, self._rows)
 
     def progress(self, rows: int, part: float) -> None:
         """Show how far the recording is."""
-        completed = self._before + part * self._sizes[self._at]
-        self.bar.update(self._task, completed=completed, rows=self._rows + rows, visible=True)
+        if self._bar is None:
+            from streamnorm.backfill.bar import Bar  # noqa: PLC0415 - what was found is told before it is loaded
+
+            self._bar = Bar(self._console, max(1, sum(self._sizes)))
+        self._rows = self._rows_before + rows
+        self._bar.show(self._files[self._at].name, self._before + part * self._sizes[self._at], self._rows)
 
     def note(self, text: str) -> None:
         """Say something of the recording."""
@@ -69,6 +68,9 @@ class Screen:
 
     def summed_up(self, done: Sequence[tuple[Path, Done]], where: str) -> None:
         """Show a table of what came of it."""
+        from rich.table import Table  # noqa: PLC0415 - as above
+        from rich.text import Text  # noqa: PLC0415 - as above
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("file", "rows", "features", "kinds", "bad cells", "stream"):
             table.add_column(name, justify="right" if name in {"rows", "bad cells"} else "left", overflow="fold")
@@ -124,6 +126,9 @@ def described(looked: Looked) -> list[str]:
 
 def dry(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Show `rows` on the `console`, raw and normalized, below the `names` of the columns."""
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "import_without", "main"]
 
 #: Thresholds of the garbage collector. Neither imports nor readings leave cycles behind, but they allocate much: with
 #: Python's default of 700 a tenth of a start is spent in the collector, and a third of the time of streaming.
@@ -35,6 +35,8 @@ FILES = {"backfill", "filter"}
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*GARBAGE)
+    # NumPy starts a thread a core for linear algebra, of which there is none here, and they wait busily
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     name = next(iter(sys.argv[1:]), "")
     if name in COMMANDS:
         _run_alone(name)
@@ -57,7 +59,6 @@ def _run_alone(name: str) -> None:
     if name in FILES:
         # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
         sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
-        _without("ssl", "asyncio")  # asyncio loads OpenSSL, a twentieth of the start
 
     import typer  # noqa: PLC0415
 
@@ -66,8 +67,8 @@ def _run_alone(name: str) -> None:
     app(sys.argv[2:], prog_name=f"streamnorm {name}")
 
 
-def _without(absent: str, name: str) -> None:
-    """Import a module as if another one, which it can do without, were not installed."""
+def import_without(absent: str, name: str) -> None:
+    """Import the module `name` as if another one, `absent`, which it can do without, were not installed."""
     if absent not in sys.modules:
         sys.modules[absent] = None  # type: ignore[assignment]
         importlib.import_module(name)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamnorm import platforms
+from streamnorm.cli import import_without
 from streamnorm.cli.compiling import announce_compiling
 
 if TYPE_CHECKING:
     from streamnorm.backfill.sinks.sink import Sink
-    from streamnorm.backfill.work.conduct import Order
+    from streamnorm.backfill.work.conduct import Looked, Order
     from streamnorm.backfill.work.run import Done
 
 LAYOUT, COLUMNS, TIMES, VALUES, RESULT = (
@@ -154,11 +155,9 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     from streamnorm.errors import StreamnormError  # noqa: PLC0415
 
     platforms.interrupt_on_stop()
-    announce_compiling("backfill")
     console = Console(stderr=True)
     try:
         found = recordings.meant(files)
-        _prepare_kernels(found, used=not (dry_run or order.url))
         screen = show.Screen(console, found)
         drawn = _pictures(report)
     except (StreamnormError, ValueError, OSError) as error:
@@ -167,14 +166,14 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     failed = 0
     errors = (StreamnormError, ValueError, OSError)
     try:
-        with conduct.Conductor(order, _sink(order), screen) as conductor, screen.bar:
+        with screen, conduct.Conductor(order, _sink(order, found), screen) as conductor:
             for file, out in results.results(found, order.out, order.format):
                 screen.next()
                 try:
                     if dry_run:
                         looked = conductor.looked(file)
                         screen.found(looked)
-                        show.dry(console, *conduct.dry_run(looked, order.config))
+                        show.dry(console, *_preview(looked, order))
                         continue
                     each = conductor.done(file, out, drawn.heard if drawn else None)
                 except errors as error:
@@ -208,27 +207,31 @@ def refused(text: str, error: Exception | None = None) -> int:
     return BAD_CELLS if isinstance(error, BadCell) else 1
 
 
-def _prepare_kernels(found: Sequence[Path], *, used: bool) -> None:
-    """Have them compiled only for what takes longer than to load a compiler; the bits are the same."""
-    from streamnorm.kernels import interpret  # noqa: PLC0415
-
-    if not used or sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
-        interpret()
-    else:
-        announce_compiling("backfill")
-
-
-def _sink(order: Order) -> Callable[[], AbstractContextManager[Sink]]:
+def _sink(order: Order, found: Sequence[Path]) -> Callable[[], AbstractContextManager[Sink]]:
     def opened() -> AbstractContextManager[Sink]:
         if order.url:
             from streamnorm.backfill.sinks.remote import remote  # noqa: PLC0415 - not where there is nothing to do
 
             return remote(order.url, order.config)
+        import_without("ssl", "asyncio")  # asyncio loads OpenSSL, a twentieth of the start
         from streamnorm.backfill.sinks.local import local  # noqa: PLC0415 - as above
+        from streamnorm.kernels import interpret  # noqa: PLC0415 - as above
 
+        if sum(path.stat().st_size for path in found if path.is_file()) < SMALL:
+            interpret()
+        else:
+            announce_compiling("backfill")
         return local(order.folder, order.config)
 
     return opened
+
+
+def _preview(looked: Looked, order: Order) -> tuple[list[str], list[list[str]]]:
+    from streamnorm.backfill.work.preview import preview  # noqa: PLC0415 - as above
+    from streamnorm.kernels import interpret  # noqa: PLC0415 - as above
+
+    interpret()
+    return preview(looked, order.config)
 
 
 def _pictures(report: Path | None) -> Any:

@@ -7,22 +7,24 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
 from streamnorm import platforms
 from streamnorm.cli.compiling import announce_compiling
-from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP, parse_configuration
+from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
+from streamnorm.engine.configuration.text import parse_configuration
 from streamnorm.errors import StoreUnavailable, StreamnormError
 from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
-from streamnorm.filtering.mapped import Mapped
 from streamnorm.filtering.streams import Streams
 from streamnorm.filtering.tally import Tally
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
 from streamnorm.formats.states import parse_states
 from streamnorm.kernels import compile_on_use, interpret
-from streamnorm.mappings import Catalogue
+
+if TYPE_CHECKING:
+    from streamnorm.mappings import Catalogue
 
 FORMATS = {"ndjson": Ndjson, "line": Lines}
 #: bytes that are taken together if so many have arrived: some thousand lines
@@ -85,6 +87,8 @@ def work_of(format: str, mapping: str, streams: Streams, names: Names) -> Filter
 
     """
     if mapping:
+        from streamnorm.filtering.mapped import Mapped  # noqa: PLC0415 - few need it, and all wait for it
+
         return Mapped(streams, known_mappings().find(mapping), names.suffix)
     if format and format not in FORMATS:
         raise ValueError(f"--format: {format!r} is neither ndjson nor line")
@@ -98,10 +102,12 @@ def known_mappings() -> Catalogue:
         InvalidConfigFile: the file is invalid.
 
     """
+    from streamnorm.mappings import Catalogue  # noqa: PLC0415 - as above
+
     path = os.environ.get("STREAMNORM_CONFIG")
     if not path:
         return Catalogue()
-    from streamnorm import config_file  # noqa: PLC0415 - few need it, and all wait for it
+    from streamnorm import config_file  # noqa: PLC0415 - as above
 
     return config_file.read(Path(path)).mappings
 

@@ -67,7 +67,7 @@ def _of_files(files: list[Path], stream: str, config: str) -> Iterator[str]:
     from streamnorm.advice import to_toml  # noqa: PLC0415 - as above
     from streamnorm.backfill.suggest import recorded  # noqa: PLC0415
     from streamnorm.cli.compiling import announce_compiling  # noqa: PLC0415
-    from streamnorm.engine.configuration.config import parse_configuration  # noqa: PLC0415
+    from streamnorm.engine.configuration.text import parse_configuration  # noqa: PLC0415
 
     parameters = parse_configuration(config)
     announce_compiling("suggest")

@@ -8,7 +8,16 @@ from collections import deque
 from collections.abc import Container
 from typing import Self
 
-from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD, LazyBlockEvents, Names, ReadingEvent, numbers
+from streamnorm.events.event import (
+    MOST_BYTES,
+    MOST_ROWS,
+    OVERHEAD,
+    LazyBlockEvents,
+    Names,
+    ReadingEvent,
+    most_rows,
+    numbers,
+)
 from streamnorm.events.kinds import KindChange, Kinds
 from streamnorm.events.subscriptions import Subscriptions
 
@@ -52,7 +61,7 @@ class Ring:
 class StreamHistory(Ring):
     """One stream's recent events, and when its mean and deviation were recorded last."""
 
-    __slots__ = ("count", "here", "kinds", "names", "noted", "number", "pack", "tail", "unnoted")
+    __slots__ = ("count", "here", "kinds", "names", "noted", "number", "pack", "tailed", "tails", "unnoted")
 
     empty = EMPTY
 
@@ -72,37 +81,50 @@ class StreamHistory(Ring):
         self.count = 0
         #: whether the latest event was observed by this process
         self.here = True
-        #: the latest events, if they came as a block and were not unpacked yet
-        self.tail: LazyBlockEvents | None = None
+        #: the latest events, if they came as blocks and were not unpacked yet
+        self.tails: deque[LazyBlockEvents] = deque()
+        #: the number of their rows
+        self.tailed = 0
 
     def add_tail(self, tail: LazyBlockEvents, *, alone: bool) -> None:
         """Append the events of a block; with `alone` they replace all others."""
         if alone:
             self.clear()
-        else:
-            self.unpack()
-        self.tail = tail
+        tails = self.tails
+        tails.append(tail)
+        self.tailed += len(tail.values)
         self.bytes += tail.weight
+        most = most_rows(len(tail.names), self.most_bytes)
+        while self.tailed - len(tails[0].values) >= most:  # the others suffice
+            self.bytes -= sum(len(row.packed) + OVERHEAD for row in self.rows)
+            self.rows.clear()
+            self._take_tail()
 
     def unpack(self) -> None:
-        """Build the events of the last block."""
-        tail, self.tail = self.tail, None
-        if tail is not None:
-            self.bytes -= tail.weight
-            for row in tail.rows():
+        """Build the events of the last blocks."""
+        while self.tails:
+            for row in self._take_tail().rows():
                 self.add(row)
 
     @property
     def latest(self) -> ReadingEvent | None:
         """The latest event."""
-        if self.tail is not None:
-            return self.tail.rows(1)[0]
+        if self.tails:
+            return self.tails[-1].rows(1)[0]
         return self.rows[-1] if self.rows else None
 
     def clear(self) -> None:
         """Discard everything."""
         super().clear()
-        self.tail = None
+        self.tails.clear()
+        self.tailed = 0
+
+    def _take_tail(self) -> LazyBlockEvents:
+        """Remove and return the first of the blocks."""
+        tail = self.tails.popleft()
+        self.tailed -= len(tail.values)
+        self.bytes -= tail.weight
+        return tail
 
 
 def is_wanted(stream_id: str, streams: Container[str] | None, prefix: str) -> bool:

@@ -203,7 +203,7 @@ class EventHub:
 
     def _add(self, past: StreamHistory, row: ReadingEvent, *, here: bool = True) -> None:
         before = past.bytes
-        if past.tail is not None:
+        if past.tails:
             past.unpack()
         past.add(row)
         self._bytes += past.bytes - before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -49,6 +49,9 @@ _TIME = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
 _ESCAPED = re.compile(r"\\([,= ])")
+#: a field whose value looks like a number, and is too short to be larger than `LARGEST_VALUE`
+_PLAIN_FIELD = r'[^ ,="\\]++=[-+]?[0-9.]{1,24}+(?:[eE](?:-[0-9]{1,2}|\+?[0-4]?[0-9]))?i?'
+_PLAIN_LINE = re.compile(rf'([^ "\\]++) ({_PLAIN_FIELD}(?:,{_PLAIN_FIELD})*+)(?: (-?[0-9]{{1,19}}+))?')
 _BOOLEANS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
     ("f", "F", "false", "False", "FALSE"), False
 )
@@ -76,6 +79,15 @@ class Point:
         return {name: float(value) for name, value in self.fields.items() if not isinstance(value, str)}
 
 
+class PlainLine(NamedTuple):
+    """A line without escapes, texts and booleans: `series` is its measurement and tags, as they are written."""
+
+    series: str
+    names: tuple[str, ...]
+    numbers: list[float]
+    time: int | None
+
+
 class Parsed(NamedTuple):
     """A point or why there is none, and the number of its first line."""
 
@@ -92,13 +104,16 @@ class PointReading(Reading):
     point: Point | None = None
 
 
-def parsed(text: str | Iterable[str]) -> Iterator[Parsed]:
-    """Parse a text, or its lines; empty lines and comments are passed over, a malformed one is told and passed over."""
+def parsed(text: str | Iterable[str], taken: Callable[[int, str], bool] | None = None) -> Iterator[Parsed]:
+    """Parse a text, or its lines; empty lines and comments are passed over, a malformed one is told and passed over.
+
+    So are lines for which `taken`, called with their number and text, returns that it has taken them.
+    """
     lines = enumerate(text.split("\n") if isinstance(text, str) else text, 1)
     again: deque[tuple[int, str]] = deque()
     while (numbered := again.popleft() if again else next(lines, None)) is not None:
         first, line = numbered[0], numbered[1].strip()
-        if not line or line.startswith("#"):
+        if not line or line.startswith("#") or (taken is not None and taken(first, line)):
             continue
         more: list[tuple[int, str]] = []
         try:
@@ -159,6 +174,34 @@ def parse(line: str) -> Point:
     if rest and (line[at] != " " or not _TIME.fullmatch(rest)):
         raise _malformed(line, at, "a time")
     return Point(measurement, tuple(sorted(tags)), fields, int(rest) if rest else None)
+
+
+def split_plain(line: str) -> PlainLine | None:
+    """Split a line of numbers into its parts, in a tenth of the time that `parse` takes; None for any other line.
+
+    >>> split_plain("weather,place=roof temp=21.5,gusts=3i 1700000000")
+    PlainLine(series='weather,place=roof', names=('temp', 'gusts'), numbers=[21.5, 3.0], time=1700000000)
+    >>> split_plain('weather temp=21.5,note="calm"') is None
+    True
+    """
+    match = _PLAIN_LINE.fullmatch(line)
+    if match is None:
+        return None
+    series, fields, time = match.groups()
+    parts = fields.replace("=", ",").split(",")
+    names, texts = tuple(parts[::2]), parts[1::2]
+    try:
+        numbers = [*map(float, texts)]
+    except ValueError:
+        if not all(text[-1] != "i" or _WHOLE.fullmatch(text) for text in texts):
+            return None
+        try:
+            numbers = [float(text.removesuffix("i")) for text in texts]
+        except ValueError:
+            return None
+    if len({*names}) < len(names):
+        return None
+    return PlainLine(series, names, numbers, None if time is None else int(time))
 
 
 def written(point: Point, fields: Mapping[str, FieldValue]) -> str:

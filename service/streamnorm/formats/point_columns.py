@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 
-from streamnorm.engine.blocks.columns import ReadingColumns
+from streamnorm.engine.blocks.columns import NO_SEQ, Head, ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading
-from streamnorm.formats.line_protocol import Point, PointReading
+from streamnorm.formats import line_protocol
+from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE, Malformed, Point, PointReading
 
 
 class PointColumns(ReadingColumns):
-    """Readings that came as points."""
+    """Readings that came as points.
 
-    def __init__(self, limits: Limits) -> None:
+    Their number is within `limits`. `template` names the stream of a point, see `line_protocol.stream_id`; their times
+    are in ticks of `tick` nanoseconds, or None: told by their size.
+    """
+
+    def __init__(self, limits: Limits, template: str = DEFAULT_TEMPLATE, tick: int | None = 1) -> None:
         super().__init__(limits)
+        self._template = template
+        self._tick = tick
+        #: the stream and the source of what stands before the fields of lines that `append_line` took
+        self._series: dict[str, tuple[int, int]] = {}
         self._sources: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         self._source_of = array("i")
         self._exact: list[int | None] = []
         #: the number of each point's line
         self.lines = array("q")
+
+    def append_line(self, number: int, line: str) -> bool:
+        """Add the point on a `line` of this `number` if it is plain; otherwise return False.
+
+        Raises:
+            LimitExceeded: as `append` says.
+
+        """
+        plain = line_protocol.split_plain(line)
+        if plain is None or len(self._stream_of) >= self._limits.max_rows:
+            return False
+        series, names, numbers, time = plain
+        known = self._series.get(series) or self._add_series(series)
+        if known is None:
+            return False
+        stream, source = known
+        head = self._heads.get((names, None, False))  # type: ignore[call-overload]  # as a Head hashes
+        if head is None:
+            head = self._add_head(Head(names, None, listed=False))
+        exact = None if time is None else time * (self._tick or line_protocol.told_by_size(time))
+        self._numbers.fromlist(numbers)
+        self._stream_of.append(stream)
+        self._head_of.append(head)
+        self._time_of.append(math.nan if exact is None else exact / 1e9)
+        self._seq_of.append(NO_SEQ)
+        self._source_of.append(source)
+        self._exact.append(exact)
+        self.lines.append(number)
+        return True
 
     def append_point(self, stream_id: str, reading: PointReading, line: int) -> None:
         """Add the `reading` of a point, of the stream `stream_id`, that is on the line of this number: `line`.
@@ -30,8 +69,7 @@ class PointColumns(ReadingColumns):
         """
         assert reading.point is not None  # noqa: S101 - it came as one
         self.append(stream_id, reading)
-        source = (reading.point.measurement, reading.point.tags)
-        self._source_of.append(self._sources.setdefault(source, len(self._sources)))
+        self._source_of.append(self._source(reading.point))
         self._exact.append(reading.point.time)
         self.lines.append(line)
 
@@ -46,3 +84,17 @@ class PointColumns(ReadingColumns):
         self._names = list(self._sources)
         super().freeze()
         return self
+
+    def _add_series(self, series: str) -> tuple[int, int] | None:
+        """Return the stream and the source of a series that was not seen before; None if it is malformed."""
+        try:
+            point = line_protocol.parse(f"{series} value=0")
+            stream_id = line_protocol.stream_id(point, self._template)
+        except Malformed:
+            return None
+        stream = self._streams.setdefault(stream_id, len(self._streams))
+        known = self._series[series] = stream, self._source(point)
+        return known
+
+    def _source(self, point: Point) -> int:
+        return self._sources.setdefault((point.measurement, point.tags), len(self._sources))

@@ -14,7 +14,7 @@ import numpy as np
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
-from streamnorm.engine.blocks.coalesce import RunResult, observe_run
+from streamnorm.engine.blocks.coalesce import RunResult, nothing_to_refuse, observe_run
 from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
@@ -107,6 +107,28 @@ class IngestService:
             self._tell(stream_id, batch, now)
         return run
 
+    def try_observe_runs_inline(self, runs: Mapping[str, Sequence[Reading]]) -> dict[str, RunResult] | None:
+        """Observe readings of several streams where that needs no waiting, and none is refused.
+
+        Otherwise return None; then nothing has happened.
+        """
+        now = self.clock()
+        streams: dict[str, Stream] = {}
+        for stream_id, readings in runs.items():
+            stream = self.streams.get_for_inline_update(stream_id)
+            if stream is None or stream is not self.streams.peek(stream_id):  # a copy is committed at once, or refused
+                return None
+            if not nothing_to_refuse(stream, readings, now, self.limits):
+                return None
+            streams[stream_id] = stream
+        found: dict[str, RunResult] = {}
+        for stream_id, stream in streams.items():
+            found[stream_id] = run = observe_run(stream, runs[stream_id], now, self.limits)
+            self.streams.commit_inline(stream_id, stream)
+            for batch in run.batches:
+                self._tell(stream_id, batch, now)
+        return found
+
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
         now = self.clock()
@@ -172,7 +194,7 @@ class IngestService:
         """
         now = self.clock()
         answers = await self._observe_columns(columns, pointer, now)
-        await self._tell_columns(columns, answers, now, lambda row: (columns.reading(row), answers.answer(row)))
+        await self._tell_columns(columns, answers, now, _pairs_of(columns, answers))
         return answers
 
     async def observe_some(
@@ -196,7 +218,9 @@ class IngestService:
         except (InvalidInput, LimitExceeded) as error:
             wrong = wrong or dict.fromkeys(rows.tolist(), error)
         taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
-        await self._tell_rows(stream_id, taken, now, lambda row: (columns.reading(row), answers.answer(row)))
+        self.observed += len(taken)
+        pair = _pairs_of(columns, answers)
+        await self.listeners.tell_rows(stream_id, (columns, answers, taken), pair, now)
         return wrong
 
     async def normalize_columns(self, columns: ReadingColumns) -> AnswerColumns:
@@ -288,13 +312,9 @@ class IngestService:
         origin: object = None,
     ) -> None:
         for stream_id, rows in columns.groups():
-            await self._tell_rows(stream_id, rows[~answers.replayed[rows]], now, pair, origin)
-
-    async def _tell_rows(
-        self, stream_id: str, rows: Rows, now: float, pair: Callable[[int], Pair], origin: object = None
-    ) -> None:
-        self.observed += len(rows)
-        await self.listeners.tell_rows(stream_id, rows, pair, now, origin)
+            applied = rows[~answers.replayed[rows]]
+            self.observed += len(applied)
+            await self.listeners.tell_rows(stream_id, (columns, answers, applied), pair, now, origin)
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:
@@ -303,3 +323,7 @@ class IngestService:
     def _tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
         self.observed += len(batch)
         self.listeners.tell(stream_id, batch, now, origin)
+
+
+def _pairs_of(columns: ReadingColumns, answers: AnswerColumns) -> Callable[[int], Pair]:
+    return lambda row: (columns.reading(row), answers.answer(row))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from streamnorm.engine.blocks.columns import Rows
-from streamnorm.engine.blocks.observed import Batch, Pair
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.blocks.observed import Batch, Pair, block_of
 
 #: Readings that a listener hears of before others have their turn: some three milliseconds.
 TOLD_AT_ONCE = 500
@@ -40,16 +40,26 @@ class Listeners(list[ObservationListener]):
             listener.on_batch(stream_id, batch, now, origin)
 
     async def tell_rows(
-        self, stream_id: str, rows: Rows, pair: Callable[[int], Pair], now: float, origin: object = None
+        self,
+        stream_id: str,
+        observed: tuple[ReadingColumns, AnswerColumns, Rows],
+        pair: Callable[[int], Pair],
+        now: float,
+        origin: object = None,
     ) -> None:
-        """Tell of `rows` of the stream `stream_id`, each of which `pair` returns; others have their turn in between.
+        """Tell of rows of columns that were `observed` of the stream `stream_id`; others have their turn in between.
 
-        `now` and `origin` are as in `ObservationListener.on_batch`.
+        A listener that hears of all rows is told what `pair` returns of each, another one of a block, where they make
+        one. `now` and `origin` are as in `ObservationListener.on_batch`.
         """
+        columns, answers, rows = observed
         for listener in [*self]:
-            due = rows[-(listener.max_rows or 0) :].tolist()
-            for start in range(0, len(due), TOLD_AT_ONCE):
-                batch = [pair(row) for row in due[start : start + TOLD_AT_ONCE]]
+            due = rows[-(listener.max_rows or 0) :]
+            block = None if listener.max_rows is None else block_of(columns, answers, due, pair)
+            starts = range(0, len(due), TOLD_AT_ONCE)
+            pieces = ([pair(row) for row in due[start : start + TOLD_AT_ONCE].tolist()] for start in starts)
+            batches: Iterable[Batch] = pieces if block is None else (block,)
+            for batch in batches:
                 listener.on_batch(stream_id, batch, now, origin)
                 self._told += len(batch)
                 if self._told >= TOLD_AT_ONCE:

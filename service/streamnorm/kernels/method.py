@@ -78,5 +78,8 @@ class Method:
     convert: Callable[[Packed, Sequence[float], Sequence[float]], list[float] | None] | None = None
     #: floats at the end of the block that states of before did not have; they begin at 0
     grown: int = 0
+    #: for which `p[0]`, the number of like parts of a block, steps of neighbouring columns are compiled side by side:
+    #: with a constant number of turns, a loop over the parts is none. `p` has four numbers, then, or none and 0 parts
+    counts: tuple[int, ...] = ()
     #: own parameters whose change voids the block, so that the statistics must restart
     restarts: frozenset[str] = frozenset()

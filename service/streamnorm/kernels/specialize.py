@@ -41,13 +41,13 @@ def _shared(function: Any, decorate: Decorate, label: str) -> Callable[..., Any]
     return specialize(function, {}, decorate=decorate, label=label)
 
 
-def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
-    """Bind `loops.observe` to a method's step."""
+def bound_observe(method: Method, *, decorate: Decorate, label: str, **names: Any) -> Callable[..., Any]:
+    """Bind `loops.observe` to a method's step, and to what else `names` say."""
     build = functools.partial(specialize, decorate=decorate, label=label)
     step = build(method.step, {})
     if not method.base:
         step = build(templates.step_behind_base, {"step": step})
-    return build(templates.observe, {"step": step})
+    return build(templates.observe, {"step": step, **names})
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:

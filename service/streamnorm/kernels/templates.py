@@ -8,22 +8,38 @@ Parameters of the same name are the same in all loops. `values` is flat, row by 
 is `out`; a time `t` is in seconds since 1970. `rule` is (decay, time constant in s or 0, warmup in readings, bound of
 robust or 0), `p` the method's packed parameters, `state` the buffer of all features, each `stride` floats long; `span`
 is (rows, columns, first column, end). `x`, `v`, `lam`, `omega`, `clip` and `at` are those of a
-`streamnorm.kernels.method.Step`, `low` and `high` a reading's least and greatest element.
+`streamnorm.kernels.method.Step`, `low` and `high` a reading's least and greatest element. A tile is some columns whose
+states are laid out value by value: `width` of them, their state beginning at `at`, a row of their values at `place`.
 """
 
 from __future__ import annotations
 
 import math
 
-from streamnorm.kernels.base_statistics import SIZE, clip_of, decay_and_weight, least_weight, update_base, weight_at
+from streamnorm.kernels.base_statistics import (
+    AGE,
+    COUNT,
+    EARLY,
+    SIZE,
+    WEIGHT,
+    clip_of,
+    decay_and_weight,
+    least_weight,
+    update_base,
+    weight_at,
+)
 from streamnorm.kernels.method import Buffer, Packed, Span
 from streamnorm.kernels.methods import online
 
 base_step = online.step
 INFINITE = math.inf
 NAN = math.nan
-#: columns of a state that is laid out value by value
-LANES = 64
+#: columns of a tile, whose states are laid out value by value, and of which registers hold a group
+LANES, GROUP = 64, 8
+#: rows that a tile goes down before the next one's turn: a processor reads ahead within a page, as long as a wide row
+DEPTH = 32
+#: whether columns that are alike have loops of their own; a long step gains too little by it for twice the code
+UNIFORM = True
 
 
 def step(
@@ -100,21 +116,99 @@ def keep_lane(_own: Buffer, state: Buffer, _number: int) -> None:
     raise NotImplementedError
 
 
+def observe_unturned(
+    _x: float,
+    _v: float,
+    _low: float,
+    _high: float,
+    _t: float,
+    _rule: Packed,
+    _p: Packed,
+    _state: Buffer,
+    _at: int,
+    _end: int,
+) -> tuple[float, float]:
+    """Stand in for `observe` without `turn`, where no horizon ends."""
+    raise NotImplementedError
+
+
+def no_turn(_low: float, _high: float, _lam: float, _state: Buffer, _at: int) -> None:
+    """Take the place of `turn` there."""
+
+
 def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
-    """Do what `observe_rows` does, for some columns whose `state` is (size of the base block × LANES).
+    """Do what `observe_rows` does, for groups of columns whose `state` is (tiles × size of a feature's state × LANES).
 
     There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
     one instruction (`streamnorm.kernels.cpu.pointers`).
     """
     rows, columns, first, last = span
     plain = (rule[0], 0.0, rule[2], 0.0)
-    for row in range(rows):
-        place = row * columns + first
-        for number in range(last - first):
-            x = values[place + number]
-            own = lane(state, number)
-            out[place + number] = observe(x, 0.0, x, x, 0.0, plain, p, own, 0, SIZE)[0]
-            keep_lane(own, state, number)
+    for top in range(0, rows, DEPTH):
+        for left in range(first, last, LANES):
+            at = (left - first) * SIZE
+            width = min(LANES, last - left) & -GROUP
+            alike = UNIFORM and are_alike(state, at, width)
+            for row in range(top, min(top + DEPTH, rows)):
+                place = row * columns + left
+                if alike and state[at + COUNT * LANES] > 0.0 and is_within_horizon(rule[0], state[at + AGE * LANES]):
+                    alike = observe_alike(values, place, plain, p, state, at, width, out)
+                else:
+                    alike &= observe_tile(values, place, plain, p, state, at, width, out)
+
+
+def are_alike(state: Buffer, at: int, width: int) -> bool:
+    """Return whether all columns of a tile have one weight, count and age: so it is, where no value was missing."""
+    alike = True
+    for number in range(at, at + width):
+        alike &= state[number + WEIGHT * LANES] == state[at + WEIGHT * LANES]
+        alike &= state[number + COUNT * LANES] == state[at + COUNT * LANES]
+        alike &= state[number + AGE * LANES] == state[at + AGE * LANES]
+    return alike
+
+
+def is_within_horizon(lam: float, age: float) -> bool:
+    """Return whether a reading that decays the past by `lam` surely ends no horizon of this age."""
+    return age + (1.0 - lam if lam < 1.0 else EARLY) < 1.0
+
+
+def observe_tile(
+    values: Buffer, place: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer
+) -> bool:
+    """Take the row of a tile in that begins at `place`; returns whether no value is missing."""
+    complete = True
+    for number in range(width):
+        x = values[place + number]
+        own = lane(state, at + number)
+        out[place + number] = observe(x, 0.0, x, x, 0.0, rule, p, own, 0, SIZE)[0]
+        keep_lane(own, state, at + number)
+        complete &= x == x  # noqa: PLR0124
+    return complete
+
+
+def observe_alike(
+    values: Buffer, place: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer
+) -> bool:
+    """Do what `observe_tile` does, where columns are alike, have had readings, and end no horizon.
+
+    What follows from the weight alone, the gain with its division above all, then is one number for all columns, which
+    LLVM works out ahead of the loop. The count is told as 1, a constant: what first readings do is left out.
+    """
+    complete = True
+    weight = state[at + WEIGHT * LANES]
+    count = state[at + COUNT * LANES]
+    age = state[at + AGE * LANES]
+    for number in range(width):
+        x = values[place + number]
+        own = lane(state, at + number)
+        own[WEIGHT] = weight
+        own[COUNT] = 1.0
+        own[AGE] = age
+        out[place + number] = observe_unturned(x, 0.0, x, x, 0.0, rule, p, own, 0, SIZE)[0]
+        own[COUNT] += count - 1.0
+        keep_lane(own, state, at + number)
+        complete &= x == x  # noqa: PLR0124
+    return complete
 
 
 def observe_row(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -19,6 +20,12 @@ from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StreamnormError
 from streamnorm.settings import Settings
+from tests.api.test_clock import AHEAD
+from tests.api.test_flat_bodies import FLAT
+from tests.api.test_refused_readings import CONFLICTS, NO_JSON, WRONG
+from tests.api.test_unicode_names import BAD
+from tests.api.test_unicode_names import STREAM as UNICODE_STREAM
+from tests.api.test_unicode_names import VALUES as UNICODE
 from tests.support.http_calls import JSON, NOW, Api, running
 from tests.support.http_wire import Cut, KeptWire, Wire, apart, in_pieces, whole
 
@@ -157,7 +164,34 @@ async def test_a_request_is_answered_alike(house: House, request_: dict[str, Any
     await house.same(USUAL, **request_)
 
 
-@pytest.mark.parametrize("config", [{"clamp": 1.0, "missing": "mean"}, {"time_constant": 5.0}, {"method": "adaptive"}])
+async def test_the_bodies_of_other_tests_are_answered_alike(house: House) -> None:
+    refused = [body for body, _ in (*WRONG.values(), *CONFLICTS.values())]
+    missing = [f'{{"values":{{"temp":{word},"door":1}}}}' for word in ("NaN", '"nan"', "null")]
+    others = [*NO_JSON.values(), *missing, "\ufeff" + USUAL.decode()]
+    written = [body if isinstance(body, bytes | str) else json.dumps(body) for body in (*refused, *others)]
+    for body in written:
+        await house.same(body.encode() if isinstance(body, str) else body)
+
+
+async def test_readings_of_other_tests_are_answered_alike(house: House) -> None:
+    readings = [FLAT, AHEAD, {"values": UNICODE}, *({"values": {name: 1}} for name in BAD)]
+    for path in (f"/v1/streams/{quote(UNICODE_STREAM, safe='')}/readings", "/v1/streams/new/readings"):
+        for reading in readings:
+            await house.same(json.dumps(reading).encode(), path=path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"clamp": 1.0, "missing": "mean"},
+        {"time_constant": 5.0},
+        {"method": "adaptive"},
+        {"robust": 3.0, "warmup": 0},
+        {"features": {"temp": {"transform": "circular"}}},
+        {"features": {"temp": {"transform": "rate"}, "door": {"valid": [1, 2], "missing_codes": [1]}}},
+        {"affine": {"temp": {"gamma": 2.0, "beta": 1.0}}},
+    ],
+)
 async def test_a_configured_stream_is_answered_alike(house: House, config: dict[str, Any]) -> None:
     await house.same(json.dumps(config).encode(), path="/v1/streams/boiler-7", method="PUT")
     for body in (USUAL, BODIES["null"], BODIES["a time"], USUAL):

@@ -71,6 +71,11 @@ async def test_points_that_cannot_be_taken_are_told_and_the_others_are_taken(api
     assert await counts(api) == {"weather,place=roof": 2, "weather,place=yard": 1}
 
 
+async def test_lines_within_a_text_are_no_points(api: Api) -> None:
+    assert (await write(api, 'm f=1\nm note="a\nm f=2 17\nb",f=3\nm f=4')).status_code == 204
+    assert await counts(api) == {"m": 3}
+
+
 async def test_a_point_too_far_ahead_keeps_no_other_from_being_taken(api: Api) -> None:
     response = await write(api, "m f=1 1\nm f=2 9000000000\nm f=3 2", precision="s")
     assert ("line 2" in response.json()["message"], await counts(api)) == (True, {"m": 2})

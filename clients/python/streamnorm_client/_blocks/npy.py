@@ -48,7 +48,7 @@ class ArrayBlock(NamedTuple):
         return all(name and "," not in name for name in self.features or ())
 
 
-@dataclass(frozen=True)
+@dataclass
 class ArrayCall(Call[Block]):
     """A call whose body and answer are arrays; other members of the answer are headers, or arrays too."""
 

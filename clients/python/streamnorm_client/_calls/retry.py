@@ -66,7 +66,7 @@ def delay_before_retry(
     return asked + luck * min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempt - 1, 30))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Delivery(Generic[T]):
     """The outcome of a call after all attempts; `doubtful`: an unanswered attempt may have been applied."""
 

@@ -85,7 +85,7 @@ def last_seq(info: Call[StreamInfo], retries: int) -> Procedure[int | None]:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sending(Generic[AnswerT]):
     """Rows to send: the call that sends them under a first number, and the one that only normalizes them again."""
 

@@ -80,7 +80,7 @@ class KindChange(Event):
         return float(self.data["time"])
 
 
-@dataclass(frozen=True)
+@dataclass
 class EventCall(Call[None]):
     """The request for events, resumed after `last_id`."""
 

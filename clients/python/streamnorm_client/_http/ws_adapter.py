@@ -27,7 +27,7 @@ SWITCHING_PROTOCOLS = 101
 NORMAL_CLOSURE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Handshake(Call[None]):
     """The opening handshake of a live connection."""
 

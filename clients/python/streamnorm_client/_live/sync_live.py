@@ -10,6 +10,7 @@ from streamnorm_client._http import forks
 from streamnorm_client._http.http1 import CHUNK
 from streamnorm_client._http.httpx_adapter import NO_ANSWER, response_of
 from streamnorm_client._http.sync_driver import drive
+from streamnorm_client._http.upgraded import upgraded
 from streamnorm_client._http.ws_adapter import SWITCHING_PROTOCOLS
 from streamnorm_client._live.core import Connect, Disconnect, LiveCore, Read, Times, Write
 from streamnorm_client._live.window import WINDOW
@@ -116,7 +117,7 @@ class Live:
         return self._transport.perform(step)
 
     def _read(self, step: Read) -> bytes | None:
-        if not step.wait and not self._stream.get_extra_info("is_readable"):
+        if not step.wait and not self._stream.is_readable:
             return None
         data: bytes = self._stream.read(CHUNK, step.timeout or self._timeout.read)
         return data
@@ -125,7 +126,7 @@ class Live:
         try:
             response = self._open.enter_context(self._transport.open(handshake))
             if response.status_code == SWITCHING_PROTOCOLS:
-                self._stream = response.extensions["network_stream"]
+                self._stream = upgraded(response.extensions["network_stream"])
                 return None
             response.read()
             raise handshake.unexpected(response_of(response))

@@ -99,13 +99,14 @@ def rows_to_json(columns: ReadingColumns, answers: AnswerColumns) -> Iterator[di
         own = zip(
             columns.stream_of[rows].tolist(), columns.head_of[rows].tolist(), columns.seqs[rows].tolist(), strict=True
         )
-        for row, ((stream, head, seq), counted) in enumerate(zip(own, counters, strict=True), start):
+        values = columns.split_rows(rows, answers.values)
+        for row, (ys, (stream, head, seq), counted) in enumerate(zip(values, own, counters, strict=True), start):
             reading.names, _, reading.listed = columns.heads[head]
             reading.seq = None if seq < 0 else seq
             if row in answers.renamed:
                 yield reading_to_json(columns.stream_ids[stream], reading, answers.renamed[row])
                 continue
-            answer.values = columns.split(row, answers.values)
+            answer.values = ys
             answer.count, answer.ready, answer.gap, answer.replayed, answer.skew = counted
             yield reading_to_json(columns.stream_ids[stream], reading, answer)
 

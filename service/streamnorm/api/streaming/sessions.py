@@ -23,6 +23,8 @@ from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
 from streamnorm.ingest import IngestService
 
 Error = StreamnormError | HTTPProblem
+#: Readings of a stream, among those of others, from which on a run is quicker than one after the other.
+WORTH_A_RUN = 16
 
 
 class ReadingSession:
@@ -144,7 +146,9 @@ class LineSession(ReadingSession):
         """Answer lines up to the first invalid one, which is answered with problem details."""
         first = self._row
         parsed, error = self._parsed(lines)
-        replies: list[Any] = []
+        replies = self._at_once_by_stream(parsed)
+        if replies:
+            parsed = []
         for stream_id, group in groupby(parsed, itemgetter(0)):
             readings = [reading for _, reading in group]
             answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
@@ -159,6 +163,21 @@ class LineSession(ReadingSession):
         if error is not None:
             replies.append(self.problem(error))
         return SessionReply(replies, error is None)
+
+    def _at_once_by_stream(self, parsed: Sequence[tuple[str, Reading]]) -> list[Any]:
+        """Answer readings stream by stream where none is refused, so that nobody can tell; otherwise return nothing."""
+        runs: dict[str, list[Reading]] = {}
+        for stream_id, reading in parsed:
+            runs.setdefault(stream_id, []).append(reading)
+        if not self._learn or not 1 < len(runs) <= len(parsed) // WORTH_A_RUN:
+            return []
+        found = self._service.try_observe_runs_inline(runs)
+        if found is None:
+            return []
+        answers = {stream_id: iter(run.answers) for stream_id, run in found.items()}
+        return [
+            serialize.reading_to_json(stream_id, reading, next(answers[stream_id])) for stream_id, reading in parsed
+        ]
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
         """Parse lines up to the first invalid one, skipping empty ones."""

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import numpy as np
-
 from streamnorm.backfill.cells.rows import lines_of
 from streamnorm.backfill.files.survey import Survey, surveyed
 from streamnorm.backfill.findings import findings as look
 from streamnorm.backfill.findings.findings import Findings, Form, Reading
 from streamnorm.backfill.reading.arrow import arrow_column, pyarrow
-from streamnorm.backfill.reading.readings import Sorter, stream_template
+from streamnorm.backfill.reading.readings import stream_template
 from streamnorm.backfill.reading.recordings import spooled
-from streamnorm.backfill.reading.sources import begin, chunks, parsed_lines
+from streamnorm.backfill.reading.sources import begin, parsed_lines
 from streamnorm.backfill.sinks.sink import Sink
 from streamnorm.backfill.unreadable import Unreadable
 from streamnorm.backfill.work import journal as journals
@@ -27,11 +25,7 @@ from streamnorm.backfill.work.journal import Journal, Mark
 from streamnorm.backfill.work.run import Done, Listener, OnBad, Work, backfill, refuse_overwriting
 from streamnorm.backfill.writing.output import Shape, Writer
 from streamnorm.backfill.writing.results import output_form
-from streamnorm.engine.reading import Array
-from streamnorm.normalizer import Normalizer
 
-#: rows that a dry run shows
-DRY_ROWS = 10
 #: rows of Parquet that are looked at
 PARQUET_SAMPLE = 20_000
 
@@ -230,31 +224,6 @@ def columns_of(path: Path, form: Form, survey: Survey) -> dict[str, Sequence[Any
     return {name: [repr(v) if isinstance(v := row.get(name), (dict, list)) else v for row in rows] for name in names}
 
 
-def dry_run(looked: Looked, config: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Normalize the first rows without learning anything; returns names, and rows of raw and normalized cells."""
-    findings = looked.findings
-    sorter = Sorter(findings, looked.template)
-    chunk = next(iter(chunks(looked.path, findings, begin(findings), remote=True)), None)
-    numbered = findings.roles.numbered
-    if chunk is None:
-        return list(numbered), []
-    results: dict[str, Array] = {name: np.full(len(chunk), np.nan) for name in numbered}
-    for part in sorter.taken(chunk).parts:
-        times = None if part.times is None else part.times.tolist()
-        answer = Normalizer(**config).observe_block(part.values, features=part.names, timestamps=times)
-        sorter.put(part, answer.values, results)
-    shown = [name for name in (*findings.roles.time, findings.roles.feature_column) if name]
-    rows = []
-    for row in range(min(DRY_ROWS, len(chunk))):
-        cells = [_shown(findings, chunk.column(name)[row]) for name in shown]
-        for name in numbered:
-            y = float(results[name][row])
-            cells += [_shown(findings, chunk.column(name)[row]), "" if np.isnan(y) else f"{y:.4g}"]
-        rows.append(cells)
-    heads = shown + [head for name in numbered for head in (name, f"{name} normalized")]
-    return heads, rows
-
-
 def _sketch(looked: Looked) -> list[str]:
     """Return hashes of the first rows, if they have times: others may well come again."""
     findings, head = looked.findings, looked.survey.head
@@ -262,15 +231,3 @@ def _sketch(looked: Looked) -> list[str]:
         return []
     text = head[begin(findings).at :].decode(findings.encoding.carrier, "ignore")
     return journals.sketched(lines_of(text[: 2**18])[: journals.SKETCH])
-
-
-def _shown(findings: Findings, cell: Any) -> str:
-    return (
-        findings.encoding.decoded(cell).strip()
-        if isinstance(cell, str)
-        else ""
-        if cell is None
-        else f"{cell:g}"
-        if isinstance(cell, float)
-        else str(cell)
-    )

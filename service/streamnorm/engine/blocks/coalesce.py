@@ -64,8 +64,7 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
     try:
         while len(answers) < len(readings):
             start = len(answers)
-            latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
-            end = _split_by_features(stream, readings, start, latest)
+            end = _split_by_features(stream, readings, start, _latest(now, limits))
             if end - start >= SHORTEST_TABLE:
                 _observe_table(stream, readings[start:end], now, limits, run)
                 continue
@@ -77,6 +76,18 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
     except StreamnormError as error:
         run.error = error
     return run
+
+
+def nothing_to_refuse(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits) -> bool:
+    """Return whether `observe_run` would take all `readings` of a `stream`: nothing about them is unusual.
+
+    `now` is the time of arrival (s since 1970), `limits` are those of each reading.
+    """
+    return _split_by_features(stream, readings, 0, _latest(now, limits)) == len(readings)
+
+
+def _latest(now: float, limits: Limits) -> float:
+    return LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
 
 
 def _split_by_features(stream: Stream, readings: Sequence[Reading], start: int, latest: float) -> int:

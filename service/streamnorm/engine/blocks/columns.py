@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -67,6 +68,8 @@ class ReadingColumns:
         self._numbers = array("d")
         self._stream_of, self._head_of = array("i"), array("i")
         self._time_of, self._seq_of = array("d"), array("q")
+        #: the rows of each stream, once they were asked for
+        self._groups: list[Rows] = []
         #: ids in the order of their first rows
         self.stream_ids: tuple[str, ...] = ()
         self.heads: tuple[Head, ...] = ()
@@ -150,16 +153,13 @@ class ReadingColumns:
         return self
 
     def groups(self) -> Iterator[tuple[str, Rows]]:
-        """Yield the rows of each stream, streams in the order of their first rows."""
-        if len(self.stream_ids) == 1:
-            yield self.stream_ids[0], np.arange(len(self))
-            return
-        order = np.argsort(self.stream_of, kind="stable")
-        ends = np.bincount(self.stream_of, minlength=len(self.stream_ids)).cumsum()
-        start = 0
-        for stream_id, end in zip(self.stream_ids, ends.tolist(), strict=True):
-            yield stream_id, order[start:end]
-            start = end
+        """Return the rows of each stream, streams in the order of their first rows."""
+        if not self._groups:
+            places = self.stream_of.astype(np.min_scalar_type(len(self.stream_ids)))  # 16 bits are sorted by radix
+            order = np.argsort(places, kind="stable")
+            ends = np.bincount(self.stream_of, minlength=len(self.stream_ids)).cumsum()
+            self._groups = np.split(order, ends)[:-1]
+        return zip(self.stream_ids, self._groups, strict=True)
 
     def size(self, rows: Rows | None = None) -> int:
         """Count the numbers, of all rows or of some."""
@@ -189,6 +189,14 @@ class ReadingColumns:
             return numbers
         pieces = np.split(own, np.cumsum(head.sizes)[:-1])
         return [piece.reshape(shape) if shape else float(piece[0]) for piece, shape in zip(pieces, head.shapes)]  # noqa: B905
+
+    def split_rows(self, rows: slice, flat: Array) -> Iterator[list[float | Array]]:
+        """Cut out the values of adjacent `rows`, as `split` does of one."""
+        starts = self.starts[rows.start : rows.stop + 1].tolist()
+        if not all(head.plain for head in self.heads):
+            return (self.split(row, flat) for row in range(rows.start, rows.start + len(starts) - 1))
+        numbers = flat[starts[0] : starts[-1]].tolist()
+        return (numbers[start - starts[0] : end - starts[0]] for start, end in pairwise(starts))
 
     def positions(self, rows: Rows) -> slice | Rows:
         """Tell where the numbers of rows of one head are: one behind the other, or rows × features."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
 from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Answer, Reading
 
@@ -19,6 +22,8 @@ class ObservedBlock:
 
     block: Block
     answer: BlockAnswer
+    #: returns the readings that it was made of, if it was
+    of: Callable[[], Iterable[Pair]] | None = None
 
     def __len__(self) -> int:
         return len(self.block.values)
@@ -29,4 +34,28 @@ Batch: TypeAlias = Sequence[Pair] | ObservedBlock
 
 def pairs(batch: Batch) -> Iterable[Pair]:
     """Return a batch's readings with their answers; a block's rows become readings without values."""
-    return table_rows(batch.block, batch.answer) if isinstance(batch, ObservedBlock) else batch
+    if not isinstance(batch, ObservedBlock):
+        return batch
+    return table_rows(batch.block, batch.answer) if batch.of is None else batch.of()
+
+
+def block_of(
+    columns: ReadingColumns, answers: AnswerColumns, rows: Rows, pair: Callable[[int], Pair]
+) -> ObservedBlock | None:
+    """Return `rows` of one stream's `columns`, and their `answers`, as a block; `pair` returns both of a row.
+
+    None if they make no block: their features differ, or only some have a time, or are ready.
+    """
+    if not len(rows) or answers.renamed:
+        return None
+    first, last = int(rows[0]), int(rows[-1])
+    head = columns.heads[columns.head_of[first]]
+    absent, ready = np.isnan(columns.times[rows]), answers.ready[rows]
+    same = all((marks == marks[0]).all() for marks in (columns.head_of[rows], absent, ready))
+    if not head.plain or not same or int(answers.counts[last] - answers.counts[first]) != len(rows) - 1:
+        return None
+    values = answers.values[columns.positions(rows)].reshape(len(rows), -1)
+    times = None if absent[0] else columns.times[rows]
+    answer = BlockAnswer(values, int(answers.counts[last]), bool(ready[-1]))
+    block = Block(head.names, columns.table(rows), times)
+    return ObservedBlock(block, answer, lambda: map(pair, rows.tolist()))

@@ -159,23 +159,6 @@ def configuration(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> Confi
         raise InvalidConfiguration.of(to_faults(error.errors(include_url=False))) from None
 
 
-def parse_configuration(text: str) -> dict[str, Any]:
-    """Read a configuration that somebody typed, still to be checked.
-
-    Raises:
-        InvalidConfiguration: it is no JSON object.
-
-    """
-    why = ""
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        data, why = None, f": {error}"
-    if not isinstance(data, dict):
-        raise InvalidConfiguration.at("", f"the configuration {text} is no JSON object{why}")
-    return data
-
-
 def to_json(config: Configuration) -> dict[str, Any]:
     """Return a configuration as plain JSON data; what is done before normalizing only where something is."""
     data = config.model_dump(mode="json")

@@ -25,6 +25,9 @@ VERSION = 1
 #: deviations span twice the largest value, and rounding takes a little more
 _LARGEST = 4.0 * LARGEST_VALUE
 
+# built when first used: few commands restore a stream
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
 Whole = Annotated[int, Field(ge=0, le=LARGEST_SEQ)]
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST, description="seconds since 1970")]
 Span = Annotated[float, Field(ge=-4 * LATEST, le=4 * LATEST)]
@@ -41,7 +44,7 @@ Number = Annotated[float, Field(ge=0, le=LARGEST_SEQ)]
 class Feature(BaseModel):
     """One feature's state: the base block by name, then the method's own block and the time of its last reading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
 
     name: str = Field(min_length=1, max_length=LARGEST_NAME)
     shape: list[Whole] = Field(max_length=LARGEST_DEPTH)
@@ -88,7 +91,7 @@ class Feature(BaseModel):
 class Clock(BaseModel):
     """What is known of the device's clock; see `streamnorm.engine.streams.clock`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
 
     time: Shifted | None = Field(None, description="the latest reading's, in seconds since 1970")
     offset: Span = Field(0.0, description="added to stamps since the clock was set back, in seconds")
@@ -100,7 +103,7 @@ class Clock(BaseModel):
 class Snapshot(BaseModel):
     """A stream's whole state."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
 
     version: Literal[1]
     config: dict[str, Any]

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 #: What each takes and, last, returns: an address or whole number, bytes, a float64, a truth value, nothing.
 SIGNATURES = {
     "row": "b?",
     "rows": "iiiiiiiii-",
     "rows_of_singles": "iiiiiiiii-",
-    "lanes": "iiiiii-",
-    "lanes_of_singles": "iiiiii-",
     "finish": "iiiddiii-",
     "wild": "iidi",
     "wild_of_singles": "iidi",
 }
-#: those that do not depend on a method, and those of methods that keep the base block alone
+#: those that do not depend on a method
 ALL_METHODS = ("finish", "wild", "wild_of_singles")
-LANES_ONLY = ("lanes", "lanes_of_singles")
+#: `lanes_0`, of methods that keep the base block alone, and of a block of so many parts
+LANES = "iiiiii-"
+
+
+def signature(name: str) -> str:
+    """Return the letters of an entry; see `SIGNATURES`.
+
+    >>> signature("row"), signature("lanes_3_of_singles")
+    ('b?', 'iiiiii-')
+    """
+    return LANES if name.startswith("lanes_") else SIGNATURES[name]
+
+
+def names_for(counts: Sequence[int]) -> list[str]:
+    """List the entries of a method whose blocks have one of these numbers of parts.
+
+    >>> names_for([0])[-2:]
+    ['lanes_0', 'lanes_0_of_singles']
+    """
+    return [*SIGNATURES, *(f"lanes_{count}{kind}" for count in counts for kind in ("", "_of_singles"))]
 
 
 def symbol(method: str | None, name: str) -> str:

@@ -7,6 +7,7 @@ each of them LLVM then makes it fast, and machine code of it, whatever this mach
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import os
@@ -68,6 +69,7 @@ def machine_code(texts: Sequence[str], target: str) -> bytes:
     """Return an object file for a target."""
     import llvmlite.binding as llvm  # noqa: PLC0415
 
+    unroll()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     name = MACHINES[target]
@@ -87,6 +89,14 @@ def machine_code(texts: Sequence[str], target: str) -> bytes:
         builder.getModulePassManager().run(module, builder)
         whole.link_in(module)
     return bytes(machine.emit_object(whole))
+
+
+@functools.cache  # LLVM takes an option once
+def unroll() -> None:
+    """Let loops of few turns become none, however long: what loops over a method's parts can then be vectorized."""
+    import llvmlite.binding as llvm  # noqa: PLC0415
+
+    llvm.set_option("", "-unroll-threshold=4000")
 
 
 def link(code: bytes, command: Sequence[str], path: Path) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 from numba import njit as numba_njit
 
 from streamnorm.kernels import templates
-from streamnorm.kernels.cpu.abi import LANES_ONLY
-from streamnorm.kernels.cpu.pointers import doubles, integers, keep_lane, lane, singles
-from streamnorm.kernels.method import Buffer, Method
+from streamnorm.kernels.base_statistics import SIZE, update_base
+from streamnorm.kernels.cpu.pointers import doubles, integers, lanes_of, singles
+from streamnorm.kernels.method import Buffer, Method, Packed
 from streamnorm.kernels.specialize import Decorate, bound_observe, specialize
 
 njit: Any = numba_njit  # its types do not know every option
@@ -25,6 +25,11 @@ njit: Any = numba_njit  # its types do not know every option
 
 def numbers(_address: int) -> Buffer:
     """Stand in for `doubles` or `singles`, whichever the values are."""
+    raise NotImplementedError
+
+
+def parameters(_address: int) -> Packed:
+    """Stand in for `doubles`, or for `counted` with a number of parts."""
     raise NotImplementedError
 
 
@@ -52,6 +57,16 @@ def four(address: int) -> tuple[float, float, float, float]:
     """Read four numbers; of those that stay in memory, each write to a state could change one, for all LLVM knows."""
     at = doubles(address)
     return at[0], at[1], at[2], at[3]
+
+
+def counted(count: int) -> Any:
+    """Build what reads the parameters of a method whose blocks have so many parts: their number is a constant."""
+
+    def read(address: int) -> tuple[float, float, float, float]:
+        at = doubles(address)
+        return float(count), at[1], at[2], at[3]
+
+    return inlined(read)
 
 
 @inlined
@@ -86,7 +101,7 @@ def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, en
 
 def lanes(values: int, rule: int, p: int, state: int, span: int, out: int) -> None:
     """Run `templates.observe_lanes`."""
-    lanes_loop(numbers(values), four(rule), doubles(p), doubles(state), four_integers(span), numbers(out))
+    lanes_loop(numbers(values), four(rule), parameters(p), doubles(state), four_integers(span), numbers(out))
 
 
 def finish(
@@ -118,14 +133,23 @@ def entries(method: Method | None, decorate: Callable[[str], Decorate], label: s
             "wild_of_singles": entry("wild_of_singles", wild, singles, wild_loop=loop),
         }
     observe = bound_observe(method, decorate=inlined, label="")
+    unturned = bound_observe(
+        method, decorate=inlined, label="", update_base=inner(update_base, turn=inner(templates.no_turn))
+    )
     block = inner(templates.observe_rows, observe=observe)
     found = {
         "row": entry("row", row, row_loop=inner(templates.observe_row, observe=observe)),
         "rows": entry("rows", rows, rows_loop=block),
         "rows_of_singles": entry("rows_of_singles", rows, singles, rows_loop=block),
     }
-    if method.base:
-        beside = inner(templates.observe_lanes, observe=observe, lane=lane, keep_lane=keep_lane)
-        for name, kind in zip(LANES_ONLY, (doubles, singles), strict=True):
-            found[name] = entry(name, lanes, kind, lanes_loop=beside)
+    for count in method.counts:
+        size = SIZE if method.base else SIZE + method.size((count, 0.0, 0.0, 0.0))
+        lane, keep_lane = lanes_of(size)
+        names = {"lane": lane, "keep_lane": keep_lane}
+        names["observe_tile"] = inner(templates.observe_tile, observe=observe, **names)
+        names["observe_alike"] = inner(templates.observe_alike, observe_unturned=unturned, **names)
+        beside = inner(templates.observe_lanes, SIZE=size, UNIFORM=method.base, **names)
+        for name, kind in ((f"lanes_{count}", doubles), (f"lanes_{count}_of_singles", singles)):
+            p = doubles if method.base else counted(count)
+            found[name] = entry(name, lanes, kind, lanes_loop=beside, parameters=p)
     return found

@@ -15,14 +15,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamnorm.kernels import base_statistics
 from streamnorm.kernels.array_types import Array
 from streamnorm.kernels.cpu.thread_pool import parallel_for
 from streamnorm.kernels.method import Packed
-from streamnorm.kernels.templates import LANES
+from streamnorm.kernels.templates import GROUP, LANES
 
-#: A processor works on so many columns at once, and laying states out takes as long as so many values.
-FEWEST_LANES, LEAST_IN_LANES = 8, 512
+#: Columns that are worth a group, and values that are worth laying states out.
+FEWEST_LANES, LEAST_IN_LANES = 6, 512
+#: rows whose last columns, fewer than a group, are copied at once
+COPIED = 4096
 #: tuples of rules and parameters whose copies for compiled code are kept
 KEPT = 4096
 
@@ -93,8 +94,10 @@ class Loops:
         """Do what `MethodKernel.observe_block` does, on all cores, with arrays in C order."""
         rows, columns = values.shape
         plain = rule[1] == 0.0 and rule[3] == 0.0
-        if "lanes" in self.entries and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
-            self._side_by_side(values, rule, p, state, starts, out)
+        name = _of(f"lanes_{int(p[0]) if p else 0}", values)
+        if name in self.entries and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
+            size = ends[0] - starts[0]
+            self._side_by_side(self.entries[name], values, rule, p, state, starts, size, out)
             return
         loop = self.entries[_of("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
@@ -109,27 +112,61 @@ class Loops:
         parallel_for(columns, values.size, work)
 
     def _side_by_side(
-        self, values: Array, rule: Packed, p: Packed, state: array[float], starts: Sequence[int], out: Array
+        self,
+        loop: Callable[..., object],
+        values: Array,
+        rule: Packed,
+        p: Packed,
+        state: array[float],
+        starts: Sequence[int],
+        size: int,
+        out: Array,
     ) -> None:
         """Observe a block with its columns' states laid out value by value; see `streamnorm.kernels.cpu.pointers`."""
-        rows, columns = values.shape
-        loop = self.entries[_of("lanes", values)]
         flat = np.frombuffer(state)
-        places = np.arange(base_statistics.SIZE)[:, None] + np.array(starts)[None, :]
+        places = np.arange(size)[:, None] + np.array(starts)[None, :]
         states = flat[places]
         (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
 
-        def work(first: int, last: int) -> None:
-            for at in range(first, last, LANES):
-                end = min(at + LANES, last)
-                own = np.zeros((base_statistics.SIZE, LANES))
-                own[:, : end - at] = states[:, at:end]
-                span = array("q", (rows, columns, at, end))
-                loop(values.ctypes.data, rule_at, p_at, own.ctypes.data, span.buffer_info()[0], out.ctypes.data)
-                states[:, at:end] = own[:, : end - at]
+        def observe(some: Array, first: int, last: int, own: Array, answers: Array) -> None:
+            tiles = _tiles(own)
+            span = array("q", (*some.shape, first, last))
+            loop(some.ctypes.data, rule_at, p_at, tiles.ctypes.data, span.buffer_info()[0], answers.ctypes.data)
+            for tile, left in zip(tiles, range(0, last - first, LANES), strict=True):
+                own[:, left : left + LANES] = tile[:, : last - first - left]
 
-        parallel_for(columns, values.size, work)
+        def work(first: int, last: int) -> None:
+            whole = last - (last - first) % GROUP
+            if first < whole:
+                observe(values, first, whole, states[:, first:whole], out)
+            if whole == last:
+                return
+            group = np.minimum(np.arange(whole, whole + GROUP), last - 1)  # the last column again and again
+            own = states[:, group]
+            for top in range(0, len(values), COPIED):
+                copy = values[top : top + COPIED].take(group, axis=1)
+                answers = np.empty_like(copy)
+                observe(copy, 0, GROUP, own, answers)
+                out[top : top + COPIED, whole:last] = answers[:, : last - whole]
+            states[:, whole:last] = own[:, : last - whole]
+
+        parallel_for(values.shape[1], values.size, work)
         flat[places] = states
+
+
+def _tiles(states: Array) -> Array:
+    """Lay states (numbers × columns) out in tiles of `LANES` columns, at the beginning of a line of the caches.
+
+    Registers of a line's length would otherwise take two lines at every access.
+    """
+    size, columns = states.shape
+    count = -(-columns // LANES)
+    room = np.empty(count * size * LANES + GROUP)
+    begin = -(room.ctypes.data // room.itemsize) % GROUP
+    tiles = room[begin : begin + count * size * LANES].reshape(count, size, LANES)
+    for tile, left in zip(tiles, range(0, columns, LANES), strict=True):
+        tile[:, : columns - left] = states[:, left : left + LANES]
+    return tiles
 
 
 def _of(name: str, values: Array) -> str:

@@ -18,7 +18,7 @@ from numba import njit
 from numba.core import config, event
 from numba.core import types as numba_types
 
-from streamnorm.kernels.cpu.abi import SIGNATURES
+from streamnorm.kernels.cpu.abi import signature
 from streamnorm.kernels.cpu.entries import entries
 from streamnorm.kernels.cpu.loops import Loops
 from streamnorm.kernels.method import Method
@@ -31,12 +31,12 @@ KINDS = {"i": types.int64, "b": types.int64, "d": types.float64, "?": types.bool
 
 def arguments(name: str) -> tuple[Any, ...]:
     """Return Numba's types of the arguments of an entry."""
-    return tuple(KINDS[letter] for letter in SIGNATURES[name][:-1])
+    return tuple(KINDS[letter] for letter in signature(name)[:-1])
 
 
 def returned(name: str) -> Any:
     """Return Numba's type of what an entry returns."""
-    return KINDS[SIGNATURES[name][-1]]
+    return KINDS[signature(name)[-1]]
 
 
 class NumbaLoops(Loops):

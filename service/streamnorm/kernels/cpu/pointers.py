@@ -19,7 +19,6 @@ from numba.core import cgutils, types
 from numba.core.typing import templates
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from streamnorm.kernels.base_statistics import SIZE
 from streamnorm.kernels.templates import LANES
 
 _types: Any = types  # their functions have no annotations
@@ -92,36 +91,35 @@ singles: Any = _pointer_to(SINGLES)
 integers: Any = _pointer_to(_types.CPointer(_types.int64))
 
 
-def _lane(_context: Any, _state: Any, _number: Any) -> Any:
+def lanes_of(size: int) -> tuple[Any, Any]:
+    """Build `lane` and `keep_lane` for states of `size` numbers.
 
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        own = _cgutils.alloca_once(builder, target.get_value_type(_types.float64), size=SIZE)
-        for place, there in _places(target, builder, *arguments):
-            builder.store(builder.load(there), builder.gep(own, [place], inbounds=True))
-        return own
+    The first takes the column of a number out of a state of `LANES` columns, by the pointer to it; the other puts it
+    back.
+    """
 
-    return _pointer(_pointer, _types.intp), build
+    def places(target: Any, builder: Any, state: Any, number: Any) -> Any:
+        """Yield each place in a state, and where that of a column's lies; the distance is a constant."""
+        kind = target.get_value_type(_types.intp)
+        for place in range(size):
+            yield kind(place), builder.gep(state, [builder.add(kind(place * LANES), number)], inbounds=True)
 
+    def lane(_context: Any, _state: Any, _number: Any) -> Any:
+        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            own = _cgutils.alloca_once(builder, target.get_value_type(_types.float64), size=size)
+            for place, there in places(target, builder, *arguments):
+                builder.store(builder.load(there), builder.gep(own, [place], inbounds=True))
+            return own
 
-def _keep_lane(_context: Any, _own: Any, _state: Any, _number: Any) -> Any:
+        return _pointer(_pointer, _types.intp), build
 
-    def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        own, state, number = arguments
-        for place, there in _places(target, builder, state, number):
-            builder.store(builder.load(builder.gep(own, [place], inbounds=True)), there)
-        return target.get_dummy_value()
+    def keep_lane(_context: Any, _own: Any, _state: Any, _number: Any) -> Any:
+        def build(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            own, state, number = arguments
+            for place, there in places(target, builder, state, number):
+                builder.store(builder.load(builder.gep(own, [place], inbounds=True)), there)
+            return target.get_dummy_value()
 
-    return _types.none(_pointer, _pointer, _types.intp), build
+        return _types.none(_pointer, _pointer, _types.intp), build
 
-
-def _places(target: Any, builder: Any, state: Any, number: Any) -> Any:
-    """Yield each place in a state, and where that of a column's lies; the distance is a constant."""
-    kind = target.get_value_type(_types.intp)
-    for place in range(SIZE):
-        yield kind(place), builder.gep(state, [builder.add(kind(place * LANES), number)], inbounds=True)
-
-
-#: takes the column of a number out of a state of `LANES` columns, by the pointer to it
-lane: Any = _intrinsic(_lane)
-#: puts it back
-keep_lane: Any = _intrinsic(_keep_lane)
+    return _intrinsic(lane), _intrinsic(keep_lane)

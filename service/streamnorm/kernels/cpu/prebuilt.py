@@ -10,7 +10,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from streamnorm.kernels.cpu.abi import ALL_METHODS, LANES_ONLY, SIGNATURES, symbol
+from streamnorm.kernels.cpu.abi import ALL_METHODS, names_for, signature, symbol
 from streamnorm.kernels.cpu.loops import Loops
 from streamnorm.kernels.cpu.targets import fitting_targets, path_for
 from streamnorm.kernels.method import Method
@@ -35,9 +35,8 @@ def load(method: Method, path: Path) -> Loops:
     """Return a method's loops of a library."""
     blocks, readings = ctypes.CDLL(str(path)), ctypes.PyDLL(str(path))
     found: dict[str, Any] = {}
-    for name, letters in SIGNATURES.items():
-        if name in LANES_ONLY and not method.base:
-            continue
+    for name in names_for(method.counts):
+        letters = signature(name)
         # A reading takes less time than to release the GIL and have it back from a thread that wants it, too.
         library = readings if name == "row" else blocks
         function = getattr(library, symbol(None if name in ALL_METHODS else method.name, name))

@@ -7,7 +7,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 #: Columns that are worth a thread: for fewer, threads write to the same lines of the processors' caches.
 WIDE = 32
@@ -26,6 +29,8 @@ def parallel_for(items: int, size: int, work: Callable[[int, int], object], *, l
     if parts < 2 or threading.current_thread().name.startswith(WORKER):  # noqa: PLR2004 - nobody to share with
         work(0, items)
         return
+    from concurrent.futures import wait  # noqa: PLC0415 - loads logging, and short blocks need neither
+
     edges = [items * part // parts for part in range(parts + 1)]
     others = [_pool().submit(work, *pair) for pair in itertools.pairwise(edges[1:])]
     try:
@@ -43,4 +48,6 @@ def cores() -> int:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as above
+
     return ThreadPoolExecutor(cores(), thread_name_prefix=WORKER)

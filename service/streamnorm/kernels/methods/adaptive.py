@@ -81,22 +81,6 @@ REACH = 4.0  # of (W + EARLY)·V: the square of a deviation beyond which a readi
 EARLY, FADING = 32.0, 5.0 / 6.0  # until W_0 is EARLY, W·(1−λ_0) is at least FADING
 
 
-def gain(omega: float, p: Packed, state: Buffer, at: int) -> float:
-    """Return the mixture's gain, of the reading of weight `omega` that was just learned."""
-    last = at + STRIDE * int(p[0]) - STRIDE
-    sure = 0.0
-    gains = 0.0
-    for block in range(at, last + 1, STRIDE):
-        w = state[block + 4] * state[block + 4]
-        if block < last:
-            w += state[block + 6] * state[block + 6]
-        sure += w
-        if state[block] > 0.0:
-            gains += w * omega / state[block]
-        omega = math.sqrt(math.sqrt(omega))
-    return gains / sure
-
-
 def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call costs more than what it would do
     x: float, v: float, lam: float, omega: float, clip: float, p: Packed, state: Buffer, at: int
 ) -> tuple[float, float]:
@@ -145,11 +129,11 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
         c = 1.0 + 0.25 * (square * square + noise) / variance
     if not rests:
         state[end + 2] = x
-    entered = omega
     flow = 1.0 - lam
     # Times in units of T: that since the last reading, −ln λ, and the age of a late one, −ln ω; to the third order.
     ago = 2.0 * flow / (1.0 + lam)
-    late = 0.0 if omega == 1.0 else 2.0 * (1.0 - omega) / (1.0 + omega)
+    punctual = omega == 1.0
+    late = 0.0 if punctual else 2.0 * (1.0 - omega) / (1.0 + omega)
     floor = FLOOR * variance
     bend = c * variance
     decay = lam
@@ -162,6 +146,9 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
     sure = 0.0
     center = 0.0
     rise = 0.0
+    gains = 0.0
+    shortest_gain = 1.0
+    learned = 1.0  # G
     likely = HANDICAP
     # of the horizon before, whose trend needs this one: its mean and age before x, and its gain
     mean0 = 0.0
@@ -194,7 +181,9 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
         state[block + 2] = spread
         state[block + 3] = younger
         state[block + 4] = trust
-        if block > at:
+        if block == at:
+            shortest_gain = learned = g
+        else:
             before = block - STRIDE
             error = state[before + 5]
             e = near - (mean0 + state[before + 7] * (age0 + ago - late))
@@ -223,12 +212,16 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
             q *= q
             sure += q
             center += q * level
+            gains += q * gain0
             rise += q * slope * slope
             likely = 1.0
+            if before == at and state[at] >= EARLY:
+                learned = NEARER * gain0 + FARTHER * g
         total += trust
         trust *= trust
         sure += trust
         center += trust * (now - mean)
+        gains += trust * g
         mean0 = mu
         age0 = age
         gain0 = g
@@ -238,32 +231,28 @@ def step(  # noqa: C901, PLR0912, PLR0915 - one fused pass: interpreted, a call 
         else:
             root = math.sqrt(math.sqrt(root))
             decay = root
-        if omega != 1.0:
+        if not punctual:
             omega = math.sqrt(math.sqrt(omega))
     if sure <= TINY:  # no readings lead here, only numbers from outside
         begin(p, state[at], state[at + 1], state[at + 2], state, at)
         return 0.0, 0.0
-    center /= sure
-    weight = state[at]
-    if weight < EARLY:
-        g = entered / weight if weight > 0.0 else 1.0
-    else:
-        longer = state[at + STRIDE]
-        g = entered * (NEARER * longer + FARTHER * weight) / (weight * longer)
+    inverse = 1.0 / sure  # one division, which costs as much as ten products, for three
+    center *= inverse
     d = near - wild - mean - center
-    after = (1.0 - g) * variance + g * (d * d + rise / sure + noise)
+    after = (1.0 - learned) * variance + learned * (d * d + rise * inverse + noise)
     state[end] = mean + center
     state[end + 1] = after
     if judged or rests:
         state[end + 3] = 1.0 / total
     apart = x - shortest
-    if v == 0.0 and (shortest + apart / state[at] == shortest or state[at + 2] + apart * apart == state[at + 2]):
+    share = shortest_gain if punctual else 1.0 / state[at]
+    if v == 0.0 and (shortest + share * apart == shortest or state[at + 2] + apart * apart == state[at + 2]):
         state[end] = x
         return 0.0, 0.0
     y = delta - center
     if variance > TINY and near - wild != x:
-        y = delta - gain(entered, p, state, at) * delta
-        after = (1.0 - g) * variance + g * (y * y + v)
+        y = delta - gains * inverse * delta
+        after = (1.0 - learned) * variance + learned * (y * y + v)
     if after <= TINY:
         return 0.0, 0.0
     scale = 1.0 / math.sqrt(after)
@@ -286,5 +275,6 @@ ADAPTIVE = Method(
     sound=sound,
     fade=fade,
     convert=convert,
+    counts=(3, 4),  # T from 250 readings on
     restarts=frozenset({"horizon", "time_constant"}),
 )

@@ -143,5 +143,5 @@ def merge(_p: Packed, a: Buffer, at_a: int, b: Buffer, at_b: int) -> None:
     a[at_a + 2] = rest * a[at_a + 2] + share * b[at_b + 2] + share * rest * delta * delta
 
 
-ONLINE = Method("online", Parameters, size, step, spread, merge, base=True)
-CUMULATIVE = Method("cumulative", Parameters, size, step_cumulative, spread, merge, base=True)
+ONLINE = Method("online", Parameters, size, step, spread, merge, base=True, counts=(0,))
+CUMULATIVE = Method("cumulative", Parameters, size, step_cumulative, spread, merge, base=True, counts=(0,))

@@ -74,8 +74,8 @@ class LineProtocolCodec:
             HTTPProblem: there are too many points.
 
         """
-        columns, faults = PointColumns(context.limits), Faults()
-        for line, point, detail in line_protocol.parsed(_texts(data)):
+        columns, faults = PointColumns(context.limits, context.template, context.tick), Faults()
+        for line, point, detail in line_protocol.parsed(_texts(data), columns.append_line):
             if point is None:
                 faults.add(line, detail)
                 continue
