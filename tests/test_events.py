@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.streams.snapshot import export
 from streamnorm.events import hub
-from streamnorm.events.buffers import MOST_QUEUED_BYTES, Subscription
+from streamnorm.events.buffers import MOST_QUEUED_BYTES, Subscription, is_wanted
 from streamnorm.events.event import MOST_BYTES, MOST_ROWS, OVERHEAD
 from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
@@ -235,6 +237,45 @@ async def test_the_latest_readings_keep_to_a_prefix(house: House) -> None:
 async def test_a_glance_shows_only_so_many_features(house: House) -> None:
     await house.observe("a", {"x": 1.0, "y": 2.0, "z": 3.0})
     assert house.hub.past("a")[0].summary(2)["values"] == {"x": 1.0, "y": 2.0}
+
+
+async def test_a_reading_meets_only_subscriptions_that_may_be_of_its_stream(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Subscription] = []
+
+    def wants(subscription: Subscription, stream_id: str) -> bool:
+        asked.append(subscription)
+        return is_wanted(stream_id, subscription.streams, subscription.prefix)
+
+    monkeypatch.setattr(Subscription, "wants", wants)
+    with contextlib.ExitStack() as stack:
+        subscribed = [
+            stack.enter_context(house.hub.subscribe(streams, prefix))
+            for streams, prefix in [
+                *((frozenset({f"boiler-{n}"}), "") for n in range(100)),
+                *((None, f"site-{n:02}-") for n in range(100)),
+                (frozenset({"boiler-7"}), "site-"),
+                (None, "boil"),
+                (None, ""),
+            ]
+        ]
+        await house.observe("boiler-7", {"temp": 20.0})
+        await house.block("boiler-7", [[1.0]])
+    at_all = [subscribed[place] for place in (7, -2, -1)]
+    assert [subscription for subscription in subscribed if queued(subscription)] == at_all
+    assert set(asked) == {*at_all, subscribed[-3]}
+    assert len(asked) == 8
+
+
+async def test_a_subscription_that_was_left_gets_no_more(house: House) -> None:
+    with house.hub.subscribe(frozenset({"a", "b"})) as named, house.hub.subscribe(prefix="a") as prefixed:
+        await house.observe("a", {"x": 1.0})
+    await house.observe("a", {"x": 1.0})
+    assert (queued(named), queued(prefixed)) == ([("a", 1)], [("a", 1)])
+    assert not house.hub.subscriptions
+    with pytest.raises(ValueError, match="not in list"):
+        named.__exit__()
 
 
 async def test_an_ended_hub_ends_its_subscriptions_and_new_ones(house: House) -> None:

@@ -7,6 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from streamnorm.engine.streams.feature_profile import Kind
+from streamnorm.engine.streams.stream import Stream
+from streamnorm.events import kinds
 from streamnorm.events.kinds import KindChange
 from tests.test_events import House
 
@@ -56,14 +59,31 @@ async def test_a_change_is_told_to_listeners_with_its_time(house: House) -> None
     assert heard[0].time == house.now - 3.0
 
 
+async def test_a_stream_of_many_features_is_looked_at_less_often(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def kinds_of(_: Stream) -> dict[str, Kind]:
+        looks.append(house.now)
+        return {}
+
+    monkeypatch.setattr(kinds, "kinds", kinds_of)
+    for _ in range(40):
+        await house.observe("few", {"a": 1.0})
+    assert len(looks) == 40
+    looks.clear()
+    for _ in range(40):
+        await house.observe("many", dict.fromkeys(map(str, range(2560)), 1.0))
+    assert np.diff(looks).tolist() == [10.0, 10.0, 10.0]
+
+
 async def test_blocks_are_looked_at_too(house: House) -> None:
     await begun(house)
     with house.hub.subscribe() as subscription:
         for _ in range(4):
             house.now += 2.0
             await house.block("boiler", [[20.0]] * 30)
-        kinds = {change.kind for change in subscription.take_changes() if change.feature == "a"}
-    assert kinds == set()  # a new feature, warming up and then constant from the start
+        found = {change.kind for change in subscription.take_changes() if change.feature == "a"}
+    assert found == set()  # a new feature, warming up and then constant from the start
     assert house.hub.kinds["constant"] == 1
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
+import pytest
 
+from streamnorm.api.routes import sse
 from streamnorm.api.routes.sse import event_stream
 from tests.support.http_calls import NOW, Api
 
@@ -30,6 +33,28 @@ async def test_a_change_of_kind_is_an_event_and_a_figure(api: Api) -> None:
     assert '\nstreamnorm_features{kind="stuck"} 0.0\n' in figures.text
     hub.end()
     assert (await anext(stream)).startswith(b"event: end")
+
+
+async def test_a_reading_is_encoded_once_for_all_its_subscribers(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+
+    def encode_event(event: str, **data: Any) -> bytes:
+        encoded.append(event)
+        return original(event, **data)
+
+    original = sse.encode_event
+    monkeypatch.setattr(sse, "encode_event", encode_event)
+    hub = api.app.state.context.events
+    streams = [event_stream(hub, hub.subscribe(), []) for _ in range(3)]
+    for stream in streams:
+        await anext(stream)
+    await api.observe("boiler", {"values": {"temp": 21.5}})
+    await api.observe("large", {"values": {str(n): 21.5 for n in range(20)}})
+    texts = [(await anext(stream)).decode() for stream in streams]
+    assert texts[0].count("event: reading") == 2
+    assert texts == texts[:1] * 3
+    assert encoded == ["reading"] * 4  # one for all, and a large one for each
+    hub.end()
 
 
 async def test_the_list_of_streams_counts_the_features_by_kind_where_it_is_asked_to(api: Api) -> None:

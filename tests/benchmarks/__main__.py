@@ -18,6 +18,7 @@ PARTS = {
     "peaks": "Memory of a block",
     "arithmetic": "The arithmetic alone",
     "curves": "As the work grows",
+    "loads": "As the load grows",
     "small": "Small",
     "files": "Recorded files",
     "client": "The Python client",

@@ -37,12 +37,14 @@ cost is mostly that of a call or a column. The conditions give the shape and the
 
 
 class Curve(NamedTuple):
-    """A curve's name, which its picture has too, the axis it runs along, and a row a point."""
+    """A curve's name, which its picture has too, the axis it runs along, a row a point, and what the rows count."""
 
     name: str
     axis: str
     points: Sequence[int | str]
     rows: list[Row]
+    title: str = "Values a second"
+    unit: str = "million values a CPU second"
 
 
 def rate(work: Callable[[], object], values: int) -> float:
@@ -104,11 +106,11 @@ def methods() -> Curve:
 def draw(curve: Curve) -> Any:
     """Draw ours and the peer's curve, with logarithmic axes; between methods there is nothing to join."""
     counted = not isinstance(curve.points[0], str)
-    drawn, axis = plt.subplots(figsize=(6.4, 3.2))
-    axis.set_title(f"Values a second by {curve.axis}", fontweight="bold")
+    picture, axis = plt.subplots(figsize=(6.4, 3.2))
+    axis.set_title(f"{curve.title} by {curve.axis}", fontweight="bold")
     curves: tuple[tuple[str, str, int, Any], ...] = (
         ("streamnorm", COLORS["online"], 3, [row.ours for row in curve.rows]),
-        (PEER, RAW, 5, [row.theirs for row in curve.rows]),
+        (curve.rows[0].peer, RAW, 5, [row.theirs for row in curve.rows]),
     )
     # The peer's marks are hollow: ours show inside them where both are equal.
     for label, color, size, values in curves:
@@ -123,18 +125,26 @@ def draw(curve: Curve) -> Any:
             markerfacecolor=color if size == 3 else "none",
         )
     axis.set_yscale("log")
-    if counted:
+    if 0 in curve.points:
+        axis.set_xscale("symlog", linthresh=1)
+        axis.set_xlim(left=-0.1)
+    elif counted:
         axis.set_xscale("log")
     axis.set_xlabel(curve.axis)
-    axis.set_ylabel("million values a CPU second")
+    axis.set_ylabel(curve.unit)
     axis.legend(frameon=False)
-    return drawn
+    return picture
 
 
 def measure() -> list[Row]:
     """Measure the curves, draw a picture of each, and return their points."""
     with on_one_core():
         curves = [curve() for curve in (features, block_rows, methods)]
+    return drawn(curves)
+
+
+def drawn(curves: Sequence[Curve]) -> list[Row]:
+    """Draw a picture of each curve, and return the points of all."""
     mpl.use("agg")
     with mpl.rc_context(STYLE):
         for curve in curves:

@@ -1,4 +1,4 @@
-"""A million streams through a service that may keep 100 000 in memory and use 1 GiB: memory, and readings a second.
+"""A million streams in a service that may keep all of them in memory and use 1 GiB: memory, and readings a second.
 
 python -m tests.benchmarks.residents [STREAMS …]
 """
@@ -30,7 +30,7 @@ from tests.support.processes import FreshService
 
 FEATURES = [f"f{n}" for n in range(8)]
 SIZES = (1_000, 100_000, 1_000_000)
-RESIDENT = 100_000
+RESIDENT = 1_000_000
 MEMORY = 2**30
 BATCH = 1000
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -101,7 +101,7 @@ def main(sizes: Iterable[int] = SIZES) -> None:
     version = f"streamnorm {streamnorm.__version__}, Python {sys.version.split()[0]}"
     print(f"{version}; 8 features, at most {RESIDENT} streams resident,")
     print(f"{MEMORY >> 20} MiB of memory (RLIMIT_DATA); blocks of {BATCH} streams (NDJSON), two at a time")
-    print("streams    new streams/s  RSS MiB  resident  bytes/resident  one by one from anywhere/s  database MiB")
+    print("streams    new streams/s  RSS MiB  resident  bytes/new one   one by one from anywhere/s  database MiB")
     with (
         tempfile.TemporaryDirectory() as name,
         FreshService(Path(name), STREAMNORM_MAX_RESIDENT_STREAMS=str(RESIDENT)) as service,
@@ -109,16 +109,17 @@ def main(sizes: Iterable[int] = SIZES) -> None:
         process = psutil.Process(service.pid)
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         sent(service.url, bodies(0, BATCH, 1))  # warm up
-        base, done = process.memory_info().rss, BATCH
+        before, base, done = float(BATCH), process.memory_info().rss, BATCH
         for size in sizes:
             speed = sent(service.url, bodies(done, size, 1)) if size > done else float("nan")
             done = size
             figures = httpx.get(f"{service.url}/metrics", timeout=300).text
             resident = float(figures.split("\nstreamnorm_streams_resident ")[1].split("\n")[0])
             rss = process.memory_info().rss
+            each = (rss - base) / max(1.0, resident - before)
+            before, base = resident, rss
             single = rested(service.url, size, 2)
             disk = sum(file.stat().st_size for file in (Path(name) / "data").iterdir())
-            each = (rss - base) / max(1.0, resident - BATCH)
             row = f"{size:<10} {speed:<14.0f} {rss / 2**20:<8.0f} {resident:<9.0f} {each:<15.0f} {single:<27.0f} "
             print(f"{row}{disk / 2**20:.0f}", flush=True)
         assert_unharmed(service.url, done)

@@ -104,7 +104,7 @@ def wrk(address: Address, script: str, *, seconds: float = 3.0, connections: int
         file.write(script)
         file.flush()
         command = ["taskset", "--cpu-list", str(LOAD), "wrk", "--threads", "1", "--connections", str(connections)]
-        command += ["--duration", f"{seconds:.0f}s", "--script", file.name, address.url]
+        command += ["--timeout", "30s", "--duration", f"{seconds:.0f}s", "--script", file.name, address.url]
         before = worked(address.process)
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         seconds = worked(address.process) - before

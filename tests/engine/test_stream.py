@@ -48,6 +48,13 @@ def test_a_feature_that_is_left_out_keeps_its_statistics() -> None:
     assert stream.mean_std("b") == before
 
 
+def test_new_features_take_no_memory_in_reserve() -> None:
+    stream = new()
+    observe(stream, {f"f{n}": 1.0 for n in range(8)})
+    observe(stream, {"g": 1.0})
+    assert stream.state.__sizeof__() == stream.state[:].__sizeof__()
+
+
 def test_the_order_of_features_does_not_matter() -> None:
     one, other = new(), new()
     for a, b in varied():

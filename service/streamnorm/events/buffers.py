@@ -19,6 +19,7 @@ from streamnorm.events.event import (
     numbers,
 )
 from streamnorm.events.kinds import KindChange, Kinds
+from streamnorm.events.subscriptions import Subscriptions
 
 #: Bytes of an empty history.
 EMPTY = 1200
@@ -145,7 +146,7 @@ class Subscription(Ring):
     everywhere = True
 
     def __init__(
-        self, readers: list[Subscription], streams: frozenset[str] | None, prefix: str, glance: str | None = None
+        self, readers: Subscriptions, streams: frozenset[str] | None, prefix: str, glance: str | None = None
     ) -> None:
         super().__init__()
         self._readers, self.streams, self.prefix, self.glance = readers, streams, prefix, glance
@@ -213,7 +214,7 @@ class Subscription(Ring):
 
     def __enter__(self) -> Self:
         """Start receiving events."""
-        self._readers.append(self)
+        self._readers.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -27,7 +27,8 @@ from streamnorm.events.event import (
     plain,
     shared,
 )
-from streamnorm.events.kinds import INVALID, SECONDS_BETWEEN_LOOKS, KindListeners
+from streamnorm.events.kinds import INVALID, KindListeners
+from streamnorm.events.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ class EventHub:
         self._peek = peek
         self._pasts: OrderedDict[str, StreamHistory] = OrderedDict()
         self._bytes = 0
-        self.subscriptions: list[Subscription] = []
+        self.subscriptions = Subscriptions()
         self.ended = False
         #: sequence number of the latest event
         self.number = 0
@@ -179,10 +180,9 @@ class EventHub:
         past.number, past.here = self.number, True
         if self._bytes > MOST_BYTES_IN_ALL:
             self._make_room()
-        for subscription in self.subscriptions:
-            if subscription.wants(stream_id):
-                for row in tail.rows():
-                    subscription.add(row)
+        for subscription in self.subscriptions.of(stream_id):
+            for row in tail.rows():
+                subscription.add(row)
 
     def _past(self, stream_id: str, names: Names, count: int) -> StreamHistory:
         past = self._pasts.get(stream_id)
@@ -211,9 +211,10 @@ class EventHub:
         past.here = here
         if self._bytes > MOST_BYTES_IN_ALL:
             self._make_room()
-        for subscription in self.subscriptions:
-            if (here or subscription.everywhere) and subscription.wants(row.stream):
-                subscription.add(row)
+        if self.subscriptions:
+            for subscription in self.subscriptions.of(row.stream):
+                if here or subscription.everywhere:
+                    subscription.add(row)
 
     def _make_room(self) -> None:
         """Discard the histories of the least recently active streams until the total limit holds."""
@@ -227,7 +228,7 @@ class EventHub:
         if stream is None:
             return ()
         past.noted, past.unnoted = now, 0
-        if now - past.kinds.looked >= SECONDS_BETWEEN_LOOKS:
+        if past.kinds.are_due(now, len(past.names)):
             self._look(past, stream_id, stream, now)
         hidden = stream.layout.transformed  # their statistics are not of the raw values
         pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in past.names]

@@ -16,8 +16,10 @@ from streamnorm.kernels import base_statistics as base
 if TYPE_CHECKING:
     from streamnorm.engine.streams.stream import Stream
 
-#: Seconds between two looks at a stream: a kind is a matter of horizons, and a look costs as much as a reading does.
+#: Seconds between two looks at a stream: a kind is a matter of horizons.
 SECONDS_BETWEEN_LOOKS = 1.0
+#: Features of a stream that are looked at in a second: about a millisecond of processor time.
+LOOKED_AT_A_SECOND = 256
 #: what a sensor is called that sent nothing but missing and invalid values since the last look
 INVALID = "invalid"
 WARMING = "warming"
@@ -50,6 +52,10 @@ class Kinds:
         self._maybe: dict[str, str] = {}
         self._counts: dict[str, float] = {}
         self._missing: dict[str, float] = {}
+
+    def are_due(self, now: float, features: int) -> bool:
+        """Return whether a stream of so many `features` is to be looked at by `now`, in seconds since 1970."""
+        return now - self.looked >= max(SECONDS_BETWEEN_LOOKS, features / LOOKED_AT_A_SECOND)
 
     def look(self, stream_id: str, stream: Stream, now: float, total: Counter[str]) -> list[KindChange]:
         """Return the kinds of `stream` that have changed since the look before the last one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import math
 import time
@@ -36,6 +37,8 @@ SUMMARY = 1.0
 SILENCE = 15.0
 #: Bytes per write: later events are encoded only when earlier ones were sent, which bounds the memory.
 PIECE = 8 * 1024
+#: Encoded events that are kept for other subscribers, those of at most so many bytes before: about a megabyte in all.
+SHARED, SHARED_BYTES = 1024, 512
 #: Features of a stream in a summary.
 SUMMARY_FEATURES = 4
 
@@ -71,7 +74,8 @@ async def events(
     - `latest`: `{"streams": […]}`, where `latest=true`: once a second, the counters and first few values of each
       stream that has had a reading since; then the other events are of named streams only.
     - `kind`: `{"stream", "feature", "was", "kind", "time"}`: a feature became another kind of sensor: stuck, constant,
-      drifting, alive again; or `invalid`: it sends nothing but missing values. Looked for once a second at most.
+      drifting, alive again; or `invalid`: it sends nothing but missing values. Looked for once a second at most,
+      in streams of more than 256 features every features/256 seconds.
     - `dropped`: `{"readings": n}`: the reader was too slow for its bounded queue, and the oldest went.
     - `end`: `{"reason"}`: the service stops, and you may come back later; or the key is good no more.
     """
@@ -135,7 +139,13 @@ def queued(subscription: Subscription) -> Iterator[bytes]:
         if dropped:
             yield encode_event("dropped", readings=dropped)
         if row is not None:
-            yield encode_event("reading", **row.event())
+            yield encoded(row) if len(row.packed) <= SHARED_BYTES else encode_event("reading", **row.event())
+
+
+@functools.lru_cache(maxsize=SHARED)
+def encoded(row: ReadingEvent) -> bytes:
+    """Return the encoded event of a reading, which is the same for all of its subscribers."""
+    return encode_event("reading", **row.event())
 
 
 def glance(hub: EventHub, names: list[str]) -> Iterator[bytes]:

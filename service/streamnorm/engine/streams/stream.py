@@ -377,8 +377,8 @@ class Stream:
             raise InvalidReading.at("/values", f"{twice!r} would be the name of two features, one of them circular")
         if isinstance(old, MixedLayout) or isinstance(new, MixedLayout):
             self.state = moved(self.state, old, new)
-        else:  # to the byte; `extend` takes some in reserve
-            self.state.frombytes(bytes(8 * (new.size - old.size)))
+        else:  # a new array of just this size; one that grows in place takes some in reserve
+            self.state = self.state + array("d", bytes(8 * (new.size - old.size)))
         self.layout = new
 
     def _check_transform(self, name: str, shape: Shape) -> None:

@@ -51,6 +51,7 @@ class GroupCommitter:
 
     `store` receives the commits; `durability` decides when changes are committed and whether they are awaited; `clock`
     returns seconds since 1970. `roll_back` receives the streams to restore, by id; None where there was no stream.
+    `pack` packs some of the streams that were saved, and returns whether there are more.
     """
 
     def __init__(
@@ -60,12 +61,15 @@ class GroupCommitter:
         durability: Durability,
         clock: Callable[[], float],
         roll_back: Callable[[Mapping[str, Stream | None]], None],
+        *,
+        pack: Callable[[], bool],
     ) -> None:
         self._store = store
         self._streams = streams
         self._durability = durability
         self._clock = clock
         self._roll_back = roll_back
+        self._pack = pack
         self.dirty: set[str] = set()
         self.in_flight: set[str] = set()
         #: the streams with changes that are not acknowledged yet
@@ -293,6 +297,11 @@ class GroupCommitter:
             began = loop.time()
             with contextlib.suppress(StoreError):  # recorded by _record_failure
                 await self._flush()
+            try:
+                while self._pack():  # noqa: ASYNC110 - it is the others' turn; there is nothing to wait for
+                    await asyncio.sleep(0)
+            except Exception:  # want of memory: commits go on
+                log.exception("streams cannot be packed")
 
 
 async def _encoded(streams: Mapping[str, Stream | None]) -> dict[str, bytes | None]:

@@ -115,8 +115,10 @@ class WriteBehindStreams:
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
         """Return a stream, or a copy, if it is resident and unlocked and no commit must be awaited; otherwise None."""
-        stream = self._streams.get(stream_id)
         committer = self._committer
+        stream = self._streams.get(stream_id)
+        if stream is None and not committer.waits:
+            stream = self._residents.unpack(stream_id)
         if stream is None or stream_id in self._locks or stream_id in committer.undo:
             return None
         if not committer.waits:
@@ -260,8 +262,9 @@ class WriteBehindStreams:
         """Return the counts of resident and evicted streams, the persistence lag, and commit totals."""
         committer = self._committer
         lag = self._clock() - committer.durable_until if committer.dirty or committer.in_flight else 0.0
-        evicted = max(0, self._residents.total - len(self._streams))
-        return RepositoryStats(len(self._streams), evicted, lag, committer.commits, committer.commit_seconds)
+        resident = len(self._residents)
+        evicted = max(0, self._residents.total - resident)
+        return RepositoryStats(resident, evicted, lag, committer.commits, committer.commit_seconds)
 
     async def flush(self) -> None:
         """Save every change made so far.
