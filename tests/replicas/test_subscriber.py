@@ -35,15 +35,20 @@ class Node:
         """Serve a connection."""
         self.connections += 1
         self.open += 1
-        while data := await reader.read(4096):
-            writer.write(b"+OK\r\n" * data.count(b"SETINFO"))
-            if b"SSUBSCRIBE" in data:
-                writer.write(self.said)
-            self.pings += data.count(b"PING")
-            if self.answers:
-                writer.write(PONG * data.count(b"PING"))
+        with suppress(ConnectionError):
+            while data := await reader.read(4096):
+                self.answer(data, writer)
         writer.close()
         self.open -= 1
+
+    def answer(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        """Answer what came, as far as this node answers."""
+        writer.write(b"+OK\r\n" * data.count(b"SETINFO"))
+        if b"SSUBSCRIBE" in data:
+            writer.write(self.said)
+        self.pings += data.count(b"PING")
+        if self.answers:
+            writer.write(PONG * data.count(b"PING"))
 
     def hear(self, channel: bytes, data: bytes) -> None:
         """Take a message, or fail at it."""
@@ -58,24 +63,38 @@ class Node:
 
 
 @asynccontextmanager
-async def subscribed(node: Node) -> AsyncIterator[None]:
-    """Subscribe at a node."""
+async def serving(node: Node) -> AsyncIterator[pubsub.Subscriber]:
+    """Serve a node, and yield what subscribes there."""
     server = await asyncio.start_server(node.serve, "127.0.0.1", 0)
     address = parse_redis_url(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     nodes: Any = SimpleNamespace(
         owner=lambda _: SimpleNamespace(place=address.places[0]), address=address, refresh=lambda: asyncio.sleep(0)
     )
-    task = asyncio.create_task(pubsub.Subscriber(nodes, 0, "c", "s", node.hear).run())
+    yield pubsub.Subscriber(nodes, 0, "c", "s", node.hear)
+    await asyncio.sleep(0.1)  # until those that were cut off are accepted, too
+    async with asyncio.timeout(10):
+        while node.open:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    server.close()
+
+
+@asynccontextmanager
+async def running(subscriber: pubsub.Subscriber) -> AsyncIterator[None]:
+    """Subscribe, and end it as a service does when it stops."""
+    task = asyncio.create_task(subscriber.run())
     try:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        async with asyncio.timeout(10):
-            while node.open:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
-        server.close()
+        async with asyncio.timeout(5):
+            await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def subscribed(node: Node) -> AsyncIterator[None]:
+    """Subscribe at a node."""
+    async with serving(node) as subscriber, running(subscriber):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +122,14 @@ async def test_a_channel_that_moves_is_followed() -> None:
     async with subscribed(node):
         await node.until("connections", 2)
     assert node.pings == 0
+
+
+@pytest.mark.parametrize("said", [b"", MOVED])
+async def test_a_subscription_ends_whenever_it_is_cancelled(said: bytes) -> None:
+    async with serving(Node(said)) as subscriber:
+        for turn in range(100):
+            async with running(subscriber):
+                await asyncio.sleep(turn % 40 / 1000)
 
 
 async def test_a_message_that_fails_ends_nothing() -> None:

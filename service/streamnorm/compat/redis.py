@@ -6,6 +6,7 @@ encode, send, receive and decode. Other modules use redis-py only through this o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,9 @@ Reply = Any
 class Connection:
     """A connection to the node at `host` and `port`, over TLS with `tls`, which is to be connected before its use.
 
-    `connect_timeout` and `answer_timeout` are in seconds; `options` are redis-py's.
+    `connect_timeout` and `answer_timeout`, of each reply, are in seconds; `options` are redis-py's. Where they are
+    exceeded, TimeoutError is raised. redis-py's own limit on sending is left out: until Python 3.12 the function that
+    it is made of, `asyncio.wait_for`, forgets a cancellation that comes as it ends.
     """
 
     def __init__(
@@ -60,19 +63,21 @@ class Connection:
         connect_timeout: float,
         answer_timeout: float,
     ) -> None:
+        self._patience = connect_timeout, answer_timeout
         kind = SSLConnection if tls else AsyncConnection
         self._connection: AsyncConnection = kind(
             host=host,
             port=port,
             protocol=2,  # RESP3 offers nothing we need, and RESP2 is parsed faster
-            socket_timeout=answer_timeout,
+            socket_timeout=None,
             socket_connect_timeout=connect_timeout,
             **options,
         )
 
     async def connect(self) -> None:
         """Connect, and authenticate."""
-        await self._connection.connect()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(sum(self._patience)):
+            await self._connection.connect()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         """Close the connection without waiting for the node."""
@@ -80,7 +85,8 @@ class Connection:
 
     async def send(self, commands: Sequence[Command]) -> None:
         """Send commands in one pipeline."""
-        await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        async with asyncio.timeout(self._patience[1]):
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
 
     async def receive(self, patience: float) -> Reply:
         """Receive one message; return None if there is none within `patience` seconds."""
@@ -93,7 +99,8 @@ class Connection:
         read = self._connection.read_response
         for _ in commands:
             try:
-                replies.append(await read(disable_decoding=True))
+                async with asyncio.timeout(self._patience[1]):
+                    replies.append(await read(disable_decoding=True))
             except ResponseError as error:
                 replies.append(error)
         return replies
