@@ -19,7 +19,7 @@ import numpy as np
 from tests.benchmarks.report import Row, against, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours, peer, worked
 
-ROUNDS = 3
+ROUNDS = 5
 MEGABYTE = 1e6
 SECONDS = 5.0
 _names = (f"s-{n}" for n in count())

@@ -18,7 +18,7 @@ from tests.benchmarks.servers import LOAD, Address, ours
 from tests.benchmarks.single import script
 
 SECONDS = 1
-ROUNDS = 3
+ROUNDS = 5
 CONNECTIONS = (1, 16, 128)
 BLOB = bytes(400)
 PEER = "SQLite, a synced commit for each, without HTTP"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.report import Row, show
+from tests.benchmarks.report import Ratio, Row, show
 
 ROWS, SENSORS, LINES, TURNS = 1_000_000, 4, 400_000, 3
 PANDAS = """
@@ -65,7 +65,8 @@ def measure() -> list[Row]:
             for _ in range(TURNS)
         ]
     mine, peer, piped = (float(np.median(column)) for column in zip(*turns, strict=True))
-    ratio = float(np.median([each[0] / each[1] for each in turns]))
+    ratios = [each[0] / each[1] for each in turns]
+    ratio = Ratio(float(np.median(ratios)), min(ratios), max(ratios))
     return [
         Row(f"a CSV of {ROWS:,} rows", "pandas read_csv, ewm, to_csv", peer, mine, "s", "at most 0.4", "CPU", ratio),
         Row("lines of NDJSON in a pipe", "", None, LINES / piped, "lines/s", "at least 80 000", "a CPU second"),

@@ -33,6 +33,22 @@ LIBRARIES = (
 HEAD = ("what", "peer", "its figure", "ours", "ratio", "goal", "conditions")
 
 
+class Ratio(NamedTuple):
+    """Ours over a peer's in turns: the median, the least and the greatest."""
+
+    median: float
+    least: float
+    greatest: float
+
+    def __str__(self) -> str:
+        """Write the median, and in brackets the range.
+
+        >>> str(Ratio(1.0, 0.5, 2.0))
+        '1.00 (0.50 to 2.00)'
+        """
+        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
+
+
 class Row(NamedTuple):
     """One comparison. The figures are in `unit`; a goal is in words. What could not be measured has no figure."""
 
@@ -43,20 +59,20 @@ class Row(NamedTuple):
     unit: str
     goal: str = ""
     conditions: str = ""
-    #: ours over theirs, where that is not the quotient of the figures: of rounds made in turns, the median's
-    ratio: float | None = None
+    #: ours over theirs, where that is not the quotient of the figures
+    ratio: Ratio | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text."""
-        ratio = self.ratio
-        if ratio is None and self.theirs and self.ours is not None:
-            ratio = self.ours / self.theirs
+        ratio = "" if self.ratio is None else str(self.ratio)
+        if self.ratio is None and self.theirs and self.ours is not None:
+            ratio = f"{self.ours / self.theirs:.2f}"
         return (
             self.what,
             self.peer,
             "" if self.theirs is None else figure(self.theirs, self.unit),
             "" if self.ours is None else figure(self.ours, self.unit),
-            "" if ratio is None else f"{ratio:.2f}",
+            ratio,
             self.goal,
             self.conditions,
         )
@@ -92,10 +108,11 @@ def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
     return figures
 
 
-def against(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
-    """Return the medians of two measured in turns, and the median of their ratios."""
+def against(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, Ratio]:
+    """Return the medians of two measured in turns, and their ratios."""
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return statistics.median(theirs), statistics.median(ours), statistics.median(ratios)
+    ratio = Ratio(statistics.median(ratios), min(ratios), max(ratios))
+    return statistics.median(theirs), statistics.median(ours), ratio
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -110,13 +127,16 @@ def show(rows: Sequence[Row]) -> None:
     sys.stdout.flush()
 
 
-def conditions() -> str:
-    """Tell the day, the machine and the versions."""
-    model = platform.processor() or platform.machine()
+def processor() -> str:
+    """Return the make of the processor."""
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def conditions() -> str:
+    """Tell the day, the machine and the versions."""
     versions = []
     for library in LIBRARIES:
         try:
@@ -124,7 +144,7 @@ def conditions() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} (UTC) on {os.cpu_count()} cores of {model}, "
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} (UTC) on {os.cpu_count()} cores of {processor()}, "
         f"{platform.system()} {platform.release().partition('-')[0]}, Python {platform.python_version()}; "
         f"{', '.join(versions)}. Load average before: {os.getloadavg()[0]:.1f}.\n"
     )
