@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from streamnorm import kernels
 from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics, kernel_for, needs_compiler
-from streamnorm.kernels.cpu import prebuilt, targets
+from streamnorm.kernels.cpu import loops, prebuilt, targets
 from streamnorm.kernels.cpu.loops import LEAST_IN_LANES, Loops, RowConstants, row_call
 from streamnorm.kernels.cpu.numba_loops import compiled
 from streamnorm.kernels.methods.adaptive import ADAPTIVE
@@ -64,12 +64,13 @@ def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
 @every_way
 @all_methods
 @pytest.mark.parametrize("decay", [0.9, 1.0])
-@pytest.mark.parametrize("columns", [9, 83])
+@pytest.mark.parametrize(("columns", "least"), [(9, 0), (83, 0), (83, 2**31)], ids=["few", "copied", "one by one"])
 def test_columns_may_begin_and_miss_values_at_different_times(
-    *, way: str, method: str, columns: int, decay: float
+    *, way: str, method: str, columns: int, least: int, decay: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the columns of a tile are alike changes from row to row, and from block to block."""
-    assert in_parts(by(way, method), columns, decay) == in_parts(interpreted(method), columns, decay)
+    monkeypatch.setattr(loops, "LEAST_COPIED", least)  # the last columns beside each other, or one after the other
+    assert in_parts.__wrapped__(by(way, method), columns, decay) == in_parts(interpreted(method), columns, decay)
 
 
 @functools.cache

@@ -22,8 +22,9 @@ from streamnorm.kernels.templates import GROUP, LANES
 
 #: Columns that are worth a group, and values that are worth laying states out.
 FEWEST_LANES, LEAST_IN_LANES = 6, 512
-#: rows whose last columns, fewer than a group, are copied at once
-COPIED = 4096
+#: Last columns, fewer than a group, that are worth copying beside repetitions of the last one, and their values; the
+#: rows that are copied at once.
+FEWEST_COPIED, LEAST_COPIED, COPIED = 3, 8192, 4096
 #: tuples of rules and parameters whose copies for compiled code are kept
 KEPT = 4096
 
@@ -95,9 +96,15 @@ class Loops:
         rows, columns = values.shape
         plain = rule[1] == 0.0 and rule[3] == 0.0
         name = _of(f"lanes_{int(p[0]) if p else 0}", values)
+        beside = 0
         if name in self.entries and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
+            rest = columns % GROUP
+            copied = rest >= FEWEST_COPIED and rest * rows >= LEAST_COPIED
+            beside = columns if copied else columns - rest
+        if beside:
             size = ends[0] - starts[0]
-            self._side_by_side(self.entries[name], values, rule, p, state, starts, size, out)
+            self._side_by_side(self.entries[name], values, rule, p, state, starts[:beside], size, out)
+        if beside == columns:
             return
         loop = self.entries[_of("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
@@ -106,10 +113,10 @@ class Loops:
         before = values.ctypes.data, times.ctypes.data, rule_at, p_at, state.buffer_info()[0]
 
         def work(first: int, last: int) -> None:
-            span = array("q", (rows, columns, first, last))
+            span = array("q", (rows, columns, beside + first, beside + last))
             loop(*before, at.ctypes.data, to.ctypes.data, span.buffer_info()[0], out.ctypes.data)
 
-        parallel_for(columns, values.size, work)
+        parallel_for(columns - beside, rows * (columns - beside), work)
 
     def _side_by_side(
         self,
@@ -122,7 +129,7 @@ class Loops:
         size: int,
         out: Array,
     ) -> None:
-        """Observe a block with its columns' states laid out value by value; see `streamnorm.kernels.cpu.pointers`."""
+        """Observe columns with their states laid out value by value; see `streamnorm.kernels.cpu.pointers`."""
         flat = np.frombuffer(state)
         places = np.arange(size)[:, None] + np.array(starts)[None, :]
         states = flat[places]
@@ -150,7 +157,7 @@ class Loops:
                 out[top : top + COPIED, whole:last] = answers[:, : last - whole]
             states[:, whole:last] = own[:, : last - whole]
 
-        parallel_for(values.shape[1], values.size, work)
+        parallel_for(len(starts), len(values) * len(starts), work)
         flat[places] = states
 
 
