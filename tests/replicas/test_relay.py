@@ -1,4 +1,4 @@
-"""Whoever watches at one replica sees what every replica observes."""
+"""A subscriber at one replica sees what every replica observes."""
 
 from __future__ import annotations
 
