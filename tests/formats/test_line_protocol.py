@@ -14,12 +14,12 @@ from streamnorm.formats.line_protocol import (
     Point,
     parse,
     parsed,
-    split_plain,
     stream_id,
     to_reading,
     told_by_size,
     written,
 )
+from streamnorm.formats.plain_lines import split_plain
 from streamnorm.formats.point_columns import PointColumns
 
 NAMES = st.text(

@@ -47,11 +47,8 @@ _TEXT = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE = re.compile(r"([^, ]+)")
 _TIME = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-_WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
+WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
 _ESCAPED = re.compile(r"\\([,= ])")
-#: a field whose value looks like a number, and is too short to be larger than `LARGEST_VALUE`
-_PLAIN_FIELD = r'[^ ,="\\]++=[-+]?[0-9.]{1,24}+(?:[eE](?:-[0-9]{1,2}|\+?[0-4]?[0-9]))?i?'
-_PLAIN_LINE = re.compile(rf'([^ "\\]++) ({_PLAIN_FIELD}(?:,{_PLAIN_FIELD})*+)(?: (-?[0-9]{{1,19}}+))?')
 _BOOLEANS = dict.fromkeys(("t", "T", "true", "True", "TRUE"), True) | dict.fromkeys(
     ("f", "F", "false", "False", "FALSE"), False
 )
@@ -77,15 +74,6 @@ class Point:
     def numbers(self) -> dict[str, float]:
         """Return the fields that can be normalized: numbers, and booleans as 0 and 1."""
         return {name: float(value) for name, value in self.fields.items() if not isinstance(value, str)}
-
-
-class PlainLine(NamedTuple):
-    """A line without escapes, texts and booleans: `series` is its measurement and tags, as they are written."""
-
-    series: str
-    names: tuple[str, ...]
-    numbers: list[float]
-    time: int | None
 
 
 class Parsed(NamedTuple):
@@ -174,34 +162,6 @@ def parse(line: str) -> Point:
     if rest and (line[at] != " " or not _TIME.fullmatch(rest)):
         raise _malformed(line, at, "a time")
     return Point(measurement, tuple(sorted(tags)), fields, int(rest) if rest else None)
-
-
-def split_plain(line: str) -> PlainLine | None:
-    """Split a line of numbers into its parts, in a tenth of the time that `parse` takes; None for any other line.
-
-    >>> split_plain("weather,place=roof temp=21.5,gusts=3i 1700000000")
-    PlainLine(series='weather,place=roof', names=('temp', 'gusts'), numbers=[21.5, 3.0], time=1700000000)
-    >>> split_plain('weather temp=21.5,note="calm"') is None
-    True
-    """
-    match = _PLAIN_LINE.fullmatch(line)
-    if match is None:
-        return None
-    series, fields, time = match.groups()
-    parts = fields.replace("=", ",").split(",")
-    names, texts = tuple(parts[::2]), parts[1::2]
-    try:
-        numbers = [*map(float, texts)]
-    except ValueError:
-        if not all(text[-1] != "i" or _WHOLE.fullmatch(text) for text in texts):
-            return None
-        try:
-            numbers = [float(text.removesuffix("i")) for text in texts]
-        except ValueError:
-            return None
-    if len({*names}) < len(names):
-        return None
-    return PlainLine(series, names, numbers, None if time is None else int(time))
 
 
 def written(point: Point, fields: Mapping[str, FieldValue]) -> str:
@@ -296,7 +256,7 @@ def _value(line: str, at: int) -> tuple[FieldValue, int]:
     bare, end = _take(_BARE, line, at, "the value of a field")
     if bare in _BOOLEANS:
         return _BOOLEANS[bare], end
-    whole = _WHOLE.fullmatch(bare)
+    whole = WHOLE.fullmatch(bare)
     if whole:
         return int(whole[1]), end
     if not _NUMBER.fullmatch(bare):

@@ -10,6 +10,7 @@ from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading
 from streamnorm.formats import line_protocol
 from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE, Malformed, Point, PointReading
+from streamnorm.formats.plain_lines import split_plain
 
 
 class PointColumns(ReadingColumns):
@@ -38,7 +39,7 @@ class PointColumns(ReadingColumns):
             LimitExceeded: as `append` says.
 
         """
-        plain = line_protocol.split_plain(line)
+        plain = split_plain(line)
         if plain is None or len(self._stream_of) >= self._limits.max_rows:
             return False
         series, names, numbers, time = plain
