@@ -43,8 +43,8 @@ class GatedStore(MemoryStore):
         assert self.gate.wait(60)
         if self.failing:
             raise StoreUnavailable("the disk is full")
-        super().save(changes)
         self.saves.append(set(changes))
+        super().save(changes)
 
     def close(self) -> None:
         """Note it."""
