@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamnorm.engine import limits
 from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.ports.stream_repository import Durability
-from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.kernels import METHODS
 from streamnorm.stores.local import resident_set
 

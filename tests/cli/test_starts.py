@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from typing import Annotated
 
 import pytest
+import typer
+from typer import _adapters
+from typer.testing import CliRunner
 
 from streamnorm.cli import COMMANDS, cli, main
+from streamnorm.compat.typer import share_validators
 
 #: what only other commands want
 UNWANTED = {"streamnorm.backfill", "streamnorm.cli.check", "streamnorm.demo", "streamnorm.filtering", "rich"}
@@ -34,6 +39,21 @@ def test_a_filter_starts_without_what_few_lines_need() -> None:
     assert unwanted.isdisjoint(loaded_after("from streamnorm.cli import load; load('filter')"))
 
 
+def test_a_filter_of_json_loads_neither_line_protocol_nor_what_looks_for_plugins() -> None:
+    unwanted = {"streamnorm.formats.line_protocol", "streamnorm.filtering.mapped", "importlib.metadata", "email"}
+    code = """
+import contextlib, io
+from streamnorm.cli import main
+sys.argv = ["streamnorm", "filter"]
+sys.stdin = io.TextIOWrapper(io.BytesIO(b'{"t": 20}\\n'))
+with contextlib.suppress(SystemExit):
+    main()
+"""
+    loaded = loaded_after(code)
+    assert "streamnorm.filtering.ndjson" in loaded
+    assert unwanted.isdisjoint(loaded)
+
+
 def test_a_backfill_tells_its_findings_before_it_loads_what_normalizes() -> None:
     unwanted = {"streamnorm.kernels", "streamnorm.normalizer", "streamnorm.settings", "asyncio", "rich.progress"}
     assert unwanted.isdisjoint(loaded_after(f"from streamnorm.cli import load; load('backfill'); import {LOOKING}"))
@@ -47,7 +67,36 @@ def test_every_command_starts_alone_but_keys_which_is_several() -> None:
 @pytest.mark.parametrize("arguments", [["--version"], ["serve", "--help"]])
 def test_garbage_is_collected_once_a_command_runs(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["streamnorm", *arguments])
-    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")  # main sets it; this puts back what was
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")  # main sets these; this puts back what was
+    monkeypatch.setattr(_adapters, "build_adapter", _adapters.build_adapter)
     with pytest.raises(SystemExit):
         main()
     assert gc.isenabled()
+
+
+def commanded(
+    *,
+    name: Annotated[str, typer.Option()] = "",
+    other: Annotated[str, typer.Option()] = "",
+    twice: Annotated[str, typer.Option(parser=lambda text: text * 2)] = "",
+    number: Annotated[int, typer.Option(min=1)] = 1,
+    more: Annotated[list[str] | None, typer.Option()] = None,
+    on: Annotated[bool, typer.Option("--on")] = False,
+) -> None:
+    """Print what was given."""
+    typer.echo(repr((name, other, twice, number, more, on)))
+
+
+def test_options_of_a_type_share_their_validator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_adapters, "build_adapter", _adapters.build_adapter)
+    share_validators()
+    command = typer.Typer(add_completion=False)
+    command.command()(commanded)
+    given = ["--name", "a", "--other", "b", "--twice", "c", "--number", "2", "--more", "d", "--more", "e", "--on"]
+    assert CliRunner().invoke(command, given).output == "('a', 'b', 'cc', 2, ['d', 'e'], True)\n"
+    refused = CliRunner().invoke(command, ["--number", "0"])
+    assert (refused.exit_code, "--number" in refused.output) == (2, True)
+    plain = typer.models.OptionInfo()
+    assert _adapters.build_adapter(str, plain) is _adapters.build_adapter(str, plain)
+    limited = typer.models.OptionInfo(min=1)
+    assert _adapters.build_adapter(int, limited) is not _adapters.build_adapter(int, plain)

@@ -19,7 +19,7 @@ from streamnorm.engine.names import RULE, checked_stream_id
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.events.hub import EventHub
-from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
 from streamnorm.ingest.refusals import Refusals
 from streamnorm.mappings import Catalogue

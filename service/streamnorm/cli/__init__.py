@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from streamnorm.compat.pydantic import disable_plugins
+
 __all__ = ["cli", "import_without", "main"]
 
 #: Thresholds of the garbage collector. Neither imports nor readings leave cycles behind, but they allocate much: with
@@ -54,14 +56,16 @@ def load(name: str) -> Callable[..., None]:
 
 
 def _run_alone(name: str) -> None:
-    # pydantic looks through all installed packages for plugins
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    disable_plugins()
     if name in FILES:
         # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
         sys.modules.setdefault("scipy", None)  # type: ignore[arg-type]
 
     import typer  # noqa: PLC0415
 
+    from streamnorm.compat.typer import share_validators  # noqa: PLC0415
+
+    share_validators()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(name)(load(name))
     app(sys.argv[2:], prog_name=f"streamnorm {name}")

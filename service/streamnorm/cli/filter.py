@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast, get_args
 
 import typer
 
@@ -16,17 +16,17 @@ from streamnorm.cli.compiling import announce_compiling
 from streamnorm.engine.configuration.config import DEFAULT_HORIZON, DEFAULT_WARMUP
 from streamnorm.engine.configuration.text import parse_configuration
 from streamnorm.errors import StoreUnavailable, StreamnormError
-from streamnorm.filtering.lines import Filter, Lines, Names, Ndjson, guessed
+from streamnorm.filtering.lines import Filter, Format, Names, guessed
+from streamnorm.filtering.ndjson import Ndjson
 from streamnorm.filtering.streams import Streams
 from streamnorm.filtering.tally import Tally
-from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.formats.states import parse_states
 from streamnorm.kernels import compile_on_use, interpret
 
 if TYPE_CHECKING:
     from streamnorm.mappings import Catalogue
 
-FORMATS = {"ndjson": Ndjson, "line": Lines}
 #: bytes that are taken together if so many have arrived: some thousand lines
 AT_ONCE = 2**18
 #: lines that are filtered before a compiler is loaded, which takes as long
@@ -90,9 +90,18 @@ def work_of(format: str, mapping: str, streams: Streams, names: Names) -> Filter
         from streamnorm.filtering.mapped import Mapped  # noqa: PLC0415 - few need it, and all wait for it
 
         return Mapped(streams, known_mappings().find(mapping), names.suffix)
-    if format and format not in FORMATS:
+    if format and format not in get_args(Format):
         raise ValueError(f"--format: {format!r} is neither ndjson nor line")
-    return FORMATS[format](streams, names) if format else None
+    return filter_of(cast("Format", format), streams, names) if format else None
+
+
+def filter_of(format: Format, streams: Streams, names: Names) -> Filter:  # noqa: A002
+    """Build the filter of lines of a `format`; `streams` holds the statistics, `names` are the names of members."""
+    if format == "ndjson":
+        return Ndjson(streams, names)
+    from streamnorm.filtering.line_protocol import Lines  # noqa: PLC0415 - as above
+
+    return Lines(streams, names)
 
 
 def known_mappings() -> Catalogue:
@@ -143,7 +152,7 @@ def run(lines: Iterable[list[str]], out: TextIO, work: Filter | None, streams: S
     for arrived in lines:
         first = next((text for text in arrived if _is_reading(text, None)), None)
         if work is None and first is not None:
-            work = FORMATS[guessed(first)](streams, names)
+            work = filter_of(guessed(first), streams, names)
         texts = [(n, text) for n, text in enumerate(arrived, number + 1) if _is_reading(text, work)]
         number += len(arrived)
         if work is None or not texts:
@@ -184,7 +193,7 @@ def arriving(file: BinaryIO) -> Iterator[list[str]]:
 
 def _is_reading(text: str, work: Filter | None) -> bool:
     """Return whether a line holds something; within a text of line protocol every line does."""
-    return isinstance(work, Lines) or (bool(text.strip()) and not text.startswith("#"))
+    return (work is not None and work.every_line) or (bool(text.strip()) and not text.startswith("#"))
 
 
 def _filtered(work: Filter, texts: Sequence[str]) -> Iterator[str | Exception | None]:

@@ -30,6 +30,7 @@ class Mapped:
     mapping: Mapping
     suffix: str = ""
     waiting: bool = False
+    every_line: bool = False
 
     def __post_init__(self) -> None:
         self.tally = Tally()

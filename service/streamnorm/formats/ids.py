@@ -15,6 +15,8 @@ from streamnorm.engine.names import REPLACEMENT
 
 #: of tags in an id: `measurement,name=value,…`
 SEPARATORS = ",="
+#: how points of line protocol name their streams where nothing else is asked for
+DEFAULT_TEMPLATE = "{measurement}{tags}"
 _HASH_BYTES = 8
 _HASH_MARK = "~h"
 #: characters of an overlong id that remain before its hash

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, parse_reading
-from streamnorm.formats.ids import SEPARATORS, escaped, shortened
+from streamnorm.formats.ids import DEFAULT_TEMPLATE, SEPARATORS, escaped, shortened
 
 FieldValue: TypeAlias = float | int | bool | str
 
@@ -36,7 +36,6 @@ PRECISIONS = {
 }
 #: A text that is never closed would otherwise take in the rest of the body.
 MOST_LINES = 64
-DEFAULT_TEMPLATE = "{measurement}{tags}"
 _PLACES = re.compile(r"\{([^{}]*)\}")
 _PUNCTUATION = ".:~-"
 

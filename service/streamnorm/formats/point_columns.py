@@ -9,7 +9,8 @@ from streamnorm.engine.blocks.columns import NO_SEQ, Head, ReadingColumns
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading
 from streamnorm.formats import line_protocol
-from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE, Malformed, Point, PointReading
+from streamnorm.formats.ids import DEFAULT_TEMPLATE
+from streamnorm.formats.line_protocol import Malformed, Point, PointReading
 from streamnorm.formats.plain_lines import split_plain
 
 

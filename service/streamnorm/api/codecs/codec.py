@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from streamnorm.auth.api_keys import ANYONE, ApiKey
 from streamnorm.engine.blocks.block import BlockAnswer
 from streamnorm.engine.limits import Limits
-from streamnorm.formats.line_protocol import DEFAULT_TEMPLATE
+from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.ingest import IngestService
 
 
