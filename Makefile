@@ -17,7 +17,7 @@ WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscop
 # The tests of `make check`: those of pure code, which start no process.
 CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
 # Debian packages that the tests need.
-PACKAGES := chromium firefox-esr gcc mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
+PACKAGES := chromium-headless-shell firefox-esr gcc mosquitto mosquitto-clients nginx-light openssl prometheus redis-server
 # The same, for make test-peers.
 PEER_PACKAGES := gcc-aarch64-linux-gnu influxdb libc6-dev-arm64-cross qemu-user-static
 # All that make test-engines needs; PyFlink has no wheels for later versions of Python.
