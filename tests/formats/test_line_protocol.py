@@ -19,7 +19,7 @@ from streamnorm.formats.line_protocol import (
     told_by_size,
     written,
 )
-from streamnorm.formats.plain_lines import split_plain
+from streamnorm.formats.plain_lines import split_all_plain, split_plain
 from streamnorm.formats.point_columns import PointColumns
 
 NAMES = st.text(
@@ -184,6 +184,43 @@ def test_a_plain_line_is_split_into_what_it_is_parsed_to(line: str) -> None:
         assert (plain.time, parse(f"{plain.series} f=1").tags) == (parse(line).time, parse(line).tags)
 
 
+@given(st.lists(NEARLY_PLAIN, min_size=1, max_size=4))
+def test_plain_lines_are_split_at_once_into_what_they_are_parsed_to(lines: list[str]) -> None:
+    plain = split_all_plain(lines)
+    if plain is not None:
+        wholes = [to_reading(parse(line.strip()), 1, Limits()) for line in lines]
+        assert all(whole is not None for whole in wholes)
+        assert plain.names == [whole.names for whole in wholes if whole]
+        assert plain.numbers == [value for whole in wholes if whole for value in whole.values]
+        assert plain.times == [whole.point.time for whole in wholes if whole and whole.point]
+        assert plain.series == [line.partition(" ")[0] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *("", "# a comment", "m", "m f", "m f=", "m f=1,", "m f=1,g", "m f,g=1=2", "m f=1=2", "m f=1,f=2", "m =1"),
+        *("m f=1=2=3", "m a,1,c=2", "m f=1 \u00b2"),
+        *("m f=t", 'm f="x"', "m f=1e76", "m f=1_0", "m f=\u0661", "m f=nan", "m f=1.5i", f"m f={'9' * 21}i"),
+        *("m f=1 1e3", "m f=1 17 18", "m  f=1", "m f=1 -", f"m f=1 1{'0' * 19}", "m f=1 17\r", "m f=1\t"),
+        *(r"m\ n f=1", r"m f\ g=1", ",t=x f=1", "m, f=1", "m,t f=1", "\tm f=1", "#m f=1"),
+    ],
+)
+def test_one_line_that_is_not_plain_leaves_all_to_the_parser(odd: str) -> None:
+    columns = PointColumns(Limits())
+    for lines in ([odd, "n f=1"], ["n f=1 17", odd], ["n f=1", odd, "n g=1"]):
+        assert not columns.append_lines(1, lines)
+    assert columns.append_lines(1, ["n f=1,g=2i 17", "n g=1"])
+    assert columns.freeze().stream_ids == ("n",)
+    assert columns.numbers.tolist() == [1.0, 2.0, 1.0]
+
+
+def test_lines_that_would_be_too_many_are_left_to_the_parser() -> None:
+    columns = PointColumns(Limits(max_rows=2))
+    assert not columns.append_lines(1, ["m f=1"] * 3)
+    assert columns.append_lines(1, ["m f=1"] * 2)
+
+
 @pytest.mark.parametrize("line", ["m f=1", "m,t=x,u=y f=1,g=-2.5,h=3i 17", "m f=1e-05,g=.5 -17"])
 def test_plain_lines_are_split(line: str) -> None:
     assert split_plain(line) is not None
@@ -192,17 +229,19 @@ def test_plain_lines_are_split(line: str) -> None:
 @pytest.mark.parametrize("tick", [1, 10**9, None])
 def test_lines_are_the_columns_that_their_points_are(tick: int | None) -> None:
     lines = ["m,b=2,a=1 f=1,g=2 17", "m,a=1,b=2 f=1,g=2", "m,b=2,a=1 g=3", "n f=1 1700000000", "n f=1 1700000000000"]
-    one, other = PointColumns(Limits(), "{measurement}", tick), PointColumns(Limits(), "{measurement}", tick)
+    one, other, together = (PointColumns(Limits(), "{measurement}", tick) for _ in range(3))
+    assert together.append_lines(0, lines[:2])
+    assert together.append_lines(2, lines[2:])
     for number, line in enumerate(lines):
         assert one.append_line(number, line)
         point = parse(line)
         reading = to_reading(point, tick or told_by_size(point.time), Limits())
         assert reading is not None
         other.append_point(stream_id(point, "{measurement}"), reading, number)
-    one.freeze()
     other.freeze()
-    assert [repr(one.reading(row)) for row in range(5)] == [repr(other.reading(row)) for row in range(5)]
-    assert (one.stream_ids, one.lines) == (other.stream_ids, other.lines)
+    for columns in (one.freeze(), together.freeze()):
+        assert [repr(columns.reading(row)) for row in range(5)] == [repr(other.reading(row)) for row in range(5)]
+        assert (columns.stream_ids, columns.lines) == (other.stream_ids, other.lines)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -44,7 +44,8 @@ _KEY = re.compile(r"((?:\\[,= ]|[^,= ])+)=")
 _TAG = re.compile(r"((?:\\[,= ]|[^,= ])+)")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE = re.compile(r"([^, ]+)")
-_TIME = re.compile(r"-?\d{1,19}")
+LONGEST_TIME = 19
+_TIME = re.compile(rf"-?\d{{1,{LONGEST_TIME}}}")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 WHOLE = re.compile(r"([+-]?\d{1,20})[iu]")
 _ESCAPED = re.compile(r"\\([,= ])")
@@ -91,12 +92,13 @@ class PointReading(Reading):
     point: Point | None = None
 
 
-def parsed(text: str | Iterable[str], taken: Callable[[int, str], bool] | None = None) -> Iterator[Parsed]:
-    """Parse a text, or its lines; empty lines and comments are passed over, a malformed one is told and passed over.
+def parsed(text: str | Iterator[tuple[int, str]], taken: Callable[[int, str], bool] | None = None) -> Iterator[Parsed]:
+    """Parse a text, or its lines with their numbers; empty lines and comments are passed over.
 
-    So are lines for which `taken`, called with their number and text, returns that it has taken them.
+    So is a malformed line, which is told, and lines for which `taken`, called with their number and text, returns that
+    it has taken them.
     """
-    lines = enumerate(text.split("\n") if isinstance(text, str) else text, 1)
+    lines = enumerate(text.split("\n"), 1) if isinstance(text, str) else text
     again: deque[tuple[int, str]] = deque()
     while (numbered := again.popleft() if again else next(lines, None)) is not None:
         first, line = numbered[0], numbered[1].strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 
 from streamnorm.engine.blocks.columns import NO_SEQ, Head, ReadingColumns
 from streamnorm.engine.limits import Limits
@@ -11,7 +12,7 @@ from streamnorm.engine.reading import Reading
 from streamnorm.formats import line_protocol
 from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.formats.line_protocol import Malformed, Point, PointReading
-from streamnorm.formats.plain_lines import split_plain
+from streamnorm.formats.plain_lines import split_all_plain, split_plain
 
 
 class PointColumns(ReadingColumns):
@@ -44,9 +45,12 @@ class PointColumns(ReadingColumns):
         if plain is None or len(self._stream_of) >= self._limits.max_rows:
             return False
         series, names, numbers, time = plain
-        known = self._series.get(series) or self._add_series(series)
+        known = self._series.get(series)
         if known is None:
-            return False
+            read = self._read_series(series)
+            if read is None:
+                return False
+            known = self._series[series] = self._placed(*read)
         stream, source = known
         head = self._heads.get((names, None, False))  # type: ignore[call-overload]  # as a Head hashes
         if head is None:
@@ -60,6 +64,38 @@ class PointColumns(ReadingColumns):
         self._source_of.append(source)
         self._exact.append(exact)
         self.lines.append(number)
+        return True
+
+    def append_lines(self, first: int, lines: Sequence[str]) -> bool:
+        """Add the points on `lines`, the first of this number, if all are plain; otherwise add none, and return False.
+
+        Raises:
+            LimitExceeded: as `append` says.
+
+        """
+        plain = split_all_plain(lines)
+        if plain is None or len(self._stream_of) + len(lines) > self._limits.max_rows:
+            return False
+        unknown = {series: self._read_series(series) for series in plain.series if series not in self._series}
+        if not all(unknown.values()):
+            return False
+        for series, read in unknown.items():
+            self._series[series] = self._placed(*read)  # type: ignore[misc]  # none is None
+        for names in dict.fromkeys(plain.names):
+            if (names, None, False) not in self._heads:
+                self._add_head(Head(names, None, listed=False))
+        known = [self._series[series] for series in plain.series]
+        exact = [
+            None if time is None else time * (self._tick or line_protocol.told_by_size(time)) for time in plain.times
+        ]
+        self._numbers.fromlist(plain.numbers)
+        self._stream_of.extend(stream for stream, _ in known)
+        self._head_of.extend(self._heads[names, None, False] for names in plain.names)  # type: ignore[index]
+        self._time_of.extend(math.nan if time is None else time / 1e9 for time in exact)
+        self._seq_of.extend([NO_SEQ] * len(lines))
+        self._source_of.extend(source for _, source in known)
+        self._exact += exact
+        self.lines.extend(range(first, first + len(lines)))
         return True
 
     def append_point(self, stream_id: str, reading: PointReading, line: int) -> None:
@@ -87,16 +123,19 @@ class PointColumns(ReadingColumns):
         super().freeze()
         return self
 
-    def _add_series(self, series: str) -> tuple[int, int] | None:
-        """Return the stream and the source of a series that was not seen before; None if it is malformed."""
+    def _read_series(self, series: str) -> tuple[str, Point] | None:
+        """Return the stream of a series, and its point; None if it is malformed, or a comment, or was to be trimmed."""
+        if series.startswith("#") or series != series.strip():
+            return None
         try:
             point = line_protocol.parse(f"{series} value=0")
-            stream_id = line_protocol.stream_id(point, self._template)
+            return line_protocol.stream_id(point, self._template), point
         except Malformed:
             return None
-        stream = self._streams.setdefault(stream_id, len(self._streams))
-        known = self._series[series] = stream, self._source(point)
-        return known
+
+    def _placed(self, stream_id: str, point: Point) -> tuple[int, int]:
+        """Return the places of a stream and of a point's source."""
+        return self._streams.setdefault(stream_id, len(self._streams)), self._source(point)
 
     def _source(self, point: Point) -> int:
         return self._sources.setdefault((point.measurement, point.tags), len(self._sources))

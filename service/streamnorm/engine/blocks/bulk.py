@@ -16,7 +16,7 @@ from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
 from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows, of_list
 from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
-from streamnorm.engine.reading import Answer, Array, Reading
+from streamnorm.engine.reading import Answer, Reading
 from streamnorm.engine.state.layout import LAST_SEQ, UPDATED
 from streamnorm.engine.streams.clock import EARLIEST, LATEST
 from streamnorm.engine.streams.postprocess import postprocess_block
@@ -137,7 +137,8 @@ def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers:
             some = rows[at : min(end, at + CHUNK)]
             scored = [stream.score(name, xs) for name, xs in zip(head.names, columns.table(some).T, strict=True)]
             ys = postprocess_block(stream.plan, head.names, np.column_stack(scored))
-            answers.values[columns.positions(some)] = _as_gathered(columns, some, ys)
+            where = columns.positions(some)
+            answers.values[where] = ys.reshape(-1) if isinstance(where, slice) else ys
             answers.counts[some] = stream.count
             answers.ready[some] = ready_for(stream, head.names, now)
 
@@ -172,14 +173,12 @@ def _observe_table(stream: Stream, rows: Rows, work: Work) -> None:
     seqs = columns.seqs[rows]
     count = stream.count
     numbers = seqs if (seqs >= 0).any() else None
-    done = observe_table(stream, columns.table(rows), stamps, numbers, now=now, limits=limits, stamped=stamped)
-    answers.values[columns.positions(rows)] = _as_gathered(columns, rows, done.values)
+    where = columns.positions(rows)
+    table = columns.numbers[where].reshape(len(rows), -1)
+    done = observe_table(stream, table, stamps, numbers, now=now, limits=limits, stamped=stamped)
+    answers.values[where] = done.values.reshape(-1) if isinstance(where, slice) else done.values
     answers.counts[rows] = np.arange(count + 1, count + 1 + len(rows))
     answers.ready[rows] = done.ready
     answers.gaps[rows] = 0 if done.gaps is None else done.gaps
     answers.replayed[rows] = False
     answers.skews[rows] = 0.0 if done.skews is None else done.skews
-
-
-def _as_gathered(columns: ReadingColumns, rows: Rows, ys: Array) -> Array:
-    return ys.reshape(-1) if isinstance(columns.positions(rows), slice) else ys

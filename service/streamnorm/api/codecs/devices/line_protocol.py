@@ -9,7 +9,7 @@ from fastapi import Response
 
 from streamnorm.api.codecs.batches import observe_valid
 from streamnorm.api.codecs.codec import DecodeContext, Described
-from streamnorm.api.codecs.json.ndjson import split_lines
+from streamnorm.api.codecs.json.ndjson import slices
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import check_streams
@@ -20,6 +20,8 @@ from streamnorm.ingest import IngestService
 
 #: Rejected points that are listed in the response.
 TOLD = 10
+#: Lines of which one that is not plain makes the others be read one by one.
+AT_ONCE = 64
 
 
 @dataclass
@@ -75,7 +77,7 @@ class LineProtocolCodec:
 
         """
         columns, faults = PointColumns(context.limits, context.template, context.tick), Faults()
-        for line, point, detail in line_protocol.parsed(_texts(data), columns.append_line):
+        for line, point, detail in line_protocol.parsed(_others(data, columns), columns.append_line):
             if point is None:
                 faults.add(line, detail)
                 continue
@@ -108,14 +110,26 @@ def refused(message: str) -> Response:
     return encoded({"code": "invalid", "message": message}, 400)
 
 
-def _texts(data: bytes) -> Iterator[str]:
-    """Yield the lines of the body; fail on invalid UTF-8 before anything is observed."""
-    at = 0
-    for line in split_lines(data):
+def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
+    """Add the plain lines of the body to the `columns`, as many at once as can be, and yield the others, numbered.
+
+    A text between quotes may go on in lines that look plain: where there are quotes all lines are yielded.
+
+    Raises:
+        Malformed: the body is not UTF-8; then nothing was observed.
+
+    """
+    quoted, number, at = b'"' in data, 1, 0
+    for some in slices(data):
         try:
-            yield line.decode()
+            lines = some.decode().split("\n")
         except UnicodeDecodeError as error:
-            start, end = error.start + at, error.end + at
-            located = UnicodeDecodeError(error.encoding, bytes(data), start, end, error.reason)
+            located = UnicodeDecodeError(error.encoding, bytes(data), error.start + at, error.end + at, error.reason)
             raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
-        at += len(line) + 1
+        for start in range(0, len(lines), AT_ONCE):
+            together = lines[start : start + AT_ONCE]
+            full = together if together[-1] else together[:-1]  # a body ends in a newline, mostly
+            if quoted or not columns.append_lines(number, full):
+                yield from enumerate(together, number)
+            number += len(together)
+        at += len(some) + 1

@@ -57,9 +57,15 @@ class ManyNDJSONCodec(NDJSONCodec):
 
 def split_lines(data: bytes) -> Iterator[bytes]:
     """Split a text at its newlines, slice by slice."""
+    for some in slices(data):
+        yield from some.split(b"\n")
+
+
+def slices(data: bytes) -> Iterator[bytes]:
+    """Cut a text at newlines, which are left out, into slices."""
     start = 0
     while start <= len(data):
         end = data.find(b"\n", start + SLICE)
         end = len(data) if end < 0 else end
-        yield from bytes(data[start:end]).split(b"\n")
+        yield bytes(data[start:end])
         start = end + 1
