@@ -39,8 +39,8 @@ help: ## list the commands
 run: $(VENV)/.run ## run a demo: the service, and simulated sensors that send to it
 	$(BIN)/streamnorm demo $(ARGS)
 
-test: packages lint ## run lint, types, import checks and all tests
-	$(BIN)/pytest $(WORKERS) --ignore tests/pages $(ARGS)
+test: packages lint ## run lint, types, import checks and all tests but those of test-peers and test-engines
+	$(BIN)/pytest $(WORKERS) -m "not jit" --ignore tests/pages $(ARGS)
 	$(BIN)/pytest $(WORKERS) tests/pages
 
 check: lint ## check style, types and import directions, and run the fast tests
@@ -59,8 +59,9 @@ fuzz: $(VENV)/.test ## send 20 000 damaged requests to a service (ARGS="--reques
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-peers: PACKAGES += $(PEER_PACKAGES)
-test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, schemas of Grafana and Kubernetes operators, the CUDA compiler, kernels on ARM
+test-peers: packages $(VENV)/.test .venv-peers/.installed ## run the tests with large dependencies: InfluxDB, Node-RED, generated clients, schemas of Grafana and Kubernetes operators, the CUDA compiler, kernels on ARM, and kernels that Numba compiles
 	$(BIN)/pytest tests/peers $(ARGS)
+	$(BIN)/pytest $(WORKERS) -m jit
 
 test-engines: PACKAGES := $(ENGINES_PACKAGES)
 test-engines: packages $(VENV)/.test .venv-engines/.installed ## run the tests inside Apache Flink and Apache Spark, on clusters of this machine

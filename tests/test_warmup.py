@@ -36,6 +36,7 @@ async def use(api: Api, method: str, **config: object) -> None:
     assert (await api.lines(f"{path}-b/bulk", *[{"values": row} for row in ROWS])).is_success
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("method", METHODS)
 async def test_no_request_brings_about_another_compilation(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loops = compiled(METHODS[method])
@@ -49,6 +50,7 @@ async def test_no_request_brings_about_another_compilation(method: str, monkeypa
     assert loops.signatures == before
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("config", [{"horizon": 50}, {"time_constant": 60}])
 async def test_nor_does_any_configuration(config: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     loops = compiled(METHODS["online"])
@@ -105,6 +107,7 @@ def kept(service: Service) -> list[Path]:
     return list((service.folder / "data").glob("kernels-*/**/*.nbc"))
 
 
+@pytest.mark.jit
 def test_the_default_method_is_compiled_before_the_service_is_ready_and_kept(tmp_path: Path) -> None:
     stale = tmp_path / "data" / "kernels-of-yesterday"
     stale.mkdir(parents=True)
@@ -114,6 +117,7 @@ def test_the_default_method_is_compiled_before_the_service_is_ready_and_kept(tmp
     assert not stale.exists()
 
 
+@pytest.mark.jit
 def test_what_compiles_meanwhile_ends_with_the_service_however_that_ends(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         (child,) = psutil.Process(service.pid).children()
@@ -138,6 +142,7 @@ def versions(folder: Path) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
+@pytest.mark.jit
 def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "file").touch()
@@ -147,6 +152,7 @@ def test_where_nothing_can_be_kept_the_service_says_so_and_runs(tmp_path: Path) 
         assert httpx.post(url, json={"values": {"a": 1}}, timeout=60).json()["count"] == 1
 
 
+@pytest.mark.jit
 def test_what_is_kept_is_loaded_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warmup, "METHODS", {"online": METHODS["online"]})
     monkeypatch.setattr(os, "nice", lambda _: 0)

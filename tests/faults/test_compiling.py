@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.processes import PATIENCE, Service
 
+pytestmark = pytest.mark.jit
 READING = {"values": {"temp": 21.4}}
 WITHIN = 5.0  # seconds
 

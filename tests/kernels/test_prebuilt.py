@@ -32,7 +32,9 @@ WAYS: dict[str, Callable[[Method], Loops]] = {
 }
 interpreted = functools.cache(lambda name: MethodKernel(METHODS[name]))
 by = functools.cache(lambda way, name: MethodKernel(METHODS[name], WAYS[way]))
-every_way = pytest.mark.parametrize("way", sorted(WAYS))
+every_way = pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.jit if way == "numba" else ()) for way in sorted(WAYS)]
+)
 all_methods = pytest.mark.parametrize("method", sorted(METHODS))
 LINES = "processor : 0\nflags : {}\n"
 
