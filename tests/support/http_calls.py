@@ -78,18 +78,24 @@ class Api:
 
 
 @functools.cache
+def settings_of(**values: Any) -> Settings:
+    """Return settings with these values; to read the rest from the environment takes longer than a request."""
+    return Settings(**values)
+
+
+@functools.cache
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    return create_app(Settings(), MemoryStore()).openapi()
+    return create_app(settings_of(), MemoryStore()).openapi()
 
 
 @asynccontextmanager
 async def running(store: BlobStore | str | None = None, **settings: Any) -> AsyncIterator[Api]:
     """Start the application on a store, or on one that an address names, and stop it afterwards."""
     if isinstance(store, str):
-        app = create_app(Settings(store=store, **settings))
+        app = create_app(settings_of(store=store, **settings))
     else:
-        app = create_app(Settings(**settings), store or MemoryStore())
+        app = create_app(settings_of(**settings), store or MemoryStore())
     app.state.context.service.clock = lambda: NOW
     async with app.router.lifespan_context(app):
         # an error in the application is to become an answer, as it does behind a real server
