@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
+from starlette.routing import BaseRoute
 
 from streamnorm.api.dependencies import AppState
 from streamnorm.app import create_app
@@ -89,6 +90,12 @@ def document() -> dict[str, Any]:
     return create_app(settings_of(), MemoryStore()).openapi()
 
 
+@functools.cache
+def routers() -> list[BaseRoute]:
+    """Return routers for all applications: FastAPI works each out at its first request, for as long as ten requests."""
+    return create_app(settings_of(), MemoryStore()).router.routes
+
+
 @asynccontextmanager
 async def running(store: BlobStore | str | None = None, **settings: Any) -> AsyncIterator[Api]:
     """Start the application on a store, or on one that an address names, and stop it afterwards."""
@@ -96,6 +103,9 @@ async def running(store: BlobStore | str | None = None, **settings: Any) -> Asyn
         app = create_app(settings_of(store=store, **settings))
     else:
         app = create_app(settings_of(**settings), store or MemoryStore())
+    app.router.routes[:] = [
+        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
+    ]
     app.state.context.service.clock = lambda: NOW
     async with app.router.lifespan_context(app):
         # an error in the application is to become an answer, as it does behind a real server
