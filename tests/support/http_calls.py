@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from starlette.routing import BaseRoute
 
 from streamnorm.api.dependencies import AppState
@@ -140,7 +140,13 @@ def check_answer(response: httpx.Response) -> None:
 
 def valid(schema: dict[str, Any], item: object) -> None:
     """Hold an item against a schema of the document."""
-    Draft202012Validator({**schema, "components": document()["components"]}).validate(item)
+    validator(json.dumps(schema)).validate(item)
+
+
+@functools.cache
+def validator(schema: str) -> Draft202012Validator:
+    """Return what validates against a schema of the document, in JSON."""
+    return Draft202012Validator({**json.loads(schema), "components": document()["components"]})
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str, *pointers: str) -> Any:
