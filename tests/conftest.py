@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
 from collections.abc import Generator
@@ -30,6 +31,15 @@ SLOW = {
     *("backfill", "bridges", "client", "demo", "faults", "micropython", "replicas", "streaming"),
     *(f"test_{name}.py" for name in ("clients_page", "fuzzing", "platforms", "process", "prometheus", "warmup")),
 }
+
+
+def pytest_collection_finish() -> None:
+    """Leave the million objects that were imported and collected out of every search for garbage: a tenth of all time.
+
+    All others are searched a tenth as often as by default.
+    """
+    gc.freeze()
+    gc.set_threshold(700, 10, 100)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, meta
 from typer.testing import CliRunner, Result
 
 from streamnorm.cli import cli
@@ -104,8 +104,9 @@ def test_a_command_that_lacks_something_is_told() -> None:
 
 
 def test_the_schema_takes_what_the_check_takes() -> None:
-    validator = Draft202012Validator(json.loads(check("--schema").output))
-    Draft202012Validator.check_schema(validator.schema)
+    schema = json.loads(check("--schema").output)
+    meta.validate(schema)
+    validator = Draft202012Validator(schema)
     rules = [{"streams": "a*", "horizon": 5}, {"features": "b", "time_constant": "6h", "method": "adaptive"}]
     assert validator.is_valid({"rules": rules, "mappings": [{"name": "roof"}]})
     for wrong in ({"horizon": 0}, {"methods": "online"}, {"time_constant": "1 week"}, {"transform": "sqrt"}):

@@ -48,6 +48,7 @@ class Retries(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
+        self.settings = Settings(data_dir=Path(self.folder.name), durability="always", max_resident_streams=2)
         self.models = {name: Model() for name in "abc"}
         self.app: FastAPI
         self.client: httpx.AsyncClient
@@ -62,8 +63,7 @@ class Retries(RuleBasedStateMachine):
         """Start the application on the folder."""
 
         async def start() -> None:
-            where = {"data_dir": Path(self.folder.name), "durability": "always", "max_resident_streams": 2}
-            self.app = create_app(Settings(**where))  # type: ignore[arg-type]
+            self.app = create_app(self.settings)
             await self.running.enter_async_context(self.app.router.lifespan_context(self.app))
             transport = httpx.ASGITransport(self.app)
             self.client = httpx.AsyncClient(transport=transport, base_url="http://streamnorm", headers=JSON)

@@ -12,8 +12,7 @@ from streamnorm import server
 from streamnorm.api.fastpath.ws_protocol import WebSockets
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.settings import Settings
-from tests.support.http_calls import running
+from tests.support.http_calls import running, settings_of
 from tests.support.http_wire import Sent
 
 HEAD = b"GET /v1/live HTTP/1.1\r\n"
@@ -31,7 +30,7 @@ class Socket:
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Socket]:
     """Connect."""
-    settings = Settings(insecure=True)
+    settings = settings_of(insecure=True)
     async with running() as api:
         front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
         yield Socket(server.configuration(front.app, front.at_once, settings))

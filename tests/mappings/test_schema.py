@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from streamnorm.config_file.schema import json_schema as of_file
 from streamnorm.mappings import preset_names

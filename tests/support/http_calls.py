@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
+from starlette.routing import BaseRoute
 
 from streamnorm.api.dependencies import AppState
 from streamnorm.app import create_app
@@ -78,18 +79,33 @@ class Api:
 
 
 @functools.cache
+def settings_of(**values: Any) -> Settings:
+    """Return settings with these values; to read the rest from the environment takes longer than a request."""
+    return Settings(**values)
+
+
+@functools.cache
 def document() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    return create_app(Settings(), MemoryStore()).openapi()
+    return create_app(settings_of(), MemoryStore()).openapi()
+
+
+@functools.cache
+def routers() -> list[BaseRoute]:
+    """Return routers for all applications: FastAPI works each out at its first request, for as long as ten requests."""
+    return create_app(settings_of(), MemoryStore()).router.routes
 
 
 @asynccontextmanager
 async def running(store: BlobStore | str | None = None, **settings: Any) -> AsyncIterator[Api]:
     """Start the application on a store, or on one that an address names, and stop it afterwards."""
     if isinstance(store, str):
-        app = create_app(Settings(store=store, **settings))
+        app = create_app(settings_of(store=store, **settings))
     else:
-        app = create_app(Settings(**settings), store or MemoryStore())
+        app = create_app(settings_of(**settings), store or MemoryStore())
+    app.router.routes[:] = [
+        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
+    ]
     app.state.context.service.clock = lambda: NOW
     async with app.router.lifespan_context(app):
         # an error in the application is to become an answer, as it does behind a real server
@@ -124,7 +140,13 @@ def check_answer(response: httpx.Response) -> None:
 
 def valid(schema: dict[str, Any], item: object) -> None:
     """Hold an item against a schema of the document."""
-    Draft202012Validator({**schema, "components": document()["components"]}).validate(item)
+    validator(json.dumps(schema)).validate(item)
+
+
+@functools.cache
+def validator(schema: str) -> Draft202012Validator:
+    """Return what validates against a schema of the document, in JSON."""
+    return Draft202012Validator({**json.loads(schema), "components": document()["components"]})
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str, *pointers: str) -> Any:

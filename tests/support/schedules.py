@@ -29,10 +29,11 @@ MOST_STEPS = 200
 
 
 class Outcome(NamedTuple):
-    """What operations were answered, by their places, and the streams after them, in memory as in the store."""
+    """What operations were answered, by their places, the streams after them, and whether a commit was let fail."""
 
     answers: tuple[object, ...]
     streams: tuple[tuple[str, bytes], ...]
+    failed: bool = False
 
 
 class Hop(NamedTuple):
@@ -135,7 +136,7 @@ class World:
         assert seen == kept
         assert self.streams.stats().resident + self.streams.stats().evicted == len(kept)
         assert not self.streams._locks  # noqa: SLF001
-        return Outcome(answers, tuple(sorted(seen.items())))
+        return Outcome(answers, tuple(sorted(seen.items())), failed=failing and not may_fail)
 
     def _end(self, hop: Hop, error: StoreError | None = None) -> None:
         self._hops.remove(hop)

@@ -19,14 +19,13 @@ from streamnorm.app import ASGIStack, with_fast_path, with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import StreamnormError
-from streamnorm.settings import Settings
 from tests.api.test_clock import AHEAD
 from tests.api.test_flat_bodies import FLAT
 from tests.api.test_refused_readings import CONFLICTS, NO_JSON, WRONG
 from tests.api.test_unicode_names import BAD
 from tests.api.test_unicode_names import STREAM as UNICODE_STREAM
 from tests.api.test_unicode_names import VALUES as UNICODE
-from tests.support.http_calls import JSON, NOW, Api, running
+from tests.support.http_calls import JSON, NOW, Api, running, settings_of
 from tests.support.http_wire import Cut, KeptWire, Wire, apart, in_pieces, whole
 
 PATH = "/v1/streams/boiler-7/readings"
@@ -62,7 +61,7 @@ class House:
 
 def client_of(front: ASGIStack, cut: Cut | None = whole) -> httpx.AsyncClient:
     """Build a client of what the server runs."""
-    transport = KeptWire(front, Settings()) if cut is None else Wire(front, Settings(), cut)
+    transport = KeptWire(front, settings_of()) if cut is None else Wire(front, settings_of(), cut)
     return httpx.AsyncClient(transport=transport, base_url="http://streamnorm")
 
 
@@ -77,7 +76,7 @@ async def started(stack: AsyncExitStack, folder: Path, durability: str) -> House
     settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
     apis = [await stack.enter_async_context(running(**settings)) for _ in CUTS]
     keys = SQLiteApiKeys(folder)
-    fronts = [with_middleware(api.app, api.context, Settings(insecure=True), keys) for api in apis]
+    fronts = [with_middleware(api.app, api.context, settings_of(insecure=True), keys) for api in apis]
     clients = [client_of(front, cut) for front, cut in zip(fronts, CUTS, strict=True)]
     for api in apis:
         await api.observe("boiler-7", *[{"values": {"temp": 20.0 + seq, "door": 1}, "seq": seq} for seq in (1, 2)])
@@ -259,7 +258,7 @@ async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path)
 def front(api: Api, folder: Path, **settings: Any) -> ASGIStack:
     """Return what answers at once, with nothing behind it."""
     nothing: Any = None  # only so is it seen who answers
-    return with_middleware(api.app, api.context, Settings(**settings), SQLiteApiKeys(folder))._replace(app=nothing)
+    return with_middleware(api.app, api.context, settings_of(**settings), SQLiteApiKeys(folder))._replace(app=nothing)
 
 
 class Slow(Authorizer):

@@ -13,8 +13,7 @@ from streamnorm.api.fastpath.kept_heads import MAX_HEADS, MAX_KEPT_BYTES
 from streamnorm.api.middleware.authorization import KEY_CHECK_INTERVAL
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.settings import Settings
-from tests.support.http_calls import Api, running
+from tests.support.http_calls import Api, running, settings_of
 from tests.support.http_wire import DATE, Connection
 
 BODY = b'{"values":{"temp":21.5}}'
@@ -39,7 +38,7 @@ async def api() -> AsyncIterator[Api]:
 @pytest.fixture
 def connection(api: Api, tmp_path: Path) -> Connection:
     """Connect."""
-    settings = Settings(insecure=True, max_head_bytes=LONGEST_HEAD)
+    settings = settings_of(insecure=True, max_head_bytes=LONGEST_HEAD)
     return Connection(with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path)), settings)
 
 
@@ -204,7 +203,7 @@ async def test_a_connection_of_many_streams_keeps_the_head_of_each(connection: C
 async def test_a_head_of_another_connection_is_known_after_the_first_request(
     connection: Connection, api: Api, tmp_path: Path
 ) -> None:
-    settings = Settings(insecure=True)
+    settings = settings_of(insecure=True)
     front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
     first, second = Connection(front, settings), Connection(front, settings)
     first.protocol.heads = second.protocol.heads = connection.protocol.heads
@@ -277,7 +276,7 @@ async def test_a_large_head_is_not_kept(connection: Connection, excess: int) -> 
 async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: Path) -> None:
     keys = SQLiteApiKeys(tmp_path)
     bearer = b"authorization: Bearer " + keys.create("gauge", ["observe"]).encode()
-    settings = Settings()
+    settings = settings_of()
     connection = Connection(with_middleware(api.app, api.context, settings, keys), settings)
     for _ in range(3):
         await connection.send(post(BODY, bearer))
@@ -290,7 +289,7 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
 
 async def test_the_fast_path_knows_of_the_first_key_as_soon_as_the_slow_one(api: Api, tmp_path: Path) -> None:
     keys = SQLiteApiKeys(tmp_path)
-    connection = Connection(with_middleware(api.app, api.context, Settings(), keys), Settings())
+    connection = Connection(with_middleware(api.app, api.context, settings_of(), keys), settings_of())
     await connection.send(post())
     keys.create("gauge", ["observe"])
     keys.all()  # the keys' own interval is over

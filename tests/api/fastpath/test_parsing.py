@@ -12,9 +12,8 @@ import pytest
 from streamnorm.api.fastpath import asgi, inline
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.settings import Settings
 from streamnorm.stores.local import group_commit
-from tests.support.http_calls import JSON, running
+from tests.support.http_calls import JSON, running, settings_of
 from tests.support.http_wire import Wire, whole
 
 BODY = b'{"values": {"temp": 21.5}}'
@@ -42,7 +41,7 @@ async def test_a_reading_is_parsed_once(
 
         monkeypatch.setattr(module, "parse_simple_reading", counted)
     async with running(durability=durability) as api:
-        settings = Settings(insecure=True)
+        settings = settings_of(insecure=True)
         stack = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
         await api.observe("boiler-7", {"values": {"temp": 20}})
         wire = Wire(stack, settings, whole)
