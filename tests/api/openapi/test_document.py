@@ -36,6 +36,13 @@ def examples(content: dict[str, Any]) -> Iterator[Example]:
             yield Example(media, schema, value)
 
 
+def example_of(call: dict[str, Any]) -> tuple[Any, Any]:
+    """Return a call's first example of a body, and of an answer."""
+    sent, *_ = examples(call["requestBody"]["content"])
+    answer, *_ = examples(call["responses"]["200"]["content"])
+    return sent.value, answer.value
+
+
 def answers(call: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the answers that have a body."""
     for status, answer in call["responses"].items():
@@ -137,11 +144,20 @@ async def test_every_example_of_a_body_is_taken(api: Api, name: str) -> None:
         assert response.is_success, response.text
 
 
-async def test_the_example_of_a_reading_is_answered_as_its_example_says(api: Api) -> None:
-    call = CALLS["POST /v1/streams/{stream_id}/readings"]
-    sent, *_ = examples(call["requestBody"]["content"])
-    answer, *_ = examples(call["responses"]["200"]["content"])
-    assert await api.observe("boiler-7", sent.value) == answer.value
+async def test_examples_of_bodies_are_answered_as_the_examples_of_answers_say(api: Api) -> None:
+    one = "/v1/streams/{stream_id}"
+    for path in (f"{one}/readings", f"{one}/bulk", f"{one}/denormalize"):  # each goes on from the one before
+        sent, expected = example_of(CALLS[f"POST {path}"])
+        answer = (await api.post(path.format(stream_id="boiler-7"), sent)).json()
+        if path.endswith("denormalize"):  # whose example is rounded
+            answer["values"] = {name: round(value, 1) for name, value in answer["values"].items()}
+        assert answer == expected
+
+
+async def test_the_example_of_readings_is_answered_as_its_example_says(api: Api) -> None:
+    sent, expected = example_of(CALLS["POST /v1/bulk"])
+    answer = await api.post("/v1/bulk", sent)
+    assert answer.json() == expected
 
 
 @pytest.mark.parametrize("body", [{}, {"warmup": 5}, {"time_constant": 60.0}, {"method": "cumulative"}])
