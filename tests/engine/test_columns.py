@@ -35,3 +35,12 @@ def test_more_features_than_a_stream_may_have_are_refused(readings: list[tuple[s
     with pytest.raises(LimitExceeded, match=f"a stream would have {count} features, the limit") as caught:
         gathered(*readings)
     assert caught.value.limit == "max_features"
+
+
+def test_more_readings_than_max_rows_are_refused() -> None:
+    readings = [(to, parse_reading([1.0], Limits())) for to in ("s", "t", "s")]
+    two = Limits(max_rows=2)
+    assert len(ReadingColumns.of(readings[:2], two)) == 2
+    with pytest.raises(LimitExceeded, match="more than 2 readings") as caught:
+        ReadingColumns.of(readings, two)
+    assert caught.value.limit == "max_rows"
