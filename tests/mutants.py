@@ -31,7 +31,12 @@ from typing import NamedTuple
 ROOMS = ("engine", "api", "stores")
 PACKAGE = Path("service/streamnorm")
 #: tests of a part of a room that are in a folder of their own
-ELSEWHERE = {Path("stores/redis"): Path("tests/replicas")}
+ELSEWHERE = {
+    Path("api/routes/websocket.py"): Path("tests/streaming"),
+    Path("api/streaming"): Path("tests/streaming"),
+    Path("engine/blocks/many.py"): Path("tests/gpu"),
+    Path("stores/redis"): Path("tests/replicas"),
+}
 #: what is left out of the copy
 IGNORED = (".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "node_modules", "build")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -195,7 +200,10 @@ def measure(root: Path, room: str, number: int, seed: int, limit: float) -> floa
     with tempfile.TemporaryDirectory(prefix="streamnorm-mutants-") as folder:
         copy = Path(folder, "tree")
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*IGNORED), symlinks=True)
-        plain = run_tests(copy, [f"tests/{room}"], 3600.0, keep_bytecode=True)
+        elsewhere = {
+            str(folder) for part, folder in ELSEWHERE.items() if part.parts[0] == room and (copy / folder).exists()
+        }
+        plain = run_tests(copy, [f"tests/{room}", *sorted(elsewhere)], 3600.0, keep_bytecode=True)
         if plain.what != "survived":
             raise SystemExit(f"{room}: the tests fail without any mutation")
         print(f"{room}: the tests take {plain.seconds:.0f} s", flush=True)

@@ -75,6 +75,13 @@ def test_every_mutant_of_a_room_is_another_program(room: str) -> None:
         assert mutant.diff().count("\n@@") == 1
 
 
+def test_tests_that_are_elsewhere_are_of_what_there_is() -> None:
+    root = Path(__file__).parents[1]
+    for part, folder in mutants.ELSEWHERE.items():
+        assert (root / mutants.PACKAGE / part).exists()
+        assert list((root / folder).rglob("test_*.py"))
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Build a project of one module and its tests, one of which imports it in a process of its own."""

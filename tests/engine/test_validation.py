@@ -68,7 +68,18 @@ def test_a_fault_says_where_and_what_and_what_was_sent(data: dict[str, Any], fau
         ([[1] * 10**6], "an array"),
         ({"a": 1}, "an object"),
     ],
-    ids=["null", "a flag", "a number", "text", "long text", "a long number", "a longer one", "a very long one", "an array", "an object"],
+    ids=[
+        "null",
+        "a flag",
+        "a number",
+        "text",
+        "long text",
+        "a long number",
+        "a longer one",
+        "a very long one",
+        "an array",
+        "an object",
+    ],
 )
 def test_a_value_is_shown_shortly(value: object, text: str) -> None:
     assert abbreviate(value) == text
