@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from openapi_spec_validator import validate
 
+from streamnorm.api.openapi.examples import PROBLEMS
 from tests.support.http_calls import JSON, NDJSON, PROBLEM, Api, document, valid
 
 CALLS = {
@@ -158,6 +159,24 @@ async def test_the_example_of_readings_is_answered_as_its_example_says(api: Api)
     sent, expected = example_of(CALLS["POST /v1/bulk"])
     answer = await api.post("/v1/bulk", sent)
     assert answer.json() == expected
+
+
+REFUSED: dict[str, tuple[str, str, object]] = {
+    "stale-sequence": ("POST", "/readings", {"values": {"temp": 21.4}, "seq": 16}),
+    "invalid-reading": ("POST", "/readings", {"values": {"temp": "warm"}}),
+    "invalid-request": ("POST", "/readings?learn=maybe", {"values": {"temp": 21.4}}),
+    "invalid-configuration": ("PUT", "", {"horizon": 0}),
+    "cannot-invert": ("POST", "/denormalize", {"values": {"humidity": 1.5}}),
+}
+
+
+@pytest.mark.parametrize("slug", REFUSED)
+async def test_what_the_example_of_a_problem_tells_of_is_refused_so(api: Api, slug: str) -> None:
+    sent, _ = example_of(CALLS["POST /v1/streams/{stream_id}/readings"])
+    await api.observe("boiler-7", sent)
+    method, path, body = REFUSED[slug]
+    response = await api.post(f"/v1/streams/boiler-7{path}", body, method=method)
+    assert (response.status_code, response.json()) == (PROBLEMS[slug]["status"], PROBLEMS[slug])
 
 
 @pytest.mark.parametrize("body", [{}, {"warmup": 5}, {"time_constant": 60.0}, {"method": "cumulative"}])
