@@ -32,6 +32,7 @@ ROOMS = ("engine", "api", "stores")
 PACKAGE = Path("service/streamnorm")
 #: tests of a part of a room that are in a folder of their own
 ELSEWHERE = {
+    Path("api/routes/bulk.py"): Path("tests/streaming"),
     Path("api/routes/websocket.py"): Path("tests/streaming"),
     Path("api/streaming"): Path("tests/streaming"),
     Path("engine/blocks/many.py"): Path("tests/gpu"),

@@ -95,6 +95,13 @@ def test_a_refused_reading_is_the_same_problem_as_of_a_post(service: Service, st
         )
 
 
+def test_refused_messages_are_counted_and_told(service: Service, stream: str) -> None:
+    with live(service, stream) as connection:
+        problem = say(connection, {"values": {stream: "warm"}})
+    told = httpx.get(f"{service.url}/v1/refusals").json()["refusals"]
+    assert problem["detail"] in [example["detail"] for refusal in told for example in refusal["examples"]]
+
+
 def test_without_a_stream_it_must_be_named(service: Service) -> None:
     with live(service) as connection:
         problem = say(connection, {"values": {"temp": 1}})
