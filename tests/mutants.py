@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from importlib.util import cache_from_source
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -211,6 +212,8 @@ def measure(root: Path, room: str, number: int, seed: int, limit: float) -> floa
         for mutant in chosen(root, room, number, seed):
             if time.monotonic() - began > limit:
                 break
+            # a change within the second of the source's time, and of its length, would go unnoticed
+            Path(cache_from_source(str(copy / mutant.path))).unlink(missing_ok=True)
             (copy / mutant.path).write_text(mutant.changed)
             outcome = run_tests(copy, tests_of(copy, mutant.path, plain.by_file), 60.0 + 3.0 * plain.seconds)
             (copy / mutant.path).write_text(mutant.source)
