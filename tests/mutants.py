@@ -3,9 +3,9 @@
     python -m tests.mutants [--number 40] [--seed 1] [--limit 1800] [engine] [api] [stores]
 
 It works in a copy of the tree that comes first on PYTHONPATH, so that services which tests start in processes of their
-own import the mutated source, too. The tests that a mutant is run against are those of its room: first the file that
-mirrors the module, then conformance, then those that import it, then the others. A mutant whose tests take far longer
-than without it counts as killed and is listed as a timeout.
+own import the mutated source, too. The tests that a mutant is run against are those of its room: first the file that is
+named after the module, then those that import it, then the others, of each the quickest first. A mutant whose tests
+take far longer than without it counts as killed and is listed as a timeout.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import ast
 import difflib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib.util import cache_from_source
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +32,13 @@ from typing import NamedTuple
 ROOMS = ("engine", "api", "stores")
 PACKAGE = Path("service/streamnorm")
 #: tests of a part of a room that are in a folder of their own
-ELSEWHERE = {Path("stores/redis"): Path("tests/replicas")}
+ELSEWHERE = {
+    Path("api/routes/bulk.py"): Path("tests/streaming"),
+    Path("api/routes/websocket.py"): Path("tests/streaming"),
+    Path("api/streaming"): Path("tests/streaming"),
+    Path("engine/blocks/many.py"): Path("tests/gpu"),
+    Path("stores/redis"): Path("tests/replicas"),
+}
 #: what is left out of the copy
 IGNORED = (".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "node_modules", "build")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -57,10 +66,11 @@ class Mutant(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a run of tests ended: `killed`, `survived`, or `timeout`; and in how many seconds."""
+    """How a run of tests ended: `killed`, `survived`, or `timeout`; and in how many seconds, by test file, too."""
 
     what: str
     seconds: float
+    by_file: Mapping[str, float]
 
 
 def mutants(path: Path, source: str) -> Iterator[Mutant]:
@@ -128,15 +138,17 @@ def chosen(root: Path, room: str, number: int, seed: int) -> list[Mutant]:
     return random.Random(seed).sample(found, min(number, len(found)))
 
 
-def tests_of(root: Path, path: Path) -> list[str]:
-    """List the test files of a room, or a part of it, the likeliest to notice a change of a module first."""
+def tests_of(root: Path, path: Path, seconds: Mapping[str, float]) -> list[str]:
+    """List the test files of a room, or a part of it, the likeliest to notice a change of a module first.
+
+    `seconds` says how long files take, which decides between files that are equally likely to.
+    """
     inside = path.relative_to(PACKAGE)
-    mirror = Path("tests", inside).with_name(f"test_{inside.name}")
     dotted = "streamnorm." + ".".join(inside.with_suffix("").parts)
 
-    def far(test: Path) -> tuple[bool, bool, bool, bool, Path]:
+    def far(test: Path) -> tuple[bool, bool, float, Path]:
         imports = f"{dotted} " in (root / test).read_text()
-        return test != mirror, "conformance" not in test.name, not imports, test.parent != mirror.parent, test
+        return test.name != f"test_{inside.name}", not imports, seconds.get(str(test), 0.0), test
 
     folders = [folder for part, folder in ELSEWHERE.items() if inside.is_relative_to(part)]
     found = [
@@ -147,11 +159,15 @@ def tests_of(root: Path, path: Path) -> list[str]:
     return [str(test) for test in found]
 
 
-def run_tests(root: Path, tests: list[str], limit: float) -> Outcome:
-    """Run test files in a tree, up to the first failure or for `limit` seconds."""
+def run_tests(root: Path, tests: list[str], limit: float, *, keep_bytecode: bool = False) -> Outcome:
+    """Run test files in a tree, up to the first failure or for `limit` seconds.
+
+    The bytecode that a run keeps saves others the time to compile what they have not changed.
+    """
     paths = [str(root / "service"), str(root / "clients" / "python")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "CI": "true"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "" if keep_bytecode else "1"
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--durations=0", *tests]
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -165,7 +181,13 @@ def run_tests(root: Path, tests: list[str], limit: float) -> Outcome:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    return Outcome(what, time.monotonic() - began)
+        took = time.monotonic() - began
+        output.seek(0)
+        told = output.read().decode(errors="replace")
+    by_file: defaultdict[str, float] = defaultdict(float)
+    for seconds, file in re.findall(r"^([\d.]+)s \w+ +(.+?)::", told, re.MULTILINE):
+        by_file[file] += float(seconds)
+    return Outcome(what, took, by_file)
 
 
 def measure(root: Path, room: str, number: int, seed: int, limit: float) -> float:
@@ -180,15 +202,20 @@ def measure(root: Path, room: str, number: int, seed: int, limit: float) -> floa
     with tempfile.TemporaryDirectory(prefix="streamnorm-mutants-") as folder:
         copy = Path(folder, "tree")
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(*IGNORED), symlinks=True)
-        plain = run_tests(copy, [f"tests/{room}"], 3600.0)
+        elsewhere = {
+            str(folder) for part, folder in ELSEWHERE.items() if part.parts[0] == room and (copy / folder).exists()
+        }
+        plain = run_tests(copy, [f"tests/{room}", *sorted(elsewhere)], 3600.0, keep_bytecode=True)
         if plain.what != "survived":
             raise SystemExit(f"{room}: the tests fail without any mutation")
         print(f"{room}: the tests take {plain.seconds:.0f} s", flush=True)
         for mutant in chosen(root, room, number, seed):
             if time.monotonic() - began > limit:
                 break
+            # a change within the second of the source's time, and of its length, would go unnoticed
+            Path(cache_from_source(str(copy / mutant.path))).unlink(missing_ok=True)
             (copy / mutant.path).write_text(mutant.changed)
-            outcome = run_tests(copy, tests_of(copy, mutant.path), 60.0 + 3.0 * plain.seconds)
+            outcome = run_tests(copy, tests_of(copy, mutant.path, plain.by_file), 60.0 + 3.0 * plain.seconds)
             (copy / mutant.path).write_text(mutant.source)
             outcomes.append(outcome.what)
             found = f"\n{mutant.diff()}" if outcome.what != "killed" else f" {mutant.path}"

@@ -75,6 +75,13 @@ def test_every_mutant_of_a_room_is_another_program(room: str) -> None:
         assert mutant.diff().count("\n@@") == 1
 
 
+def test_tests_that_are_elsewhere_are_of_what_there_is() -> None:
+    root = Path(__file__).parents[1]
+    for part, folder in mutants.ELSEWHERE.items():
+        assert (root / mutants.PACKAGE / part).exists()
+        assert list((root / folder).rglob("test_*.py"))
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Build a project of one module and its tests, one of which imports it in a process of its own."""
@@ -86,6 +93,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "service/streamnorm/engine/small.py").write_text(SMALL)
     (tmp_path / "tests/engine/test_small.py").write_text(TESTED)
     return tmp_path
+
+
+def test_a_run_tells_how_long_each_file_took(project: Path) -> None:
+    (project / "tests/engine/test_slow.py").write_text("import time\ndef test_slow():\n    time.sleep(0.05)\n")
+    outcome = mutants.run_tests(project, ["tests/engine"], 600.0)
+    assert outcome.what == "survived"
+    assert 0.05 <= outcome.by_file["tests/engine/test_slow.py"] <= outcome.seconds
 
 
 def test_what_no_test_notices_is_told_and_lowers_the_share(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,15 +119,17 @@ def test_tests_that_fail_as_it_is_are_no_measure(project: Path) -> None:
 
 
 def test_the_tests_likeliest_to_notice_come_first(project: Path) -> None:
-    for name in ("test_a.py", "test_b.py"):
+    for name in ("test_a.py", "test_b.py", "test_c.py"):
         (project / "tests/engine" / name).write_text("from streamnorm.engine.small import half" * (name == "test_b.py"))
-    found = mutants.tests_of(project, Path("service/streamnorm/engine/small.py"))
-    assert found == [f"tests/engine/{name}.py" for name in ("test_small", "test_b", "test_a")]
+    seconds = {"tests/engine/test_small.py": 9.0, "tests/engine/test_b.py": 3.0, "tests/engine/test_a.py": 2.0}
+    found = mutants.tests_of(project, Path("service/streamnorm/engine/small.py"), seconds)
+    assert found == [f"tests/engine/{name}.py" for name in ("test_small", "test_b", "test_c", "test_a")]
 
 
 def test_a_part_whose_tests_are_elsewhere_is_run_against_them_first(project: Path) -> None:
     for name in ("tests/replicas/test_a.py", "tests/stores/test_b.py"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).touch()
-    found = [mutants.tests_of(project, Path(f"service/streamnorm/stores/{part}/x.py")) for part in ("redis", "local")]
+    parts = [Path(f"service/streamnorm/stores/{part}/x.py") for part in ("redis", "local")]
+    found = [mutants.tests_of(project, part, {}) for part in parts]
     assert found == [["tests/replicas/test_a.py", "tests/stores/test_b.py"], ["tests/stores/test_b.py"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from streamnorm.engine.blocks.columns import ReadingColumns
@@ -35,3 +36,28 @@ def test_more_features_than_a_stream_may_have_are_refused(readings: list[tuple[s
     with pytest.raises(LimitExceeded, match=f"a stream would have {count} features, the limit") as caught:
         gathered(*readings)
     assert caught.value.limit == "max_features"
+
+
+def test_more_readings_than_max_rows_are_refused() -> None:
+    readings = [(to, parse_reading([1.0], Limits())) for to in ("s", "t", "s")]
+    two = Limits(max_rows=2)
+    assert len(ReadingColumns.of(readings[:2], two)) == 2
+    with pytest.raises(LimitExceeded, match="more than 2 readings") as caught:
+        ReadingColumns.of(readings, two)
+    assert caught.value.limit == "max_rows"
+
+
+def test_a_tables_rows_are_the_readings_that_each_would_be_alone() -> None:
+    values, times, seqs = np.array([[1.0, 2.0], [3.0, 4.0]], "f4"), np.array([5.0, np.nan]), np.array([-1, 7])
+    columns = ReadingColumns.of_table(("a", "b"), values, times, seqs, Limits())
+    assert [columns.reading(row) for row in range(len(columns))] == [
+        parse_reading({"a": 1.0, "b": 2.0}, Limits(), timestamp=5.0),
+        parse_reading({"a": 3.0, "b": 4.0}, Limits(), seq=7),
+    ]
+    bare = ReadingColumns.of_table(("a", "b"), values, None, None, Limits())
+    assert bare.reading(1) == parse_reading({"a": 3.0, "b": 4.0}, Limits())
+
+
+def test_a_table_has_no_more_features_than_a_stream_may_have() -> None:
+    with pytest.raises(LimitExceeded, match="3 features"):
+        ReadingColumns.of_table(("a", "b", "c"), np.ones((1, 3)), None, None, FEW)

@@ -109,6 +109,23 @@ def test_a_parameter_out_of_limits_is_named(parameter: str, value: object) -> No
     assert pointers({parameter: value}) == [f"/{parameter}"]
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("horizon", 1.5),
+        ("horizon", 1e12),
+        ("warmup", 0),
+        ("warmup", 1_000_000),
+        ("clamp", 1e-300),
+        ("clamp", 1e9),
+        ("robust", 1.5),
+        ("robust", 1e9),
+    ],
+)
+def test_a_parameter_at_its_limits_is_taken(parameter: str, value: float) -> None:
+    assert getattr(configuration({parameter: value}, {}), parameter) == value
+
+
 def test_every_wrong_parameter_is_named() -> None:
     assert sorted(pointers({"horizon": 0, "warmup": -1, "colour": "red"})) == ["/colour", "/horizon", "/warmup"]
 

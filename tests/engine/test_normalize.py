@@ -60,6 +60,14 @@ def test_normalizing_by_a_constant_gives_zero() -> None:
     assert normalize(stream, {"a": 0.1}).values == [0.0]
 
 
+@pytest.mark.parametrize("value", [1.0 + 2.0**-52, 1.0 - 2.0**-53], ids=["above", "below"])
+def test_normalizing_gives_zero_where_observing_does_for_the_mean_would_not_move(value: float) -> None:
+    stream = new()
+    for _ in range(3):
+        observe(stream, [1.0])
+    assert normalize(stream, [value]).values == observe(stream, [value]).values
+
+
 @pytest.mark.parametrize("value", [0.1, 0.0, 1e9, -7.3])
 @pytest.mark.parametrize("horizons", [40, 60, 100, 500])
 def test_normalizing_a_sensor_that_got_stuck_gives_zero(value: float, horizons: int) -> None:

@@ -62,11 +62,24 @@ def test_a_fault_says_where_and_what_and_what_was_sent(data: dict[str, Any], fau
         (1e80, "1e+80"),
         ("warm", "'warm'"),
         ("w" * 100, "'" + "w" * 39 + "…"),
+        (2**160 - 1, str(2**160 - 1)[:40] + "…"),
+        (2**160, "a whole number of 161 bits"),
         (10**5000, "a whole number of 16610 bits"),
         ([[1] * 10**6], "an array"),
         ({"a": 1}, "an object"),
     ],
-    ids=["null", "a flag", "a number", "text", "long text", "a very long number", "an array", "an object"],
+    ids=[
+        "null",
+        "a flag",
+        "a number",
+        "text",
+        "long text",
+        "a long number",
+        "a longer one",
+        "a very long one",
+        "an array",
+        "an object",
+    ],
 )
 def test_a_value_is_shown_shortly(value: object, text: str) -> None:
     assert abbreviate(value) == text

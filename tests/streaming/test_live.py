@@ -8,17 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.streaming.peers import Peer
 from tests.support.processes import PATIENCE, Service
 
 
-def live(service: Service, stream: str | None = None, **options: Any) -> ClientConnection:
+def live(service: Service, stream: str | None = None, query: str = "", **options: Any) -> ClientConnection:
     """Connect."""
     path = "/v1/live" if stream is None else f"/v1/streams/{stream}/live"
-    made: ClientConnection = connect(f"ws://127.0.0.1:{service.port}{path}", open_timeout=PATIENCE, **options)
+    made: ClientConnection = connect(f"ws://127.0.0.1:{service.port}{path}{query}", open_timeout=PATIENCE, **options)
     return made
 
 
@@ -95,6 +95,13 @@ def test_a_refused_reading_is_the_same_problem_as_of_a_post(service: Service, st
         )
 
 
+def test_refused_messages_are_counted_and_told(service: Service, stream: str) -> None:
+    with live(service, stream) as connection:
+        problem = say(connection, {"values": {stream: "warm"}})
+    told = httpx.get(f"{service.url}/v1/refusals").json()["refusals"]
+    assert problem["detail"] in [example["detail"] for refusal in told for example in refusal["examples"]]
+
+
 def test_without_a_stream_it_must_be_named(service: Service) -> None:
     with live(service) as connection:
         problem = say(connection, {"values": {"temp": 1}})
@@ -104,6 +111,22 @@ def test_without_a_stream_it_must_be_named(service: Service) -> None:
 def test_what_is_no_stream_id_is_refused(service: Service) -> None:
     with pytest.raises(Exception, match="422"), live(service, "boiler%0A7"):
         pass
+
+
+def test_a_connection_may_learn_nothing_from_its_readings(service: Service, stream: str) -> None:
+    first = post(service, stream, {"values": [20.0]})
+    with live(service, stream, "?learn=false") as connection:
+        assert say(connection, {"values": [20.0]})["values"] == [0.0]
+    assert post(service, stream, {"values": [20.0]})["count"] == first["count"] + 1
+
+
+@pytest.mark.parametrize("parameter", ["learn", "lern"])
+def test_a_wrong_query_is_refused_with_its_place(service: Service, stream: str, parameter: str) -> None:
+    with pytest.raises(InvalidStatus) as refused, live(service, stream, f"?{parameter}=maybe"):
+        pass
+    assert refused.value.response.status_code == 422
+    problem = json.loads(refused.value.response.body or b"")
+    assert [fault["pointer"] for fault in problem["errors"]] == [f"/query/{parameter}"]
 
 
 def test_a_message_far_too_large_ends_the_connection(service: Service, stream: str) -> None:

@@ -18,6 +18,10 @@ from tests.support.http_wire import DATE, Connection
 
 BODY = b'{"values":{"temp":21.5}}'
 LONGEST_HEAD = 1024
+CHUNKED = (
+    b"POST /v1/streams/boiler-7/readings HTTP/1.1\r\nhost: localhost\r\n"
+    b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 
 
 def post(body: bytes = BODY, *lines: bytes, version: bytes = b"1.1", query: bytes = b"") -> bytes:
@@ -105,10 +109,23 @@ async def test_a_client_may_ask_before_it_sends_its_body(connection: Connection)
 
 
 async def test_a_chunked_body_is_a_body(connection: Connection) -> None:
-    head = b"POST /v1/streams/boiler-7/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    await connection.send(head + b"transfer-encoding: chunked\r\n\r\n5\r\n" + BODY[:5] + b"\r\n")
+    await connection.send(CHUNKED + b"5\r\n" + BODY[:5] + b"\r\n")
     await connection.send(b"%x\r\n" % len(BODY[5:]) + BODY[5:] + b"\r\n0\r\n\r\n")
     assert await counts(connection, 1) == [2]
+
+
+async def test_a_body_may_come_a_byte_at_a_time(connection: Connection) -> None:
+    await connection.send(CHUNKED, *[b"1\r\n \r\n" * 10] * LONGEST_HEAD)
+    await connection.send(b"%x\r\n" % len(BODY) + BODY + b"\r\n0\r\n\r\n")
+    assert await counts(connection, 1) == [2]
+
+
+async def test_what_comes_beside_a_body_is_bounded(connection: Connection) -> None:
+    await connection.send(CHUNKED, *[b"1;" + b"x" * 100 + b"\r\n \r\n"] * 8)
+    assert not connection.sent.closed
+    await connection.send(*[b"1;" + b"x" * 100 + b"\r\n \r\n"] * 8)
+    assert connection.sent.closed
+    assert b"extensions of chunks" in connection.sent.writes[-1]
 
 
 async def test_what_is_no_http_behind_an_answer_ends_the_connection(connection: Connection, api: Api) -> None:
@@ -120,8 +137,7 @@ async def test_what_is_no_http_behind_an_answer_ends_the_connection(connection: 
 
 
 async def test_half_a_request_and_nonsense_is_not_worked_on(connection: Connection, api: Api) -> None:
-    head = b"POST /v1/streams/boiler-7/readings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    await connection.send(head + b"transfer-encoding: chunked\r\n\r\nnonsense")
+    await connection.send(CHUNKED + b"nonsense")
     assert connection.sent.closed
     assert connection.protocol.cycle is None
     assert (await api.get("/v1/streams/boiler-7")).json()["count"] == 1

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from openapi_spec_validator import validate
 
+from streamnorm.api.openapi.examples import PROBLEMS
 from tests.support.http_calls import JSON, NDJSON, PROBLEM, Api, document, valid
 
 CALLS = {
@@ -34,6 +35,13 @@ def examples(content: dict[str, Any]) -> Iterator[Example]:
         values = [example["value"] for example in described.get("examples", {}).values()]
         for value in values or [described["example"]]:
             yield Example(media, schema, value)
+
+
+def example_of(call: dict[str, Any]) -> tuple[Any, Any]:
+    """Return a call's first example of a body, and of an answer."""
+    sent, *_ = examples(call["requestBody"]["content"])
+    answer, *_ = examples(call["responses"]["200"]["content"])
+    return sent.value, answer.value
 
 
 def answers(call: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -137,11 +145,38 @@ async def test_every_example_of_a_body_is_taken(api: Api, name: str) -> None:
         assert response.is_success, response.text
 
 
-async def test_the_example_of_a_reading_is_answered_as_its_example_says(api: Api) -> None:
-    call = CALLS["POST /v1/streams/{stream_id}/readings"]
-    sent, *_ = examples(call["requestBody"]["content"])
-    answer, *_ = examples(call["responses"]["200"]["content"])
-    assert await api.observe("boiler-7", sent.value) == answer.value
+async def test_examples_of_bodies_are_answered_as_the_examples_of_answers_say(api: Api) -> None:
+    one = "/v1/streams/{stream_id}"
+    for path in (f"{one}/readings", f"{one}/bulk", f"{one}/denormalize"):  # each goes on from the one before
+        sent, expected = example_of(CALLS[f"POST {path}"])
+        answer = (await api.post(path.format(stream_id="boiler-7"), sent)).json()
+        if path.endswith("denormalize"):  # whose example is rounded
+            answer["values"] = {name: round(value, 1) for name, value in answer["values"].items()}
+        assert answer == expected
+
+
+async def test_the_example_of_readings_is_answered_as_its_example_says(api: Api) -> None:
+    sent, expected = example_of(CALLS["POST /v1/bulk"])
+    answer = await api.post("/v1/bulk", sent)
+    assert answer.json() == expected
+
+
+REFUSED: dict[str, tuple[str, str, object]] = {
+    "stale-sequence": ("POST", "/readings", {"values": {"temp": 21.4}, "seq": 16}),
+    "invalid-reading": ("POST", "/readings", {"values": {"temp": "warm"}}),
+    "invalid-request": ("POST", "/readings?learn=maybe", {"values": {"temp": 21.4}}),
+    "invalid-configuration": ("PUT", "", {"horizon": 0}),
+    "cannot-invert": ("POST", "/denormalize", {"values": {"humidity": 1.5}}),
+}
+
+
+@pytest.mark.parametrize("slug", REFUSED)
+async def test_what_the_example_of_a_problem_tells_of_is_refused_so(api: Api, slug: str) -> None:
+    sent, _ = example_of(CALLS["POST /v1/streams/{stream_id}/readings"])
+    await api.observe("boiler-7", sent)
+    method, path, body = REFUSED[slug]
+    response = await api.post(f"/v1/streams/boiler-7{path}", body, method=method)
+    assert (response.status_code, response.json()) == (PROBLEMS[slug]["status"], PROBLEMS[slug])
 
 
 @pytest.mark.parametrize("body", [{}, {"warmup": 5}, {"time_constant": 60.0}, {"method": "cumulative"}])

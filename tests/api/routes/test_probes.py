@@ -124,6 +124,13 @@ async def test_no_answer_leads_to_the_host_that_the_caller_named(api: Api, path:
     assert answer.status_code in {307, 404}
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+async def test_pages_are_served_and_asked_for_anew_after_an_update(api: Api, path: str) -> None:
+    page = await api.get(path)
+    assert page.text.startswith("<!doctype html>")
+    assert page.headers["cache-control"] == "no-cache"
+
+
 async def test_the_docs_are_found_with_a_slash_behind_them_too(api: Api) -> None:
     answer = await api.client.get("/docs/", follow_redirects=True)
     assert (answer.status_code, answer.url.path) == (200, "/docs")

@@ -22,6 +22,8 @@ from streamnorm.kernels import METHODS, MethodKernel, kernel_for
 from streamnorm.kernels.cuda import device
 from streamnorm.kernels.dispatch import NEVER
 
+#: seconds since 1970, after every time in the blocks
+NOW = 2000.0
 CONFIGS: list[dict[str, object]] = [
     {},
     {"time_constant": 30.0},
@@ -73,9 +75,9 @@ def test_blocks_of_many_streams_go_there_together(
     ours = blocks(kind, kind, kind)
     there, here = drafts(ours, **config), drafts(ours, **config)
     assert share_one_device(there, ours)
-    found = observe_blocks(there, ours, 0.0, Limits())
+    found = observe_blocks(there, ours, NOW, Limits())
     sent.device_from = NEVER
-    expected = observe_blocks(here, ours, 0.0, Limits())
+    expected = observe_blocks(here, ours, NOW, Limits())
     for name in ours:
         assert_alike(found[name].values, expected[name].values)
         np.testing.assert_allclose(there[name].state, here[name].state, rtol=1e-9, atol=1e-9)
@@ -86,11 +88,25 @@ def test_blocks_of_many_streams_go_there_together(
 def test_a_retry_is_computed_stream_by_stream() -> None:
     ours = blocks("f8", "f8")
     streams = drafts(ours)
-    first = observe_blocks(streams, ours, 0.0, Limits())
+    first = observe_blocks(streams, ours, NOW, Limits())
     assert not share_one_device(streams, ours)
-    again = observe_blocks(streams, ours, 0.0, Limits())
+    again = observe_blocks(streams, ours, NOW, Limits())
     assert all(again[name].replayed for name in ours)
     assert_alike(again["s-1"].values, first["s-1"].values)
+
+
+def test_streams_whose_clocks_differ_are_computed_one_by_one(sent: MethodKernel) -> None:
+    ours = blocks("f8", "f8")
+    earlier = [Block(("a", "b"), rows(), np.arange(20.0) + began, None) for began in (1000.0, 0.0)]  # a clock set back
+    there, here = (drafts(ours, time_constant=30.0, warmup=16) for _ in range(2))
+    for streams in (there, here):
+        for block in earlier:
+            observe_block(streams["s-1"], block, NOW, Limits())
+    found = observe_blocks(there, ours, NOW, Limits())
+    sent.device_from = NEVER
+    expected = observe_blocks(here, ours, NOW, Limits())
+    for name in ours:
+        assert_alike(found[name].values, expected[name].values)
 
 
 def failing(*_: object) -> None:
@@ -108,11 +124,11 @@ def test_where_a_device_fails_the_processor_gives_the_answers(
     with monkeypatch.context() as patched:
         patched.setattr(sent.device, "observe", failing)
         if ways == "together":
-            found = observe_blocks(there, ours, 0.0, Limits())
+            found = observe_blocks(there, ours, NOW, Limits())
         else:
-            found = {name: observe_block(there[name], ours[name], 0.0, Limits()) for name in ours}
+            found = {name: observe_block(there[name], ours[name], NOW, Limits()) for name in ours}
     assert sent.device_from == NEVER
-    expected = observe_blocks(here, ours, 0.0, Limits())
+    expected = observe_blocks(here, ours, NOW, Limits())
     for name in ours:
         assert np.array_equal(found[name].values, expected[name].values, equal_nan=True)
         assert there[name].state == here[name].state
