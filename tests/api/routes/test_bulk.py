@@ -113,6 +113,7 @@ async def test_empty_lines_and_carriage_returns_are_passed_over(api: Api) -> Non
 async def test_numbered_lines_again_are_answered_with_the_first_answers(api: Api) -> None:
     sent = [{"values": row, "seq": seq} for seq, row in enumerate(ROWS[:4])]
     first = items(await api.lines(BLOCK, *sent))
+    assert [answer["seq"] for answer in first] == [0, 1, 2, 3]
     before = await api.state()
     assert items(await api.lines(BLOCK, *sent)) == [answer | {"replayed": True} for answer in first]
     assert await api.state() == before
