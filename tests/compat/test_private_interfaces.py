@@ -34,7 +34,7 @@ DOCUMENTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["aiomqtt", "paho-mqtt", "redis", "uvicorn"])
+@pytest.mark.parametrize("name", ["aiomqtt", "paho-mqtt", "pydantic", "redis", "typer", "uvicorn"])
 def test_a_release_that_no_test_has_seen_is_not_installed(name: str) -> None:
     installed = importlib.metadata.version(name)
     specifier = REQUIREMENTS[name].specifier

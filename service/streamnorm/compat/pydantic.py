@@ -15,9 +15,10 @@ LOADER = "pydantic.plugin._loader"
 
 
 def disable_plugins() -> None:
-    """Make pydantic look for no plugins; before its first model is built."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    sys.modules.setdefault(LOADER, _NoPlugins(LOADER))
+    """Make pydantic look for no plugins, unless its own variable says for which; before its first model is built."""
+    if "PYDANTIC_DISABLE_PLUGINS" not in os.environ:
+        os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+        sys.modules.setdefault(LOADER, _NoPlugins(LOADER))
 
 
 class _NoPlugins(ModuleType):
