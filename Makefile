@@ -44,7 +44,7 @@ test: packages lint ## run lint, types, import checks and all tests but those of
 	$(BIN)/pytest $(WORKERS) tests/pages
 
 check: lint ## check style, types and import directions, and run the fast tests
-	$(BIN)/pytest $(WORKERS) $(CHECKED) $(ARGS)
+	$(BIN)/pytest $(WORKERS) -m "not jit" $(CHECKED) $(ARGS)
 
 lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff check
