@@ -8,16 +8,19 @@ import logging
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from streamnorm.kernels import METHODS, MethodKernel, kernel_for
 from tests.support.processes import NUMBA_CACHE
 
-# A deadline would be a timed assertion. On CI the examples are the same in every run.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+# A deadline would be a timed assertion, as is the check of how long examples take to draw. On CI they are the same in
+# every run.
+UNTIMED: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("local", **UNTIMED)
+settings.register_profile("ci", **UNTIMED, derandomize=True, database=None, print_blob=True)
 # Every service that a test starts would compile the kernels for itself.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
 # And where there is a CUDA device, for it too; tests that want it say so.

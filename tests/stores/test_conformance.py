@@ -98,7 +98,7 @@ def test_a_prefix_is_no_pattern(store: BlobStore) -> None:
     assert store.page("a_", after="", limit=10) == ["a_c"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(kept=st.dictionaries(ids, blobs), prefix=st.one_of(st.just(""), ids), after=st.one_of(st.just(""), ids))
 def test_a_page_is_what_a_plain_search_finds(store: BlobStore, kept: dict[str, bytes], prefix: str, after: str) -> None:
     store.save(dict.fromkeys(store.page("", after="", limit=1000)))

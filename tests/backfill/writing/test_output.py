@@ -72,7 +72,9 @@ def test_quotes_units_titles_comments_and_empty_columns_stay(tmp_path: Path) -> 
     assert (ran.status, ran.out.decode()) == (0, text.replace("021.50", "0.0").replace("1e1", "-0.9994998749374611"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=25
+)
 @given(st.lists(st.sampled_from(["", "NA", "a b", '"q, ""q"""', "é", "3x", "-", "  "]), min_size=5, max_size=5))
 def test_cells_of_texts_are_never_touched(tmp_path: Path, notes: list[str]) -> None:
     text = "t_note,x,u\nfirst one,1,a\n" + "".join(f"{note},{n}.5,b{n}\n" for n, note in enumerate(notes))
