@@ -5,10 +5,7 @@ from __future__ import annotations
 from streamnorm.filtering.lines import Names
 from streamnorm.filtering.streams import Streams
 from streamnorm.filtering.tally import Tally
-from streamnorm.formats.line_protocol import Malformed, Unclosed, parse, stream_id, written
-
-#: as in a body: a text that is never closed ends here
-MOST_LINES = 64
+from streamnorm.formats.line_protocol import MOST_LINES, Malformed, Unclosed, parse, stream_id, written
 
 
 class Lines:

@@ -37,16 +37,8 @@ def split_plain(line: str) -> PlainLine | None:
     series, fields, time = match.groups()
     parts = fields.replace("=", ",").split(",")
     names, texts = tuple(parts[::2]), parts[1::2]
-    try:
-        numbers = [*map(float, texts)]
-    except ValueError:
-        if not all(text[-1] != "i" or WHOLE.fullmatch(text) for text in texts):
-            return None
-        try:
-            numbers = [float(text.removesuffix("i")) for text in texts]
-        except ValueError:
-            return None
-    if len({*names}) < len(names):
+    numbers = _converted(texts)
+    if numbers is None or len({*names}) < len(names):
         return None
     return PlainLine(series, names, numbers, None if time is None else int(time))
 
@@ -107,12 +99,17 @@ def _numbers(texts: Sequence[str]) -> list[float] | None:
     joined = "".join(texts)
     if joined.count("=") != len(texts) or not _NUMBERS.fullmatch(joined):
         return None
-    values = joined[1:].split("=")
+    numbers = _converted(joined[1:].split("="))
+    return numbers if numbers is not None and max(map(abs, numbers)) <= LARGEST_VALUE else None
+
+
+def _converted(texts: Sequence[str]) -> list[float] | None:
+    """Convert numbers, of which whole ones may end in i; None if one is no number."""
     try:
-        numbers = [*map(float, values)]
+        return [*map(float, texts)]
     except ValueError:
-        try:
-            numbers = [float(value[:-1] if WHOLE.fullmatch(value) else value) for value in values]
-        except ValueError:
-            return None
-    return numbers if max(map(abs, numbers)) <= LARGEST_VALUE else None
+        pass
+    try:
+        return [float(text[:-1] if WHOLE.fullmatch(text) else text) for text in texts]
+    except ValueError:
+        return None
