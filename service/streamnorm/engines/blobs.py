@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.bulk import Work, observe_each
 from streamnorm.engine.blocks.coalesce import observe_run
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engines.rules import AnyRules, refuse_circular, rulebook_of

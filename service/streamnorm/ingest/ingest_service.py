@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
 from streamnorm.engine.blocks.coalesce import RunResult, nothing_to_refuse, observe_run
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
 from streamnorm.engine.configuration.plan import Plan

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.blocks.answers import AnswerColumns
+from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.observed import Batch, Pair, block_of
 
 #: Readings that a listener hears of before others have their turn: some three milliseconds.

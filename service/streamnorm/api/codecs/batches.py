@@ -11,9 +11,10 @@ import numpy as np
 
 from streamnorm.api.codecs.codec import Table
 from streamnorm.api.codecs.serialize import reading_to_json, rows_to_json
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.bulk import Pointer
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.errors import StreamnormError

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from streamnorm.api.http.responses import Piece, dumps, dumps_line
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import BlockAnswer
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.state.layout import CREATED, OFFSET, SKEW, UPDATED
 from streamnorm.engine.streams.feature_profile import profile

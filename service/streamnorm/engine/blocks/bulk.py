@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import before_last_block
 from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows, of_list
+from streamnorm.engine.blocks.columns import ReadingColumns, Rows, of_list
 from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading
@@ -137,8 +138,7 @@ def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers:
             some = rows[at : min(end, at + CHUNK)]
             scored = [stream.score(name, xs) for name, xs in zip(head.names, columns.table(some).T, strict=True)]
             ys = postprocess_block(stream.plan, head.names, np.column_stack(scored))
-            where = columns.positions(some)
-            answers.values[where] = ys.reshape(-1) if isinstance(where, slice) else ys
+            answers.put_values(columns.positions(some), ys)
             answers.counts[some] = stream.count
             answers.ready[some] = ready_for(stream, head.names, now)
 
@@ -176,7 +176,7 @@ def _observe_table(stream: Stream, rows: Rows, work: Work) -> None:
     where = columns.positions(rows)
     table = columns.numbers[where].reshape(len(rows), -1)
     done = observe_table(stream, table, stamps, numbers, now=now, limits=limits, stamped=stamped)
-    answers.values[where] = done.values.reshape(-1) if isinstance(where, slice) else done.values
+    answers.put_values(where, done.values)
     answers.counts[rows] = np.arange(count + 1, count + 1 + len(rows))
     answers.ready[rows] = done.ready
     answers.gaps[rows] = 0 if done.gaps is None else done.gaps

@@ -1,11 +1,11 @@
-"""Readings and their answers as columns: many of them in a hundred bytes each, where objects take a thousand.
+"""Readings as columns: many of them in a hundred bytes each, where objects take a thousand.
 
 Rules:
 
 1. Rows are in the order in which the readings came; those of one stream keep it.
 2. A row has a head: its features' names and shapes. Rows of one head have equally many numbers, and may be gathered as
    a table.
-3. `freeze` ends the filling; answers can only be made of, and read by, frozen columns.
+3. `freeze` ends the filling; answers (`AnswerColumns`) can only be made of, and read by, frozen columns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from streamnorm.engine.reading import Answer, Array, Channel, Reading, Value
+from streamnorm.engine.reading import Array, Channel, Reading, Value
 from streamnorm.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -226,74 +226,6 @@ class ReadingColumns:
             raise LimitExceeded("max_features", detail)
         index = self._heads[key] = len(self._heads)
         return index
-
-
-class AnswerColumns:
-    """The answers to frozen columns, row by row; `values` are laid out as the readings' numbers."""
-
-    def __init__(self, columns: ReadingColumns) -> None:
-        rows = len(columns)
-        self.values: Array = np.empty(len(columns.numbers))
-        self.counts = np.zeros(rows, np.int64)
-        self.ready = np.zeros(rows, np.bool_)
-        self.gaps = np.zeros(rows, np.int64)
-        self.replayed = np.zeros(rows, np.bool_)
-        #: see `Answer.skew`
-        self.skews: Array = np.zeros(rows)
-        #: answers that have other features than their readings: rows of circular ones; `values` lack those
-        self.renamed: dict[int, Answer] = {}
-        self._columns = columns
-
-    def put(self, row: int, answer: Answer) -> None:
-        """Note the answer to a row."""
-        start, end = self._columns.starts[row : row + 2]
-        if answer.names is not None:
-            self.renamed[row] = answer
-            head = self._columns.heads[self._columns.head_of[row]]
-            found = dict(zip(answer.names, answer.values, strict=True))
-            ys = [found.get(name, np.nan) for name in head.names]
-            self.values[start:end] = np.concatenate([np.ravel(y) for y in ys])
-        elif self._columns.heads[self._columns.head_of[row]].plain:
-            self.values[start:end] = answer.values
-        else:
-            self.values[start:end] = np.concatenate([np.ravel(y) for y in answer.values])
-        self.counts[row], self.ready[row], self.gaps[row] = answer.count, answer.ready, answer.gap
-        self.replayed[row], self.skews[row] = answer.replayed, answer.skew
-
-    def answer(self, row: int) -> Answer:
-        """Build the answer to a row."""
-        if row in self.renamed:
-            return self.renamed[row]
-        values = self._columns.split(row, self.values)
-        return Answer(
-            values,
-            int(self.counts[row]),
-            bool(self.ready[row]),
-            int(self.gaps[row]),
-            bool(self.replayed[row]),
-            skew=float(self.skews[row]),
-        )
-
-    def table(self) -> tuple[tuple[str, ...], Array]:
-        """Return the features of readings that are alike, and the values as rows × features."""
-        columns, names = self._columns, self._columns.heads[0].names
-        if self.renamed:
-            return self._renamed_table()
-        if len(columns.heads) == 1:
-            return names, self.values.reshape(len(columns), -1)
-        found = np.empty((len(columns), len(names)))
-        for index, head in enumerate(columns.heads):
-            rows = np.flatnonzero(columns.head_of == index)
-            place = {name: column for column, name in enumerate(head.names)}
-            own = self.values[columns.positions(rows)].reshape(len(rows), -1)
-            found[rows] = own[:, [place[name] for name in names]]
-        return names, found
-
-    def _renamed_table(self) -> tuple[tuple[str, ...], Array]:
-        rows = [self.answer(row) for row in range(len(self._columns))]
-        names = rows[0].names or ()
-        found = [dict(zip(row.names or (), row.values, strict=True)) for row in rows]
-        return names, np.array([[row[name] for name in names] for row in found], dtype=np.float64)
 
 
 def of_list(readings: Sequence[Reading], limits: Limits) -> ReadingColumns:

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import Block, BlockAnswer
-from streamnorm.engine.blocks.columns import AnswerColumns, ReadingColumns, Rows
+from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Answer, Reading
 
