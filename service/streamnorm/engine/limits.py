@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streamnorm.errors import LimitExceeded
+
 #: Fourth powers of deviations stay finite in float64 below 1e77; no sensor comes near.
 LARGEST_VALUE = 1e75
 #: Whole numbers above 2⁵³ do not survive JSON readers that use float64.
@@ -31,3 +33,14 @@ class Limits:
     max_rows: int = DEFAULT_MAX_ROWS
     #: how far, in seconds, a timestamp may lie ahead of the clock; None: there is no clock, and it is believed
     max_ahead: float | None = DEFAULT_MAX_AHEAD
+
+    def check_features(self, count: int) -> None:
+        """Refuse more than `max_features` features of a stream.
+
+        Raises:
+            LimitExceeded: there would be more.
+
+        """
+        if count > self.max_features:
+            detail = f"a stream would have {count} features, the limit (max_features) is {self.max_features}"
+            raise LimitExceeded("max_features", detail)

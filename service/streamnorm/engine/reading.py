@@ -16,6 +16,8 @@ from streamnorm.errors import Fault, InvalidReading
 Array = npt.NDArray[np.float64]
 #: stands for any number too large, so that a whole number of hundreds of digits does too
 _BEYOND = 2.0 * LARGEST_VALUE
+#: the names of the features of short arrays, made once
+_ORDINALS = tuple(map(str, range(256)))
 
 
 class Channel(NamedTuple):
@@ -118,7 +120,7 @@ def parse_reading(
 
 def ordinal_names(count: int) -> tuple[str, ...]:
     """Return the names of the features of an array: 0, 1 and so on."""
-    return tuple(map(str, range(count)))
+    return _ORDINALS[:count] if count <= len(_ORDINALS) else tuple(map(str, range(count)))
 
 
 def check_seq(seq: int, pointer: str = "/seq") -> None:

@@ -93,6 +93,26 @@ BODIES = {
     "too many features": b'{"values":{"a":1,"b":2,"c":3,"d":4}}',
     "a channel": b'{"values":{"temp":21.5,"ir":[[1,2],[3,4]]}}',
     "an array": b'{"values":[1,2]}',
+    "an array with a null": b'{"values":[1.5,null],"seq":3}',
+    "an array with a text": b'{"values":[1.5,"warm"]}',
+    "an array of arrays": b'{"values":[[1,2],[3,4]]}',
+    "an empty array": b'{"values":[]}',
+    "an array with an unknown field": b'{"values":[1,2],"unit":"C"}',
+    "an array of too many": b'{"values":[1,2,3,4,5]}',
+    "flat": b'{"temp":21.5,"door":0}',
+    "flat, with a number and a time": b'{"seq":3,"temp":21.5,"timestamp":1795337999,"door":0}',
+    "flat, with null for a time": b'{"temp":21.5,"door":0,"timestamp":null}',
+    "flat, with a null": b'{"temp":null,"door":0}',
+    "flat, with nulls alone": b'{"temp":null,"door":null}',
+    "flat, with a text": b'{"temp":21.5,"room":"roof"}',
+    "flat, with an array": b'{"temp":21.5,"ir":[1,2]}',
+    "flat, with true": b'{"temp":21.5,"door":true}',
+    "flat, with a value too large": b'{"temp":21.5,"door":-1e76}',
+    "flat, with an unfit name": b'{"temp":21.5,"":1}',
+    "flat, of too many": b'{"a":1,"b":2,"c":3,"d":4,"e":5}',
+    "flat, without values": b'{"seq":3,"timestamp":1795337999}',
+    "null for values": b'{"values":null}',
+    "null for values beside others": b'{"values":null,"temp":21.5}',
     "the next number": b'{"values":{"temp":21.5,"door":0},"seq":3}',
     "a gap": b'{"values":{"temp":21.5,"door":0},"seq":9}',
     "the last number again": b'{"values":{"temp":22.0,"door":1},"seq":2}',
@@ -236,7 +256,7 @@ async def test_whatever_is_sent_is_answered_alike(
             await house.same(body)
 
 
-USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number"]
+USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number", "an array", "flat"]
 
 
 @pytest.mark.parametrize("name", USUALLY)

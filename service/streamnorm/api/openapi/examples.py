@@ -40,7 +40,7 @@ ERRORS: tuple[errors.StreamnormError | HTTPProblem, ...] = (
     errors.InvalidConfiguration.at("/horizon", "must be greater than 1, not 0"),
     errors.InvalidSnapshot.at("/version", "must be 1, not 2"),
     errors.CannotInvert.at("/values/humidity", "unknown feature"),
-    errors.LimitExceeded("max_features", "the stream would have 5000 features, the limit (max_features) is 4096"),
+    errors.LimitExceeded("max_features", "a stream would have 5000 features, the limit (max_features) is 4096"),
     errors.TooManyStreams(10_000_001, 10_000_000),
     errors.StreamNotFound(ID),
     errors.MappingNotFound("there is no mapping 'zigbe'; did you mean zigbee2mqtt?"),

@@ -221,9 +221,7 @@ class ReadingColumns:
         most = self._limits.max_features
         self._features.update(key.names)
         if len(key.names) > most or len(self._features) > most * len(self._streams):
-            count = max(len(key.names), len(self._features) // len(self._streams))
-            detail = f"a stream would have {count} features, the limit (max_features) is {most}"
-            raise LimitExceeded("max_features", detail)
+            self._limits.check_features(max(len(key.names), len(self._features) // len(self._streams)))
         index = self._heads[key] = len(self._heads)
         return index
 

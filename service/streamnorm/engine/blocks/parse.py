@@ -69,9 +69,8 @@ class TableReader:
             usual = row.__class__ is list and len(row) == width > 0
             if not usual or not _NUMBERS.issuperset(map(type, row)):
                 plain[place] = self._plain(row, self._height + place)
-        if limits is not None and self._width > limits.max_features:
-            detail = f"the stream would have {self._width} features, the limit (max_features) is {limits.max_features}"
-            raise LimitExceeded("max_features", detail)
+        if limits is not None:
+            limits.check_features(self._width)
         self._height += len(rows)
         self._pieces.append(_numbers(plain))
 

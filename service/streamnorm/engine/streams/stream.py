@@ -36,7 +36,7 @@ from streamnorm.engine.state.replay import pack_replay, unpack_replay
 from streamnorm.engine.streams import mixed
 from streamnorm.engine.streams.clock import EARLIEST, check_time, keep, settle
 from streamnorm.engine.validation import escape_pointer
-from streamnorm.errors import CannotInvert, Fault, InvalidReading, LimitExceeded, ShapeMismatch, StaleSequence
+from streamnorm.errors import CannotInvert, Fault, InvalidReading, ShapeMismatch, StaleSequence
 from streamnorm.kernels import base_statistics as base
 from streamnorm.kernels.base_statistics import least_weight, weight_at
 from streamnorm.kernels.cpu.loops import row_call
@@ -348,6 +348,7 @@ class Stream:
             ShapeMismatch, LimitExceeded, InvalidReading: as `observe` says; nothing is changed then.
 
         """
+        limits.check_features(len(names))
         where = self.layout
         had = list(where.source_shapes)
         new: dict[str, Shape] = {}
@@ -363,10 +364,7 @@ class Stream:
                     was = f"has the shape {list(had[place])}, not {list(shape)}"
                     raise ShapeMismatch.at(f"/values/{escape_pointer(name)}", was)
                 had[place] = shape
-        total = len(where.sources) + len(new)
-        if total > limits.max_features:
-            detail = f"the stream would have {total} features, the limit (max_features) is {limits.max_features}"
-            raise LimitExceeded("max_features", detail)
+        limits.check_features(len(where.sources) + len(new))
         if new or had != list(where.source_shapes):
             self._extend((*where.sources, *new), (*had, *new.values()))
 
