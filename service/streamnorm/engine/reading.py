@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
@@ -16,6 +17,7 @@ from streamnorm.errors import Fault, InvalidReading
 Array = npt.NDArray[np.float64]
 #: stands for any number too large, so that a whole number of hundreds of digits does too
 _BEYOND = 2.0 * LARGEST_VALUE
+_NUMBERS = {float, int, bool}
 #: the names of the features of short arrays, made once
 _ORDINALS = tuple(map(str, range(256)))
 
@@ -165,6 +167,9 @@ def _array(value: object) -> tuple[Array, Fault | None]:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         return filled(value), None
     irregular = Fault("", "must be a regular array: its rows differ in length or depth")
+    if isinstance(value, list) and _are_numbers(value):
+        with suppress(ValueError, OverflowError):  # of several lengths, or too large: what is wrong is found below
+            return np.array(value, dtype=np.float64), None
     try:
         leaves = np.array(value, dtype=object)
     except ValueError:  # a list of arrays of several shapes
@@ -178,6 +183,14 @@ def _array(value: object) -> tuple[Array, Fault | None]:
             return np.empty(0), Fault(path, f"must be a number or null, not {abbreviate(leaf)}")
     bounded = [math.nan if leaf is None or math.isnan(leaf) else max(-_BEYOND, min(_BEYOND, leaf)) for leaf in flat]
     return np.array(bounded, dtype=np.float64).reshape(leaves.shape), None
+
+
+def _are_numbers(values: list[Any], depth: int = 1) -> bool:
+    """Return whether nested lists hold Python's numbers alone, as JSON mostly does."""
+    kinds = {*map(type, values)}
+    if kinds == {list}:
+        return depth < LARGEST_DEPTH and all(_are_numbers(each, depth + 1) for each in values)
+    return kinds <= _NUMBERS
 
 
 def is_absent(value: object) -> bool:

@@ -92,6 +92,16 @@ BODIES = {
     "a new feature": b'{"values":{"temp":21.5,"light":3}}',
     "too many features": b'{"values":{"a":1,"b":2,"c":3,"d":4}}',
     "a channel": b'{"values":{"temp":21.5,"ir":[[1,2],[3,4]]}}',
+    "a channel of whole numbers": b'{"values":{"temp":21.5,"ir":[[1,2],[true,4.5]]}}',
+    "a channel with nulls": b'{"values":{"temp":21.5,"ir":[1,null,3]}}',
+    "a channel of nulls": b'{"values":{"temp":21.5,"ir":[null,null]}}',
+    "a channel of uneven rows": b'{"values":{"temp":21.5,"ir":[[1,2],[3]]}}',
+    "a channel with a text": b'{"values":{"temp":21.5,"ir":[1,"warm"]}}',
+    "a channel with an element too large": b'{"values":{"temp":21.5,"ir":[1,-1e76]}}',
+    "a channel with a whole number too large": b'{"values":{"temp":21.5,"ir":[1' + b"0" * 400 + b"]}}",
+    "a channel without elements": b'{"values":{"temp":21.5,"ir":[]}}',
+    "a channel nested too deep": b'{"values":{"temp":21.5,"ir":' + b"[" * 40 + b"1" + b"]" * 40 + b"}}",
+    "a channel, and the number again": b'{"values":{"temp":21.5,"ir":[1,2]},"seq":2}',
     "an array": b'{"values":[1,2]}',
     "an array with a null": b'{"values":[1.5,null],"seq":3}',
     "an array with a text": b'{"values":[1.5,"warm"]}',
@@ -257,6 +267,7 @@ async def test_whatever_is_sent_is_answered_alike(
 
 
 USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number", "an array", "flat"]
+USUALLY += ["true for a value", "null for a time", "a channel", "a channel with nulls", "flat, with a text"]
 
 
 @pytest.mark.parametrize("name", USUALLY)

@@ -35,9 +35,9 @@ async def test_a_reading_is_parsed_once(
     for module in (inline, asgi):
         parse, name = module.parse_simple_reading, module.__name__.rpartition(".")[2]
 
-        def counted(body: Any, parse: Any = parse, name: str = name) -> Any:
+        def counted(*body: Any, parse: Any = parse, name: str = name) -> Any:
             parsed.append(name)
-            return parse(body)
+            return parse(*body)
 
         monkeypatch.setattr(module, "parse_simple_reading", counted)
     async with running(durability=durability) as api:

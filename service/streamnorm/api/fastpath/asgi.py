@@ -85,7 +85,7 @@ class FastPathMiddleware:
         if len(body) > self._max_reading_bytes:
             return None
         try:
-            return parse_simple_reading(orjson.loads(body))
+            return parse_simple_reading(orjson.loads(body), self._service.limits)
         except orjson.JSONDecodeError:
             return None
 

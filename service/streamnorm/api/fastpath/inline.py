@@ -23,6 +23,7 @@ from streamnorm.api.fastpath.asgi import PREFIX, SUFFIX
 from streamnorm.api.http import negotiation, problems
 from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.metrics import Metrics
+from streamnorm.api.http.responses import dumps
 from streamnorm.api.middleware.admission import RequestIds
 from streamnorm.api.middleware.authorization import Authorizer, Headers
 from streamnorm.errors import StreamnormError
@@ -130,11 +131,11 @@ class InlineResponder:
         ):
             return None
         try:
-            reading = parse_simple_reading(orjson.loads(body))
+            reading = parse_simple_reading(orjson.loads(body), self._service.limits)
             if reading is None:
                 return None
             answer = self._service.observe_inline(stream_id, stream, reading)
-            (status, media), payload = OK, orjson.dumps(serialize.reading_to_json(stream_id, reading, answer))
+            (status, media), payload = OK, dumps(serialize.reading_to_json(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route reports the error
         except Exception:  # a defect of ours; a retry on the route might observe the reading twice

@@ -1,4 +1,4 @@
-"""Parses readings from JSON (bodies, lines, messages), with a fast path for flat objects of numbers."""
+"""Parses readings from JSON (bodies, lines, messages), without validation by a schema where nothing is wrong."""
 
 from __future__ import annotations
 
@@ -26,33 +26,36 @@ LARGEST_INTEGER = 2**64
 _NOTHING = Reading((), [])
 
 
-def parse_simple_reading(body: Any) -> Reading | None:
-    """Parse the body of a plain reading; return None for any other, whether it is invalid or only unusual.
+def parse_simple_reading(body: Any, limits: Limits) -> Reading | None:
+    """Parse the body of a reading within `limits`; return None where it is for `parse_body` to say what is wrong.
 
-    Plain are an object or an array of numbers and nulls under `values`, and a flat object of numbers alone. The result
-    equals that of `parse_body`, at a fifth of the cost.
+    The result equals that of `parse_body`, at a fifth of the cost where all values are numbers or null, since the body
+    is not validated.
     """
     if body.__class__ is not dict:
         return None
     values, timestamp, seq = body.get("values"), body.get("timestamp"), body.get("seq")
-    own = len(body) - (timestamp is not None) - (seq is not None)
-    if values is None and "values" not in body:
+    flat = "values" not in body
+    if flat:
         values = {name: value for name, value in body.items() if name not in BESIDE}
-        plain = own == len(values) and None not in values.values()
-    else:
-        plain = own == 1
+    known = flat or len(body) == 1 + ("timestamp" in body) + ("seq" in body)
     listed = values.__class__ is list
-    if not plain or not values or not (listed or values.__class__ is dict):
+    if not values or not known or not (listed or values.__class__ is dict):
         return None
-    numbers = list(values if listed else values.values())
-    if not _floats(numbers) or (seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ)):
+    if seq is not None and (seq.__class__ is not int or not 0 <= seq <= LARGEST_SEQ):
         return None
-    if timestamp is not None:
-        try:
+    try:
+        if timestamp is not None:
             timestamp = seconds(timestamp)
-        except ValueError:
-            return None
-    return Reading(ordinal_names(len(numbers)) if listed else tuple(values), numbers, listed, timestamp, seq)
+        numbers = list(values if listed else values.values())
+        if not (flat and None in numbers) and _floats(numbers):
+            names = ordinal_names(len(numbers)) if listed else tuple(values)
+            return Reading(names, numbers, listed, timestamp, seq)
+        limits.check_features(len(values))
+        values = with_values(body).get("values")
+        return parse_reading(values, limits, timestamp=timestamp, seq=seq)
+    except (ValueError, StreamnormError):
+        return None
 
 
 def _floats(numbers: list[Any]) -> bool:
@@ -92,11 +95,11 @@ class ReadingParser:
         """
         body = json(text, line)
         if self._stream_id is not None:
-            return self._stream_id, parse_simple_reading(body) or self._checked(body, row)
+            return self._stream_id, parse_simple_reading(body, self._limits) or self._checked(body, row)
         stream_id = body.pop("stream", None) if body.__class__ is dict else None
         if stream_id.__class__ is str and (is_plain_id(stream_id) or is_stream_id(stream_id)):
             check_streams(self._caller, (stream_id,))
-            return stream_id, parse_simple_reading(body) or self._checked(body, row)
+            return stream_id, parse_simple_reading(body, self._limits) or self._checked(body, row)
         validate(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, _pointer(row))
         raise AssertionError("validation accepted an invalid stream id")
 
@@ -161,7 +164,7 @@ class JSONReadings:
         reading: Reading | None = None
         if stream_id.__class__ is str and (is_plain_id(stream_id) or is_stream_id(stream_id)):
             del body["stream"]
-            reading = parse_simple_reading(body)
+            reading = parse_simple_reading(body, self._limits)
             body["stream"] = stream_id
         if reading is None:
             reading = self._checked(body, pointer)
