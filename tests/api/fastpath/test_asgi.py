@@ -268,22 +268,24 @@ async def test_whatever_is_sent_is_answered_alike(
 
 USUALLY = ["numbers", "null", "the next number", "a time", "a new feature", "a whole number", "an array", "flat"]
 USUALLY += ["true for a value", "null for a time", "a channel", "a channel with nulls", "flat, with a text"]
+HEADERS = [{}, {"content-type": "application/json; charset=utf-8"}, {"content-type": "Application/JSON;charset=UTF-8"}]
+USUAL_REQUESTS = [(name, PLAIN) for name in USUALLY] + [("numbers", headers) for headers in HEADERS]
 
 
-@pytest.mark.parametrize("name", USUALLY)
-async def test_what_is_usual_does_not_become_a_request(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "headers"), USUAL_REQUESTS)
+async def test_what_is_usual_does_not_become_a_request(name: str, headers: dict[str, str], tmp_path: Path) -> None:
     async with running() as api, client_of(front(api, tmp_path, insecure=True)) as client:
         await api.observe("boiler-7", {"values": {"temp": 20}})
-        assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
+        assert (await client.post(PATH, content=BODIES[name], headers=headers)).is_success
 
 
-@pytest.mark.parametrize("name", USUALLY)
-async def test_what_is_usual_does_not_reach_the_route(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "headers"), USUAL_REQUESTS)
+async def test_what_is_usual_does_not_reach_the_route(name: str, headers: dict[str, str], tmp_path: Path) -> None:
     async with running(durability="always") as api:
         before = with_fast_path(api.app, api.context)
         before.app = None
         async with client_of(front(api, tmp_path)._replace(app=before)) as client:
-            assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
+            assert (await client.post(PATH, content=BODIES[name], headers=headers)).is_success
 
 
 def front(api: Api, folder: Path, **settings: Any) -> ASGIStack:

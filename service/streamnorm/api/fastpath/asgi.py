@@ -18,7 +18,7 @@ from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.json.readings import parse_simple_reading
 from streamnorm.api.http import problems
 from streamnorm.api.http.body import LARGE
-from streamnorm.api.http.negotiation import JSON
+from streamnorm.api.http.negotiation import JSON, essence
 from streamnorm.api.http.responses import dumps
 from streamnorm.engine.names import is_stream_id
 from streamnorm.engine.reading import Reading
@@ -72,13 +72,13 @@ class FastPathMiddleware:
         """Return whether a request is a POST of plain JSON without a query, and not too large."""
         if scope["method"] != "POST" or scope["query_string"]:
             return False
-        media = b""
+        media = JSON
         for name, value in scope["headers"]:
             if name == b"content-type":
-                media = value
+                media = value.decode("latin-1")
             elif name == b"content-encoding" or (name == b"content-length" and len(value) > self._longest):
                 return False
-        return media == b"application/json"
+        return essence(media) == JSON
 
     def _reading(self, body: bytes) -> Reading | None:
         """Parse a simple reading; None if the route has to handle the body."""

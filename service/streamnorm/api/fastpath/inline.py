@@ -98,7 +98,7 @@ class InlineResponder:
             return None  # the protocol class checks these
         stream_id = decoded_stream_id(url)  # no resident stream has an invalid id
         if (
-            named.get(b"content-type") != JSON
+            negotiation.essence(named.get(b"content-type", JSON).decode("latin-1")) != negotiation.JSON
             or b"content-encoding" in named
             or b"origin" in named  # cross-origin requests need CORS headers
             or not self._access.is_preauthorized(named, stream_id, began)

@@ -30,7 +30,16 @@ def media_type(request: Request, *offered: str) -> str:
 
 def content_type(request: Request, default: str = "") -> str:
     """Return the declared media type of the body, without its parameters."""
-    return request.headers.get("content-type", default).partition(";")[0].strip().lower()
+    return essence(request.headers.get("content-type", default))
+
+
+def essence(media: str) -> str:
+    """Return a media type in lower case, without its parameters.
+
+    >>> essence("application/JSON; charset=utf-8")
+    'application/json'
+    """
+    return media.partition(";")[0].strip().lower()
 
 
 def accepted(request: Request, default: str, *offered: str, to: str) -> str:
