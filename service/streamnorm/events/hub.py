@@ -44,7 +44,7 @@ UNKNOWN = (math.nan, math.nan)
 STOPPING = "the service is stopping"
 #: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
 SECONDS_BETWEEN_SPREADS = 1.0
-READINGS_BETWEEN_SPREADS = 32
+READINGS_BETWEEN_SPREADS = 128
 
 
 class EventHub:

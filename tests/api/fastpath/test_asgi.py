@@ -288,6 +288,15 @@ async def test_what_is_usual_does_not_reach_the_route(name: str, headers: dict[s
             assert (await client.post(PATH, content=BODIES[name], headers=headers)).is_success
 
 
+@pytest.mark.parametrize("cut", [apart, in_pieces])
+async def test_a_body_that_arrives_later_does_not_reach_the_route(cut: Cut, tmp_path: Path) -> None:
+    async with running() as api:
+        before = with_fast_path(api.app, api.context)
+        before.app = None
+        async with client_of(front(api, tmp_path)._replace(app=before), cut) as client:
+            assert (await client.post(PATH, content=USUAL, headers=PLAIN)).is_success
+
+
 def front(api: Api, folder: Path, **settings: Any) -> ASGIStack:
     """Return what answers at once, with nothing behind it."""
     nothing: Any = None  # only so is it seen who answers

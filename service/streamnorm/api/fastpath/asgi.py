@@ -1,14 +1,15 @@
 """The fast path as ASGI middleware: a POST of one simple reading is answered before routing.
 
-The framework's routing costs more than the arithmetic. This middleware answers simple requests (a JSON object of
-numbers, no query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It
-receives the requests that `streamnorm.api.fastpath.inline` cannot answer: the body arrived separately from its head, or
-the answer must wait for a lock or a commit.
+The framework's routing costs more than the arithmetic. This middleware answers simple requests (a reading as JSON, no
+query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It receives the
+requests that `streamnorm.api.fastpath.inline` cannot answer: the body arrived separately from its head, or in pieces,
+or the answer must wait for a lock or a commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections import deque
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from streamnorm.api.codecs.json.readings import parse_simple_reading
 from streamnorm.api.http import problems
 from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.negotiation import JSON, essence
+from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.http.responses import dumps
 from streamnorm.engine.names import is_stream_id
 from streamnorm.engine.reading import Reading
@@ -27,9 +29,12 @@ from streamnorm.ingest import IngestService
 
 PREFIX = "/v1/streams/"
 SUFFIX = "/readings"
+#: Bytes of a reading of as many numbers as a stream may have features: two milliseconds.
+LONGEST = 2 * LARGE
 _START, _END = len(PREFIX), -len(SUFFIX)
 
 Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 
 
 class FastPathMiddleware:
@@ -49,7 +54,7 @@ class FastPathMiddleware:
         self.app = app
         self._refused = refused
         self._service = service
-        self._max_reading_bytes = min(max_reading_bytes, LARGE)
+        self._max_reading_bytes = min(max_reading_bytes, LONGEST)
         #: the most digits of a Content-Length that may be within the limit
         self._longest = len(str(max_reading_bytes))
 
@@ -59,14 +64,15 @@ class FastPathMiddleware:
         if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not self._is_simple_request(scope):
             await self.app(scope, receive, send)
             return
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            stream_id, reading = path[_START:_END], self._reading(message["body"])
+        messages = await self._received(scope, receive)
+        if is_last(messages[-1]):
+            body = b"".join([message["body"] for message in messages])
+            stream_id, reading = path[_START:_END], self._reading(body)
             if reading is not None and is_stream_id(stream_id):
                 answer = await self._answer(stream_id, reading)
                 await answer(scope, receive, send)
                 return
-        await self.app(scope, replay_receive(message, receive), send)
+        await self.app(scope, replay_receive(messages, receive), send)
 
     def _is_simple_request(self, scope: Scope) -> bool:
         """Return whether a request is a POST of plain JSON without a query, and not too large."""
@@ -79,6 +85,18 @@ class FastPathMiddleware:
             elif name == b"content-encoding" or (name == b"content-length" and len(value) > self._longest):
                 return False
         return essence(media) == JSON
+
+    async def _received(self, scope: Scope, receive: Any) -> list[Message]:
+        """Receive a body, in the pieces in which it arrives, as long as it may be answered here."""
+        messages: list[Message] = [await receive()]
+        exchange: RequestState | None = scope.get("exchange")
+        size = 0
+        while messages[-1].get("more_body") and size <= self._max_reading_bytes:
+            size += len(messages[-1]["body"])
+            if exchange is not None:
+                exchange.reserve(len(messages[-1]["body"]))
+            messages.append(await receive())
+        return messages
 
     def _reading(self, body: bytes) -> Reading | None:
         """Parse a simple reading; None if the route has to handle the body."""
@@ -100,11 +118,16 @@ class FastPathMiddleware:
         return Response(dumps(serialize.reading_to_json(stream_id, reading, answer)), media_type=JSON)
 
 
-def replay_receive(message: MutableMapping[str, Any], receive: Any) -> Any:
-    """Return a `receive` that first returns a message received earlier."""
-    first = [message]
+def is_last(message: Message) -> bool:
+    """Return whether a body ends with this message."""
+    return message["type"] == "http.request" and not message.get("more_body")
+
+
+def replay_receive(messages: Sequence[Message], receive: Any) -> Any:
+    """Return a `receive` that first returns messages received earlier."""
+    earlier = deque(messages)
 
     async def receive_again() -> Any:
-        return first.pop() if first else await receive()
+        return earlier.popleft() if earlier else await receive()
 
     return receive_again

@@ -1,9 +1,9 @@
 """The inline fast path: a simple reading is answered before there is an ASGI request.
 
 A task, a scope and messages cost more than observing a reading, and so does the admission middleware. Simple requests
-(a resident stream, a JSON object of numbers that arrived in one piece, no query, a preauthorized key) are answered
-here; anything else, errors included, is passed on. All paths use the same `Authorizer`, `IngestService` and `Metrics`,
-so they answer alike; a test sends the same requests through each of them.
+(a resident stream, a reading as JSON that arrived in one piece, no query, a preauthorized key) are answered here;
+anything else, errors included, is passed on. All paths use the same `Authorizer`, `IngestService` and `Metrics`, so
+they answer alike; a test sends the same requests through each of them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import orjson
 
 from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.json.readings import parse_simple_reading
-from streamnorm.api.fastpath.asgi import PREFIX, SUFFIX
+from streamnorm.api.fastpath.asgi import LONGEST, PREFIX, SUFFIX
 from streamnorm.api.http import negotiation, problems
-from streamnorm.api.http.body import LARGE
 from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.responses import dumps
 from streamnorm.api.middleware.admission import RequestIds
@@ -73,7 +72,7 @@ class InlineResponder:
         self._names = names
         self._service = service
         self._latency = metrics.latencies.of("readings")
-        self._max_reading_bytes = min(max_reading_bytes, LARGE)
+        self._max_reading_bytes = min(max_reading_bytes, LONGEST)
         self._refused = metrics.refused
 
     def refusal(self, error: problems.HTTPProblem, given: bytes) -> bytes:
