@@ -126,3 +126,15 @@ async def test_a_wrong_query_is_told(warm: Api, path: str, pointer: str) -> None
     before = await warm.state()
     assert_problem(await warm.post(f"{HERE}/{path}", {"values": [1]}), 422, "invalid-request", pointer)
     assert await warm.state() == before
+
+
+async def test_no_request_waits_for_a_thread_of_the_framework(warm: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI calls dependencies and handlers that are plain functions in a thread, which takes longer than they do."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a thread")
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", refuse)
+    assert (await warm.post(f"{HERE}/readings?stats=true", {"values": {"temp": 20}})).is_success
+    for path in ("/v1/streams", HERE, f"{HERE}/profile", f"{HERE}/snapshot", "/healthz", "/readyz", "/metrics"):
+        assert (await warm.get(path)).is_success

@@ -87,7 +87,8 @@ class AppState:
         self.draining.set()
 
 
-async def _app_state(request: Request) -> AppState:  # async: FastAPI calls plain functions in another thread
+# All dependencies are asynchronous, whether they wait or not: FastAPI calls plain functions in another thread.
+async def _app_state(request: Request) -> AppState:
     context: AppState = request.app.state.context
     return context
 
@@ -97,7 +98,7 @@ async def _caller(request: Request) -> ApiKey:
     return caller
 
 
-def reject_unknown_query(request: Request) -> None:
+async def reject_unknown_query(request: Request) -> None:
     """Reject unknown query parameters: a reading with a mistyped `learn` would be learned from."""
     check_query(request.query_params, [field.alias for field in request.scope["route"].dependant.query_params])
 
