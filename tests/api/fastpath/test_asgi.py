@@ -164,6 +164,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "an encoding": {"headers": {**PLAIN, "content-encoding": "br"}},
     "normalize only": {"path": f"{PATH}?learn=false"},
     "stats": {"path": f"{PATH}?stats=true"},
+    "normalize only, with stats": {"path": f"{PATH}?learn=false&stats=true"},
+    "normalize only in other words": {"path": f"{PATH}?stats=1&learn=0"},
+    "normalize only an unknown stream": {"path": "/v1/streams/boiler-8/readings?learn=false"},
+    "twice": {"path": f"{PATH}?learn=false&learn=true"},
     "an unknown parameter": {"path": f"{PATH}?magic=1"},
     "a wrong parameter": {"path": f"{PATH}?learn=perhaps"},
     "an unknown stream": {"path": "/v1/streams/boiler-8/readings"},
@@ -286,6 +290,18 @@ async def test_what_is_usual_does_not_reach_the_route(name: str, headers: dict[s
         before.app = None
         async with client_of(front(api, tmp_path)._replace(app=before)) as client:
             assert (await client.post(PATH, content=BODIES[name], headers=headers)).is_success
+
+
+@pytest.mark.parametrize("query", ["learn=false", "stats=true", "learn=false&stats=true"])
+async def test_usual_options_do_not_reach_the_route(query: str, tmp_path: Path) -> None:
+    async with running() as api:
+        await api.observe("boiler-7", {"values": {"temp": 20, "door": 0}})
+        before = with_fast_path(api.app, api.context)
+        before.app = None
+        async with client_of(front(api, tmp_path)._replace(app=before)) as client:
+            answer = (await client.post(f"{PATH}?{query}", content=USUAL, headers=PLAIN)).json()
+        assert answer["count"] == (1 if "learn" in query else 2)
+        assert ("mean" in answer) == ("stats" in query)
 
 
 @pytest.mark.parametrize("cut", [apart, in_pieces])

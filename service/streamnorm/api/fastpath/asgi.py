@@ -1,16 +1,16 @@
 """The fast path as ASGI middleware: a POST of one simple reading is answered before routing.
 
-The framework's routing costs more than the arithmetic. This middleware answers simple requests (a reading as JSON, no
-query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It receives the
-requests that `streamnorm.api.fastpath.inline` cannot answer: the body arrived separately from its head, or in pieces,
-or the answer must wait for a lock or a commit.
+The framework's routing costs more than the arithmetic. This middleware answers simple requests (a reading as JSON, with
+a usual query) and passes everything else on to the route; both call `IngestService`, so they answer alike. It receives
+the requests that `streamnorm.api.fastpath.inline` cannot answer: the body arrived separately from its head, or in
+pieces, there is a query, or the answer must wait for a lock or a commit.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.responses import Response
@@ -32,6 +32,22 @@ SUFFIX = "/readings"
 #: Bytes of a reading of as many numbers as a stream may have features: two milliseconds.
 LONGEST = 2 * LARGE
 _START, _END = len(PREFIX), -len(SUFFIX)
+
+
+class Options(NamedTuple):
+    """What a query asks for, as the route has it."""
+
+    learn: bool = True
+    stats: bool = False
+
+
+#: The usual queries.
+OPTIONS: Final = {
+    b"": Options(),
+    b"learn=false": Options(learn=False),
+    b"stats=true": Options(stats=True),
+    b"learn=false&stats=true": Options(learn=False, stats=True),
+}
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -61,7 +77,8 @@ class FastPathMiddleware:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a simple reading; pass any other request on."""
         path = scope["path"] if scope["type"] == "http" else ""
-        if not path.endswith(SUFFIX) or not path.startswith(PREFIX) or not self._is_simple_request(scope):
+        options = self._options(scope) if path.endswith(SUFFIX) and path.startswith(PREFIX) else None
+        if options is None:
             await self.app(scope, receive, send)
             return
         messages = await self._received(scope, receive)
@@ -69,22 +86,23 @@ class FastPathMiddleware:
             body = b"".join([message["body"] for message in messages])
             stream_id, reading = path[_START:_END], self._reading(body)
             if reading is not None and is_stream_id(stream_id):
-                answer = await self._answer(stream_id, reading)
+                answer = await self._answer(stream_id, reading, options)
                 await answer(scope, receive, send)
                 return
         await self.app(scope, replay_receive(messages, receive), send)
 
-    def _is_simple_request(self, scope: Scope) -> bool:
-        """Return whether a request is a POST of plain JSON without a query, and not too large."""
-        if scope["method"] != "POST" or scope["query_string"]:
-            return False
+    def _options(self, scope: Scope) -> Options | None:
+        """Return the options of a POST of plain JSON that is not too large; None for any other request."""
+        options = OPTIONS.get(scope["query_string"])
+        if scope["method"] != "POST" or options is None:
+            return None
         media = JSON
         for name, value in scope["headers"]:
             if name == b"content-type":
                 media = value.decode("latin-1")
             elif name == b"content-encoding" or (name == b"content-length" and len(value) > self._longest):
-                return False
-        return essence(media) == JSON
+                return None
+        return options if essence(media) == JSON else None
 
     async def _received(self, scope: Scope, receive: Any) -> list[Message]:
         """Receive a body, in the pieces in which it arrives, as long as it may be answered here."""
@@ -107,10 +125,11 @@ class FastPathMiddleware:
         except orjson.JSONDecodeError:
             return None
 
-    async def _answer(self, stream_id: str, reading: Reading) -> Response:
-        """Observe a reading and build the response."""
+    async def _answer(self, stream_id: str, reading: Reading, options: Options) -> Response:
+        """Observe a reading, or only normalize it, and build the response."""
+        call = self._service.observe if options.learn else self._service.normalize
         try:
-            answer = await self._service.observe(stream_id, reading)
+            answer = await call(stream_id, reading, stats=options.stats)
         except StreamnormError as error:
             kind, problem = problems.to_problem(error)
             self._refused(kind.slug, f"{PREFIX}{stream_id}{SUFFIX}: {problem['detail']}")
