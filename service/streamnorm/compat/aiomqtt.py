@@ -1,13 +1,13 @@
 """aiomqtt and the paho client below it, and all that is used of their inside.
 
-aiomqtt 2 acknowledges a message before it passes it on, and hides the DUP flag; the paho client supports both. When a
-starting broker accepts a connection and drops it before CONNACK, aiomqtt waits for ten seconds. Other modules use both
-only through this one.
+aiomqtt 2 acknowledges a message before it passes it on, and hides the DUP flag; the paho client supports both. It takes
+several tasks a message, where none is needed. When a starting broker accepts a connection and drops it before CONNACK,
+aiomqtt waits for ten seconds. Other modules use both only through this one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import aiomqtt
 from aiomqtt import Message, MqttError, Will
 from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -88,6 +89,8 @@ class ManualAckClient(aiomqtt.Client):
         self._max_unacknowledged = limits.unacknowledged
         self._modern = modern
         self._refused = refused
+        #: what is called when a message is confirmed, by its id
+        self._confirmations: dict[int, Callable[[], None]] = {}
         #: ids of redelivered messages
         self.again: set[int] = set()
         #: whether the broker supports subscription identifiers
@@ -115,6 +118,31 @@ class ManualAckClient(aiomqtt.Client):
                 return str(answer)
         return None
 
+    async def received(self) -> AsyncIterator[Message]:
+        """Yield messages as they come, those that came together without a task each.
+
+        Raises:
+            MqttError: the connection is broken.
+
+        """
+        async for message in self.messages:
+            yield message
+            while not self._queue.empty():
+                yield self._queue.get_nowait()
+
+    def send(self, topic: str, payload: bytes, *, retain: bool, confirmed: Callable[[], None]) -> None:
+        """Publish a `payload` to a `topic` (QoS 1), with the `retain` flag; call `confirmed` when the broker has it.
+
+        Raises:
+            MqttError: the connection is broken.
+            ValueError: nothing can be published to this topic.
+
+        """
+        info = self._client.publish(topic, payload, 1, retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise MqttCodeError(info.rc, "it was not published")
+        self._confirmations[info.mid] = confirmed
+
     def acknowledge(self, message: Message) -> None:
         """Acknowledge a message; the broker redelivers unacknowledged ones after a reconnect."""
         self._client.ack(message.mid, message.qos)
@@ -137,7 +165,11 @@ class ManualAckClient(aiomqtt.Client):
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         if isinstance(reason_code, ReasonCode) and reason_code.is_failure:
             self._refused("denied", f"the broker does not publish it: {reason_code}")
-        super()._on_publish(client, userdata, mid, reason_code, properties)
+        confirmed = self._confirmations.pop(mid, None)
+        if confirmed is None:
+            super()._on_publish(client, userdata, mid, reason_code, properties)
+        else:
+            confirmed()
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
         if not self._connected.done():

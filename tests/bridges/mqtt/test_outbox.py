@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from streamnorm.bridges.mqtt.outbox import Outbox
+from streamnorm.compat.aiomqtt import MqttError
 
 
 class Wire:
     """A connection that breaks after so many messages; it confirms every one but the last."""
 
     max_packet: int | None = None
+    confirms = True
 
     def __init__(self, breaks_after: int = 1000) -> None:
         self.published: list[str] = []
         self._left = breaks_after
 
-    async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: ARG002, FBT001
+    def send(self, topic: str, payload: bytes, *, retain: bool, confirmed: Callable[[], None]) -> None:  # noqa: ARG002
         """Publish."""
         if "#" in topic:
             raise ValueError(topic)
@@ -26,7 +29,8 @@ class Wire:
         self._left -= 1
         if self._left <= 0:
             raise ConnectionError
-        await asyncio.sleep(0)
+        if self.confirms:
+            asyncio.get_running_loop().call_soon(confirmed)
 
 
 async def sent(outbox: Outbox, wire: Wire) -> None:
@@ -76,3 +80,26 @@ async def test_what_no_broker_could_take_keeps_nothing_else_from_being_published
     assert all(future.done() for future in futures)
     assert dict(outbox.dropped.counts) == {("", "invalid-topic"): 1, ("", "too-large"): 1}
     assert outbox.published == 1
+
+
+async def test_no_more_than_a_window_is_unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamnorm.bridges.mqtt.outbox.WINDOW", 3)
+    outbox, wire = Outbox(), Wire()
+    wire.confirms = False
+    for n in range(5):
+        outbox.put(str(n), b"")
+    await sent(outbox, wire)
+    assert wire.published == ["0", "1", "2"]
+    assert (outbox.published, len(outbox)) == (0, 5)
+
+
+async def test_a_broker_that_confirms_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamnorm.bridges.mqtt.outbox.CONFIRMATION_TIMEOUT", 0.01)
+    outbox, wire = Outbox(), Wire()
+    wire.confirms = False
+    outbox.put("a", b"")
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(5):
+            await outbox.send(wire)
+    assert caught.value.subgroup(MqttError) is not None
+    assert len(outbox) == 1

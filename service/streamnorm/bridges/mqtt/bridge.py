@@ -187,16 +187,14 @@ class MqttBridge:
         self._state = State(up=not refused, detail=detail + "".join(f"; {item}" for item in refused))
         if self._discovery is not None:
             self._discovery.renew()
-        acknowledging: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(self._outbox.send(connection))
-            reading = tasks.create_task(self._intake.read(connection, tasks, acknowledging))
+            reading = tasks.create_task(self._intake.read(connection))
             ends = [tasks.create_task(event.wait()) for event in (self._stopping, self._renewing)]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             reading.cancel()
-            if acknowledging:
-                await asyncio.wait(acknowledging, timeout=DRAIN)
-            for task in (sending, *ends, *acknowledging):
+            await self._intake.drain(DRAIN)
+            for task in (sending, *ends):
                 task.cancel()
         await connection.publish(status, payloads.OFFLINE, qos=1, retain=True)
 

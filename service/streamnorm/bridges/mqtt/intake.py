@@ -18,6 +18,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from streamnorm.bridges.mqtt.client import RECEIVE_MAXIMUM, Client
@@ -111,6 +112,9 @@ class Intake:
         #: by stream, or mapping: completes when the last message queued, or decoded in a thread, has been observed
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._commit: asyncio.Task[None] | None = None
+        self._working: set[asyncio.Task[bool]] = set()
+        #: the last connection that was read from
+        self._connection: Client | None = None
 
     def use(self, mappings: Sequence[Mapping]) -> None:
         """Take these mappings of messages from now on, in place of those before."""
@@ -121,18 +125,25 @@ class Intake:
         for item in self._filters:  # exported before the first one, so that its increase is visible
             self.refusals.counts.setdefault((item.filter, "invalid-reading"), 0)
 
-    async def read(self, connection: Client, tasks: asyncio.TaskGroup, acknowledging: set[asyncio.Task[None]]) -> None:
-        """Process the messages of a `connection` until it breaks, in `tasks` that are in `acknowledging` until done."""
-        async for message in connection.messages:
-            task = tasks.create_task(self._acknowledge(connection, message, self._work(connection, message)))
-            acknowledging.add(task)
-            task.add_done_callback(acknowledging.discard)
+    async def read(self, connection: Client) -> None:
+        """Process the messages of a `connection` until it breaks."""
+        self._connection = connection
+        async for message in connection.received():
+            work = self._work(connection, message)
+            if work is None:
+                connection.acknowledge(message)
+            else:
+                work.add_done_callback(partial(self._acknowledge, connection, message))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait at most so many `seconds` until the messages received so far are acknowledged."""
+        if self._working:
+            await asyncio.wait(self._working, timeout=seconds)
 
     def cancel(self) -> None:
         """Cancel the processing of messages, which the broker then redelivers to the next run."""
-        for _, work in self._known.values():
-            if work is not None:
-                work.cancel()
+        for work in self._working:
+            work.cancel()
 
     def refuse(self, topic: str, payload: bytes, reason: str, detail: str) -> None:
         """Reject a message: count and log its `topic`, `reason` and `detail`; publish its `payload` as dead letter."""
@@ -153,19 +164,28 @@ class Intake:
             self._known[message.mid] = before
             return before[1]
         work = asyncio.create_task(self._worked(topic, payload))
+        self._working.add(work)
+        work.add_done_callback(self._working.discard)
         if message.qos:
             self._known[message.mid] = known, work
             if len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]
         return work
 
-    async def _acknowledge(self, connection: Client, message: MQTTMessage, work: asyncio.Task[bool] | None) -> None:
-        if work is not None and not await asyncio.shield(work):
+    def _acknowledge(self, connection: Client, message: MQTTMessage, work: asyncio.Task[bool]) -> None:
+        """Acknowledge a message whose work is done, unless it failed, or the connection is another one by now."""
+        if work.cancelled():
+            return
+        error = work.exception()
+        if error is not None:
+            log.error("MQTT: %s: not acknowledged", message.topic.value, exc_info=error)
+        if error is not None or not work.result():
             self._known.pop(message.mid, None)
             return
-        if message.mid in self._known:
-            self._known[message.mid] = self._known[message.mid][0], None
-        connection.acknowledge(message)
+        if connection is self._connection:
+            if message.mid in self._known:
+                self._known[message.mid] = self._known[message.mid][0], None
+            connection.acknowledge(message)
 
     def _is_ignored(self, topic: str, message: MQTTMessage) -> str:
         """Return why a message is left alone; empty if it is not."""
@@ -200,7 +220,8 @@ class Intake:
             return True
         self.taken += 1
         await self._safe()
-        await asyncio.gather(*answers)
+        for answer in answers:
+            await answer
         return True
 
     async def _observe(self, topic: str, payload: bytes) -> list[asyncio.Future[None]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
+from streamnorm.compat.aiomqtt import MqttError
 from streamnorm.ingest.refusals import Refusals
 
 log = logging.getLogger(__name__)
@@ -16,6 +19,8 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 60_000
 #: The in-flight window: enough for a broker that writes to disk, few enough for its limits.
 WINDOW = 100
+#: Seconds, and at most twice as many, after which a broker that does not confirm a message is left.
+CONFIRMATION_TIMEOUT = 10.0
 #: Bytes that a packet has besides its topic and payload, at most.
 PACKET_OVERHEAD = 16
 
@@ -41,8 +46,8 @@ class Publisher(Protocol):
     #: bytes of the largest packet that the broker accepts; None: no limit
     max_packet: int | None
 
-    async def publish(self, topic: str, /, payload: bytes, qos: int, retain: bool) -> None:  # noqa: FBT001
-        """Publish a `payload` to a `topic` with `qos` and the `retain` flag, and wait for the confirmation."""
+    def send(self, topic: str, payload: bytes, *, retain: bool, confirmed: Callable[[], None]) -> None:
+        """Publish a `payload` to a `topic` with the `retain` flag; `confirmed` is called when the broker has it."""
 
 
 class Outbox:
@@ -77,31 +82,51 @@ class Outbox:
         return publication.done
 
     async def send(self, connection: Publisher) -> None:
-        """Publish over a connection until it breaks, in order, beginning with what the last one left unconfirmed."""
+        """Publish over a connection until it breaks, in order, beginning with what the last one left unconfirmed.
+
+        Raises:
+            MqttError: the connection is broken, or the broker confirms nothing any more.
+
+        """
         self._waiting.extendleft(reversed(self._sent.values()))
         self._sent.clear()
-        window = asyncio.Semaphore(WINDOW)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._expect_confirmations())
             while True:
-                while not self._waiting:
+                while not self._waiting or len(self._sent) >= WINDOW:
                     self._news.clear()
                     await self._news.wait()
-                await window.acquire()
-                publication = self._waiting.popleft()
-                self._sent[id(publication)] = publication
-                tasks.create_task(self._publish(connection, publication, window))
+                self._send(connection, self._waiting.popleft())
 
-    async def _publish(self, connection: Publisher, publication: Publication, window: asyncio.Semaphore) -> None:
+    def _send(self, connection: Publisher, publication: Publication) -> None:
         topic, payload = publication.topic, publication.payload
         size = len(payload) + len(topic.encode()) + PACKET_OVERHEAD
+        if connection.max_packet is not None and size > connection.max_packet:
+            self.dropped.add("too-large", f"{topic}: {size} bytes, the broker takes {connection.max_packet}")
+            publication.settle()
+            return
+        self._sent[id(publication)] = publication
         try:
-            if connection.max_packet is not None and size > connection.max_packet:
-                self.dropped.add("too-large", f"{topic}: {size} bytes, the broker takes {connection.max_packet}")
-            else:
-                await connection.publish(topic, payload, qos=1, retain=publication.retain)
-                self.published += 1
+            connection.send(
+                topic, payload, retain=publication.retain, confirmed=partial(self._confirm, id(publication))
+            )
         except ValueError as error:  # a retry cannot succeed
             self.dropped.add("invalid-topic", f"{topic!r}: {error}")
-        self._sent.pop(id(publication), None)
-        window.release()
-        publication.settle()
+            self._sent.pop(id(publication)).settle()
+
+    def _confirm(self, key: int) -> None:
+        publication = self._sent.pop(key, None)
+        if publication is not None:
+            self.published += 1
+            publication.settle()
+            self._news.set()
+
+    async def _expect_confirmations(self) -> None:
+        """Wait until the broker leaves a message unconfirmed for too long."""
+        oldest = None
+        while True:
+            await asyncio.sleep(CONFIRMATION_TIMEOUT)
+            first = next(iter(self._sent.values()), None)
+            if first is not None and first is oldest:
+                raise MqttError(f"the broker did not confirm a message within {CONFIRMATION_TIMEOUT:g} s")
+            oldest = first
