@@ -170,6 +170,16 @@ def test_what_is_out_of_range_is_found_in_the_same_place(
         assert by(way, "online").first_out_of_range(values, limit) == expected, way
 
 
+@every_way
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+def test_the_first_value_out_of_range_is_found_wherever_it_is(ways: list[str], kind: str) -> None:
+    for place in range(100):
+        values = np.full((1, 100), math.nan, kind)
+        values[0, place:] = -math.inf
+        for way in ways:
+            assert by(way, "online").first_out_of_range(values, 1e30) == (0, place), way
+
+
 def test_a_library_is_used_before_numba_which_is_not_loaded() -> None:
     script = (
         "import sys; from streamnorm import Normalizer; from streamnorm.kernels import kernel_for\n"

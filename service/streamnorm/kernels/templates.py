@@ -239,9 +239,15 @@ def first_out_of_range(values: Buffer, size: int, limit: float) -> int:
     >>> first_out_of_range([1.0, NAN, -5.0], 3, 4.0), first_out_of_range([1.0], 1, 4.0)
     (2, -1)
     """
-    for place in range(size):
-        if values[place] > limit or values[place] < -limit:
-            return place
+    for start in range(0, size, DEPTH):
+        end = min(start + DEPTH, size)
+        wild = False
+        for place in range(start, end):  # without a way out, which the vectorizer would not take
+            wild |= abs(values[place]) > limit
+        if wild:
+            for place in range(start, end):
+                if abs(values[place]) > limit:
+                    return place
     return -1
 
 
