@@ -169,10 +169,10 @@ class EventHub:
         rows = len(block.values)
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
-        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
+        spreads = self._spreads(past, stream_id, now)
+        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY - 8 * len(spreads)  # divided between all streams
         most = most_rows(len(past.names), share)
-        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
-        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, spreads, now=now, most=most)
         self._bytes -= past.bytes
         past.add_tail(tail, alone=rows >= most)
         self._bytes += past.bytes
