@@ -108,13 +108,13 @@ class Loops:
             return
         loop = self.entries[_of("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
-        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+        at, to = array("q", starts), array("q", ends)
         (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
         before = values.ctypes.data, times.ctypes.data, rule_at, p_at, state.buffer_info()[0]
 
         def work(first: int, last: int) -> None:
             span = array("q", (rows, columns, beside + first, beside + last))
-            loop(*before, at.ctypes.data, to.ctypes.data, span.buffer_info()[0], out.ctypes.data)
+            loop(*before, at.buffer_info()[0], to.buffer_info()[0], span.buffer_info()[0], out.ctypes.data)
 
         parallel_for(columns - beside, rows * (columns - beside), work)
 
