@@ -170,7 +170,8 @@ class EventHub:
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
         spreads = self._spreads(past, stream_id, now)
-        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY - 8 * len(spreads)  # divided between all streams
+        # half of it divided between all streams: the other half lets more of them stay
+        share = MOST_BYTES_IN_ALL // 2 // len(self._pasts) - EMPTY - 8 * len(spreads)
         most = most_rows(len(past.names), share)
         tail = LazyBlockEvents.of(stream_id, past.names, block, answer, spreads, now=now, most=most)
         self._bytes -= past.bytes
