@@ -177,4 +177,4 @@ def _tiles(states: Array) -> Array:
 
 
 def _of(name: str, values: Array) -> str:
-    return name if values.dtype == np.float64 else f"{name}_of_singles"
+    return name if values.dtype.char == "d" else f"{name}_of_singles"
