@@ -137,7 +137,7 @@ def no_turn(_low: float, _high: float, _lam: float, _state: Buffer, _at: int) ->
 
 
 def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
-    """Do what `observe_rows` does, for groups of columns whose `state` is (tiles × size of a feature's state × LANES).
+    """Do what `observe_rows` does, for columns whose `state` is (tiles × size of a feature's state × LANES).
 
     There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
     one instruction (`streamnorm.kernels.cpu.pointers`).
@@ -147,7 +147,7 @@ def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: 
     for top in range(0, rows, DEPTH):
         for left in range(first, last, LANES):
             at = (left - first) * SIZE
-            width = min(LANES, last - left) & -GROUP
+            width = min(LANES, last - left)
             alike = UNIFORM and are_alike(state, at, width)
             for row in range(top, min(top + DEPTH, rows)):
                 place = row * columns + left
