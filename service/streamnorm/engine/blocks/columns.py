@@ -211,7 +211,7 @@ class ReadingColumns:
         return (numbers[start - starts[0] : end - starts[0]] for start, end in pairwise(starts))
 
     def gather(self, rows: Rows, flat: Array) -> Array:
-        """Gather `rows` of one head out of numbers that are laid out as these, into rows × numbers."""
+        """Gather `rows` of one head out of `flat`, numbers that are laid out as these, into rows × numbers."""
         first, last = int(rows[0]), int(rows[-1])
         if len(self.heads) > 1:
             found: Array = flat[self._positions(rows)]
@@ -222,7 +222,7 @@ class ReadingColumns:
         return found
 
     def scatter(self, rows: Rows, table: Array, flat: Array) -> None:
-        """Put back what `gather` gathered."""
+        """Put a `table` of `rows` of one head where `gather` finds it in `flat`."""
         if len(self.heads) > 1:
             flat[self._positions(rows)] = table
         else:
