@@ -324,6 +324,18 @@ async def test_the_latest_reading_of_a_block_is_that_of_its_last_row(house: Hous
     assert (row.event()["values"], row.event()["count"], "mean" in row.event()) == ({"a": 2.0}, 2, True)
 
 
+async def test_as_many_streams_of_blocks_in_turn_as_there_is_room_for_are_all_remembered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "MOST_BYTES_IN_ALL", 400_000)
+    ids = [f"m-{number}" for number in range(100)]
+    for _ in range(6):
+        for stream_id in ids:
+            await house.block(stream_id, [[1.0, 2.0]] * 64)
+    assert all(house.counts(stream_id)[-1] == 6 * 64 for stream_id in ids)
+    assert house.hub.kinds.total() == 200
+
+
 async def test_of_blocks_of_many_streams_some_rows_of_each_are_remembered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

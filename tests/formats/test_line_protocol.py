@@ -190,10 +190,11 @@ def test_plain_lines_are_split_at_once_into_what_they_are_parsed_to(lines: list[
     if plain is not None:
         wholes = [to_reading(parse(line.strip()), 1, Limits()) for line in lines]
         assert all(whole is not None for whole in wholes)
-        assert plain.names == [whole.names for whole in wholes if whole]
+        names = [names for names, count in plain.names for _ in range(count)]
+        assert names == [whole.names for whole in wholes if whole]
         assert plain.numbers == [value for whole in wholes if whole for value in whole.values]
         assert plain.times == [whole.point.time for whole in wholes if whole and whole.point]
-        assert plain.series == [line.partition(" ")[0] for line in lines]
+        assert [*plain.series] == [line.partition(" ")[0] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_plain_lines_are_split_at_once_into_what_they_are_parsed_to(lines: list[
 )
 def test_one_line_that_is_not_plain_leaves_all_to_the_parser(odd: str) -> None:
     columns = PointColumns(Limits())
-    for lines in ([odd, "n f=1"], ["n f=1 17", odd], ["n f=1", odd, "n g=1"]):
+    for lines in ([odd, "n f=1"], ["n f=1 17", odd], ["n f=1", odd, "n g=1"], ["n f=1", "n g=1,f=1 17", odd]):
         assert not columns.append_lines(1, lines)
     assert columns.append_lines(1, ["n f=1,g=2i 17", "n g=1"])
     assert columns.freeze().stream_ids == ("n",)

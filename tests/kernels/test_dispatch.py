@@ -56,7 +56,7 @@ def test_compiled_and_interpreted_blocks_give_the_same_bits(method: str, values:
 @pytest.mark.parametrize("method", ["online", "cumulative", "adaptive"])
 @pytest.mark.parametrize("kind", ["f8", "f4"])
 @given(
-    numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(8, 70), decay=st.sampled_from([0.5, 0.999])
+    numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(2, 70), decay=st.sampled_from([0.5, 0.999])
 )
 def test_columns_side_by_side_give_the_bits_of_one_alone(
     method: str, kind: str, numbers: list[float], columns: int, decay: float

@@ -61,7 +61,7 @@ def test_all_ways_give_the_interpreters_bits(
 @all_methods
 @pytest.mark.parametrize("kind", ["f8", "f4"])
 @settings(max_examples=20)
-@given(numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(6, 70), decay=st.sampled_from([0.5, 1.0]))
+@given(numbers=st.lists(number, min_size=1, max_size=60), columns=st.integers(1, 70), decay=st.sampled_from([0.5, 1.0]))
 def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
     *, ways: list[str], method: str, kind: str, numbers: list[float], columns: int, decay: float
 ) -> None:
@@ -77,12 +77,12 @@ def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
 @every_way
 @all_methods
 @pytest.mark.parametrize("decay", [0.9, 1.0])
-@pytest.mark.parametrize(("columns", "least"), [(9, 0), (83, 0), (83, 2**31)], ids=["few", "copied", "one by one"])
+@pytest.mark.parametrize(("columns", "least"), [(9, 0), (86, 0), (86, 2**31)], ids=["few", "copied", "uncopied"])
 def test_columns_may_begin_and_miss_values_at_different_times(
     *, ways: list[str], method: str, columns: int, least: int, decay: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the columns of a tile are alike changes from row to row, and from block to block."""
-    monkeypatch.setattr(loops, "LEAST_COPIED", least)  # the last columns beside each other, or one after the other
+    monkeypatch.setattr(loops, "LEAST_COPIED", least)  # the last columns with a group of their own, or not
     for way in ways:
         assert in_parts.__wrapped__(by(way, method), columns, decay) == in_parts(interpreted(method), columns, decay)
 
@@ -168,6 +168,16 @@ def test_what_is_out_of_range_is_found_in_the_same_place(
     expected = interpreted("online").first_out_of_range(values, limit)
     for way in ways:
         assert by(way, "online").first_out_of_range(values, limit) == expected, way
+
+
+@every_way
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+def test_the_first_value_out_of_range_is_found_wherever_it_is(ways: list[str], kind: str) -> None:
+    for place in range(100):
+        values = np.full((1, 100), math.nan, kind)
+        values[0, place:] = -math.inf
+        for way in ways:
+            assert by(way, "online").first_out_of_range(values, 1e30) == (0, place), way
 
 
 def test_a_library_is_used_before_numba_which_is_not_loaded() -> None:

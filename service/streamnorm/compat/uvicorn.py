@@ -85,6 +85,14 @@ class HTTPProtocol(HttpToolsProtocol):
         """Discard what is parsed as headers after the head: trailers."""
         self.headers = DISCARDED
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; one that comes alone is handed on as it is, where uvicorn would copy it twice."""
+        if not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment]  # the sum of this and a part is the part
+        elif isinstance(self.cycle.body, bytes):
+            self.cycle.body = bytearray(self.cycle.body)
+        super().on_body(body)
+
     def answer_inline(self, answer: bytes) -> None:
         """Send the complete response to a request that was not forwarded, and go on to the next one."""
         self.transport.write(answer)

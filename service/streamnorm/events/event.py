@@ -71,18 +71,26 @@ class LazyBlockEvents(NamedTuple):
 
     @classmethod
     def of(
-        cls, stream: str, names: Names, block: Block, answer: BlockAnswer, *, now: float, most: int
+        cls,
+        stream: str,
+        names: Names,
+        block: Block,
+        answer: BlockAnswer,
+        spreads: tuple[float, ...],
+        *,
+        now: float,
+        most: int,
     ) -> LazyBlockEvents:
-        """Copy the last rows of a `block` and of its `answer`, at most `most`, so that the block itself can be freed.
+        """Keep the last rows of a `block` and of its `answer`, at most `most`, so that the rest can be freed.
 
-        `stream` and `names` are the stream's id and features; `now` (s since 1970) is the time of rows without one.
+        `stream` and `names` are the stream's id and features, `spreads` their means and deviations after the block;
+        `now` (s since 1970) is the time of rows without one.
         """
-        last = slice(-most, None)
-        times = now if block.times is None else np.minimum(block.times[last], now)
-        raw = block.values[last]
-        raw = raw.copy() if answer.names is None else raw[:, origins(block.names, answer.names)]
-        rows = raw, answer.values[last].copy()
-        return cls(stream, names, times, answer.count, answer.ready, *rows)
+        times = now if block.times is None else np.minimum(block.times[-most:], now)
+        raw = _last(block.values, most)
+        if answer.names is not None:
+            raw = raw[:, origins(block.names, answer.names)]
+        return cls(stream, names, times, answer.count, answer.ready, raw, _last(answer.values, most), spreads)
 
     @property
     def weight(self) -> int:
@@ -101,6 +109,11 @@ class LazyBlockEvents(NamedTuple):
         *before, packed = (row.tobytes() for row in table)
         last = packed + numbers(len(self.spreads)).pack(*self.spreads)
         return [ReadingEvent(self.stream, self.names, row) for row in (*before, last)]
+
+
+def _last(table: Array, most: int) -> Array:
+    """Return the last rows of a table, at most `most`, in memory that holds no others."""
+    return table if table.base is None and len(table) <= most else table[-most:].copy()
 
 
 def origins(given: Names, made: Names) -> list[int]:

@@ -169,10 +169,11 @@ class EventHub:
         rows = len(block.values)
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
-        share = MOST_BYTES_IN_ALL // (len(self._pasts) + 1) - EMPTY  # divided between all streams
+        spreads = self._spreads(past, stream_id, now)
+        # half of it divided between all streams: the other half lets more of them stay
+        share = MOST_BYTES_IN_ALL // 2 // len(self._pasts) - EMPTY - 8 * len(spreads)
         most = most_rows(len(past.names), share)
-        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, now=now, most=most)
-        tail = tail._replace(spreads=self._spreads(past, stream_id, now))
+        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, spreads, now=now, most=most)
         self._bytes -= past.bytes
         past.add_tail(tail, alone=rows >= most)
         self._bytes += past.bytes
@@ -228,7 +229,7 @@ class EventHub:
         if stream is None:
             return ()
         past.noted, past.unnoted = now, 0
-        if past.kinds.are_due(now, len(past.names)):
+        if now >= past.kinds.due:
             self._look(past, stream_id, stream, now)
         hidden = stream.layout.transformed  # their statistics are not of the raw values
         pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in past.names]

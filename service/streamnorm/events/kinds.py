@@ -1,7 +1,8 @@
 """What changes about a sensor itself: it becomes stuck, begins to drift, is alive again, sends nothing valid.
 
-A stream is looked at once a second at most, when it is heard of. A change is told once two looks agree on it, so that a
-sensor between two kinds is not told back and forth; a sensor that is still warming up is of no kind yet.
+A stream is looked at once a second at most, when it is heard of, and less often where there are many. A change is told
+once two looks agree on it, so that a sensor between two kinds is not told back and forth; a sensor that is still
+warming up is of no kind yet.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a stream: a kind is a matter of horizons.
 SECONDS_BETWEEN_LOOKS = 1.0
-#: Features of a stream that are looked at in a second: about a millisecond of processor time.
-LOOKED_AT_A_SECOND = 256
+#: Features of all streams that are looked at in a second: about ten milliseconds of processor time.
+LOOKED_AT_A_SECOND = 2560
 #: what a sensor is called that sent nothing but missing and invalid values since the last look
 INVALID = "invalid"
 WARMING = "warming"
@@ -43,26 +44,22 @@ KindListeners: TypeAlias = list[Callable[[KindChange], object]]
 class Kinds:
     """What the features of one stream were at the last looks."""
 
-    __slots__ = ("_counts", "_maybe", "_missing", "looked", "told")
+    __slots__ = ("_counts", "_maybe", "_missing", "due", "told")
 
     def __init__(self) -> None:
-        self.looked = 0.0
+        #: when the stream is to be looked at again, in seconds since 1970
+        self.due = 0.0
         #: feature -> the kind that was told, or that it began with
         self.told: dict[str, str] = {}
         self._maybe: dict[str, str] = {}
         self._counts: dict[str, float] = {}
         self._missing: dict[str, float] = {}
 
-    def are_due(self, now: float, features: int) -> bool:
-        """Return whether a stream of so many `features` is to be looked at by `now`, in seconds since 1970."""
-        return now - self.looked >= max(SECONDS_BETWEEN_LOOKS, features / LOOKED_AT_A_SECOND)
-
     def look(self, stream_id: str, stream: Stream, now: float, total: Counter[str]) -> list[KindChange]:
         """Return the kinds of `stream` that have changed since the look before the last one.
 
         `stream_id` names it in the changes, `now` is in seconds since 1970, `total` counts the features by kind.
         """
-        self.looked = now
         changes = []
         for name, kind in self._found(stream).items():
             was = self.told.get(name)
@@ -75,6 +72,7 @@ class Kinds:
             else:
                 changes.append(KindChange(stream_id, name, was, kind, now))
                 self._settle(name, kind, total)
+        self.due = now + max(SECONDS_BETWEEN_LOOKS, total.total() / LOOKED_AT_A_SECOND)
         return changes
 
     def forget(self, total: Counter[str]) -> None:

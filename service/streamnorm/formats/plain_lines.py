@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from streamnorm.engine.limits import LARGEST_VALUE
@@ -50,42 +51,49 @@ _NUMBERS = re.compile(r"[0-9.eE+=i-]*")
 class PlainLines(NamedTuple):
     """Lines as `PlainLine` has one; `numbers` are those of all lines in turn."""
 
-    series: list[str]
-    names: list[tuple[str, ...]]
+    series: Sequence[str]
+    #: and how many lines in a row have them
+    names: list[tuple[tuple[str, ...], int]]
     numbers: list[float]
     times: list[int | None]
 
 
 def split_all_plain(lines: Sequence[str]) -> PlainLines | None:
-    """Split lines at once, in a third of the time that `split_plain` takes; None if one of them is not plain.
+    """Split lines at once, in a fifth of the time that `split_plain` takes; None if one of them is not plain.
 
     >>> split_all_plain(["weather,place=roof temp=21.5,gusts=3i 17", "weather temp=20"])
-    PlainLines(series=['weather,place=roof', 'weather'], names=[('temp', 'gusts'), ('temp',)], \
+    PlainLines(series=('weather,place=roof', 'weather'), names=[(('temp', 'gusts'), 1), (('temp',), 1)], \
 numbers=[21.5, 3.0, 20.0], times=[17, None])
     >>> split_all_plain(["weather temp=20", "# a comment"]) is None
     True
     """
-    series: list[str] = []
-    names: list[tuple[str, ...]] = []
-    texts: list[str] = []
-    stamps: list[str] = []
-    for line in lines:
-        head, _, rest = line.partition(" ")
-        fields, _, stamp = rest.partition(" ")
-        parts = fields.replace("=", ",=").split(",")  # a name, and a value behind its equals sign, in turn
-        series.append(head)
-        names.append(tuple(parts[::2]))
-        texts += parts[1::2]
-        stamps.append(stamp)
-    numbers = _numbers(texts)
-    if numbers is None or not all(map(_plain_names, {*names})) or sum(map(len, names)) != len(texts):
+    parts = [line.split(" ") for line in lines]
+    if {*map(len, parts)} != {3}:
+        parts = [[*part, ""] if len(part) == 2 else part for part in parts]  # noqa: PLR2004 - without a time
+        if {*map(len, parts)} != {3}:
+            return None
+    series, fields, stamps = zip(*parts, strict=True)
+    # a name, and a value behind its equals sign, in turn; a line's first name is behind a newline
+    pieces = ("\n" + ",\n".join(fields)).replace("=", ",=").split(",")
+    numbers = _numbers(pieces[1::2])
+    names = None if len(pieces) % 2 else _names_of_lines(pieces[::2], len(lines))
+    told, heads = "".join(stamps), "".join(series)
+    if numbers is None or names is None or max(map(len, stamps)) > LONGEST_TIME:
         return None
-    told = "".join(stamps)
-    if any('"' in each or "\\" in each for each in {*series}) or (told and not (told.isascii() and told.isdigit())):
-        return None
-    if max(map(len, stamps), default=0) > LONGEST_TIME:
+    if (told and not (told.isascii() and told.isdigit())) or '"' in heads or "\\" in heads:
         return None
     return PlainLines(series, names, numbers, [int(stamp) if stamp else None for stamp in stamps])
+
+
+def _names_of_lines(names: list[str], lines: int) -> list[tuple[tuple[str, ...], int]] | None:
+    """Return the names of lines, of which the first of each begins with a newline; None if some are not plain."""
+    width = len(names) // lines
+    if names == names[:width] * lines:
+        found = [((names[0][1:], *names[1:width]), lines)]
+    else:
+        edges = [place for place, name in enumerate(names) if name.startswith("\n")]
+        found = [((names[a][1:], *names[a + 1 : b]), 1) for a, b in pairwise([*edges, len(names)])]
+    return found if all(map(_plain_names, {each for each, _ in found})) else None
 
 
 def _plain_names(names: tuple[str, ...]) -> bool:

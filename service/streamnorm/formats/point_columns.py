@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 
 from streamnorm.engine.blocks.columns import NO_SEQ, Head, ReadingColumns
 from streamnorm.engine.limits import Limits
@@ -13,6 +14,9 @@ from streamnorm.formats import line_protocol
 from streamnorm.formats.ids import DEFAULT_TEMPLATE
 from streamnorm.formats.line_protocol import Malformed, Point, PointReading
 from streamnorm.formats.plain_lines import split_all_plain, split_plain
+
+#: Series whose streams are remembered, at most eight megabytes, and characters of the longest one that is.
+KEPT, LONGEST_KEPT = 4096, 256
 
 
 class PointColumns(ReadingColumns):
@@ -81,19 +85,20 @@ class PointColumns(ReadingColumns):
             return False
         for series, read in unknown.items():
             self._series[series] = self._placed(*read)  # type: ignore[misc]  # none is None
-        for names in dict.fromkeys(plain.names):
-            if (names, None, False) not in self._heads:
-                self._add_head(Head(names, None, listed=False))
-        known = [self._series[series] for series in plain.series]
+        heads: list[int] = []
+        for names, count in plain.names:
+            head = self._heads.get((names, None, False))  # type: ignore[call-overload]  # as a Head hashes
+            heads += [self._add_head(Head(names, None, listed=False)) if head is None else head] * count
+        streams, sources = zip(*map(self._series.__getitem__, plain.series), strict=True)
         exact = [
             None if time is None else time * (self._tick or line_protocol.told_by_size(time)) for time in plain.times
         ]
         self._numbers.fromlist(plain.numbers)
-        self._stream_of.extend(stream for stream, _ in known)
-        self._head_of.extend(self._heads[names, None, False] for names in plain.names)  # type: ignore[index]
-        self._time_of.extend(math.nan if time is None else time / 1e9 for time in exact)
-        self._seq_of.extend([NO_SEQ] * len(lines))
-        self._source_of.extend(source for _, source in known)
+        self._stream_of.extend(streams)
+        self._head_of.fromlist(heads)
+        self._time_of.fromlist([math.nan if time is None else time / 1e9 for time in exact])
+        self._seq_of.fromlist([NO_SEQ] * len(lines))
+        self._source_of.extend(sources)
         self._exact += exact
         self.lines.extend(range(first, first + len(lines)))
         return True
@@ -125,13 +130,8 @@ class PointColumns(ReadingColumns):
 
     def _read_series(self, series: str) -> tuple[str, Point] | None:
         """Return the stream of a series, and its point; None if it is malformed, or a comment, or was to be trimmed."""
-        if series.startswith("#") or series != series.strip():
-            return None
-        try:
-            point = line_protocol.parse(f"{series} value=0")
-            return line_protocol.stream_id(point, self._template), point
-        except Malformed:
-            return None
+        read = _read if len(series) <= LONGEST_KEPT else _read.__wrapped__
+        return read(series, self._template)
 
     def _placed(self, stream_id: str, point: Point) -> tuple[int, int]:
         """Return the places of a stream and of a point's source."""
@@ -139,3 +139,15 @@ class PointColumns(ReadingColumns):
 
     def _source(self, point: Point) -> int:
         return self._sources.setdefault((point.measurement, point.tags), len(self._sources))
+
+
+@lru_cache(maxsize=KEPT)
+def _read(series: str, template: str) -> tuple[str, Point] | None:
+    """Do what `_read_series` does; the same series come with every write."""
+    if series.startswith("#") or series != series.strip():
+        return None
+    try:
+        point = line_protocol.parse(f"{series} value=0")
+        return line_protocol.stream_id(point, template), point
+    except Malformed:
+        return None

@@ -137,7 +137,7 @@ def no_turn(_low: float, _high: float, _lam: float, _state: Buffer, _at: int) ->
 
 
 def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
-    """Do what `observe_rows` does, for groups of columns whose `state` is (tiles × size of a feature's state × LANES).
+    """Do what `observe_rows` does, for columns whose `state` is (tiles × size of a feature's state × LANES).
 
     There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
     one instruction (`streamnorm.kernels.cpu.pointers`).
@@ -147,7 +147,7 @@ def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: 
     for top in range(0, rows, DEPTH):
         for left in range(first, last, LANES):
             at = (left - first) * SIZE
-            width = min(LANES, last - left) & -GROUP
+            width = min(LANES, last - left)
             alike = UNIFORM and are_alike(state, at, width)
             for row in range(top, min(top + DEPTH, rows)):
                 place = row * columns + left
@@ -239,9 +239,15 @@ def first_out_of_range(values: Buffer, size: int, limit: float) -> int:
     >>> first_out_of_range([1.0, NAN, -5.0], 3, 4.0), first_out_of_range([1.0], 1, 4.0)
     (2, -1)
     """
-    for place in range(size):
-        if values[place] > limit or values[place] < -limit:
-            return place
+    for start in range(0, size, DEPTH):
+        end = min(start + DEPTH, size)
+        wild = False
+        for place in range(start, end):  # without a way out, which the vectorizer would not take
+            wild |= abs(values[place]) > limit
+        if wild:
+            for place in range(start, end):
+                if abs(values[place]) > limit:
+                    return place
     return -1
 
 

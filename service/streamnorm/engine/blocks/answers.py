@@ -40,9 +40,13 @@ class AnswerColumns:
         self.counts[row], self.ready[row], self.gaps[row] = answer.count, answer.ready, answer.gap
         self.replayed[row], self.skews[row] = answer.replayed, answer.skew
 
-    def put_values(self, where: slice | Rows, ys: Array) -> None:
-        """Note the values of rows, rows × features, `where` the columns have those rows' numbers (`positions`)."""
-        self.values[where] = ys.reshape(-1) if isinstance(where, slice) else ys
+    def put_values(self, rows: Rows, ys: Array) -> None:
+        """Note the values of rows of one head, rows × features."""
+        self._columns.scatter(rows, ys, self.values)
+
+    def rows(self, rows: Rows) -> Array:
+        """Return the values of rows of one head, rows × features."""
+        return self._columns.gather(rows, self.values)
 
     def answer(self, row: int) -> Answer:
         """Build the answer to a row."""
@@ -69,7 +73,7 @@ class AnswerColumns:
         for index, head in enumerate(columns.heads):
             rows = np.flatnonzero(columns.head_of == index)
             place = {name: column for column, name in enumerate(head.names)}
-            own = self.values[columns.positions(rows)].reshape(len(rows), -1)
+            own = self.rows(rows)
             found[rows] = own[:, [place[name] for name in names]]
         return names, found
 

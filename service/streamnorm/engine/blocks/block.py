@@ -136,9 +136,9 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     _check(kernel, block, now, limits)
     settled = None
     if block.times is not None or draft.plan.clocked:
-        stamps = np.full(len(block.values), now) if block.times is None else block.times
+        stamps = _same(now, len(block.values)) if block.times is None else block.times
         settled = settle_rows(draft.state, stamps, now, limits, draft.plan.patience)
-    times = np.full(len(block.values), now) if settled is None else settled.times
+    times = _same(now, len(block.values)) if settled is None else settled.times
     gap = 0
     if block.first_seq is not None:
         check_seq(block.last_seq, "/first_seq")
@@ -197,7 +197,7 @@ def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, 
     """Return a `block` as it is normalized, rows × features, after the names of its columns; nothing is learned."""
     if not stream.plan.mixed:
         return block.names, block.values
-    times = np.full(len(block.values), now) if block.times is None else block.times + stream.state[OFFSET]
+    times = _same(now, len(block.values)) if block.times is None else block.times + stream.state[OFFSET]
     return mixed.prepare_table(stream, block.names, block.values, times, learn=False)
 
 
@@ -233,6 +233,11 @@ def _layout_of_size(plan: Plan, where: AnyLayout, size: int) -> AnyLayout:
         return layout_for(where.names[:had], where.shapes[:had], where.stride)
     layouts = (layout_of(plan, where.sources[:had], where.source_shapes[:had]) for had in range(len(where.sources)))
     return next((layout for layout in layouts if layout.size == size), where)
+
+
+def _same(time: float, rows: int) -> Array:
+    """Return a time for each of so many rows, in the memory of one."""
+    return np.ndarray(rows, np.float64, np.array(time), strides=(0,))
 
 
 def _gap(stream: Stream, seq: int) -> int:

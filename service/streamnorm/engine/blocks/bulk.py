@@ -138,26 +138,24 @@ def normalize_bulk(stream: Stream, columns: ReadingColumns, rows: Rows, answers:
             some = rows[at : min(end, at + CHUNK)]
             scored = [stream.score(name, xs) for name, xs in zip(head.names, columns.table(some).T, strict=True)]
             ys = postprocess_block(stream.plan, head.names, np.column_stack(scored))
-            answers.put_values(columns.positions(some), ys)
+            answers.put_values(some, ys)
             answers.counts[some] = stream.count
             answers.ready[some] = ready_for(stream, head.names, now)
 
 
 def _runs(columns: ReadingColumns, rows: Rows) -> Iterator[tuple[int, int]]:
-    """Find the runs of rows that have the same head."""
-    heads = columns.head_of[rows]
-    bounds = [0, *(np.flatnonzero(heads[1:] != heads[:-1]) + 1).tolist(), len(rows)]
-    return pairwise(bounds)
+    """Find the runs of rows that have the same head, and all times or none."""
+    forms = columns.form_of[rows]
+    changes = [] if columns.uniform else (np.flatnonzero(forms[1:] != forms[:-1]) + 1).tolist()
+    return pairwise([0, *changes, len(rows)])
 
 
 def _fit(stream: Stream, columns: ReadingColumns, rows: Rows, latest: float) -> int:
-    """Count the rows, from the first one on, whose times and numbers leave nothing to object to.
-
-    All have times, or none has.
-    """
+    """Count the rows of a run, from the first one on, whose times and numbers leave nothing to object to."""
+    if columns.earliest >= EARLIEST and columns.latest <= latest and not columns.numbered:
+        return len(rows)
     times, seqs = columns.times[rows], columns.seqs[rows]
-    absent = np.isnan(times)
-    wrong = (absent != absent[0]) | (~absent & ~((times >= EARLIEST) & (times <= latest)))
+    wrong = (times < EARLIEST) | (times > latest)
     numbered = np.flatnonzero(seqs >= 0)
     if len(numbered):
         wrong[numbered] |= np.diff(seqs[numbered], prepend=int(stream.state[LAST_SEQ])) <= 0
@@ -170,13 +168,11 @@ def _observe_table(stream: Stream, rows: Rows, work: Work) -> None:
     stamped = not np.isnan(stamps[0])
     if not stamped:
         stamps[:] = now
-    seqs = columns.seqs[rows]
+    seqs = columns.seqs[rows] if columns.numbered else None
     count = stream.count
-    numbers = seqs if (seqs >= 0).any() else None
-    where = columns.positions(rows)
-    table = columns.numbers[where].reshape(len(rows), -1)
-    done = observe_table(stream, table, stamps, numbers, now=now, limits=limits, stamped=stamped)
-    answers.put_values(where, done.values)
+    numbers = seqs if seqs is not None and (seqs >= 0).any() else None
+    done = observe_table(stream, columns.table(rows), stamps, numbers, now=now, limits=limits, stamped=stamped)
+    answers.put_values(rows, done.values)
     answers.counts[rows] = np.arange(count + 1, count + 1 + len(rows))
     answers.ready[rows] = done.ready
     answers.gaps[rows] = 0 if done.gaps is None else done.gaps

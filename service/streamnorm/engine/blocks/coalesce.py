@@ -46,7 +46,8 @@ class Table(NamedTuple):
     """What became of rows that were observed as a table; `gaps` is None where no row has a number."""
 
     values: Array
-    ready: list[bool]
+    #: after which rows
+    ready: Array
     gaps: Rows | None
     #: what the features rested on before
     before: Before | MixedBefore
@@ -147,12 +148,12 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limi
     done = observe_table(stream, values, stamps, seqs, now=now, limits=limits, stamped=stamped)
     rows = cast("list[list[float | Array]]", done.values.tolist())
     gaps = repeat(0) if done.gaps is None else done.gaps.tolist()
-    answers = [*map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready, gaps)]
+    answers = [*map(Answer, rows, range(count + 1, count + 1 + len(rows)), done.ready.tolist(), gaps)]
     if done.skews is not None:
         for answer, skew in zip(answers, done.skews.tolist(), strict=True):
             answer.skew = skew
     run.answers += answers
-    whole = BlockAnswer(done.values, stream.count, done.ready[-1], skews=done.skews, before=done.before)
+    whole = BlockAnswer(done.values, stream.count, bool(done.ready[-1]), skews=done.skews, before=done.before)
     run.batches.append(ObservedBlock(Block(stream.layout.names, values, stamps), whole))
 
 

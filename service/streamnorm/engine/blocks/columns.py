@@ -146,6 +146,14 @@ class ReadingColumns:
         #: seconds since 1970, NaN for none
         self.times: Array = np.frombuffer(self._time_of)
         self.seqs: Rows = np.frombuffer(self._seq_of, np.int64)
+        #: what rows make a table by: their head, and whether they have a time
+        self.form_of = 2 * self.head_of + np.isnan(self.times)
+        #: whether that is the same of all
+        self.uniform = not np.count_nonzero(self.form_of[1:] != self.form_of[:-1])
+        self.earliest = np.fmin.reduce(self.times, initial=math.inf)
+        self.latest = np.fmax.reduce(self.times, initial=-math.inf)
+        #: whether a row has a number
+        self.numbered = bool(np.count_nonzero(self.seqs != NO_SEQ))
         widths = np.array([sum(head.sizes) for head in self.heads], np.int64)
         ends = widths[self.head_of].cumsum()
         #: where each row's numbers begin, and after the last one where they end
@@ -157,13 +165,17 @@ class ReadingColumns:
         if not self._groups:
             places = self.stream_of.astype(np.min_scalar_type(len(self.stream_ids)))  # 16 bits are sorted by radix
             order = np.argsort(places, kind="stable")
-            ends = np.bincount(self.stream_of, minlength=len(self.stream_ids)).cumsum()
-            self._groups = np.split(order, ends)[:-1]
+            ends = np.bincount(self.stream_of, minlength=len(self.stream_ids)).cumsum().tolist()
+            self._groups = [order[start:end] for start, end in pairwise([0, *ends])]
         return zip(self.stream_ids, self._groups, strict=True)
 
     def size(self, rows: Rows | None = None) -> int:
         """Count the numbers, of all rows or of some."""
-        return len(self.numbers) if rows is None else int((self.starts[rows + 1] - self.starts[rows]).sum())
+        if rows is None:
+            return len(self.numbers)
+        if len(self.heads) == 1:
+            return len(self.numbers) // len(self) * len(rows)
+        return int((self.starts[rows + 1] - self.starts[rows]).sum())
 
     def reading(self, row: int) -> Reading:
         """Build the reading of a row."""
@@ -198,19 +210,32 @@ class ReadingColumns:
         numbers = flat[starts[0] : starts[-1]].tolist()
         return (numbers[start - starts[0] : end - starts[0]] for start, end in pairwise(starts))
 
-    def positions(self, rows: Rows) -> slice | Rows:
-        """Tell where the numbers of rows of one head are: one behind the other, or rows × features."""
-        first, last = int(self.starts[rows[0]]), int(self.starts[rows[-1]])
-        width = int(self.starts[rows[0] + 1]) - first
-        if int(rows[-1] - rows[0]) == len(rows) - 1 and last - first == (len(rows) - 1) * width:
-            return slice(first, last + width)
-        where: Rows = self.starts[rows][:, None] + np.arange(width)
+    def gather(self, rows: Rows, flat: Array) -> Array:
+        """Gather `rows` of one head out of `flat`, numbers that are laid out as these, into rows × numbers."""
+        first, last = int(rows[0]), int(rows[-1])
+        if len(self.heads) > 1:
+            found: Array = flat[self._positions(rows)]
+        elif last - first == len(rows) - 1:
+            found = flat.reshape(len(self), -1)[first : last + 1]
+        else:
+            found = flat.reshape(len(self), -1).take(rows, 0)
+        return found
+
+    def scatter(self, rows: Rows, table: Array, flat: Array) -> None:
+        """Put a `table` of `rows` of one head where `gather` finds it in `flat`."""
+        if len(self.heads) > 1:
+            flat[self._positions(rows)] = table
+        else:
+            flat.reshape(len(self), -1)[rows] = table
+
+    def _positions(self, rows: Rows) -> Rows:
+        """Tell where the numbers of rows of one head are, rows × numbers."""
+        where: Rows = self.starts[rows][:, None] + np.arange(self.starts[rows[0] + 1] - self.starts[rows[0]])
         return where
 
     def table(self, rows: Rows) -> Array:
         """Gather rows of one head, which has no channel, into rows × features."""
-        found: Array = self.numbers[self.positions(rows)].reshape(len(rows), -1)
-        return found
+        return self.gather(rows, self.numbers)
 
     def alike(self) -> bool:
         """Whether all rows make one table: they have the same features, in any order, and no channels."""

@@ -20,7 +20,7 @@ def table_rows(block: Block, answer: BlockAnswer, *, listed: bool = False) -> It
     `answer` is the block's; `listed` is whether the readings are to be answered as arrays.
     """
     last = len(block.values) - 1
-    ready = [answer.ready] * (last + 1) if answer.before is None else ready_after(block.values, answer.before)
+    ready = [answer.ready] * (last + 1) if answer.before is None else ready_after(block.values, answer.before).tolist()
     skews = [0.0] * (last + 1) if answer.skews is None else answer.skews.tolist()
     for row, ys in enumerate(answer.values):
         time = None if block.times is None else float(block.times[row])

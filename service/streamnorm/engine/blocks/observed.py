@@ -51,12 +51,12 @@ def block_of(
         return None
     first, last = int(rows[0]), int(rows[-1])
     head = columns.heads[columns.head_of[first]]
-    absent, ready = np.isnan(columns.times[rows]), answers.ready[rows]
-    same = all((marks == marks[0]).all() for marks in (columns.head_of[rows], absent, ready))
+    ready = answers.ready[rows]
+    same = columns.uniform or (columns.form_of[rows] == columns.form_of[first]).all()
+    same = same and np.count_nonzero(ready) in {0, len(rows)}
     if not head.plain or not same or int(answers.counts[last] - answers.counts[first]) != len(rows) - 1:
         return None
-    values = answers.values[columns.positions(rows)].reshape(len(rows), -1)
-    times = None if absent[0] else columns.times[rows]
-    answer = BlockAnswer(values, int(answers.counts[last]), bool(ready[-1]))
+    times = None if np.isnan(columns.times[first]) else columns.times[rows]
+    answer = BlockAnswer(answers.rows(rows), int(answers.counts[last]), bool(ready[-1]))
     block = Block(head.names, columns.table(rows), times)
     return ObservedBlock(block, answer, lambda: map(pair, rows.tolist()))

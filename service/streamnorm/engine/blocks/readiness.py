@@ -75,19 +75,19 @@ def _rested(stream: Stream, plan: Plan, starts: Sequence[int], times: Array) -> 
     return Before(lacking, weights, lasts, times, plan.rule[1], base_statistics.least_weight(plan.warmup))
 
 
-def ready_after(values: Array, before: Before | MixedBefore) -> list[bool]:
+def ready_after(values: Array, before: Before | MixedBefore) -> Array:
     """Return after which rows every feature rests on enough; see `Stream.ready`."""
     if isinstance(before, MixedBefore):
         parts = [ready_after(before.values.take(columns, axis=1), part) for columns, part in before.parts]
-        return [all(row) for row in zip(*parts, strict=True)]
+        together: Array = np.logical_and.reduce(parts)
+        return together
     ready = np.ones(len(values), dtype=bool)
     if max(before.lacking) > 0:
         ready = np.all((~np.isnan(values)).cumsum(axis=0) >= np.array(before.lacking), axis=1)
     if before.time_constant > 0.0 and not _stays_heavy(before):
         for column, (weight, last) in enumerate(zip(before.weights, before.lasts, strict=True)):
             ready &= _heavy_after(values[:, column].tolist(), before, weight, last)
-    told: list[bool] = ready.tolist()
-    return told
+    return ready
 
 
 def _stays_heavy(before: Before) -> bool:

@@ -20,11 +20,11 @@ from streamnorm.kernels.cpu.thread_pool import parallel_for
 from streamnorm.kernels.method import Packed
 from streamnorm.kernels.templates import GROUP, LANES
 
-#: Columns that are worth a group, and values that are worth laying states out.
-FEWEST_LANES, LEAST_IN_LANES = 6, 512
+#: Values that are worth laying states out.
+LEAST_IN_LANES = 512
 #: Last columns, fewer than a group, that are worth copying beside repetitions of the last one, and their values; the
 #: rows that are copied at once.
-FEWEST_COPIED, LEAST_COPIED, COPIED = 3, 8192, 4096
+FEWEST_COPIED, LEAST_COPIED, COPIED = 5, 8192, 4096
 #: tuples of rules and parameters whose copies for compiled code are kept
 KEPT = 4096
 
@@ -96,27 +96,20 @@ class Loops:
         rows, columns = values.shape
         plain = rule[1] == 0.0 and rule[3] == 0.0
         name = _of(f"lanes_{int(p[0]) if p else 0}", values)
-        beside = 0
-        if name in self.entries and plain and columns >= FEWEST_LANES and values.size >= LEAST_IN_LANES:
-            rest = columns % GROUP
-            copied = rest >= FEWEST_COPIED and rest * rows >= LEAST_COPIED
-            beside = columns if copied else columns - rest
-        if beside:
-            size = ends[0] - starts[0]
-            self._side_by_side(self.entries[name], values, rule, p, state, starts[:beside], size, out)
-        if beside == columns:
+        if name in self.entries and plain and values.size >= LEAST_IN_LANES:
+            self._side_by_side(self.entries[name], values, rule, p, state, starts, ends[0] - starts[0], out)
             return
         loop = self.entries[_of("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
-        at, to = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+        at, to = array("q", starts), array("q", ends)
         (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
         before = values.ctypes.data, times.ctypes.data, rule_at, p_at, state.buffer_info()[0]
 
         def work(first: int, last: int) -> None:
-            span = array("q", (rows, columns, beside + first, beside + last))
-            loop(*before, at.ctypes.data, to.ctypes.data, span.buffer_info()[0], out.ctypes.data)
+            span = array("q", (rows, columns, first, last))
+            loop(*before, at.buffer_info()[0], to.buffer_info()[0], span.buffer_info()[0], out.ctypes.data)
 
-        parallel_for(columns - beside, rows * (columns - beside), work)
+        parallel_for(columns, values.size, work)
 
     def _side_by_side(
         self,
@@ -143,10 +136,12 @@ class Loops:
                 own[:, left : left + LANES] = tile[:, : last - first - left]
 
         def work(first: int, last: int) -> None:
-            whole = last - (last - first) % GROUP
+            rest = (last - first) % GROUP
+            copied = rest >= FEWEST_COPIED and rest * len(values) >= LEAST_COPIED
+            whole = last - rest if copied else last
             if first < whole:
                 observe(values, first, whole, states[:, first:whole], out)
-            if whole == last:
+            if not copied:
                 return
             group = np.minimum(np.arange(whole, whole + GROUP), last - 1)  # the last column again and again
             own = states[:, group]
@@ -177,4 +172,4 @@ def _tiles(states: Array) -> Array:
 
 
 def _of(name: str, values: Array) -> str:
-    return name if values.dtype == np.float64 else f"{name}_of_singles"
+    return name if values.dtype.char == "d" else f"{name}_of_singles"

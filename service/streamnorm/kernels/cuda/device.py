@@ -86,7 +86,7 @@ class Device:
         flat, answers = _flat(values), _flat(out)
         stride, many = state.shape
         packed = _packed(p)
-        there = cuda.to_device(times if rule[1] > 0.0 else np.zeros(1))
+        there = cuda.to_device(np.ascontiguousarray(times) if rule[1] > 0.0 else np.zeros(1))
         program = functools.partial(_bound, self._method, stride, timed=rule[1] > 0.0, robust=rule[3] > 0.0)
         length = self._stretch(rows, many, rule)
         if length == rows:
