@@ -231,16 +231,22 @@ async def test_a_configured_stream_is_answered_alike(house: House, config: dict[
         await house.same(body)
 
 
+@pytest.mark.parametrize(("error", "status"), [(ZeroDivisionError, 500), (MemoryError, 503)])
 async def test_a_defect_is_told_alike_and_logged(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+    status: int,
 ) -> None:
     def defect(*_: Any) -> Any:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr(Stream, "observe", defect)
     await house.same(USUAL)
     failed = f"POST {PATH} failed"
     assert [record.message for record in caplog.records if record.message == failed] == [failed] * 3 * len(CUTS)
+    assert (await house.clients[0].post(PATH, content=USUAL, headers=PLAIN)).status_code == status
 
 
 json_values = st.recursive(

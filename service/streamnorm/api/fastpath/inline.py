@@ -42,7 +42,7 @@ REFUSAL = (
     b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\ncontent-type: %b\r\n"
     b"x-content-type-options: nosniff\r\nx-request-id: %b\r\nconnection: close\r\n\r\n%b"
 )
-OK, FAILED = (b"200 OK", JSON), (b"500 Internal Server Error", problems.MEDIA_TYPE.encode())
+OK, PROBLEM = b"200 OK", problems.MEDIA_TYPE.encode()
 #: The headers that decide about authorization and the request id.
 KEPT = (b"host", b"authorization", b"x-request-id")
 _FIRST, _LAST = len(START), -len(END)
@@ -83,7 +83,7 @@ class InlineResponder:
         kind, problem = problems.to_problem(error)
         self._refused(kind.slug, problem["detail"])
         payload, phrase = orjson.dumps(problem), HTTPStatus(kind.status).phrase.encode()
-        return REFUSAL % (kind.status, phrase, given, len(payload), FAILED[1], self._names.of({}), payload)
+        return REFUSAL % (kind.status, phrase, given, len(payload), PROBLEM, self._names.of({}), payload)
 
     def admit(self, url: bytes, headers: Sequence[tuple[bytes, bytes]], began: float) -> Admitted | None:
         """Return what the fast path needs of a POST's head, or None if it cannot answer the request.
@@ -134,15 +134,27 @@ class InlineResponder:
             if reading is None:
                 return None
             answer = self._service.observe_inline(stream_id, stream, reading)
-            (status, media), payload = OK, dumps(serialize.reading_to_json(stream_id, reading, answer))
+            status, media, payload = OK, JSON, dumps(serialize.reading_to_json(stream_id, reading, answer))
         except (orjson.JSONDecodeError, StreamnormError):
             return None  # the route reports the error
-        except Exception:  # a defect of ours; a retry on the route might observe the reading twice
+        except Exception as error:  # a defect of ours; a retry on the route might observe the reading twice
             log.exception("POST %s%s%s failed", PREFIX, stream_id, SUFFIX)
-            (status, media), payload = FAILED, orjson.dumps(problems.FAILED)
+            problem = problems.of_failure(error)
+            status, media, payload = failed_line(problem["status"]), PROBLEM, orjson.dumps(problem)
         response = ANSWER % (status, given, len(payload), media, self._names.of(named), payload)
         self._latency.add(perf_counter() - began)
         return response
+
+
+def failed_line(status: int) -> bytes:
+    r"""Return the status line of a failure, and the headers that go with it.
+
+    >>> failed_line(503)
+    b'503 Service Unavailable\r\nRetry-After: 1'
+    """
+    headers = problems.HEADERS.get(status, {})
+    lines = [f"{status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode()
 
 
 def decoded_stream_id(url: bytes) -> str:

@@ -117,6 +117,13 @@ def to_problem(error: errors.StreamnormError | HTTPProblem) -> tuple[ProblemType
     return kind, problem(kind, detail if len(detail) <= LONGEST else f"{detail[:LONGEST]}…", **members)
 
 
+def of_failure(error: Exception) -> dict[str, Any]:
+    """Return the problem of a request that failed by a defect, or for want of memory: then a retry may succeed."""
+    if isinstance(error, MemoryError):
+        return to_problem(errors.Overloaded("there is no memory left for the request"))[1]
+    return FAILED
+
+
 #: additional headers of responses, by status
 HEADERS: dict[int, dict[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="streamnorm"'},
@@ -174,7 +181,7 @@ def install(app: FastAPI) -> None:
 
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return problem_response(FAILED)
+        return problem_response(of_failure(error))
 
     app.add_exception_handler(errors.StreamnormError, known)
     app.add_exception_handler(HTTPProblem, known)

@@ -132,11 +132,11 @@ class AdmissionMiddleware:
                 "request-timeout", "the body did not arrive in time (body_timeout, body_rate)"
             )
             await self._refuse(timeout, scope, exchange)
-        except Exception:  # a defect of ours; the application has already answered its own
+        except Exception as error:  # a defect of ours; the application has already answered its own
             if exchange.status or scope["type"] != "http":
                 raise
             log.exception("%s %s failed", scope["method"], path)
-            await problems.problem_response(problems.FAILED)(scope, exchange.receive, exchange.send)
+            await problems.problem_response(problems.of_failure(error))(scope, exchange.receive, exchange.send)
 
     def _admit(self, exchange: RequestState, scope: Scope, headers: Headers, *, live: bool) -> None:
         capacity = self._capacity
