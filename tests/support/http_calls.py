@@ -96,6 +96,14 @@ def routers() -> list[BaseRoute]:
     return create_app(settings_of(), MemoryStore()).router.routes
 
 
+def with_routers_of_all(app: FastAPI) -> FastAPI:
+    """Give an application the routers that all share; routes of its own, such as that of its pages, stay."""
+    app.router.routes[:] = [
+        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
+    ]
+    return app
+
+
 @asynccontextmanager
 async def running(store: BlobStore | str | None = None, **settings: Any) -> AsyncIterator[Api]:
     """Start the application on a store, or on one that an address names, and stop it afterwards."""
@@ -103,9 +111,7 @@ async def running(store: BlobStore | str | None = None, **settings: Any) -> Asyn
         app = create_app(settings_of(store=store, **settings))
     else:
         app = create_app(settings_of(**settings), store or MemoryStore())
-    app.router.routes[:] = [
-        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
-    ]
+    with_routers_of_all(app)
     app.state.context.service.clock = lambda: NOW
     async with app.router.lifespan_context(app):
         # an error in the application is to become an answer, as it does behind a real server
