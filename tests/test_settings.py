@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import streamnorm
-from streamnorm.cli import cli
 from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
 from streamnorm.settings import GROUPS, Settings, descriptions, unknown_variables
+from tests.support.commands import invoke
 
 OTHERS: dict[str, Any] = {
     "host": "::1",
@@ -87,7 +87,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def serve(*arguments: str, **environment: str) -> Result:
     """Run `streamnorm serve`, in this process: for what ends before anything is started."""
     env = {"COLUMNS": "200", "NO_COLOR": "1", "TERMINAL_WIDTH": "200", **environment}
-    return CliRunner().invoke(cli, ["serve", *arguments], env=env)
+    return invoke(["serve", *arguments], env=env)
 
 
 def test_every_setting_has_a_value_to_be_tested_with() -> None:
@@ -160,7 +160,7 @@ def test_a_bad_option_is_told(arguments: list[str], environment: dict[str, str],
 
 
 def test_the_version_is_told() -> None:
-    result = CliRunner().invoke(cli, ["--version"])
+    result = invoke(["--version"])
     assert (result.exit_code, result.stdout) == (0, f"streamnorm {streamnorm.__version__}\n")
 
 
