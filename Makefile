@@ -11,8 +11,6 @@ RECENT := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p $(RECENT) 2>/dev/null && { echo $$p; break; }; done)
 COMMA := ,
 ENGINE ?= $(shell command -v podman || command -v docker)
-# The browser's tests have processes of their own: Playwright's greenlets, beside a garbage collector that has much to do,
-# have crashed CPython 3.11.
 WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # The tests of `make check`: those of pure code, which start no process.
 CHECKED := tests/engine tests/kernels tests/formats tests/auth tests/stores tests/test_architecture.py
@@ -30,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # HEALTHCHECK exists only in Docker's image format; podman's default is another one.
 export BUILDAH_FORMAT := docker
 
-.PHONY: help run check golden test test-peers test-engines lint faults fuzz mutants bench quality pictures screenshots lock sbom image clean packages
+.PHONY: help run check golden test test-code test-pages test-peers test-engines lint faults fuzz mutants bench quality pictures screenshots lock sbom image clean packages
 .DELETE_ON_ERROR:
 
 help: ## list the commands
@@ -40,11 +38,19 @@ run: $(VENV)/.run ## run a demo: the service, and simulated sensors that send to
 	$(BIN)/streamnorm demo $(ARGS)
 
 test: packages lint ## run lint, types, import checks and all tests but those of test-peers and test-engines
+	$(MAKE) --no-print-directory --jobs 2 test-code test-pages
+
+# The browser's tests have processes of their own: Playwright's greenlets, beside a garbage collector that has much to do,
+# have crashed CPython 3.11. They run beside the others, since they wait for browsers during a third of their time, and
+# print once they have ended.
+test-code:
 	$(BIN)/pytest $(WORKERS) -m "not jit" --ignore tests/pages $(ARGS)
-	$(BIN)/pytest $(WORKERS) tests/pages
+
+test-pages:
+	@told=$$($(BIN)/pytest $(WORKERS) --maxprocesses 2 tests/pages 2>&1); status=$$?; echo "$$told"; exit $$status
 
 check: lint ## check style, types and import directions, and run the fast tests
-	$(BIN)/pytest $(WORKERS) -m "not jit" $(CHECKED) $(ARGS)
+	$(BIN)/pytest $(WORKERS) -m "not jit and not slow" $(CHECKED) $(ARGS)
 
 lint: $(VENV)/.test ## check style, types and import directions only
 	$(BIN)/ruff check

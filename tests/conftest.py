@@ -6,6 +6,7 @@ import functools
 import gc
 import logging
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ settings.register_profile("ci", **UNTIMED, derandomize=True, database=None, prin
 os.environ.setdefault("NUMBA_CACHE_DIR", str(NUMBA_CACHE))
 # And where there is a CUDA device, for it too; tests that want it say so.
 os.environ.setdefault("STREAMNORM_DEVICE", "cpu")
+# httpx and httpcore look for it at each request, where it tells trio from asyncio; an import that fails searches all
+# folders again.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 # No test calls the world, whose certificate authorities every HTTP client would read, for tens of milliseconds each.
 os.environ |= {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(Path(__file__).parent)}
 settings.load_profile("ci" if os.environ.get("CI") else "local")

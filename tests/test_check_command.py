@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from streamnorm.cli import cli
+from tests.support.commands import invoke
 
 PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
 FILE = """\
@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def check(*options: object) -> Result:
-    return CliRunner().invoke(cli, ["check", *map(str, options)])
+    return invoke(["check", *map(str, options)])
 
 
 def test_a_file_without_a_fault_is_counted(file: Path) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
-from streamnorm.cli import cli
 from streamnorm.engine.limits import Limits
 from streamnorm.mappings import Catalogue, Message, preset_names
 from streamnorm.mappings.table import KEYS
+from tests.support.commands import invoke
 from tests.support.http_calls import running
 
 PAGE = (Path(__file__).parents[1] / "docs" / "devices.md").read_text(encoding="utf-8")
@@ -41,7 +40,7 @@ def test_the_mappings_of_the_page_are_valid_and_do_what_it_says() -> None:
 
 def test_the_sample_of_the_page_is_read_as_it_says() -> None:
     [(command, answer)] = re.findall(r"^\$ streamnorm (check .*)\n(.*)$", PAGE, re.MULTILINE)
-    assert CliRunner().invoke(cli, shlex.split(command)).stdout == f"{answer}\n"
+    assert invoke(shlex.split(command)).stdout == f"{answer}\n"
 
 
 @pytest.mark.parametrize("preset", ["airgradient", "ttn"])

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import httpx
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from streamnorm.cli import cli
 from tests.support.certificates import certificate
+from tests.support.commands import invoke
 from tests.support.processes import PATIENCE, STEP, Service
 
 READING = {"values": {"temp": 21.4}}
@@ -20,7 +20,7 @@ READING = {"values": {"temp": 21.4}}
 def run(folder: Path, *arguments: str) -> Result:
     """Run the program, in this process."""
     env = {"STREAMNORM_DATA_DIR": str(folder / "data"), "COLUMNS": "120", "NO_COLOR": "1"}
-    return CliRunner().invoke(cli, arguments, env=env)
+    return invoke(arguments, env=env)
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The service as people run it: a process, its options, its end, and what is left after it."""
+"""The service as people run it: a process, its options, its end, and what is left after it.
+
+Interpreters of their own start and stop it where that is what a test is about; the others fork it.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ import httpx
 import pytest
 
 from streamnorm.stores.codec import decode
+from tests.support import forked
 from tests.support.processes import PATIENCE, STEP, FreshService, Service
 
 COMMAND = [sys.executable, "-m", "streamnorm"]
@@ -30,16 +34,14 @@ HERE = "/v1/streams/boiler-7"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Run a service that the tests leave running."""
-    with FreshService(tmp_path_factory.mktemp("service")) as running:
+    with Service(tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
 def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
     env = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment}
-    return subprocess.run(  # noqa: S603 - our own program
-        [*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    return forked.ran(arguments, env, PATIENCE)
 
 
 def observe(service: Service, *xs: float) -> Any:
@@ -100,7 +102,7 @@ def test_a_clean_stop_ends_with_status_0_and_says_so(tmp_path: Path, how: signal
 
 @pytest.mark.parametrize("durability", ["always", "everysec", "no"])
 def test_stopping_and_starting_changes_no_bit(tmp_path: Path, durability: str) -> None:
-    with FreshService(tmp_path, STREAMNORM_DURABILITY=durability) as service:
+    with Service(tmp_path, STREAMNORM_DURABILITY=durability) as service:
         observe(service, 21.4, 22.0, 20.3)
         before = snapshot(service)
         service.restart()
@@ -109,7 +111,7 @@ def test_stopping_and_starting_changes_no_bit(tmp_path: Path, durability: str) -
 
 
 def test_a_killed_service_has_kept_what_was_told_a_while_ago(tmp_path: Path) -> None:
-    with FreshService(tmp_path) as service:
+    with Service(tmp_path) as service:
         observe(service, *range(20))
         deadline = time.monotonic() + PATIENCE
         while kept(service) < 20 and time.monotonic() < deadline:
@@ -120,7 +122,7 @@ def test_a_killed_service_has_kept_what_was_told_a_while_ago(tmp_path: Path) -> 
 
 
 def test_a_service_killed_with_always_has_kept_every_answered_reading(tmp_path: Path) -> None:
-    with FreshService(tmp_path, STREAMNORM_DURABILITY="always") as service:
+    with Service(tmp_path, STREAMNORM_DURABILITY="always") as service:
         observe(service, *range(20))
         before = snapshot(service)
         service.kill()

@@ -11,11 +11,10 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from streamnorm.advice import Advice, to_toml
-from streamnorm.cli import cli
 from streamnorm.engine.configuration.rules import parse_rule
+from tests.support.commands import invoke
 from tests.support.http_calls import Api
 from tests.support.processes import Service
 
@@ -94,7 +93,7 @@ def test_the_command_suggests_for_a_recording(tmp_path: Path) -> None:
     start = 1_795_000_000
     rows = [f"{start + 60 * place},{wind},{cold}" for place, (wind, cold) in enumerate(zip(WIND, COLD, strict=True))]
     file.write_text("\n".join(["time,wind,temp", *rows]))
-    result = CliRunner().invoke(cli, ["suggest", str(file)])
+    result = invoke(["suggest", str(file)])
     assert result.exit_code == 0, result.output
     found = [(rule["streams"], rule["features"]) for rule in tomllib.loads(result.stdout)["rules"]]
     assert found == [("roof", "wind"), ("roof", "temp")]
@@ -105,7 +104,7 @@ def test_the_command_suggests_for_the_streams_of_a_service(tmp_path: Path) -> No
         for stream in ("客厅", "shed", "客厅~1wind"):
             body = {"features": ["wind"], "values": [[each] for each in WIND]}
             httpx.post(f"{service.url}/v1/streams/{quote(stream)}/bulk", json=body).raise_for_status()
-        result = CliRunner().invoke(cli, ["suggest", "--url", service.url, "--prefix", "客"])
+        result = invoke(["suggest", "--url", service.url, "--prefix", "客"])
     assert result.exit_code == 0, result.output
     assert [rule["streams"] for rule in tomllib.loads(result.stdout)["rules"]] == ["客厅", "客厅~1wind"]
 
@@ -113,15 +112,15 @@ def test_the_command_suggests_for_the_streams_of_a_service(tmp_path: Path) -> No
 def test_the_command_says_so_where_there_is_nothing_to_suggest(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("time,x\n" + "".join(f"{60 * place},{x}\n" for place, x in enumerate(RNG.normal(size=200))))
-    assert CliRunner().invoke(cli, ["suggest", str(file)]).stdout == "# nothing to suggest\n"
+    assert invoke(["suggest", str(file)]).stdout == "# nothing to suggest\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.csv", "--url", "http://127.0.0.1:1"]])
 def test_the_command_takes_files_or_a_service(arguments: list[str]) -> None:
-    assert CliRunner().invoke(cli, ["suggest", *arguments]).exit_code == 2
+    assert invoke(["suggest", *arguments]).exit_code == 2
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli, ["suggest", str(tmp_path / "none.csv")])
+    result = invoke(["suggest", str(tmp_path / "none.csv")])
     assert result.exit_code == 1
     assert "none.csv" in result.stderr

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from streamnorm.app import create_app
 from streamnorm.settings import Settings
+from tests.support.http_calls import with_routers_of_all
 
 T = TypeVar("T")
 JSON = {"content-type": "application/json"}
@@ -63,7 +64,7 @@ class Retries(RuleBasedStateMachine):
         """Start the application on the folder."""
 
         async def start() -> None:
-            self.app = create_app(self.settings)
+            self.app = with_routers_of_all(create_app(self.settings))
             await self.running.enter_async_context(self.app.router.lifespan_context(self.app))
             transport = httpx.ASGITransport(self.app)
             self.client = httpx.AsyncClient(transport=transport, base_url="http://streamnorm", headers=JSON)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from typer.testing import CliRunner
 
 from streamnorm.backfill.options import order_of
 from streamnorm.backfill.work import conduct
 from streamnorm.backfill.work.conduct import Looked, Order
-from streamnorm.cli import cli
 from streamnorm.engine.reading import Array
+from tests.support.commands import invoke
 
 ROWS = np.random.default_rng(0).normal(20, 3, (60, 2)).round(3)
 UNSET = "columns exclude time_column missing state thousands quote comment precision out"
@@ -42,8 +41,7 @@ class Ran(NamedTuple):
 
 def run(folder: Path, file: str | Path, *options: str | Path, out: str = "out.csv") -> Ran:
     """Run the command on a recording of a folder, with the streams in the folder too."""
-    result = CliRunner().invoke(
-        cli,
+    result = invoke(
         [
             "backfill",
             str(folder / file),

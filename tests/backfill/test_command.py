@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from streamnorm import Normalizer
-from streamnorm.cli import cli
+from tests.support.commands import invoke
 from tests.support.processes import PATIENCE, Service
 
 ROWS = np.random.default_rng(0).normal(20, 3, (600_000, 2)).round(3)
@@ -29,7 +29,7 @@ def recorded(path: Path, rows: int) -> Path:
 
 def run(*options: str | Path) -> Result:
     """Run the command."""
-    return CliRunner().invoke(cli, ["backfill", *map(str, options)], env={"COLUMNS": "300"})
+    return invoke(["backfill", *map(str, options)], env={"COLUMNS": "300"})
 
 
 def test_it_tells_what_came_of_it(tmp_path: Path) -> None:

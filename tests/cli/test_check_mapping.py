@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from streamnorm.cli import cli
+from tests.support.commands import invoke
 
 SAMPLES = Path(__file__).parents[1] / "data" / "mappings"
 PRESET_SAMPLES = [
@@ -27,7 +26,7 @@ time_zone = "Europe/Berlin"
 
 def check(*arguments: str, text: str = "") -> tuple[int, list[Any], str]:
     """Run the command; returns its status, the readings it prints, and its errors."""
-    done = CliRunner().invoke(cli, ["check", *arguments], input=text)
+    done = invoke(["check", *arguments], text=text)
     return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 

@@ -42,6 +42,7 @@ def merged_as_group(drawn: Array, horizon: float) -> tuple[float, float]:
     return mean, math.sqrt(np.average([np.nanmean((image - mean) ** 2) for image in drawn], weights=weights))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(METHODS))
 @pytest.mark.parametrize("robust", [None, 2.0])
 @given(xs=readings)

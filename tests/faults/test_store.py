@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import forked
 from tests.support.processes import PATIENCE, STEP, Service
 
 PATH = "/v1/streams/boiler-7"
@@ -77,8 +78,7 @@ def test_a_stop_that_cannot_keep_everything_ends_as_a_failure(tmp_path: Path) ->
 
 def served(folder: Path) -> subprocess.CompletedProcess[str]:
     """Start a service that cannot start."""
-    command = [sys.executable, "-m", "streamnorm", "serve", "--port", "0", "--data-dir", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603 - ours
+    return forked.ran(["serve", "--port", "0", "--data-dir", str(folder)], os.environ, PATIENCE)
 
 
 def test_a_folder_that_cannot_be_written_is_told() -> None:

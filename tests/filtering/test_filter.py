@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from streamnorm import Normalizer
-from streamnorm.cli import cli
+from tests.support.commands import invoke
 from tests.support.processes import PATIENCE
 
 PROGRAM = [sys.executable, "-m", "streamnorm", "filter"]
@@ -22,7 +21,7 @@ PROGRAM = [sys.executable, "-m", "streamnorm", "filter"]
 
 def run(text: str, *options: str) -> tuple[int, list[str], str]:
     """Filter a text; returns status, lines and errors."""
-    done = CliRunner().invoke(cli, ["filter", *options], input=text)
+    done = invoke(["filter", *options], text=text)
     return done.exit_code, done.stdout.splitlines(), done.stderr
 
 

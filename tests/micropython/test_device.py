@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from streamnorm import Normalizer
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm_client import Client
 from tests.support.certificates import certificate
 from tests.support.docs_page import examples
@@ -180,10 +181,7 @@ def test_an_invalid_reading_is_told_and_does_not_hold_up_others(service: Service
 
 
 def test_without_a_valid_key_readings_wait(board: Board, tmp_path: Path) -> None:
-    data = str(tmp_path / "data")
-    command = [sys.executable, "-m", "streamnorm", "keys", "create", "board", "--data-dir", data]
-    made = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
-    key = next(word for word in made.stdout.split() if word.startswith("sn_"))
+    key = SQLiteApiKeys(tmp_path / "data").create("board", ["observe"])
     with Service(tmp_path) as guarded:
         told = "try:\n    s.observe([1])\nexcept Problem as problem:\n    print(problem.args[0])\n"
         assert board.run(guarded.url, told, key="sn_wrong") == [401]

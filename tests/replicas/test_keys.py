@@ -7,13 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from streamnorm.auth.redis_api_keys import RedisApiKeys
-from streamnorm.cli import cli
 from streamnorm.errors import StoreUnavailable
+from tests.support.commands import invoke
 from tests.support.processes import PATIENCE, Service
 from tests.support.redis_servers import Cluster, wait_until
 from tests.support.replicas import Start
@@ -22,7 +21,7 @@ from tests.support.replicas import Start
 def keys(url: str, prefix: str, *arguments: str) -> str:
     """Run `streamnorm keys`; returns what it prints."""
     options = ["--store", url, "--store-prefix", prefix]
-    result = CliRunner().invoke(cli, ["keys", *arguments, *options], env={"COLUMNS": "200"})
+    result = invoke(["keys", *arguments, *options], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     return result.stdout.strip()
 

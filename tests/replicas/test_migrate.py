@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from streamnorm.auth.api_keys import SQLiteApiKeys
-from streamnorm.cli import cli
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
@@ -22,6 +21,7 @@ from streamnorm.stores.codec import encode
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.redis.copy_endpoint import RedisEndpoint
 from streamnorm.stores.redis.url import parse_redis_url
+from tests.support.commands import invoke
 
 LIMITS = Limits()
 
@@ -49,7 +49,7 @@ def content(folder: Path) -> dict[str, bytes | None]:
 def migrate(source: object, target: object, prefix: str, *options: str) -> Result:
     """Run `streamnorm migrate`."""
     ends = ["--from", str(source), "--to", str(target), "--store-prefix", prefix]
-    return CliRunner().invoke(cli, ["migrate", *ends, *options])
+    return invoke(["migrate", *ends, *options])
 
 
 def test_streams_and_keys_go_there_and_back_as_they_were(url: str, prefix: str, tmp_path: Path) -> None:

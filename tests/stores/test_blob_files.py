@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from typer.testing import CliRunner
 
-from streamnorm.cli import cli
 from streamnorm.errors import StoreCorrupt, StoreError, StoreUnavailable
 from streamnorm.stores.blob_files import BlobFiles, save_blobs
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.sqlite import SQLiteStore
+from tests.support.commands import invoke
 from tests.support.engine import fed, new
 
 
@@ -69,7 +68,7 @@ def test_that_pyarrow_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 def migrate(source: str, target: str) -> tuple[int, str]:
     """Run `streamnorm migrate`."""
-    done = CliRunner().invoke(cli, ["migrate", "--from", source, "--to", target])
+    done = invoke(["migrate", "--from", source, "--to", target])
     return done.exit_code, done.output
 
 

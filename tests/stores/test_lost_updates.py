@@ -25,6 +25,8 @@ from streamnorm.stores.stream_locks import StreamLocks
 from tests.support.gated_store import DEFAULT, count, observed
 from tests.support.schedules import Operation, Outcome, Schedule, World, every, without_threads
 
+pytestmark = pytest.mark.slow
+
 #: What is there before, how safe changes are to be, and how many streams may be in memory.
 Case = tuple[str, Durability, int]
 

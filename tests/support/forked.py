@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,10 +23,16 @@ FORKS.set_forkserver_preload(["streamnorm.cli.serve", "uvloop", "uvicorn.loops.u
 
 
 class Forked:
-    """`streamnorm` with `arguments` in an `environment`; what it prints goes to the end of the file `log`."""
+    """`streamnorm` with `arguments` in an `environment`.
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self._process = FORKS.Process(target=run, args=(arguments, dict(environment), log), daemon=True)
+    What it prints goes to the end of the file `out`, and to that of `errors` where this is another one.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], out: Path, errors: Path | None = None
+    ) -> None:
+        files = (out, errors or out)
+        self._process = FORKS.Process(target=run, args=(arguments, dict(environment), files), daemon=True)
         self._process.start()
 
     @property
@@ -59,14 +66,31 @@ class Forked:
                 os.kill(self.pid, number)
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-    """Be `streamnorm` with these `arguments`; in the forked process."""
+def ran(arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """Run `streamnorm` to its end, for at most `timeout` seconds, and return what it printed.
+
+    Raises:
+        subprocess.TimeoutExpired: it has not ended; it is killed.
+
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out, errors = Path(folder, "out"), Path(folder, "errors")
+        process = Forked(arguments, environment, out, errors)
+        try:
+            status = process.wait(timeout)
+        finally:
+            process.send_signal(signal.SIGKILL)
+        return subprocess.CompletedProcess(arguments, status, out.read_text(), errors.read_text())
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str], files: tuple[Path, Path]) -> None:
+    """Be `streamnorm` with these `arguments`, and print to these `files`; in the forked process."""
     from streamnorm.cli import main  # noqa: PLC0415 - imported there already, and not by every process of tests
 
     gc.freeze()  # the service, as it starts, looks for garbage
-    with log.open("ab") as file:
-        for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
-            os.dup2(file.fileno(), descriptor)
+    for path, stream in zip(files, (sys.stdout, sys.stderr), strict=True):
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), stream.fileno())
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["streamnorm", *arguments]

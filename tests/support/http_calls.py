@@ -96,6 +96,14 @@ def routers() -> list[BaseRoute]:
     return create_app(settings_of(), MemoryStore()).router.routes
 
 
+def with_routers_of_all(app: FastAPI) -> FastAPI:
+    """Give an application the routers that all share; routes of its own, such as that of its pages, stay."""
+    app.router.routes[:] = [
+        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
+    ]
+    return app
+
+
 @asynccontextmanager
 async def running(store: BlobStore | str | None = None, **settings: Any) -> AsyncIterator[Api]:
     """Start the application on a store, or on one that an address names, and stop it afterwards."""
@@ -103,9 +111,7 @@ async def running(store: BlobStore | str | None = None, **settings: Any) -> Asyn
         app = create_app(settings_of(store=store, **settings))
     else:
         app = create_app(settings_of(**settings), store or MemoryStore())
-    app.router.routes[:] = [
-        route if hasattr(route, "path") else known for route, known in zip(app.router.routes, routers(), strict=True)
-    ]
+    with_routers_of_all(app)
     app.state.context.service.clock = lambda: NOW
     async with app.router.lifespan_context(app):
         # an error in the application is to become an answer, as it does behind a real server
@@ -116,22 +122,26 @@ async def running(store: BlobStore | str | None = None, **settings: Any) -> Asyn
             yield api
 
 
+@functools.cache
+def described() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    """Return what paths look like, and the calls that the document describes there."""
+    templates = document()["paths"].items()
+    return [(re.compile(re.sub(r"\{.*?\}", "[^/]+", template)), calls) for template, calls in templates]
+
+
 def check_answer(response: httpx.Response) -> None:
     """Hold an answer to a described call against the document: status, media type, form."""
-    found = [
-        (template, calls)
-        for template, calls in document()["paths"].items()
-        if re.fullmatch(re.sub(r"\{.*?\}", "[^/]+", template), response.request.url.path)
-    ]
-    call = found[0][1].get(response.request.method.lower()) if found else None
+    path = response.request.url.path
+    calls: dict[str, Any] = next((calls for pattern, calls in described() if pattern.fullmatch(path)), {})
+    call = calls.get(response.request.method.lower())
     if call is None or response.status_code == 500:  # not described: what no caller can bring about
         return
-    described = call["responses"][str(response.status_code)]
+    answer = call["responses"][str(response.status_code)]
     if response.status_code == 204:
         assert not response.content
         return
     media = response.headers["content-type"].partition(";")[0]
-    schema = described["content"][media]["schema"]
+    schema = answer["content"][media]["schema"]
     if schema.get("format") == "binary":
         return
     for item in [response.text] if media in {NDJSON, "text/plain"} else [response.json()]:

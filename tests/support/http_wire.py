@@ -45,14 +45,22 @@ class Sent(asyncio.Transport):
         super().__init__({"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8000)})
         self.writes: list[bytes] = []
         self.closed = False
+        self._changed = asyncio.Event()
 
     def write(self, data: Any) -> None:
         """Take data."""
         self.writes.append(bytes(data))
+        self._changed.set()
 
     def close(self) -> None:
         """End."""
         self.closed = True
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Wait until more is written than at the last call, or until it ends."""
+        await self._changed.wait()
+        self._changed.clear()
 
     def is_closing(self) -> bool:
         """Return whether it has ended."""
@@ -123,7 +131,7 @@ class Connection:
                     found.append((parser.get_status_code(), response))
             if len(found) == count or self.sent.closed:
                 return found
-            await asyncio.sleep(0)
+            await self.sent.changed()
 
 
 class KeptWire(httpx.AsyncBaseTransport):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from streamnorm import Normalizer
+from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.backfill.reading.readings import Part
 from streamnorm.backfill.sinks import remote as module
 from streamnorm.backfill.sinks.remote import NoAnswer, Refused, Remote, remote
@@ -151,10 +151,7 @@ def test_what_is_no_address_is_told(url: str) -> None:
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("STREAMNORM_DATA_DIR", str(tmp_path / "data"))
-    command = [sys.executable, "-m", "streamnorm", "keys", "create", "loader", "--scope", "observe"]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)  # noqa: S603 - ours
-    key = next(word for word in made.stdout.split() if word.startswith("sn_"))
+    key = SQLiteApiKeys(tmp_path / "data").create("loader", ["observe"])
     with Service(tmp_path) as guarded:
         with pytest.raises(Refused, match="key"):
             Remote(guarded.url, {}).last_seq("attic")

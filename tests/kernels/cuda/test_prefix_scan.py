@@ -21,6 +21,8 @@ from streamnorm.kernels import METHODS, base_statistics, kernel_for
 from streamnorm.kernels.cuda import prefix_scan
 from streamnorm.kernels.specialize import bound_observe
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[np.float64]
 HORIZON = (0.99, 0.0, 32.0, 0.0)
 number = st.one_of(st.floats(-3.0, 3.0), st.sampled_from([0.0, 1.0, 1.0, math.nan, 20.0]))

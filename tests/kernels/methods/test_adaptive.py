@@ -18,6 +18,8 @@ from streamnorm.kernels.methods.online import ONLINE
 from tests.kernels import naive
 from tests.support.kernels import compiled, interpreted
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[np.floating]
 SEEDS = range(5)
 #: bursts of three alarms within a few readings come about once in three of them
