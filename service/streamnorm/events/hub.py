@@ -170,9 +170,10 @@ class EventHub:
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
         spreads = self._spreads(past, stream_id, now)
-        # half of it divided between all streams: the other half lets more of them stay
-        share = MOST_BYTES_IN_ALL // 2 // len(self._pasts) - EMPTY - 8 * len(spreads)
-        most = most_rows(len(past.names), share)
+        # one half goes to who comes first, the other is divided between all streams, so that all of them stay
+        half = MOST_BYTES_IN_ALL // 2
+        share = max(half - self._bytes + past.bytes, half // len(self._pasts))
+        most = most_rows(len(past.names), share - EMPTY - 8 * len(spreads))
         tail = LazyBlockEvents.of(stream_id, past.names, block, answer, spreads, now=now, most=most)
         self._bytes -= past.bytes
         past.add_tail(tail, alone=rows >= most)
