@@ -9,11 +9,12 @@ pieces, there is a query, or the answer must wait for a lock or a commit.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Message, Scope
 
 from streamnorm.api.codecs import serialize
 from streamnorm.api.codecs.json.readings import parse_simple_reading
@@ -48,9 +49,6 @@ OPTIONS: Final = {
     b"stats=true": Options(stats=True),
     b"learn=false&stats=true": Options(learn=False, stats=True),
 }
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
 
 
 class FastPathMiddleware:
