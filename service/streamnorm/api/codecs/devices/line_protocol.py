@@ -122,14 +122,15 @@ def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
     quoted, number, at = b'"' in data, 1, 0
     for some in slices(data):
         try:
-            lines = some.decode().split("\n")
+            text = some.decode()
         except UnicodeDecodeError as error:
             located = UnicodeDecodeError(error.encoding, bytes(data), error.start + at, error.end + at, error.reason)
             raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
-        for start in range(0, len(lines), AT_ONCE):
-            together = lines[start : start + AT_ONCE]
-            full = together if together[-1] else together[:-1]  # a body ends in a newline, mostly
-            if quoted or not columns.append_lines(number, full):
-                yield from enumerate(together, number)
-            number += len(together)
+        if quoted or not columns.append_lines(number, text.removesuffix("\n")):  # a body ends in a newline, mostly
+            lines = text.split("\n")
+            for start in range(0, len(lines), AT_ONCE):
+                together = lines[start : start + AT_ONCE]
+                if quoted or not columns.append_lines(number + start, "\n".join(together)):
+                    yield from enumerate(together, number + start)
+        number += text.count("\n") + 1
         at += len(some) + 1
