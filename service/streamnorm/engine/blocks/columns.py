@@ -230,6 +230,19 @@ class ReadingColumns:
             head.plain,
         )
 
+    def readings(self) -> Iterator[tuple[str, Reading]]:
+        """Build all readings, each with its stream."""
+        rows = range(len(self))
+        if not all(head.plain for head in self.heads):
+            yield from ((self.stream_ids[self.stream_of[row]], self.reading(row)) for row in rows)
+            return
+        own = zip(self.stream_of.tolist(), self.head_of.tolist(), self.times.tolist(), self.seqs.tolist(), strict=True)
+        values = self.split_rows(slice(0, len(self)), self.numbers)
+        for (stream, place, time, seq), given in zip(own, values, strict=True):
+            head = self.heads[place]
+            stamp, number = None if math.isnan(time) else time, None if seq < 0 else seq
+            yield self.stream_ids[stream], Reading(head.names, given, head.listed, stamp, number)  # type: ignore[arg-type]
+
     def split(self, row: int, flat: Array) -> list[float | Array]:
         """Cut a row's values out of numbers that are laid out as these: a number, or an array, for each feature."""
         head = self.heads[self.head_of[row]]
