@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,24 @@ def test_parquet_keeps_its_types_and_metadata(tmp_path: Path, suffix: str) -> No
     answer = expected(values).copy()
     answer[0, 1] = np.nan
     np.testing.assert_allclose(found.select(["x" + suffix, "y" + suffix]).to_pandas().to_numpy(), answer, atol=1e-8)
+
+
+@pytest.mark.parametrize("out", ["out.parquet", "out.ndjson", "out.csv"])
+def test_columns_of_parquet_that_are_nested_or_hold_bytes_stay(tmp_path: Path, out: str) -> None:
+    others = {
+        "place": pa.array([{"lat": 52.5, "tags": {"floor": 1}}] * 60),
+        "ring": pa.array([[1.0, None]] * 60),
+        "labels": pa.array([[("a", 1)]] * 60, pa.map_(pa.string(), pa.int64())),
+        "key": pa.array([b"\xff"] * 60),
+        "took": pa.array([timedelta(seconds=1)] * 60),
+    }
+    pq.write_table(pa.table({"x": ROWS[:, 0], **others}), tmp_path / "in.parquet")
+    ran = run(tmp_path, "in.parquet", out=out)
+    assert (ran.status, "place (text), ring (text), labels (text), key (text), took (text)" in ran.told) == (0, True)
+    if out == "out.parquet":
+        assert pq.read_table(tmp_path / out).select([*others]).equals(pa.table(others))
+    else:
+        assert ran.out.count(b"52.5") == 60
 
 
 def test_ndjson_is_read_flat_and_as_readings(tmp_path: Path) -> None:
