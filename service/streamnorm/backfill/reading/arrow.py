@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from streamnorm.backfill.times.clock import Seconds
+from streamnorm.backfill.times.clock import LocalSeconds, Seconds
 from streamnorm.backfill.unreadable import Unreadable
 
 #: values that no text of a result can hold otherwise
@@ -24,8 +24,7 @@ def arrow_column(column: Any) -> Any:
     types = arrow.types
     if types.is_timestamp(column.type):
         micros = column.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64())
-        seconds: Seconds = (numbers_of(micros) / 1e6).view(Seconds)
-        return seconds
+        return (numbers_of(micros) / 1e6).view(LocalSeconds if column.type.tz is None else Seconds)
     if types.is_integer(column.type) or types.is_floating(column.type):
         return numbers_of(column)
     if types.is_decimal(column.type) or types.is_boolean(column.type):
