@@ -96,6 +96,18 @@ async def test_what_cannot_be_read_is_told_in_influxdbs_words(api: Api, body: by
     assert (answer["code"], message in answer["message"]) == ("invalid", True)
 
 
+async def test_a_write_of_which_something_is_refused_is_counted_with_an_example(api: Api) -> None:
+    await write(api, f"{LINES}no line")
+    await write(api, LINES)
+    await write(api, LINES, precision="days")
+    metrics = (await api.get("/metrics")).text
+    assert 'streamnorm_refusals_total{reason="invalid-reading"} 2.0' in metrics
+    [told] = (await api.get("/v1/refusals")).json()["refusals"]
+    detail = "POST /api/v2/write: partial write: 1 refused: line 3: column 4: expected a field and =, found 'line'"
+    assert (told["count"], told["examples"][-1]["detail"]) == (2, detail)
+    assert told["examples"][-1]["payload"].startswith("weather,place=roof")
+
+
 async def test_a_body_that_grows_beyond_the_limit_is_refused(api: Api) -> None:
     packed = gzip.compress(b"\n" * 1_000_000)
     response = await api.client.post("/write", content=packed, headers={"content-encoding": "gzip"})
