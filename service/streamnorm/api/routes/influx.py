@@ -40,4 +40,4 @@ def refused(ctx: AppState, request: Request, message: str) -> Response:
     ctx.metrics.refused(
         "invalid-reading", f"{request.method} {request.url.path}: {message}", request.scope.get("payload")
     )
-    return encoded({"code": "invalid", "message": message}, 400)
+    return encoded({"code": "invalid", "message": message, "error": message}, 400)  # versions 1 and 3 read `error`
