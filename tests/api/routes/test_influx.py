@@ -37,6 +37,12 @@ async def test_a_setting_names_the_streams() -> None:
         assert await counts(api) == {"roof": 2}
 
 
+@pytest.mark.parametrize("body", [LINES, 'weather,place=roof temp=1,note="calm"'])
+async def test_a_byte_order_mark_is_no_part_of_a_name(api: Api, body: str) -> None:
+    await write(api, "\ufeff" + body)
+    assert [*await counts(api)] == ["weather,place=roof"]
+
+
 async def test_fields_are_features_and_booleans_are_numbers(api: Api) -> None:
     await write(api, LINES)
     snapshot = (await api.get("/v1/streams/weather,place=roof/snapshot")).json()
@@ -44,7 +50,7 @@ async def test_fields_are_features_and_booleans_are_numbers(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "seconds"), [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("h", 3600.0)]
+    ("precision", "seconds"), [("ns", 1e-9), ("", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("h", 3600.0)]
 )
 async def test_times_are_in_the_precision_of_the_write(api: Api, precision: str, seconds: float) -> None:
     await api.post("/v1/streams/m", {"time_constant": 60}, method="PUT")

@@ -22,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 @router.post("/write", status_code=204, response_class=Response)
 async def write(ctx: Ctx, caller: Caller, request: Request, precision: str = "ns") -> Response:
     """Observe points of line protocol; the stream of each is named by its measurement and tags."""
-    tick = PRECISIONS.get(precision)
+    tick = PRECISIONS.get(precision or "ns")
     if tick is None and precision != "auto":
         return refused(ctx, request, f"precision {precision!r} is none of auto, {', '.join(PRECISIONS)}")
     if "learn" in request.query_params:  # a write returns no values, so one that does not learn would have no effect

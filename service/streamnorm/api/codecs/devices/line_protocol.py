@@ -125,6 +125,8 @@ def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             located = UnicodeDecodeError(error.encoding, bytes(data), error.start + at, error.end + at, error.reason)
             raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
+        if not at:
+            lines[0] = lines[0].removeprefix("\ufeff")
         for start in range(0, len(lines), AT_ONCE):
             together = lines[start : start + AT_ONCE]
             full = together if together[-1] else together[:-1]  # a body ends in a newline, mostly
