@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ from streamnorm.formats.instants import seconds
 DEFAULT_FEATURE = "value"
 #: what a flat body may have beside its values
 BESIDE = ("timestamp", "seq")
+#: Members that an error names.
+MOST_NAMED = 8
 WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
 
 
@@ -59,17 +62,22 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
 def with_values(body: dict[str, Any]) -> dict[str, Any]:
     """Return a reading's body: one without `values` is flat, and its numbers and arrays are the values.
 
-    Texts and objects in a flat body are nobody's, and so are its nulls beside numbers.
+    Texts and objects in a flat body are nobody's, and so are its nulls beside numbers. Where it has nothing else, a few
+    texts are the values all the same, so that an error names them.
 
     >>> with_values({"temp": 21.4, "door": True, "room": "roof", "timestamp": 17})
     {'timestamp': 17, 'values': {'temp': 21.4, 'door': True}}
-    >>> with_values({"room": "roof"})
-    {'room': 'roof'}
+    >>> with_values({"temp": "21.4"}), with_values({"seq": 7})
+    ({'values': {'temp': '21.4'}}, {'seq': 7})
     """
     if "values" in body:
         return body
-    given = {name: value for name, value in body.items() if name not in BESIDE and _is_value(value)}
+    members = {name: value for name, value in body.items() if name not in BESIDE}
+    given = {name: value for name, value in members.items() if _is_value(value)}
     values = {name: value for name, value in given.items() if value is not None} or given
+    if not values:
+        texts = ((name, value) for name, value in members.items() if isinstance(value, str) and name != "stream")
+        values = dict(islice(texts, MOST_NAMED))
     return {name: body[name] for name in BESIDE if name in body} | {"values": values} if values else body
 
 
