@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,8 @@ DEFAULT_FEATURE = "value"
 BESIDE = ("timestamp", "seq")
 #: Members that an error names.
 MOST_NAMED = 8
+#: a number, also as JSON has none: `+5`, `.5`, `007`
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
 
 
@@ -50,8 +53,14 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         return [parse_reading({feature: WORDS[text.lower()]}, limits, pointer="")]
     try:
         data = lenient_json.loads(text)
-    except orjson.JSONDecodeError:
-        raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
+    except orjson.JSONDecodeError as error:
+        if text.startswith(("{", "[", '"')):
+            raise InvalidReading.at(
+                "", f"the message is not JSON: {error.msg}: line {error.lineno}, column {error.colno}"
+            ) from None
+        if not _NUMBER.fullmatch(text):
+            raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
+        data = float(text)
     if isinstance(data, list) and data and all(isinstance(each, dict) for each in data):
         return _pack(data, now, limits)
     if isinstance(data, dict):
@@ -91,7 +100,7 @@ def _is_value(value: object, depth: int = 0) -> bool:
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
     found = [each.reading for each in senml.readings(senml.resolved(pack, now), limits)]
     if not found:
-        raise InvalidReading.at("", "the pack holds no number")
+        raise InvalidReading.at("", "an array of objects is a SenML pack, and this one holds no number (v)")
     return found
 
 
