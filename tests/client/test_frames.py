@@ -40,6 +40,13 @@ def test_numbers_are_features_and_booleans_are_one_and_zero(make: Callable[[dict
 
 
 @every_kind
+def test_whole_numbers_of_any_size_are_taken(make: Callable[[dict[str, Any]], Any]) -> None:
+    parts = packed(make({"total": [2**60, 1, 2**60 + 4096]}), None, None)
+    assert parts is not None
+    np.testing.assert_array_equal(parts.array, [[2.0**60], [1.0], [2.0**60 + 4096]])
+
+
+@every_kind
 def test_a_column_of_datetimes_is_the_time_and_no_feature(make: Callable[[dict[str, Any]], Any]) -> None:
     parts = packed(make({"temp": TEMP, "when": MOMENTS, "door": DOOR}), None, None)
     assert parts is not None
