@@ -147,6 +147,13 @@ def test_times_that_are_none_are_refused(given: Any, message: str) -> None:
         packed(np.zeros((4, 1)), None, given)
 
 
+@pytest.mark.parametrize("kind", ["f8", "f4", "i4"])
+def test_what_an_array_masks_is_missing(kind: str) -> None:
+    parts = packed(np.ma.masked_array(np.array([[1, 2], [3, 4]], kind), [[False, True], [False, False]]), None, None)
+    assert parts is not None
+    assert (parts.array[0, 1] != parts.array[0, 1], type(parts.array)) == (True, np.ndarray)
+
+
 def test_an_array_that_is_no_table_is_refused() -> None:
     for array in (np.zeros(3), np.array([["a"]]), np.array([[np.inf]])):
         with pytest.raises(InvalidArgument):
