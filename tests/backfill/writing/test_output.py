@@ -6,7 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +182,25 @@ def test_a_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
     book.create_sheet("more")
     book.save(tmp_path / "two.xlsx")
     assert "--sheet" in run(tmp_path, "two.xlsx").told
+
+
+def test_a_date_and_a_time_of_the_day_in_two_columns_of_a_sheet_are_the_time(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["day", "time", "x"])
+    moments = [datetime(2026, 1, 1, 23, 30, tzinfo=UTC) + timedelta(minutes=n) for n in range(60)]
+    for moment, x in zip(moments, ROWS[:, 0].tolist(), strict=True):
+        sheet.append([moment.date(), moment.time(), x])
+    book.save(tmp_path / "in.xlsx")
+    ran = run(tmp_path, "in.xlsx", out="out.csv")
+    assert "time: day + time" in ran.told
+    assert ran.out.splitlines()[31].startswith(b"2026-01-02,00:00:00,")
+
+
+@pytest.mark.parametrize("bytes_left", [0, 1000])
+def test_what_is_no_workbook_is_told(tmp_path: Path, bytes_left: int) -> None:
+    openpyxl.Workbook().save(tmp_path / "in.xlsx")
+    written(tmp_path, (tmp_path / "in.xlsx").read_bytes()[:bytes_left], "in.xlsx")
+    ran = run(tmp_path, "in.xlsx")
+    assert (ran.status, "in.xlsx is no workbook, or is damaged: " in ran.told) == (1, True)
