@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def test_packed_files_are_read_as_what_they_hold(tmp_path: Path, packed: object)
     plain = run(tmp_path, written(tmp_path, PLAIN), "--stream", "a")
     other = run(tmp_path, written(tmp_path, packed(PLAIN.encode()), "in.csv.z"), "--stream", "b")  # type: ignore[operator]
     assert (other.status, other.out) == (0, plain.out)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+def test_a_packed_file_that_is_cut_short_is_told(tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
+    ran = run(tmp_path, written(tmp_path, packed(PLAIN.encode())[:-30], "in.csv.z"))
+    assert (ran.status, "in.csv.z: Compressed file ended before the end-of-stream marker" in ran.told) == (1, True)
 
 
 def test_values_are_those_of_pandas(tmp_path: Path) -> None:
