@@ -209,6 +209,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         text = message.get("text")
         if text is None or not self.writable.is_set() or not self._is_plain():
             await super().send(message)
+            # uvicorn takes a handshake that was refused by a whole response for a failure, and logs it
+            self.handshake_complete = self.handshake_complete or self.close_sent
             return
         data = text.encode()
         if len(data) < SHORT:
