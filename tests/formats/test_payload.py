@@ -80,7 +80,8 @@ def test_what_is_no_reading_is_refused(payload: bytes) -> None:
         ("{'temp': 21.5}", "the message is not JSON: unexpected character, expected a string key: line 1, column 2"),
         ("1e400", "/value: inf is not within ±1e+75"),
         ("21,5", "'21,5' is neither JSON nor a number"),
-        ("", "'' is neither JSON nor a number"),
+        ("", "the message is empty"),
+        (" \n", "the message is empty"),
         ('[{"temp": 21.5}]', "an array of objects is a SenML pack, and this one holds no number (v)"),
     ],
 )

@@ -59,7 +59,8 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
                 "", f"the message is not JSON: {error.msg}: line {error.lineno}, column {error.colno}"
             ) from None
         if not _NUMBER.fullmatch(text):
-            raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
+            detail = f"{text!r:.60} is neither JSON nor a number" if text else "the message is empty"
+            raise InvalidReading.at("", detail) from None
         data = float(text)
     if isinstance(data, list) and data and all(isinstance(each, dict) for each in data):
         return _pack(data, now, limits)
