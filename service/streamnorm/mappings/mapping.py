@@ -114,6 +114,8 @@ class Mapping:
             raise InvalidReading.of(
                 [Fault(at, f"mapping {self.name!r}: {detail}") for at, detail in error.faults]
             ) from None
+        if self.format == "remote-write" and not document["streams"]:  # Prometheus sends metadata alone, each minute
+            return []
         return found or self._nothing(document)
 
     def _document(self, message: Message) -> Any:
