@@ -74,6 +74,15 @@ def test_a_topic_that_leaves_a_named_level_empty_is_told(tmp_path: Path, broker:
         ]
 
 
+def test_what_the_service_publishes_itself_is_no_message_to_it(tmp_path: Path, broker: Broker) -> None:
+    with service_of(broker.url, tmp_path, mqtt_topics="$share/g/sh/{stream},{stream}/{feature}") as service:
+        until_connected(service)  # and has published so, as CLIENT-ID/status
+        publish(broker, "roof/temp", "21.5")
+        publish(broker, "sh/roof", "21.5")
+        until(lambda: counted(service, "streamnorm_mqtt_taken_total") == 2)
+        assert refused(service) == {}
+
+
 def test_filters_that_are_no_longer_wanted_are_unsubscribed(tmp_path: Path, broker: Broker) -> None:
     with service_of(broker.url, tmp_path, mqtt_topics="old/{stream}/raw") as service:
         until_connected(service)
