@@ -220,6 +220,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             await super().send(message)
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on; text that is not UTF-8 ends the connection, without uvicorn's traceback in the log."""
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self.frames = []
+            if not self.close_sent:
+                self.conn.send_close(1007, "the message is no text (UTF-8)")
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def _is_plain(self) -> bool:
         """Return whether the connection is open, without extensions, and between messages both ways."""
         conn = self.conn
