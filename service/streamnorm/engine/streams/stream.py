@@ -117,6 +117,8 @@ class Stream:
         if plan.clocked or reading.timestamp is not None:
             settled = self._settle(reading.timestamp, now, limits)
             t = settled[0]
+        if not self.layout.names:
+            self._make_room(reading, limits)  # then the loops for a row take in the first one, too
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
         state, names = self.state, None
