@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import math
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -352,11 +353,11 @@ class Stream:
         """
         limits.check_features(len(names))
         where = self.layout
-        had = list(where.source_shapes)
+        had, index, mixed = list(where.source_shapes), where.source_index, self.plan.mixed
         new: dict[str, Shape] = {}
         for name, shape, absent in zip(names, shapes, missing, strict=True):
-            place = where.source_index.get(name)
-            if self.plan.mixed:
+            place = index.get(name)
+            if mixed:
                 self._check_transform(name, shape)
             if place is None:
                 _check_name(name)
@@ -372,7 +373,7 @@ class Stream:
 
     def _extend(self, names: tuple[str, ...], shapes: tuple[Shape, ...]) -> None:
         old, new = self.layout, layout_of(self.plan, names, shapes)
-        if len(set(new.names)) < len(new.names):
+        if isinstance(new, MixedLayout) and len(set(new.names)) < len(new.names):
             twice = next(name for name in new.names if new.names.count(name) > 1)
             raise InvalidReading.at("/values", f"{twice!r} would be the name of two features, one of them circular")
         if isinstance(old, MixedLayout) or isinstance(new, MixedLayout):
@@ -423,7 +424,8 @@ def _elements(channel: Channel, y: float, scale: float) -> Array:
     return shifted
 
 
-def _check_name(name: object) -> None:
+@functools.lru_cache(maxsize=4096)
+def _check_name(name: str) -> None:
     fault = name_fault(name)
     if fault is not None:
         shown = repr(name) if len(repr(name)) <= LARGEST_NAME else repr(name)[:LARGEST_NAME] + "…"
