@@ -265,10 +265,11 @@ class Stream:
     def mean_std(self, name: str) -> tuple[float, float]:
         """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
-        if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
+        start = None if place is None else self.layout.starts[place]
+        if start is None or not self.state[start + base.COUNT]:
             return math.nan, math.nan
-        plan = self.plan_at(self.layout.starts[place])
-        return plan.kernel.spread(plan.p, self.state, self.layout.starts[place])
+        plan = self.plan_at(start)
+        return plan.kernel.spread(plan.p, self.state, start)
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.
