@@ -123,15 +123,12 @@ class GroupCommitter:
         return alone and self._quick and self._durability == "always" and self.failure is None
 
     def commit_inline(self, stream_id: str, stream: Stream) -> None:
-        """Commit a changed stream, which is put in place then, as soon as configured: now, if it `may_commit_inline`.
+        """Commit a changed stream, which is put in place then; only where it `may_commit_inline`.
 
         Raises:
             StoreError: the commit failed.
 
         """
-        if self._durability != "always":
-            self.dirty.add(stream_id)
-            return
         self._committed_inline = True
         asyncio.get_running_loop().call_soon(self._begin_turn)
         now, began = self._clock(), time.perf_counter()

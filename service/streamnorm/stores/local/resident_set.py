@@ -165,9 +165,18 @@ class ResidentSet:
             raise TooManyStreams(self.total + new, self._max_streams)
 
     def commit_inline(self, stream_id: str, stream: Stream) -> None:
-        """Put a stream in place that was changed inline, or is new; see `GroupCommitter.commit_inline`."""
-        self.committer.commit_inline(stream_id, stream)
-        self.total += stream_id not in self.streams
+        """Put a stream in place that was changed inline, or is new, and commit it before if changes must be durable.
+
+        Raises:
+            StoreError: the commit failed; nothing was put in place.
+
+        """
+        if self.committer.waits:
+            self.committer.commit_inline(stream_id, stream)
+        else:
+            self.committer.dirty.add(stream_id)
+        if stream_id not in self.streams:
+            self.total += 1
         self.streams[stream_id] = stream
 
     def install(self, stream_id: str, stream: Stream) -> None:
