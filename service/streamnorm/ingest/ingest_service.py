@@ -125,11 +125,11 @@ class IngestService:
         streams: dict[str, Stream] = {}
         for stream_id, run in runs.items():
             stream = self.streams.get_for_inline_update(stream_id)
-            if stream is None or stream is not self.streams.peek(stream_id):  # a copy is committed at once, or refused
-                return None
-            if not nothing_to_refuse(stream, run, now, self.limits):
+            if stream is None or not nothing_to_refuse(stream, run, now, self.limits):
                 return None
             streams[stream_id] = stream
+        if any(stream is not self.streams.peek(stream_id) for stream_id, stream in streams.items()):
+            return None  # a copy is committed at once, or refused; one may have been evicted for another one
         answers: dict[str, Iterator[Answer]] = {}
         for stream_id, stream in streams.items():
             run = runs[stream_id]
