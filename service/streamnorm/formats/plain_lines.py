@@ -63,9 +63,11 @@ def split_all_plain(text: str) -> PlainLines | None:
 
     Return None if one of them is not plain, or only some have times.
 
-    >>> split_all_plain("weather,place=roof temp=21.5,gusts=3i 17\nweather temp=20 18")
-    PlainLines(series=['weather,place=roof', 'weather'], names=[(('temp', 'gusts'), 1), (('temp',), 1)], \
-numbers=array('d', [21.5, 3.0, 20.0]), times=[17, 18])
+    >>> plain = split_all_plain("weather,place=roof temp=21.5,gusts=3i 17\nweather temp=20 18")
+    >>> plain.series, plain.names
+    (['weather,place=roof', 'weather'], [(('temp', 'gusts'), 1), (('temp',), 1)])
+    >>> plain.numbers, plain.times
+    (array('d', [21.5, 3.0, 20.0]), [17, 18])
     >>> split_all_plain("weather temp=20\n# a comment") is None
     True
     """

@@ -74,7 +74,7 @@ async def test_streams_of_one_message_that_do_not_fit_into_memory_together_are_c
             await streams.update(name, observed(1))
         await streams.flush()
         service = IngestService(streams, limits=LIMITS)
-        found = service.try_observe_runs_inline({name: [parse_reading([2.0], LIMITS)] for name in names[::-1]})
+        found = service.try_observe_together([(name, parse_reading([2.0], LIMITS)) for name in names[::-1]])
         assert (found is not None) == (resident == 3)
         assert (streams.stats().resident + streams.stats().evicted, streams.stats().resident) == (3, resident)
 
