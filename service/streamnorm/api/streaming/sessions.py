@@ -171,7 +171,11 @@ class LineSession(ReadingSession):
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
         """Parse lines up to the first invalid one, skipping empty ones."""
-        parsed: list[tuple[str, Reading]] = []
+        parsed = self._parse.parse_all_plain(lines) if max(map(len, lines)) <= self._longest else []
+        if parsed:
+            self._line += len(lines)
+            self._row += len(lines)
+            return parsed, None
         for text in lines:
             self._line += 1
             try:

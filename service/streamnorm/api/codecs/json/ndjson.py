@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
 from fastapi import Response
 
 from streamnorm.api.codecs.batches import ReadingBatch
 from streamnorm.api.codecs.codec import Answered, DecodeContext, Described, Lines
-from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain
+from streamnorm.api.codecs.json.plain_readings import AT_ONCE
 from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.codecs.serialize import lines
 from streamnorm.api.http.body import too_large
@@ -38,7 +37,7 @@ class NDJSONCodec:
         columns, longest = ReadingColumns(context.limits), context.max_reading_bytes
         at = 1
         for together in _some_lines(data):
-            if max(map(len, together)) > longest or not _append_all_plain(columns, together, context):
+            if max(map(len, together)) > longest or not parse.append_all_plain(columns, together):
                 for place, line in enumerate(together, at):
                     if not line or line.isspace():
                         continue
@@ -59,14 +58,6 @@ class ManyNDJSONCodec(NDJSONCodec):
     """NDJSON whose readings name their streams."""
 
     body = Lines(StreamReadingBody)
-
-
-def _append_all_plain(columns: ReadingColumns, together: list[bytes], context: DecodeContext) -> bool:
-    try:
-        bodies = [*map(orjson.loads, together)]
-    except orjson.JSONDecodeError:
-        return False
-    return append_all_plain(columns, bodies, context.caller, context.stream_id)
 
 
 def _some_lines(data: bytes) -> Iterator[list[bytes]]:

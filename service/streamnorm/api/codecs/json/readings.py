@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain
 from streamnorm.api.http.body import json, validate
 from streamnorm.api.middleware.authorization import check_streams
@@ -15,7 +17,7 @@ from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.limits import LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.names import is_plain_id, is_stream_id
 from streamnorm.engine.reading import Reading, ordinal_names, parse_reading
-from streamnorm.errors import Fault, Forbidden, InvalidReading, StreamnormError
+from streamnorm.errors import Fault, Forbidden, InvalidReading, LimitExceeded, StreamnormError
 from streamnorm.formats.instants import seconds
 from streamnorm.formats.payload import BESIDE, with_values
 
@@ -103,6 +105,28 @@ class ReadingParser:
             return stream_id, parse_simple_reading(body, self._limits) or self._checked(body, row)
         validate(StreamReadingBody, body if stream_id is None else body | {"stream": stream_id}, _pointer(row))
         raise AssertionError("validation accepted an invalid stream id")
+
+    def append_all_plain(self, columns: ReadingColumns, texts: Sequence[bytes]) -> bool:
+        """Parse texts into `columns`, at a third of the cost, if all are plain readings; otherwise add none.
+
+        Raises:
+            LimitExceeded: as `ReadingColumns.append` says.
+
+        """
+        try:
+            bodies = [*map(orjson.loads, texts)]
+        except orjson.JSONDecodeError:
+            return False
+        return append_all_plain(columns, bodies, self._caller, self._stream_id)
+
+    def parse_all_plain(self, texts: Sequence[bytes]) -> list[tuple[str, Reading]]:
+        """Parse texts if all are plain readings within the limits; otherwise return nothing."""
+        columns = ReadingColumns(self._limits)
+        try:
+            plain = self.append_all_plain(columns, texts)
+        except LimitExceeded:
+            return []
+        return [*columns.freeze().readings()] if plain else []
 
     def _checked(self, body: Any, row: int | None) -> Reading:
         return parse_body(body, self._limits, _pointer(row))
