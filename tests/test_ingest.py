@@ -165,6 +165,33 @@ async def test_a_bulk_is_observed_at_once_to_the_same_bits(
     assert outcomes[1] == outcomes[2]
 
 
+@pytest.mark.parametrize("count", [1, 2, 40])
+async def test_listeners_hear_of_the_very_readings_of_a_bulk(count: int) -> None:
+    told: list[Reading] = []
+
+    class Hearing(Heard):
+        def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
+            told.extend(reading for reading, _ in pairs(batch))
+
+    service = service_with(Hearing())
+    readings = [("boiler-7", Reading(("temp",), [20.0 + n])) for n in range(count)]
+    for _ in range(2):  # of a stream that is new, and of one in memory
+        told.clear()
+        await service.observe_readings(readings, [""] * count)
+        assert [id(reading) for reading in told] == [id(reading) for _, reading in readings]
+
+
+async def test_wide_bulks_are_left_to_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = service_with()
+    wide = Reading(tuple(map(str, range(OFFLOAD_THRESHOLD // 2 + 1))), [1.0] * (OFFLOAD_THRESHOLD // 2 + 1))
+    service.limits = Limits(max_features=OFFLOAD_THRESHOLD)
+    await service.observe("camera", wide)
+    monkeypatch.setattr(service, "try_observe_together", None)
+    await service.observe_readings([("camera", wide)] * 2, ["", ""])
+    await service.observe_columns(ReadingColumns.of([("camera", wide)] * 2, service.limits), str)
+    assert service.observed == 5
+
+
 @pytest.mark.parametrize("seqs", [(None, None), (1, 2)])
 async def test_a_bulk_of_resident_streams_waits_for_nobody(
     seqs: tuple[int | None, int | None], monkeypatch: pytest.MonkeyPatch

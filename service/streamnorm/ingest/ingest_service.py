@@ -27,9 +27,9 @@ from streamnorm.engine.streams import lifecycle, snapshot
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
 from streamnorm.ingest.listeners import Listeners
-from streamnorm.ingest.offload import execution_of, offload
+from streamnorm.ingest.offload import OFFLOAD_THRESHOLD, execution_of, offload
 
-#: Readings that are observed together before others have their turn: some five milliseconds.
+#: Readings, if they are narrow, that are observed together before others have their turn: some five milliseconds.
 AT_ONCE = 1000
 
 
@@ -193,7 +193,8 @@ class IngestService:
 
         `pointers` name the readings' places in errors. Listeners hear of the very readings, and are told the `origin`.
         """
-        inline = self.try_observe_together(readings, origin) if len(readings) <= AT_ONCE else None
+        few = len(readings) <= AT_ONCE and sum(len(reading.values) for _, reading in readings) <= OFFLOAD_THRESHOLD
+        inline = self.try_observe_together(readings, origin) if few else None
         if inline is not None:
             return inline
         columns = ReadingColumns.of(readings, self.limits)
@@ -208,7 +209,8 @@ class IngestService:
 
         `pointer` names a row's place in errors.
         """
-        if len(columns) <= min(AT_ONCE, SHORTEST_RUN * len(columns.stream_ids)):
+        few = len(columns) <= AT_ONCE and columns.size() <= OFFLOAD_THRESHOLD
+        if few and len(columns) < SHORTEST_RUN * len(columns.stream_ids):
             inline = self.try_observe_together([*columns.readings()])
             if inline is not None:
                 return AnswerColumns.of(columns, inline)

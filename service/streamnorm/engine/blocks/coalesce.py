@@ -157,7 +157,8 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limi
             answer.skew = skew
     run.answers += answers
     whole = BlockAnswer(done.values, stream.count, bool(done.ready[-1]), skews=done.skews, before=done.before)
-    run.batches.append(ObservedBlock(Block(stream.layout.names, values, stamps), whole))
+    block = Block(stream.layout.names, values, stamps)
+    run.batches.append(ObservedBlock(block, whole, lambda: zip(readings, answers, strict=True)))
 
 
 def _number(state: array[float], seqs: Rows) -> Rows:
