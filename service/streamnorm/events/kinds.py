@@ -92,12 +92,12 @@ class Kinds:
     def _found(self, stream: Stream) -> dict[str, str]:
         found: dict[str, str] = dict(kinds(stream))
         names, starts, state = stream.layout.names, stream.layout.starts, stream.state
-        half = len(self._names)
-        before = dict(zip(self._names, zip(self._heard[:half], self._heard[half:], strict=True), strict=True))
-        counts, missing = ([state[at + place] for at in starts] for place in (base.COUNT, base.MISSING))
-        for name, count, missed in zip(names, counts, missing, strict=True):
-            had, lacked = before.get(name, (None, missed))
-            if count == had and missed >= lacked and (missed > lacked or self.told.get(name) == INVALID):
-                found[name] = INVALID
+        counts, missing = [state[at + base.COUNT] for at in starts], [state[at + base.MISSING] for at in starts]
+        known = len(self._names)
+        if names[:known] == self._names:  # others were added, if any
+            before = zip(self._heard[:known], self._heard[known:], strict=True)
+            for name, count, missed, (had, lacked) in zip(names, counts, missing, before, strict=False):
+                if count == had and missed >= lacked and (missed > lacked or self.told.get(name) == INVALID):
+                    found[name] = INVALID
         self._names, self._heard = names, array("d", counts + missing)
         return found
