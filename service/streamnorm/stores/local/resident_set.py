@@ -28,7 +28,7 @@ EVICTION_SHARE = 16
 #: Most of them: about 10 ms.
 EVICTED_AT_ONCE = 4096
 #: Streams that are kept as they are: to pack one and unpack it takes as long as some readings.
-MAX_UNPACKED = 16_384
+MAX_UNPACKED = 32_768
 #: Streams packed before control returns to the event loop: about 5 ms.
 PACKED_AT_ONCE = 1024
 
