@@ -12,12 +12,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, insort
 from hashlib import blake2s
+from struct import Struct
 
 #: Bytes of a digest.
 DIGEST_SIZE = 16
 #: Of a million entries each has a thousand.
 SHARDS = 1024
 _PLACE = 2**32 - 1
+_FIRST = Struct("<Q").unpack_from
 
 
 def digest_of(stream_id: str) -> bytes:
@@ -58,5 +60,5 @@ class DigestIndex:
 
     def _start(self, digest: bytes) -> tuple[array[int], int]:
         """Return the shard of a digest, and the least entry that it may have there."""
-        number = int.from_bytes(digest[:8], "little")
+        (number,) = _FIRST(digest)
         return self._shards[number % SHARDS], number & ~_PLACE

@@ -141,26 +141,26 @@ def _exact(numbers: Array) -> array[float]:
 
 
 class Chunk:
-    """Slots of one form, and the digests of ids; a slot that is free was changed at 0, as new pages have it."""
+    """Slots of one form, each a row, then the digest of its stream's id; a free one was changed at 0, as new pages."""
 
-    __slots__ = ("_digests", "_pages", "form", "rows", "updated")
+    __slots__ = ("_pages", "_row", "_size", "form", "rows", "updated")
 
     def __init__(self, form: Form) -> None:
         self.form = form
-        self._digests = SLOTS * form.dtype.itemsize
-        self._pages = new_pages(self._digests + SLOTS * DIGEST_SIZE)
-        self.rows = np.frombuffer(self._pages, form.dtype, SLOTS)
+        self._row = form.dtype.itemsize
+        self._size = self._row + DIGEST_SIZE
+        self._pages = new_pages(SLOTS * self._size)
+        self.rows: Array = np.ndarray(SLOTS, form.dtype, self._pages, strides=(self._size,))
         self.updated: Array = self.rows["double"][:, -1]
 
     def put(self, slot: int, row: bytes, digest: bytes) -> None:
         """Put a row of a form, and the digest of its stream's id, into a slot."""
-        size, at = len(row), self._digests + slot * DIGEST_SIZE
-        self._pages[slot * size : (slot + 1) * size] = row
-        self._pages[at : at + DIGEST_SIZE] = digest
+        at = slot * self._size
+        self._pages[at : at + self._size] = row + digest
 
     def digest(self, slot: int) -> bytes:
         """Return the digest of the id of the stream in a slot."""
-        at = self._digests + slot * DIGEST_SIZE
+        at = slot * self._size + self._row
         return self._pages[at : at + DIGEST_SIZE]
 
 
