@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_a_column_of_datetimes_is_the_time_and_comes_back_as_it_was(make: Make, 
     assert list(table.columns) == ["temp", "when", "door"]
     assert [moment.replace(tzinfo=zone) for moment in table["when"]] == moments
     np.testing.assert_array_equal(np.column_stack([table["temp"], table["door"]]).astype(float), expected())
+
+
+@every_kind
+def test_numbers_of_any_size_and_kind_are_taken(make: Make) -> None:
+    columns = {"total": [2**60, 1, 2**60 + 4096, 3], "price": [Decimal("1.5"), Decimal(2), None, Decimal(3)]}
+    answer = Normalizer().observe_block(make(columns))
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    rows = [[None if value is None else float(value) for value in row] for row in rows]
+    table = answer.values if isinstance(answer.values, pd.DataFrame) else pl.DataFrame(answer.values)
+    found = np.column_stack([table[name] for name in columns]).astype(float)
+    np.testing.assert_array_equal(found, np.array(Normalizer().observe_block(rows).values, dtype=float))
 
 
 def test_an_index_of_datetimes_is_the_time() -> None:

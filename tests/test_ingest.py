@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pytest
 
 from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, pairs
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Reading, parse_reading
+from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 from streamnorm.ingest.offload import OFFLOAD_THRESHOLD
 from streamnorm.stores.local.memory import MemoryStore
@@ -80,9 +83,9 @@ async def test_the_only_row_of_a_stream_is_told_as_a_reading() -> None:
     few = Heard()
     few.max_rows = 2
     service = service_with(few)
-    rows = [(stream_id, Reading(("temp",), [20.0])) for stream_id in ("a", "b", "b", "c")]
+    rows = [(stream_id, Reading(("temp",), [20.0])) for stream_id in ("a", *["b"] * 1200, "c")]
     await service.observe_readings(rows, [""] * len(rows))
-    assert (few.counts, few.blocks) == ([1, 1, 2, 1], 1)
+    assert (few.counts, few.blocks) == ([1, 1199, 1200, 1], 1)
 
 
 async def test_a_run_tells_of_each_of_its_readings_once() -> None:
@@ -117,3 +120,70 @@ async def test_others_have_their_turn_while_a_large_block_is_observed() -> None:
     await turns_during(service, 1)
     assert await turns_during(service, OFFLOAD_THRESHOLD) == 0
     assert await turns_during(service, OFFLOAD_THRESHOLD + 1) > 0
+
+
+def service_whose_bulks_wait(monkeypatch: pytest.MonkeyPatch) -> IngestService:
+    """Return a service that never observes readings of a bulk at once."""
+    service = service_with(Heard())
+    monkeypatch.setattr(service, "try_observe_together", lambda *_: None)
+    return service
+
+
+IMAGE, WIND = [[1.0, 2.0], [3.0, 5.0]], {"wind": 350.0}
+BULKS: dict[str, list[tuple[str, object, int | None]]] = {
+    "one each": [("a", {"temp": 20.0}, None), ("b", {"temp": 25.0}, None)],
+    "several": [("a", {"temp": 20.0}, None), ("b", {"temp": 25.0}, None), ("a", {"temp": 21.0}, None)],
+    "a run": [("a", [1.0, float(n)], None) for n in range(20)],
+    "numbered": [("a", {"temp": 20.0}, 4), ("b", {"temp": 25.0}, 9), ("a", {"temp": 21.0}, 6)],
+    "some numbered": [("a", {"temp": 20.0}, 4), ("a", {"temp": 21.0}, None)],
+    "the last numbered": [("a", {"temp": 20.0}, None), ("a", {"temp": 21.0}, 6)],
+    "channels": [("a", {"ir": IMAGE, "temp": None}, 4), ("b", {"temp": 1.0}, None)],
+    "circular": [("wind", WIND, 4), ("a", {"temp": 1.0}, 5), ("wind", WIND | {"temp": 3.0}, 6)],
+    "another shape": [("a", {"temp": 20.0}, None), ("b", {"was": 1.0}, None), ("b", {"was": IMAGE}, None)],
+    "falling numbers": [("a", {"temp": 20.0}, 6), ("a", {"temp": 20.0}, 5)],
+}
+
+
+@pytest.mark.parametrize("bulk", BULKS.values(), ids=BULKS)
+async def test_a_bulk_is_observed_at_once_to_the_same_bits(
+    bulk: list[tuple[str, object, int | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = [(stream, parse_reading(values, LIMITS, seq=seq)) for stream, values, seq in bulk]
+    outcomes: list[list[object]] = []
+    for service in (service_with(Heard()), service_with(Heard()), service_whose_bulks_wait(monkeypatch)):
+        service.clock = lambda: 1.8e9
+        await service.configure("wind", {"features": {"wind": {"transform": "circular"}}})
+        for stream in ("a", "b", "wind"):
+            await service.observe(stream, Reading(("temp",), [20.0], seq=1 if stream == "b" else None))
+        outcome: list[object] = []
+        for _ in range(2):  # the second time, numbered ones are answered as before
+            try:
+                if len(outcomes) == 1:
+                    columns = ReadingColumns.of(readings, LIMITS)
+                    answers = await service.observe_columns(columns, "/{}".format)
+                    outcome += [repr(answers.answer(row)) for row in range(len(columns))]
+                else:
+                    pointers = [f"/{row}" for row in range(len(readings))]
+                    outcome += map(repr, await service.observe_readings(readings, pointers))
+            except StreamnormError as error:
+                outcome.append(repr(error))
+        for stream_id in ("a", "b", "wind"):
+            kept = service.streams.peek(stream_id)
+            assert kept is not None
+            outcome += map(repr, (kept.state, kept.answered, kept.before))
+        outcomes.append(outcome)
+    assert outcomes[0] == outcomes[2]
+    assert outcomes[1] == outcomes[2]
+
+
+@pytest.mark.parametrize("seqs", [(None, None), (1, 2)])
+async def test_a_bulk_of_resident_streams_waits_for_nobody(
+    seqs: tuple[int | None, int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = service_with(heard := Heard())
+    await service.observe("boiler-7", Reading(("temp",), [20.0]))
+    monkeypatch.setattr(service, "_observe_columns", None)
+    readings = [("boiler-7", Reading(("temp",), [20.0], seq=seq)) for seq in seqs]
+    await service.observe_readings(readings, ["", ""])
+    await service.observe_columns(ReadingColumns.of([("boiler-7", Reading(("temp",), [20.0]))], LIMITS), str)
+    assert (heard.counts, service.observed) == ([1, 2, 3, 4], 4)

@@ -238,6 +238,16 @@ async def test_what_is_wrong_with_many_is_told(api: Api, members: dict[str, Arra
     assert await api.state() == {}
 
 
+@pytest.mark.parametrize(
+    ("member", "kind", "wanted"),
+    [("first_seq", "f8", "whole numbers of shape [3]"), ("timestamps", "M8[s]", "numbers of shape")],
+)
+async def test_the_type_that_an_array_must_have_is_told(api: Api, member: str, kind: str, wanted: str) -> None:
+    response = await send_many(api, streams=STREAMS, values=TENSOR, **{member: np.zeros(3, kind)})
+    problem = assert_problem(response, 422, "invalid-reading", f"/{member}")
+    assert f"it must be {wanted}" in problem["detail"]
+
+
 async def test_a_stale_number_of_one_stream_refuses_all(api: Api) -> None:
     await send_many(api, streams=STREAMS[:1], values=TENSOR[:1], first_seq=np.array([30]))
     before = await api.state()

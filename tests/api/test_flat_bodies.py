@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from streamnorm.engine.limits import Limits
+from streamnorm.errors import InvalidReading
 from streamnorm.formats import lenient_json
 from streamnorm.formats.payload import decoded
 from tests.support.http_calls import NOW, Api, assert_problem, running
@@ -126,7 +128,9 @@ def test_texts_beside_nan_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("body", "pointers"),
     [
-        ({"room": "roof"}, ["/values", "/room"]),
+        ({"temp": "21.5", "seq": 7}, ["/temp"]),
+        ({"value": {"temp": 21.5}}, ["/values", "/value"]),
+        ({"seq": 7}, ["/values"]),
         ({"temp": 1e80}, ["/temp"]),
         ({"temp": 21.5, "timestamp": "noon"}, ["/timestamp"]),
         ({"temp": 21.5, "seq": "7"}, ["/seq"]),
@@ -134,6 +138,22 @@ def test_texts_beside_nan_stay_as_they_are() -> None:
 )
 async def test_what_is_wrong_in_a_flat_body_is_named_where_it_stands(api: Api, body: Any, pointers: list[str]) -> None:
     assert_problem(await api.post(HERE, body), 422, "invalid-reading", *pointers)
+
+
+@pytest.mark.parametrize("path", ["/v1/streams/boiler-7/readings", "/v1/streams/boiler-7/bulk", "/v1/bulk"])
+async def test_texts_alone_are_told_with_what_was_expected(api: Api, path: str) -> None:
+    body = {"temp": "21.5", "stream": "boiler-7"} if path == "/v1/bulk" else {"temp": "21.5"}
+    response = await (api.lines(path, body) if "bulk" in path else api.post(path, body))
+    assert response.json()["detail"].endswith("/temp: must be a number, null or an array of numbers, not '21.5'")
+
+
+def test_texts_alone_in_a_message_are_told_a_few_of_them() -> None:
+    with pytest.raises(InvalidReading) as caught:
+        decoded(b'{"temp": "21.5"}', 0, Limits())
+    assert str(caught.value) == "/temp: must be a number, null or an array of numbers, not '21.5'"
+    with pytest.raises(InvalidReading) as caught:
+        decoded(orjson.dumps({f"t{n}": "x" for n in range(1000)}), 0, Limits())
+    assert [fault.pointer for fault in caught.value.faults] == [f"/t{n}" for n in range(8)]
 
 
 async def test_a_flat_body_nested_without_end_is_refused(api: Api) -> None:

@@ -40,6 +40,13 @@ def test_numbers_are_features_and_booleans_are_one_and_zero(make: Callable[[dict
 
 
 @every_kind
+def test_whole_numbers_of_any_size_are_taken(make: Callable[[dict[str, Any]], Any]) -> None:
+    parts = packed(make({"total": [2**60, 1, 2**60 + 4096]}), None, None)
+    assert parts is not None
+    np.testing.assert_array_equal(parts.array, [[2.0**60], [1.0], [2.0**60 + 4096]])
+
+
+@every_kind
 def test_a_column_of_datetimes_is_the_time_and_no_feature(make: Callable[[dict[str, Any]], Any]) -> None:
     parts = packed(make({"temp": TEMP, "when": MOMENTS, "door": DOOR}), None, None)
     assert parts is not None
@@ -138,6 +145,13 @@ def test_times_beside_an_array_may_be_in_whatever_holds_them(given: Any) -> None
 def test_times_that_are_none_are_refused(given: Any, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         packed(np.zeros((4, 1)), None, given)
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "i4"])
+def test_what_an_array_masks_is_missing(kind: str) -> None:
+    parts = packed(np.ma.masked_array(np.array([[1, 2], [3, 4]], kind), [[False, True], [False, False]]), None, None)
+    assert parts is not None
+    assert (parts.array[0, 1] != parts.array[0, 1], type(parts.array)) == (True, np.ndarray)
 
 
 def test_an_array_that_is_no_table_is_refused() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from streamnorm.engine.configuration import rules as rules_module
 from streamnorm.engine.configuration.config import configuration, to_json
-from streamnorm.engine.configuration.plan import Plan, plan
-from streamnorm.engine.configuration.rules import Rules, parse_rule
+from streamnorm.engine.configuration.plan import Plan, of_layers, plan
+from streamnorm.engine.configuration.rules import Layer, Rule, RuleIndex, Rules, parse_rule
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import parse_reading
+from streamnorm.engine.streams import rulebook as rulebook_module
 from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import InvalidConfiguration
 
@@ -63,6 +69,50 @@ def test_globs_heed_case_and_speak_of_whole_names() -> None:
     found = book({"streams": "Roof-?", "warmup": 3})
     warmups = [found.plan(stream).warmup for stream in ("Roof-1", "roof-1", "Roof-12", "my-Roof-1")]
     assert warmups == [3, 32, 32, 32]
+
+
+globs = st.text("ab*?[!]", min_size=1, max_size=5)
+
+
+@given(st.lists(globs, max_size=12), st.lists(st.text("ab[]!*?", min_size=1, max_size=5), min_size=1, max_size=6))
+def test_the_rules_found_for_a_stream_are_those_that_match_in_their_order(streams: list[str], ids: list[str]) -> None:
+    rules = [parse_rule({"streams": glob, "warmup": 1}) for glob in streams]
+    index = RuleIndex(rules)
+    for stream_id in ids:
+        assert index.find(stream_id) == tuple(n for n, rule in enumerate(rules) if rule.matches(stream_id))
+
+
+def test_of_many_rules_only_those_are_compared_that_begin_as_the_stream_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def matches(rule: Rule, stream_id: str) -> bool:
+        compared.append(rule.streams)
+        return fnmatchcase(stream_id, rule.streams)
+
+    monkeypatch.setattr(rules_module.Rule, "matches", matches)
+    streams = [f"site-{n}-*" for n in range(100)]
+    index = RuleIndex(
+        [parse_rule({"streams": glob, "warmup": 1}) for glob in (*streams, "*", "s?te-7*", "site-7-roof-9")]
+    )
+    assert index.find("site-7-roof") == (7, 100, 101)
+    assert set(compared) == {"site-7-*", "*", "s?te-7*"}
+
+
+def test_streams_of_which_the_same_rules_speak_share_a_plan_that_is_worked_out_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Sequence[Layer]] = []
+
+    def counted(layers: Sequence[Layer], own: Sequence[Layer] | None) -> Plan:
+        made.append(layers)
+        return of_layers(layers, own)
+
+    monkeypatch.setattr(rulebook_module, "of_layers", counted)
+    rulebook = Rulebook(plan(configuration({}, {})), Rules((parse_rule({"streams": "roof-*", "warmup": 5}),)))
+    one, other, third = (rulebook.new(name).plan for name in ("roof-1", "roof-2", "cellar"))
+    assert one is other
+    assert (one.warmup, len(made)) == (5, 1)
+    assert third is rulebook.default_plan
 
 
 def test_what_is_set_for_a_stream_lies_above_all_rules() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE
+from streamnorm.engine.blocks.bulk import SHORTEST_TABLE
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import LARGEST_SEQ

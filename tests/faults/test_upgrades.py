@@ -44,6 +44,7 @@ def test_a_handshake_is_refused_by_a_problem(service: Service, name: str) -> Non
     head, _, body = told(service, request).partition(b"\r\n\r\n")
     assert (status(head), json.loads(body)["status"]) == (expected, expected)
     assert b"content-type: application/problem+json" in head.lower()
+    assert "ERROR" not in service.log.read_text()
 
 
 @pytest.mark.parametrize("name", BAD)

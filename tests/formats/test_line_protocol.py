@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,15 +188,25 @@ def test_a_plain_line_is_split_into_what_it_is_parsed_to(line: str) -> None:
 
 @given(st.lists(NEARLY_PLAIN, min_size=1, max_size=4))
 def test_plain_lines_are_split_at_once_into_what_they_are_parsed_to(lines: list[str]) -> None:
-    plain = split_all_plain(lines)
+    plain = split_all_plain("\n".join(lines))
     if plain is not None:
         wholes = [to_reading(parse(line.strip()), 1, Limits()) for line in lines]
         assert all(whole is not None for whole in wholes)
         names = [names for names, count in plain.names for _ in range(count)]
         assert names == [whole.names for whole in wholes if whole]
-        assert plain.numbers == [value for whole in wholes if whole for value in whole.values]
-        assert plain.times == [whole.point.time for whole in wholes if whole and whole.point]
-        assert [*plain.series] == [line.partition(" ")[0] for line in lines]
+        values = [value for whole in wholes if whole for value in whole.values]
+        assert list(map(repr, plain.numbers)) == list(map(repr, values))  # -0 has its sign
+        times = [whole.point.time for whole in wholes if whole and whole.point]
+        assert [time for time in times if time is not None] == plain.times
+        assert len(plain.times) in {0, len(lines)}
+        assert plain.series == [line.partition(" ")[0] for line in lines]
+
+
+def test_numbers_that_are_none_in_json_and_whole_ones_are_split_at_once() -> None:
+    plain = split_all_plain("m a=+1,b=.5,c=5.,d=007,e=-0,f=-3i 17\nn a=12i,b=9223372036854775807i,c=1e5,d=-0 18")
+    assert plain is not None
+    values = [1.0, 0.5, 5.0, 7.0, -0.0, -3.0, 12.0, 2.0**63, 1e5, -0.0]
+    assert plain.numbers.tobytes() == array("d", values).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -209,17 +221,18 @@ def test_plain_lines_are_split_at_once_into_what_they_are_parsed_to(lines: list[
 )
 def test_one_line_that_is_not_plain_leaves_all_to_the_parser(odd: str) -> None:
     columns = PointColumns(Limits())
-    for lines in ([odd, "n f=1"], ["n f=1 17", odd], ["n f=1", odd, "n g=1"], ["n f=1", "n g=1,f=1 17", odd]):
-        assert not columns.append_lines(1, lines)
-    assert columns.append_lines(1, ["n f=1,g=2i 17", "n g=1"])
+    for lines in ([odd, "n f=1"], ["n f=1 17", odd], ["n f=1", odd, "n g=1"], ["n f=1", "n g=1,f=1", odd]):
+        assert not columns.append_lines(1, "\n".join(lines))
+    assert not columns.append_lines(1, "n f=1 17\nn f=1")
+    assert columns.append_lines(1, "n f=1,g=2i 17\nn g=1 18")
     assert columns.freeze().stream_ids == ("n",)
     assert columns.numbers.tolist() == [1.0, 2.0, 1.0]
 
 
 def test_lines_that_would_be_too_many_are_left_to_the_parser() -> None:
     columns = PointColumns(Limits(max_rows=2))
-    assert not columns.append_lines(1, ["m f=1"] * 3)
-    assert columns.append_lines(1, ["m f=1"] * 2)
+    assert not columns.append_lines(1, "m f=1\nm f=1\nm f=1")
+    assert columns.append_lines(1, "m f=1\nm f=1")
 
 
 @pytest.mark.parametrize("line", ["m f=1", "m,t=x,u=y f=1,g=-2.5,h=3i 17", "m f=1e-05,g=.5 -17"])
@@ -231,8 +244,9 @@ def test_plain_lines_are_split(line: str) -> None:
 def test_lines_are_the_columns_that_their_points_are(tick: int | None) -> None:
     lines = ["m,b=2,a=1 f=1,g=2 17", "m,a=1,b=2 f=1,g=2", "m,b=2,a=1 g=3", "n f=1 1700000000", "n f=1 1700000000000"]
     one, other, together = (PointColumns(Limits(), "{measurement}", tick) for _ in range(3))
-    assert together.append_lines(0, lines[:2])
-    assert together.append_lines(2, lines[2:])
+    assert together.append_lines(0, lines[0])
+    assert together.append_lines(1, "\n".join(lines[1:3]))
+    assert together.append_lines(3, "\n".join(lines[3:]))
     for number, line in enumerate(lines):
         assert one.append_line(number, line)
         point = parse(line)
@@ -243,6 +257,12 @@ def test_lines_are_the_columns_that_their_points_are(tick: int | None) -> None:
     for columns in (one.freeze(), together.freeze()):
         assert [repr(columns.reading(row)) for row in range(5)] == [repr(other.reading(row)) for row in range(5)]
         assert (columns.stream_ids, columns.lines) == (other.stream_ids, other.lines)
+
+
+def test_streams_are_in_the_order_of_their_first_lines() -> None:
+    columns = PointColumns(Limits())
+    assert columns.append_lines(1, "\n".join(f"m,t={n % 40} f=1" for n in range(80)))
+    assert columns.freeze().stream_ids == tuple(f"m,t={n}" for n in range(40))
 
 
 @pytest.mark.parametrize(

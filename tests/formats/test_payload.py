@@ -22,8 +22,11 @@ def one(payload: bytes | str, feature: str = "value") -> Reading:
 
 @pytest.mark.parametrize(
     ("payload", "value"),
-    [("21.5", 21.5), (" -3 \n", -3.0), ("1e3", 1000.0), ("ON", 1.0), ("off", 0.0), ("true", 1.0), ("closed", 0.0)],
-)
+    [
+        ("21.5", 21.5), (" -3 \n", -3.0), ("1e3", 1000.0), ("ON", 1.0), ("off", 0.0), ("true", 1.0), ("closed", 0.0),
+        ("+5", 5.0), (".50", 0.5), ("5.", 5.0), ("-.5e1", -5.0), ("007", 7.0),
+    ],
+)  # fmt: skip
 def test_a_bare_number_or_switch_is_a_reading_of_one_feature(payload: str, value: float) -> None:
     assert (one(payload, "temp").names, one(payload, "temp").values) == (("temp",), [value])
 
@@ -67,6 +70,25 @@ def test_a_pack_has_a_reading_a_time(*, packed: bool) -> None:
 def test_what_is_no_reading_is_refused(payload: bytes) -> None:
     with pytest.raises(InvalidReading):
         decoded(payload, 1e9, Limits())
+
+
+@pytest.mark.parametrize(
+    ("payload", "detail"),
+    [
+        ('{"temp": 21.5', "the message is not JSON: unexpected end of data: line 1, column 14"),
+        ('{"temp": 1e999}', "the message is not JSON: number is infinity when parsed as double: line 1, column 10"),
+        ("{'temp': 21.5}", "the message is not JSON: unexpected character, expected a string key: line 1, column 2"),
+        ("1e400", "/value: inf is not within ±1e+75"),
+        ("21,5", "'21,5' is neither JSON nor a number"),
+        ("", "the message is empty"),
+        (" \n", "the message is empty"),
+        ('[{"temp": 21.5}]', "an array of objects is a SenML pack, and this one holds no number (v)"),
+    ],
+)
+def test_an_error_tells_what_is_wrong_and_where(payload: str, detail: str) -> None:
+    with pytest.raises(InvalidReading) as caught:
+        one(payload)
+    assert str(caught.value) == detail
 
 
 def test_cbor_without_its_library_tells_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

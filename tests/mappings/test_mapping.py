@@ -102,6 +102,13 @@ def test_a_stream_is_named_by_the_topic_or_the_query() -> None:
     assert mapped(table, {"x": 1}, site="north", device="fan")[0].stream == "north.fan"
 
 
+def test_a_name_before_features_may_be_absent_where_the_template_says_so() -> None:
+    assert values({"feature": "{what|}"}, {"x": 1}) == {"x": 1}
+    elements = [{"kind": "air", "t": 21}, {"note": "neither a name nor a number"}]
+    [(_, reading, _)] = mapped({"feature": "{/kind}", "each": "/all", "include": ["air.t"]}, {"all": elements})
+    assert reading.names == ("air.t",)
+
+
 def test_a_channel_stays_whole() -> None:
     found = values({"channels": ["ir"]}, {"ir": [[1, 2], [3, None]], "xs": [1, 2]})
     assert found.pop("ir").mean == 2.0
@@ -144,6 +151,8 @@ def test_a_form_and_a_bare_text_are_bodies_too() -> None:
         ({"exclude": ["x"]}, {"x": 1}, "", "include and exclude leave out x"),
         ({"stream": "{/id}"}, {"x": 1}, "", "'{/id}' cannot be named: {/id} is not in the message"),
         ({"stream": "{device}"}, {"x": 1}, "", "name it in the query (?device=…)"),
+        ({"feature": "{what}"}, 21.5, "", "its features '{what}' cannot be named: {what} is not in the message"),
+        ({"feature": "{/kind}", "each": "/all"}, {"all": [{"x": 1}]}, "/all/0", "features '{/kind}' cannot be named"),
         ({"time": "/t"}, {"t": "soon", "x": 1}, "/t", "must be ISO 8601 or an epoch, not 'soon' (time)"),
         ({"seq": "/n"}, {"n": 1.5, "x": 1}, "/n", "must be a whole number (seq), not 1.5"),
         ({"root": "/d"}, {"d": {"x": 1e200}}, "/d/x", "is not within"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.json_format import ParseDict
@@ -22,6 +24,46 @@ def test_protobuf_says_what_json_says() -> None:
     binary = ParseDict(SAMPLE, ExportMetricsServiceRequest()).SerializeToString()
     found = [MAPPING.readings(Message(body), Limits()) for body in (binary, json.dumps(SAMPLE).encode())]
     assert found[0] == found[1]
+
+
+POINTS: dict[str, Any] = {
+    "a gauge of infinity beside another": (
+        "gauge",
+        [{"asDouble": "Infinity"}, {"asDouble": 2.5, "attributes": [{"key": "core"}]}],
+        {"m": math.nan, "m,core=None": 2.5},
+    ),
+    "not a number": ("gauge", [{"asDouble": "NaN"}], {"m": math.nan}),
+    "a histogram of nothing": ("histogram", [{"sum": 0.0}], {"m.count": 0.0, "m.sum": 0.0}),
+    "a histogram without its sum": ("exponentialHistogram", [{"count": "3"}], {"m.count": 3.0}),
+    "a summary of nothing": ("summary", [{"attributes": []}], {"m.count": 0.0, "m.sum": 0.0}),
+}
+
+
+@pytest.mark.parametrize(("kind", "points", "expected"), POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_point_may_leave_out_what_is_zero_or_unknown(
+    kind: str, points: list[Any], expected: dict[str, float], *, binary: bool
+) -> None:
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}, {"key": "unset"}]}
+    metrics = [{"name": "m", kind: {"dataPoints": points}}]
+    request = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": metrics}]}]}
+    packed = ParseDict(request, ExportMetricsServiceRequest()).SerializeToString()
+    [(stream, reading, _)] = MAPPING.readings(Message(packed if binary else json.dumps(request).encode()), Limits())
+    found = dict(zip(reading.names, reading.values, strict=True))
+    assert (stream, reading.timestamp, str(found)) == ("shop", None, str(expected))
+
+
+@pytest.mark.parametrize(
+    ("metric", "detail"),
+    [
+        ({"gauge": {"dataPoints": [{"asInt": "1"}]}}, "'name' is missing"),
+        ({"name": "m", "sum": {"dataPoints": [{"asInt": "many"}]}}, "could not convert string to float: 'many'"),
+    ],
+)
+def test_what_is_wrong_in_a_request_is_told(metric: dict[str, Any], detail: str) -> None:
+    request = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    with pytest.raises(InvalidReading, match=f"OTLP: {detail}"):
+        MAPPING.readings(Message(json.dumps(request).encode()), Limits())
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff", b'{"resourceMetrics": 7}', b'{"resourceMetrics": [{"resource": 1}]}'])

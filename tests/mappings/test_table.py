@@ -22,6 +22,7 @@ from streamnorm.mappings import Catalogue, mapping_of, preset_names
         ({"name": "m", "time_zone": "Mars"}, "/time_zone", "no time zone; it must be such as Europe/Berlin"),
         ({"name": "m", "strings": "no"}, "/strings", "must be drop or number, not 'no'"),
         ({"name": "m", "states": {"ON": "yes"}}, "/states", "the state 'ON' must be a number or \"missing\""),
+        ({"name": "m", "states": {"ON": float("inf")}}, "/states", "the state 'ON' is not within ±1e+75"),
         ({"name": "m", "pairs": {"name": "/n"}}, "/pairs", 'must be a table such as { name = "/name"'),
         ({"name": "a b"}, "/name", "must be 1 to 64 letters"),
         ({"root": "/x"}, "/name", "a mapping must have a name, or a preset"),

@@ -172,6 +172,17 @@ def test_bytes_that_are_no_text_are_refused_and_the_connection_stays(service: Se
         assert peer.answer()["count"] == 1
 
 
+@pytest.mark.parametrize("wrong", [frame(b"{\xff}"), frame(b"{\xe2\x82", final=False) + frame(b"}", 0)])
+def test_text_that_is_none_ends_the_connection_quietly(service: Service, stream: str, wrong: bytes) -> None:
+    with Peer(service, live(stream)) as peer:
+        peer.send(reading(1))
+        assert peer.answer()["count"] == 1
+        peer.socket.sendall(wrong + frame(reading(2)))
+        opcode, said = peer.receive()
+        assert (opcode, int.from_bytes(said[:2], "big")) == (CLOSE, 1007)
+    assert (count(service, stream), quiet(service)) == (1, True)
+
+
 def test_a_ping_among_readings_is_answered(service: Service, stream: str) -> None:
     with Peer(service, live(stream)) as peer:
         peer.socket.sendall(frame(reading(1)) + frame(b"still there?", PING) + frame(reading(2)))

@@ -149,6 +149,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
     from rich.console import Console  # noqa: PLC0415
 
     from streamnorm.backfill import show  # noqa: PLC0415
+    from streamnorm.backfill.files.containers import DAMAGED  # noqa: PLC0415
     from streamnorm.backfill.reading import recordings  # noqa: PLC0415
     from streamnorm.backfill.work import conduct  # noqa: PLC0415
     from streamnorm.backfill.writing import results  # noqa: PLC0415
@@ -164,7 +165,7 @@ def carried_out(order: Order, files: Sequence[str], report: Path | None, *, dry_
         return refused(str(error))
     done: list[tuple[Path, Done]] = []
     failed = 0
-    errors = (StreamnormError, ValueError, OSError)
+    errors = (StreamnormError, ValueError, OSError, *DAMAGED)
     try:
         with screen, conduct.Conductor(order, _sink(order, found), screen) as conductor:
             for file, out in results.results(found, order.out, order.format):

@@ -108,7 +108,8 @@ class ManualAckClient(aiomqtt.Client):
             properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
             properties.SubscriptionIdentifier = identifier
         if self._modern:
-            how = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            foreign = not topic_filter.startswith("$share/")  # there MQTT forbids to leave out one's own messages
+            how = SubscribeOptions(qos=1, noLocal=foreign, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
             answers: Iterable[Any] = await self.subscribe(topic_filter, options=how, properties=properties)
         else:
             answers = await self.subscribe(topic_filter, qos=1)

@@ -209,6 +209,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         text = message.get("text")
         if text is None or not self.writable.is_set() or not self._is_plain():
             await super().send(message)
+            # uvicorn takes a handshake that was refused by a whole response for a failure, and logs it
+            self.handshake_complete = self.handshake_complete or self.close_sent
             return
         data = text.encode()
         if len(data) < SHORT:
@@ -217,6 +219,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(bytes((TEXT, SHORT)) + len(data).to_bytes(2, "big") + data)
         else:
             await super().send(message)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on; text that is not UTF-8 ends the connection, without uvicorn's traceback in the log."""
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self.frames = []
+            if not self.close_sent:
+                self.conn.send_close(1007, "the message is no text (UTF-8)")
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
 
     def _is_plain(self) -> bool:
         """Return whether the connection is open, without extensions, and between messages both ways."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -16,6 +18,10 @@ from streamnorm.formats.instants import seconds
 DEFAULT_FEATURE = "value"
 #: what a flat body may have beside its values
 BESIDE = ("timestamp", "seq")
+#: Members that an error names.
+MOST_NAMED = 8
+#: a number, also as JSON has none: `+5`, `.5`, `007`
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 WORDS = {"true": 1.0, "on": 1.0, "open": 1.0, "false": 0.0, "off": 0.0, "closed": 0.0}
 
 
@@ -47,8 +53,15 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
         return [parse_reading({feature: WORDS[text.lower()]}, limits, pointer="")]
     try:
         data = lenient_json.loads(text)
-    except orjson.JSONDecodeError:
-        raise InvalidReading.at("", f"{text!r:.60} is neither JSON nor a number") from None
+    except orjson.JSONDecodeError as error:
+        if text.startswith(("{", "[", '"')):
+            raise InvalidReading.at(
+                "", f"the message is not JSON: {error.msg}: line {error.lineno}, column {error.colno}"
+            ) from None
+        if not _NUMBER.fullmatch(text):
+            detail = f"{text!r:.60} is neither JSON nor a number" if text else "the message is empty"
+            raise InvalidReading.at("", detail) from None
+        data = float(text)
     if isinstance(data, list) and data and all(isinstance(each, dict) for each in data):
         return _pack(data, now, limits)
     if isinstance(data, dict):
@@ -59,17 +72,22 @@ def decoded(payload: bytes, now: float, limits: Limits, feature: str = DEFAULT_F
 def with_values(body: dict[str, Any]) -> dict[str, Any]:
     """Return a reading's body: one without `values` is flat, and its numbers and arrays are the values.
 
-    Texts and objects in a flat body are nobody's, and so are its nulls beside numbers.
+    Texts and objects in a flat body are nobody's, and so are its nulls beside numbers. Where it has nothing else, a few
+    texts are the values all the same, so that an error names them.
 
     >>> with_values({"temp": 21.4, "door": True, "room": "roof", "timestamp": 17})
     {'timestamp': 17, 'values': {'temp': 21.4, 'door': True}}
-    >>> with_values({"room": "roof"})
-    {'room': 'roof'}
+    >>> with_values({"temp": "21.4"}), with_values({"seq": 7})
+    ({'values': {'temp': '21.4'}}, {'seq': 7})
     """
     if "values" in body:
         return body
-    given = {name: value for name, value in body.items() if name not in BESIDE and _is_value(value)}
+    members = {name: value for name, value in body.items() if name not in BESIDE}
+    given = {name: value for name, value in members.items() if _is_value(value)}
     values = {name: value for name, value in given.items() if value is not None} or given
+    if not values:
+        texts = ((name, value) for name, value in members.items() if isinstance(value, str) and name != "stream")
+        values = dict(islice(texts, MOST_NAMED))
     return {name: body[name] for name in BESIDE if name in body} | {"values": values} if values else body
 
 
@@ -83,7 +101,7 @@ def _is_value(value: object, depth: int = 0) -> bool:
 def _pack(pack: object, now: float, limits: Limits) -> list[Reading]:
     found = [each.reading for each in senml.readings(senml.resolved(pack, now), limits)]
     if not found:
-        raise InvalidReading.at("", "the pack holds no number")
+        raise InvalidReading.at("", "an array of objects is a SenML pack, and this one holds no number (v)")
     return found
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
 
 from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.formats.line_protocol import LONGEST_TIME, WHOLE
@@ -44,45 +48,42 @@ def split_plain(line: str) -> PlainLine | None:
     return PlainLine(series, names, numbers, None if time is None else int(time))
 
 
-#: values of fields, each behind its equals sign
-_NUMBERS = re.compile(r"[0-9.eE+=i-]*")
-
-
 class PlainLines(NamedTuple):
-    """Lines as `PlainLine` has one; `numbers` are those of all lines in turn."""
+    """Lines as `PlainLine` has one; `numbers` and `times` are those of all lines in turn, or no line has a time."""
 
-    series: Sequence[str]
+    series: list[str]
     #: and how many lines in a row have them
     names: list[tuple[tuple[str, ...], int]]
-    numbers: list[float]
-    times: list[int | None]
+    numbers: array[float]
+    times: list[int]
 
 
-def split_all_plain(lines: Sequence[str]) -> PlainLines | None:
-    """Split lines at once, in a fifth of the time that `split_plain` takes; None if one of them is not plain.
+def split_all_plain(text: str) -> PlainLines | None:
+    r"""Split the lines of a text at once, in a tenth of the time that `split_plain` takes.
 
-    >>> split_all_plain(["weather,place=roof temp=21.5,gusts=3i 17", "weather temp=20"])
-    PlainLines(series=('weather,place=roof', 'weather'), names=[(('temp', 'gusts'), 1), (('temp',), 1)], \
-numbers=[21.5, 3.0, 20.0], times=[17, None])
-    >>> split_all_plain(["weather temp=20", "# a comment"]) is None
+    Return None if one of them is not plain, or only some have times.
+
+    >>> plain = split_all_plain("weather,place=roof temp=21.5,gusts=3i 17\nweather temp=20 18")
+    >>> plain.series, plain.names
+    (['weather,place=roof', 'weather'], [(('temp', 'gusts'), 1), (('temp',), 1)])
+    >>> plain.numbers, plain.times
+    (array('d', [21.5, 3.0, 20.0]), [17, 18])
+    >>> split_all_plain("weather temp=20\n# a comment") is None
     True
     """
-    parts = [line.split(" ") for line in lines]
-    if {*map(len, parts)} != {3}:
-        parts = [[*part, ""] if len(part) == 2 else part for part in parts]  # noqa: PLR2004 - without a time
-        if {*map(len, parts)} != {3}:
-            return None
-    series, fields, stamps = zip(*parts, strict=True)
+    lines = text.count("\n") + 1
+    parts = text.replace("\n", " \n ").split(" ")
+    width = (len(parts) + 1) // lines  # series, fields, perhaps a time, and a newline
+    if width not in {3, 4} or parts[width - 1 :: width] != ["\n"] * (lines - 1) or '"' in text or "\\" in text:
+        return None
     # a name, and a value behind its equals sign, in turn; a line's first name is behind a newline
-    pieces = ("\n" + ",\n".join(fields)).replace("=", ",=").split(",")
+    pieces = ("\n" + ",\n".join(parts[1::width])).replace("=", ",=").split(",")
+    names = None if len(pieces) % 2 else _names_of_lines(pieces[::2], lines)
     numbers = _numbers(pieces[1::2])
-    names = None if len(pieces) % 2 else _names_of_lines(pieces[::2], len(lines))
-    told, heads = "".join(stamps), "".join(series)
-    if numbers is None or names is None or max(map(len, stamps)) > LONGEST_TIME:
+    times = [] if width == 3 else _times(parts[2::width])  # noqa: PLR2004 - as above
+    if names is None or numbers is None or times is None:
         return None
-    if (told and not (told.isascii() and told.isdigit())) or '"' in heads or "\\" in heads:
-        return None
-    return PlainLines(series, names, numbers, [int(stamp) if stamp else None for stamp in stamps])
+    return PlainLines(parts[::width], names, numbers, times)
 
 
 def _names_of_lines(names: list[str], lines: int) -> list[tuple[tuple[str, ...], int]] | None:
@@ -102,13 +103,44 @@ def _plain_names(names: tuple[str, ...]) -> bool:
     return plain and len({*names}) == len(names)
 
 
-def _numbers(texts: Sequence[str]) -> list[float] | None:
+#: values of which some end in i
+_WHOLE_OR_NOT = re.compile(r"(?:=[-+]?[0-9]{1,20}+i|=[0-9.eE+-]++)*+")
+
+
+def _numbers(texts: Sequence[str]) -> array[float] | None:
     """Convert values of fields, each behind its equals sign; None if one is no number, or is too large."""
     joined = "".join(texts)
-    if joined.count("=") != len(texts) or not _NUMBERS.fullmatch(joined):
+    if joined.count("=") != len(texts) or not _consists_of(b"0123456789.eE+-=i", joined):
         return None
-    numbers = _converted(joined[1:].split("="))
-    return numbers if numbers is not None and max(map(abs, numbers)) <= LARGEST_VALUE else None
+    if "i" in joined:
+        if not _WHOLE_OR_NOT.fullmatch(joined):
+            return None
+        joined = joined.replace("i=", "=").removesuffix("i")
+    # JSON knows no "+1", ".5" and "007", and its -0 has no sign
+    found = None if "=-0=" in f"{joined}=" else _from_json(joined[1:].replace("=", ","))
+    found = _converted(joined[1:].split("=")) if found is None else found
+    numbers = array("d", found or ())
+    return numbers if found and np.abs(numbers).max() <= LARGEST_VALUE else None
+
+
+def _times(texts: Sequence[str]) -> list[int] | None:
+    """Convert times, none of which is negative; None if one is no time."""
+    joined = ",".join(texts)
+    found = _from_json(joined) if _consists_of(b"0123456789,", joined) else None
+    return found if found and max(found) < 10**LONGEST_TIME else None
+
+
+def _consists_of(letters: bytes, text: str) -> bool:
+    return not text.encode().translate(None, letters)
+
+
+def _from_json(listed: str) -> list[Any] | None:
+    """Read numbers as JSON, in a third of the time that Python's types take; None if they are none."""
+    try:
+        found: list[Any] = orjson.loads(f"[{listed}]")
+    except orjson.JSONDecodeError:
+        return None
+    return found
 
 
 def _converted(texts: Sequence[str]) -> list[float] | None:

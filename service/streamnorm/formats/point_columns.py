@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
+
+import numpy as np
 
 from streamnorm.engine.blocks.columns import NO_SEQ, Head, ReadingColumns
 from streamnorm.engine.limits import Limits
@@ -30,8 +32,9 @@ class PointColumns(ReadingColumns):
         super().__init__(limits)
         self._template = template
         self._tick = tick
-        #: the stream and the source of what stands before the fields of lines that `append_line` took
-        self._series: dict[str, tuple[int, int]] = {}
+        #: what stands before the fields of plain lines, and the stream and the source of each
+        self._series: dict[str, int] = {}
+        self._stream_of_series, self._source_of_series = array("i"), array("i")
         self._sources: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         self._source_of = array("i")
         self._exact: list[int | None] = []
@@ -49,58 +52,53 @@ class PointColumns(ReadingColumns):
         if plain is None or len(self._stream_of) >= self._limits.max_rows:
             return False
         series, names, numbers, time = plain
-        known = self._series.get(series)
-        if known is None:
-            read = self._read_series(series)
-            if read is None:
-                return False
-            known = self._series[series] = self._placed(*read)
-        stream, source = known
+        if series not in self._series and not self._add_series([series]):
+            return False
+        place = self._series[series]
         head = self._heads.get((names, None, False))  # type: ignore[call-overload]  # as a Head hashes
         if head is None:
             head = self._add_head(Head(names, None, listed=False))
         exact = None if time is None else time * (self._tick or line_protocol.told_by_size(time))
         self._numbers.fromlist(numbers)
-        self._stream_of.append(stream)
+        self._stream_of.append(self._stream_of_series[place])
         self._head_of.append(head)
         self._time_of.append(math.nan if exact is None else exact / 1e9)
         self._seq_of.append(NO_SEQ)
-        self._source_of.append(source)
+        self._source_of.append(self._source_of_series[place])
         self._exact.append(exact)
         self.lines.append(number)
         return True
 
-    def append_lines(self, first: int, lines: Sequence[str]) -> bool:
-        """Add the points on `lines`, the first of this number, if all are plain; otherwise add none, and return False.
+    def append_lines(self, first: int, text: str) -> bool:
+        """Add the points on the lines of a text, the first of this number, if all are plain; otherwise return False.
 
         Raises:
             LimitExceeded: as `append` says.
 
         """
-        plain = split_all_plain(lines)
-        if plain is None or len(self._stream_of) + len(lines) > self._limits.max_rows:
+        plain = split_all_plain(text)
+        if plain is None or len(self._stream_of) + len(plain.series) > self._limits.max_rows:
             return False
-        unknown = {series: self._read_series(series) for series in plain.series if series not in self._series}
-        if not all(unknown.values()):
+        if not self._add_series(series for series in dict.fromkeys(plain.series) if series not in self._series):
             return False
-        for series, read in unknown.items():
-            self._series[series] = self._placed(*read)  # type: ignore[misc]  # none is None
-        heads: list[int] = []
         for names, count in plain.names:
             head = self._heads.get((names, None, False))  # type: ignore[call-overload]  # as a Head hashes
-            heads += [self._add_head(Head(names, None, listed=False)) if head is None else head] * count
-        streams, sources = zip(*map(self._series.__getitem__, plain.series), strict=True)
-        exact = [
-            None if time is None else time * (self._tick or line_protocol.told_by_size(time)) for time in plain.times
-        ]
-        self._numbers.fromlist(plain.numbers)
-        self._stream_of.extend(streams)
-        self._head_of.fromlist(heads)
-        self._time_of.fromlist([math.nan if time is None else time / 1e9 for time in exact])
-        self._seq_of.fromlist([NO_SEQ] * len(lines))
-        self._source_of.extend(sources)
-        self._exact += exact
-        self.lines.extend(range(first, first + len(lines)))
+            head = self._add_head(Head(names, None, listed=False)) if head is None else head
+            self._head_of.extend(array("i", (head,)) * count)
+        lines = len(plain.series)
+        places = np.fromiter(map(self._series.__getitem__, plain.series), np.intp, lines)
+        exact = plain.times
+        if self._tick is None:
+            exact = [time * line_protocol.told_by_size(time) for time in exact]
+        elif self._tick > 1:
+            exact = [time * self._tick for time in exact]
+        self._numbers.extend(plain.numbers)
+        self._stream_of.frombytes(np.array(self._stream_of_series)[places].tobytes())
+        self._source_of.frombytes(np.array(self._source_of_series)[places].tobytes())
+        self._exact += exact or [None] * lines
+        self._time_of.frombytes((np.array(exact, np.float64) / 1e9 if exact else np.full(lines, math.nan)).tobytes())
+        self._seq_of.extend(array("q", (NO_SEQ,)) * lines)
+        self.lines.frombytes(np.arange(first, first + lines, dtype=np.int64).tobytes())
         return True
 
     def append_point(self, stream_id: str, reading: PointReading, line: int) -> None:
@@ -128,14 +126,20 @@ class PointColumns(ReadingColumns):
         super().freeze()
         return self
 
-    def _read_series(self, series: str) -> tuple[str, Point] | None:
-        """Return the stream of a series, and its point; None if it is malformed, or a comment, or was to be trimmed."""
-        read = _read if len(series) <= LONGEST_KEPT else _read.__wrapped__
-        return read(series, self._template)
-
-    def _placed(self, stream_id: str, point: Point) -> tuple[int, int]:
-        """Return the places of a stream and of a point's source."""
-        return self._streams.setdefault(stream_id, len(self._streams)), self._source(point)
+    def _add_series(self, unknown: Iterable[str]) -> bool:
+        """Add series in this order; return False, and add none, if one is malformed, a comment or to be trimmed."""
+        known = {
+            series: (_read if len(series) <= LONGEST_KEPT else _read.__wrapped__)(series, self._template)
+            for series in unknown
+        }
+        if not all(known.values()):
+            return False
+        for series, read in known.items():
+            stream_id, point = read  # type: ignore[misc]  # none is None
+            self._series[series] = len(self._series)
+            self._stream_of_series.append(self._streams.setdefault(stream_id, len(self._streams)))
+            self._source_of_series.append(self._source(point))
+        return True
 
     def _source(self, point: Point) -> int:
         return self._sources.setdefault((point.measurement, point.tags), len(self._sources))
@@ -143,7 +147,7 @@ class PointColumns(ReadingColumns):
 
 @lru_cache(maxsize=KEPT)
 def _read(series: str, template: str) -> tuple[str, Point] | None:
-    """Do what `_read_series` does; the same series come with every write."""
+    """Return the stream of a series, and its point, or None; the same series come with every write."""
     if series.startswith("#") or series != series.strip():
         return None
     try:

@@ -6,7 +6,7 @@ It gives the engine the time, keeps what changed by way of the streams, and noti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
-from streamnorm.engine.blocks.coalesce import RunResult, nothing_to_refuse, observe_run
+from streamnorm.engine.blocks.coalesce import SHORTEST_RUN, RunResult, nothing_to_refuse, observe_run
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
@@ -28,6 +28,9 @@ from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
 from streamnorm.ingest.listeners import Listeners
 from streamnorm.ingest.offload import execution_of, offload
+
+#: Readings that are observed together before others have their turn: some five milliseconds.
+AT_ONCE = 1000
 
 
 class IngestService:
@@ -108,27 +111,36 @@ class IngestService:
             self._tell(stream_id, batch, now)
         return run
 
-    def try_observe_runs_inline(self, runs: Mapping[str, Sequence[Reading]]) -> dict[str, RunResult] | None:
-        """Observe readings of several streams where that needs no waiting, and none is refused.
+    def try_observe_together(
+        self, readings: Sequence[tuple[str, Reading]], origin: object = None
+    ) -> list[Answer] | None:
+        """Observe readings of any streams where that needs no waiting, and none is refused or was applied before.
 
-        Otherwise return None; then nothing has happened.
+        Otherwise return None; then nothing has happened. Listeners are told the `origin`.
         """
         now = self.clock()
+        runs: dict[str, list[Reading]] = {}
+        for stream_id, reading in readings:
+            runs.setdefault(stream_id, []).append(reading)
         streams: dict[str, Stream] = {}
-        for stream_id, readings in runs.items():
+        for stream_id, run in runs.items():
             stream = self.streams.get_for_inline_update(stream_id)
-            if stream is None or stream is not self.streams.peek(stream_id):  # a copy is committed at once, or refused
-                return None
-            if not nothing_to_refuse(stream, readings, now, self.limits):
+            if stream is None or not nothing_to_refuse(stream, run, now, self.limits):
                 return None
             streams[stream_id] = stream
-        found: dict[str, RunResult] = {}
+        if any(stream is not self.streams.peek(stream_id) for stream_id, stream in streams.items()):
+            return None  # a copy is committed at once, or refused; one may have been evicted for another one
+        answers: dict[str, Iterator[Answer]] = {}
         for stream_id, stream in streams.items():
-            found[stream_id] = run = observe_run(stream, runs[stream_id], now, self.limits)
+            run = runs[stream_id]
+            before = stream.state[:] if len(run) > 1 and any(reading.seq is not None for reading in run) else None
+            found = observe_run(stream, run, now, self.limits)
+            stream.before = before  # what a retry is answered from
             self.streams.commit_inline(stream_id, stream)
-            for batch in run.batches:
-                self._tell(stream_id, batch, now)
-        return found
+            for batch in found.batches:
+                self._tell(stream_id, batch, now, origin)
+            answers[stream_id] = iter(found.answers)
+        return [next(answers[stream_id]) for stream_id, _ in readings]
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
@@ -181,6 +193,9 @@ class IngestService:
 
         `pointers` name the readings' places in errors. Listeners hear of the very readings, and are told the `origin`.
         """
+        inline = self.try_observe_together(readings, origin) if len(readings) <= AT_ONCE else None
+        if inline is not None:
+            return inline
         columns = ReadingColumns.of(readings, self.limits)
         now = self.clock()
         answers = await self._observe_columns(columns, pointers.__getitem__, now)
@@ -193,6 +208,10 @@ class IngestService:
 
         `pointer` names a row's place in errors.
         """
+        if len(columns) <= min(AT_ONCE, SHORTEST_RUN * len(columns.stream_ids)):
+            inline = self.try_observe_together([*columns.readings()])
+            if inline is not None:
+                return AnswerColumns.of(columns, inline)
         now = self.clock()
         answers = await self._observe_columns(columns, pointer, now)
         await self._tell_columns(columns, answers, now, _pairs_of(columns, answers))

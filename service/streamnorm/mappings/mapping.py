@@ -114,6 +114,8 @@ class Mapping:
             raise InvalidReading.of(
                 [Fault(at, f"mapping {self.name!r}: {detail}") for at, detail in error.faults]
             ) from None
+        if self.format == "remote-write" and not document["streams"]:  # Prometheus sends metadata alone, each minute
+            return []
         return found or self._nothing(document)
 
     def _document(self, message: Message) -> Any:
@@ -164,10 +166,12 @@ class Mapping:
         value = opened(root.value) if isinstance(root.value, str) and root.path else root.value
         names = {**variables, **element.names}
         prefix = self._feature(names, lookup)
-        leaves = list(self.selection.leaves(value, prefix, skip, root.path))
+        leaves = list(self.selection.leaves(value, "" if isinstance(prefix, Absent) else prefix, skip, root.path))
         groups = [group for group in _grouped(self._chosen(leaves)) if group]
         if not groups:
             return
+        if isinstance(prefix, Absent):
+            raise InvalidReading.at(written(element.path), self._absent("features", self.feature, prefix))
         stream = self._stream(names, lookup, written(element.path))
         seq, time = self._seq(lookup), self._time(self.time, lookup)
         for stamp, group in groups:
@@ -186,22 +190,25 @@ class Mapping:
     def _is_chosen(self) -> Any:
         return self.selection.chooser()
 
-    def _feature(self, names: AnyMapping[str, str], lookup: Any) -> str:
+    def _feature(self, names: AnyMapping[str, str], lookup: Any) -> str | Absent:
         try:
             return self.feature.filled(names, lookup)
-        except Absent:
-            return ""
+        except Absent as error:
+            return error
 
     def _stream(self, names: AnyMapping[str, str], lookup: Any, pointer: str) -> str:
         try:
             return shortened(self.stream.filled(names, lookup))
         except Absent as error:
-            wanted = [each for each in error.field.split("|") if each and not each.startswith("/")]
-            there = f"; name it in the query (?{wanted[0]}=…) or give the topic (?topic=…)" if wanted else self._help()
-            detail = f"its stream {self.stream.text!r} cannot be named: {{{error.field}}} is not in the message{there}"
+            detail = self._absent("stream", self.stream, error)
         except ValueError as error:
             detail = str(error)
         raise InvalidReading.at(pointer, detail)
+
+    def _absent(self, what: str, template: Template, error: Absent) -> str:
+        wanted = [each for each in error.field.split("|") if each and not each.startswith("/")]
+        there = f"; name it in the query (?{wanted[0]}=…) or give the topic (?topic=…)" if wanted else self._help()
+        return f"its {what} {template.text!r} cannot be named: {{{error.field}}} is not in the message{there}"
 
     def _seq(self, lookup: Any) -> int | None:
         found = next(filter(None, map(lookup, self.seq)), None)

@@ -9,6 +9,7 @@ from collections.abc import Mapping as AnyMapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import Fault, InvalidConfiguration
 from streamnorm.formats.topics import TopicFilter
@@ -114,6 +115,8 @@ def states(value: Any) -> dict[str, float]:
     for word, number in value.items():
         if number != MISSING and (isinstance(number, str) or not isinstance(number, (int, float))):
             raise ValueError(f'the state {word!r} must be a number or "missing", not {abbreviate(number)}')
+        if number != MISSING and abs(number) > LARGEST_VALUE:
+            raise ValueError(f"the state {word!r} is not within ±{LARGEST_VALUE:g}")
         found[word] = math.nan if number == MISSING else float(number)
     return {word.lower(): number for word, number in found.items()} | found
 

@@ -115,7 +115,7 @@ def _of_narwhals(rows: Any) -> Frame:
     _refuse(text=[name for name in schema if name not in {*moments, *numbers}], times=moments, numbers=numbers)
     values = np.empty((len(frame), len(numbers)))
     for place, name in enumerate(numbers):
-        values[:, place] = frame[name].cast(narwhals.Float64).to_numpy()
+        values[:, place] = np.asarray(frame[name].to_numpy(), dtype=np.float64)  # narwhals' cast refuses large integers
     times = None
     if moments:
         zone = getattr(schema[moments[0]], "time_zone", None)

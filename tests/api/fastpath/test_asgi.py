@@ -72,8 +72,9 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield await started(stack, tmp_path, request.param)
 
 
-async def started(stack: AsyncExitStack, folder: Path, durability: str) -> House:
+async def started(stack: AsyncExitStack, folder: Path, durability: str, **others: Any) -> House:
     settings: dict[str, Any] = {"max_reading_bytes": 2000, "max_features": 4, "warmup": 3, "durability": durability}
+    settings |= others
     apis = [await stack.enter_async_context(running(**settings)) for _ in CUTS]
     keys = SQLiteApiKeys(folder)
     fronts = [with_middleware(api.app, api.context, settings_of(insecure=True), keys) for api in apis]
@@ -197,6 +198,30 @@ async def test_a_request_is_answered_alike(house: House, request_: dict[str, Any
     await house.same(USUAL, **request_)
 
 
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+async def test_a_first_body_of_a_stream_is_answered_alike(house: House, body: bytes) -> None:
+    await house.same(USUAL)  # from now on heads are kept
+    path = "/v1/streams/boiler-8/readings"
+    await house.same(body, path=path)
+    await house.same(USUAL, path=path)
+
+
+@pytest.mark.parametrize("durability", ["everysec", "always"])
+async def test_a_stream_too_many_is_answered_alike(tmp_path: Path, durability: str) -> None:
+    async with AsyncExitStack() as stack:
+        house = await started(stack, tmp_path, durability, max_streams=2)
+        for name in ("boiler-8", "boiler-9", "boiler-7"):
+            await house.same(USUAL, path=f"/v1/streams/{name}/readings")
+
+
+@pytest.mark.parametrize("durability", ["everysec", "always"])
+async def test_streams_that_come_and_go_are_answered_alike(tmp_path: Path, durability: str) -> None:
+    async with AsyncExitStack() as stack:
+        house = await started(stack, tmp_path, durability, max_resident_streams=2)
+        for name in ("boiler-8", "boiler-9", "boiler-7") * 2:
+            await house.same(USUAL, path=f"/v1/streams/{name}/readings")
+
+
 async def test_the_bodies_of_other_tests_are_answered_alike(house: House) -> None:
     refused = [body for body, _ in (*WRONG.values(), *CONFLICTS.values())]
     missing = [f'{{"values":{{"temp":{word},"door":1}}}}' for word in ("NaN", '"nan"', "null")]
@@ -287,6 +312,13 @@ async def test_what_is_usual_does_not_become_a_request(name: str, headers: dict[
     async with running() as api, client_of(front(api, tmp_path, insecure=True)) as client:
         await api.observe("boiler-7", {"values": {"temp": 20}})
         assert (await client.post(PATH, content=BODIES[name], headers=headers)).is_success
+
+
+@pytest.mark.parametrize("name", USUALLY)
+async def test_a_usual_first_reading_does_not_become_a_request(name: str, tmp_path: Path) -> None:
+    async with running() as api, client_of(front(api, tmp_path, insecure=True)) as client:
+        assert (await client.post(PATH, content=BODIES[name], headers=PLAIN)).is_success
+        assert (await api.get("/v1/streams/boiler-7")).json()["count"] == 1
 
 
 @pytest.mark.parametrize(("name", "headers"), USUAL_REQUESTS)

@@ -37,6 +37,12 @@ async def test_a_setting_names_the_streams() -> None:
         assert await counts(api) == {"roof": 2}
 
 
+@pytest.mark.parametrize("body", [LINES, 'weather,place=roof temp=1,note="calm"'])
+async def test_a_byte_order_mark_is_no_part_of_a_name(api: Api, body: str) -> None:
+    await write(api, "\ufeff" + body)
+    assert [*await counts(api)] == ["weather,place=roof"]
+
+
 async def test_fields_are_features_and_booleans_are_numbers(api: Api) -> None:
     await write(api, LINES)
     snapshot = (await api.get("/v1/streams/weather,place=roof/snapshot")).json()
@@ -44,7 +50,7 @@ async def test_fields_are_features_and_booleans_are_numbers(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "seconds"), [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("h", 3600.0)]
+    ("precision", "seconds"), [("ns", 1e-9), ("", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("h", 3600.0)]
 )
 async def test_times_are_in_the_precision_of_the_write(api: Api, precision: str, seconds: float) -> None:
     await api.post("/v1/streams/m", {"time_constant": 60}, method="PUT")
@@ -63,11 +69,11 @@ async def test_compressed_bodies_are_taken(api: Api, encoding: str) -> None:
 async def test_points_that_cannot_be_taken_are_told_and_the_others_are_taken(api: Api) -> None:
     response = await write(api, f"{LINES}no line\nweather,place=roof temp=1e99\nweather,place=yard temp=1")
     assert response.status_code == 400
-    assert response.json() == {
-        "code": "invalid",
-        "message": "partial write: 2 refused: line 3: column 4: expected a field and =, found 'line'; "
-        "line 4: /temp: 1e+99 is not within ±1e+75",
-    }
+    message = (
+        "partial write: 2 refused: line 3: column 4: expected a field and =, found 'line'; "
+        "line 4: /temp: 1e+99 is not within ±1e+75"
+    )
+    assert response.json() == {"code": "invalid", "message": message, "error": message}
     assert await counts(api) == {"weather,place=roof": 2, "weather,place=yard": 1}
 
 
@@ -94,6 +100,18 @@ async def test_what_cannot_be_read_is_told_in_influxdbs_words(api: Api, body: by
     params = {"precision": "days"} if b"\xff" not in body else {}
     answer: Any = (await write(api, body, **params)).json()
     assert (answer["code"], message in answer["message"]) == ("invalid", True)
+
+
+async def test_a_write_of_which_something_is_refused_is_counted_with_an_example(api: Api) -> None:
+    await write(api, f"{LINES}no line")
+    await write(api, LINES)
+    await write(api, LINES, precision="days")
+    metrics = (await api.get("/metrics")).text
+    assert 'streamnorm_refusals_total{reason="invalid-reading"} 2.0' in metrics
+    [told] = (await api.get("/v1/refusals")).json()["refusals"]
+    detail = "POST /api/v2/write: partial write: 1 refused: line 3: column 4: expected a field and =, found 'line'"
+    assert (told["count"], told["examples"][-1]["detail"]) == (2, detail)
+    assert told["examples"][-1]["payload"].startswith("weather,place=roof")
 
 
 async def test_a_body_that_grows_beyond_the_limit_is_refused(api: Api) -> None:

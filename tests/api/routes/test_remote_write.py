@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cramjam
 import pytest
 
 from tests.support.http_calls import NOW, Api, assert_problem
@@ -21,6 +22,14 @@ async def test_a_write_is_observed_and_answered_by_nothing(api: Api) -> None:
     assert (response.status_code, response.content) == (204, b"")
     info = (await api.get(f"/v1/streams/{STREAM}")).json()
     assert (info["count"], info["features"]) == (2, ["node_load1", "up"])
+
+
+async def test_metadata_alone_is_nothing_to_observe_and_no_fault(api: Api) -> None:
+    metadata = b"\x1a\x0e" + b"\x08\x02\x12\x02up\x22\x06Is up."  # field 3: a gauge, its name and its help
+    response = await api.post(PATH, bytes(cramjam.snappy.compress_raw(metadata)), headers=HEADERS)
+    assert (response.status_code, response.content, await api.state()) == (204, b"", {})
+    response = await api.post(f"{PATH}?learn=false", write_request(), headers=HEADERS)
+    assert (response.status_code, response.json()) == (200, {"readings": []})
 
 
 async def test_the_rules_of_a_stream_tell_that_prometheus_wrote_it(api: Api) -> None:

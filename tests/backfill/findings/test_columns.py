@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from streamnorm.backfill.reading.sources import begin, chunks
+from streamnorm.backfill.show import described
+from streamnorm.backfill.times.clock import Clock
 from streamnorm.backfill.unreadable import Unreadable
-from tests.backfill.recorded import looked, written
+from tests.backfill.recorded import ROWS, looked, written
 
 TEMPS = np.random.default_rng(1).normal(20, 2, 120).round(1).tolist()
 
@@ -145,3 +152,18 @@ def test_an_option_that_is_wrong_is_named(tmp_path: Path, options: dict[str, obj
 def test_a_state_without_a_value_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--states: 'ON' is no text with its value"):
         looked(written(tmp_path, "x\n1\n2\n"), state=["ON"])
+
+
+@pytest.mark.parametrize(
+    ("zone", "named", "hour"), [("", None, 12), ("Europe/Berlin", None, 11), ("Asia/Tokyo", "UTC", 12)]
+)
+def test_times_of_parquet_are_in_the_zone_that_is_said_where_they_name_none(
+    tmp_path: Path, zone: str, named: str | None, hour: int
+) -> None:
+    moments = pd.date_range("2026-01-01T12:00", periods=60, freq="min", tz=named)
+    pq.write_table(pa.table({"at": pa.array(moments), "x": ROWS[:, 0]}), tmp_path / "in.parquet")
+    found = looked(tmp_path / "in.parquet", time_zone=zone)
+    [chunk] = chunks(found.file, found.findings, begin(found.findings))
+    times = Clock(found.findings.roles.time_form).column(chunk.column("at"))
+    assert times[0] == datetime(2026, 1, 1, hour, tzinfo=UTC).timestamp()
+    assert any("no zone is named" in line for line in described(found)) == (not named and not zone)

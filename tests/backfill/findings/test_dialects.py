@@ -91,3 +91,22 @@ def test_one_name_too_few_is_asked_where_no_column_is_it(tmp_path: Path) -> None
 
 def test_names_that_are_said_are_used(tmp_path: Path) -> None:
     assert looked(written(tmp_path, "20.5,40\n21.5,41\n"), names="temp,hum").findings.roles.features == ("temp", "hum")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"ARROW1\0\0", "it is an Arrow file"),
+        (b"\xff\xff\xff\xff\x78\0\0\0", "it is an Arrow stream"),
+        (b"\x93NUMPY\x01\0", "it is an array of NumPy"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "it is an old workbook: save it as .xlsx"),
+        (b"PK\x03\x04\x14\0", "it is an archive"),
+        (b"\x89HDF\r\n", "it is an HDF5 file"),
+        (b"SQLite format 3\0", "it is a database"),
+        (b"%PDF-1.7\n", "it is a PDF"),
+        (b'[\n {"t": 1, "x": 2}]', "it is one JSON array: jq -c"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_with_the_way_out(tmp_path: Path, data: bytes, told: str) -> None:
+    with pytest.raises(Unreadable, match=told):
+        looked(written(tmp_path, data))

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import json
 import lzma
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,12 @@ def test_packed_files_are_read_as_what_they_hold(tmp_path: Path, packed: object)
     plain = run(tmp_path, written(tmp_path, PLAIN), "--stream", "a")
     other = run(tmp_path, written(tmp_path, packed(PLAIN.encode()), "in.csv.z"), "--stream", "b")  # type: ignore[operator]
     assert (other.status, other.out) == (0, plain.out)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+def test_a_packed_file_that_is_cut_short_is_told(tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
+    ran = run(tmp_path, written(tmp_path, packed(PLAIN.encode())[:-30], "in.csv.z"))
+    assert (ran.status, "in.csv.z: Compressed file ended before the end-of-stream marker" in ran.told) == (1, True)
 
 
 def test_values_are_those_of_pandas(tmp_path: Path) -> None:
@@ -142,6 +150,24 @@ def test_parquet_keeps_its_types_and_metadata(tmp_path: Path, suffix: str) -> No
     np.testing.assert_allclose(found.select(["x" + suffix, "y" + suffix]).to_pandas().to_numpy(), answer, atol=1e-8)
 
 
+@pytest.mark.parametrize("out", ["out.parquet", "out.ndjson", "out.csv"])
+def test_columns_of_parquet_that_are_nested_or_hold_bytes_stay(tmp_path: Path, out: str) -> None:
+    others = {
+        "place": pa.array([{"lat": 52.5, "tags": {"floor": 1}}] * 60),
+        "ring": pa.array([[1.0, None]] * 60),
+        "labels": pa.array([[("a", 1)]] * 60, pa.map_(pa.string(), pa.int64())),
+        "key": pa.array([b"\xff"] * 60),
+        "took": pa.array([timedelta(seconds=1)] * 60),
+    }
+    pq.write_table(pa.table({"x": ROWS[:, 0], **others}), tmp_path / "in.parquet")
+    ran = run(tmp_path, "in.parquet", out=out)
+    assert (ran.status, "place (text), ring (text), labels (text), key (text), took (text)" in ran.told) == (0, True)
+    if out == "out.parquet":
+        assert pq.read_table(tmp_path / out).select([*others]).equals(pa.table(others))
+    else:
+        assert ran.out.count(b"52.5") == 60
+
+
 def test_ndjson_is_read_flat_and_as_readings(tmp_path: Path) -> None:
     rows = [{"at": f"2026-01-01T00:00:{n:02}Z", "values": {"x": x, "y": y}} for n, (x, y) in enumerate(ROWS.tolist())]
     ran = run(tmp_path, written(tmp_path, "\n".join(map(json.dumps, rows)), "in.ndjson"), out="out.csv")
@@ -163,3 +189,25 @@ def test_a_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
     book.create_sheet("more")
     book.save(tmp_path / "two.xlsx")
     assert "--sheet" in run(tmp_path, "two.xlsx").told
+
+
+def test_a_date_and_a_time_of_the_day_in_two_columns_of_a_sheet_are_the_time(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["day", "time", "x"])
+    moments = [datetime(2026, 1, 1, 23, 30, tzinfo=UTC) + timedelta(minutes=n) for n in range(60)]
+    for moment, x in zip(moments, ROWS[:, 0].tolist(), strict=True):
+        sheet.append([moment.date(), moment.time(), x])
+    book.save(tmp_path / "in.xlsx")
+    ran = run(tmp_path, "in.xlsx", out="out.csv")
+    assert "time: day + time" in ran.told
+    assert ran.out.splitlines()[31].startswith(b"2026-01-02,00:00:00,")
+
+
+@pytest.mark.parametrize("bytes_left", [0, 1000])
+def test_what_is_no_workbook_is_told(tmp_path: Path, bytes_left: int) -> None:
+    openpyxl.Workbook().save(tmp_path / "in.xlsx")
+    written(tmp_path, (tmp_path / "in.xlsx").read_bytes()[:bytes_left], "in.xlsx")
+    ran = run(tmp_path, "in.xlsx")
+    assert (ran.status, "in.xlsx is no workbook, or is damaged: " in ran.told) == (1, True)

@@ -62,6 +62,27 @@ def test_levels_of_many_kinds_name_their_streams(tmp_path: Path, broker: Broker)
     ]
 
 
+def test_a_topic_that_leaves_a_named_level_empty_is_told(tmp_path: Path, broker: Broker) -> None:
+    settings = {"mqtt_topics": "rooms/{stream}/raw,all/{stream...}", "mqtt_dead_letter": "dead"}
+    with service_of(broker.url, tmp_path, **settings) as service, listening(broker, "dead") as heard:
+        until_connected(service)
+        publish(broker, "rooms//raw", "21.5")
+        publish(broker, "all", "21.5")
+        assert [letter["detail"] for _, letter in heard.take(2)] == [
+            "the topic 'rooms//raw' leaves a level empty that 'rooms/{stream}/raw' names",
+            "the topic 'all' leaves a level empty that 'all/{stream...}' names",
+        ]
+
+
+def test_what_the_service_publishes_itself_is_no_message_to_it(tmp_path: Path, broker: Broker) -> None:
+    with service_of(broker.url, tmp_path, mqtt_topics="$share/g/sh/{stream},{stream}/{feature}") as service:
+        until_connected(service)  # and has published so, as CLIENT-ID/status
+        publish(broker, "roof/temp", "21.5")
+        publish(broker, "sh/roof", "21.5")
+        until(lambda: counted(service, "streamnorm_mqtt_taken_total") == 2)
+        assert refused(service) == {}
+
+
 def test_filters_that_are_no_longer_wanted_are_unsubscribed(tmp_path: Path, broker: Broker) -> None:
     with service_of(broker.url, tmp_path, mqtt_topics="old/{stream}/raw") as service:
         until_connected(service)

@@ -19,6 +19,7 @@ from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.reading import Answer, parse_reading
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import LimitExceeded, StoreUnavailable, StreamNotFound
+from streamnorm.ingest import IngestService
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.schema import MIGRATIONS, migrate
@@ -63,6 +64,19 @@ async def test_streams_that_come_and_go_are_as_if_they_had_stayed(tmp_path: Path
             assert streams.stats().resident <= 7
         states = {name: encode(stream) for name, stream in await streams.page("", "", 100)}
     assert states == {name: encode(twin) for name, twin in twins.items() if twin.count}
+
+
+@pytest.mark.parametrize("resident", [2, 3])
+async def test_streams_of_one_message_that_do_not_fit_into_memory_together_are_counted_once(resident: int) -> None:
+    names = ("s-0", "s-1", "s-2")
+    async with started(MemoryStore(), resident=resident) as streams:
+        for name in names:
+            await streams.update(name, observed(1))
+        await streams.flush()
+        service = IngestService(streams, limits=LIMITS)
+        found = service.try_observe_together([(name, parse_reading([2.0], LIMITS)) for name in names[::-1]])
+        assert (found is not None) == (resident == 3)
+        assert (streams.stats().resident + streams.stats().evicted, streams.stats().resident) == (3, resident)
 
 
 async def test_the_streams_that_stay_are_those_that_changed_last() -> None:

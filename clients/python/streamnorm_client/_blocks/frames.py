@@ -85,7 +85,7 @@ def _is_numeric(column: Any, types: Any) -> bool:
 def _of_narwhals(rows: Any) -> Frame | None:
     try:
         narwhals: Any = importlib.import_module("narwhals.stable.v1")
-        importlib.import_module("numpy")
+        numpy: Any = importlib.import_module("numpy")
     except ImportError as error:
         raise MissingDependency("polars and Arrow frames need: pip install 'streamnorm-client[arrow]'") from error
     if type(rows).__name__ == "RecordBatch":
@@ -100,7 +100,9 @@ def _of_narwhals(rows: Any) -> Frame | None:
     numbers = [name for name, kind in schema.items() if kind.is_numeric() or kind == narwhals.Boolean]
     _refuse_text([name for name in schema if name not in {*moments, *numbers}])
     _refuse_times(moments)
-    floats = frame.select(narwhals.col(*numbers).cast(narwhals.Float64)) if numbers else frame.select()
+    floats = numpy.empty((len(frame), len(numbers)))
+    for place, name in enumerate(numbers):
+        floats[:, place] = numpy.asarray(frame[name].to_numpy(), dtype=float)  # narwhals' cast refuses large integers
     times = None
     if moments:
         stamps = frame[moments[0]].cast(
@@ -116,7 +118,7 @@ def _of_narwhals(rows: Any) -> Frame | None:
         kept = frame if made is None else frame.drop([name for name in numbers if name not in made])
         return kept.with_columns(*columns).to_native()
 
-    return Frame(floats.to_numpy(), numbers, times, rebuild)
+    return Frame(floats, numbers, times, rebuild)
 
 
 def _microseconds(stamps: Any) -> Any:

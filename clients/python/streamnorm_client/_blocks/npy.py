@@ -115,6 +115,7 @@ def packed(rows: Any, features: Sequence[str] | None, timestamps: Iterable[Any] 
         features = frame.features if features is None else features
     elif numpy is not None and isinstance(rows, numpy.ndarray):
         array = rows if rows.dtype in (numpy.float32, numpy.float64) else _floats(rows)
+        array = array.filled(numpy.nan) if hasattr(array, "filled") else array  # masked: NumPy loads that late
         rebuild, times = _identity, timestamps
     else:
         return None

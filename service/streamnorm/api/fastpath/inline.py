@@ -1,7 +1,7 @@
 """The inline fast path: a simple reading is answered before there is an ASGI request.
 
 A task, a scope and messages cost more than observing a reading, and so does the admission middleware. Simple requests
-(a resident stream, a reading as JSON that arrived in one piece, no query, a preauthorized key) are answered here;
+(a reading as JSON that arrived in one piece, no query, a preauthorized key, nothing to wait for) are answered here;
 anything else, errors included, is passed on. All paths use the same `Authorizer`, `IngestService` and `Metrics`, so
 they answer alike; a test sends the same requests through each of them.
 """
@@ -25,6 +25,7 @@ from streamnorm.api.http.metrics import Metrics
 from streamnorm.api.http.responses import dumps
 from streamnorm.api.middleware.admission import RequestIds
 from streamnorm.api.middleware.authorization import Authorizer, Headers
+from streamnorm.engine.names import is_stream_id
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
 
@@ -95,9 +96,10 @@ class InlineResponder:
         named = dict(headers)
         if len(named) != len(headers) or b"host" not in named or b"transfer-encoding" in named:
             return None  # the protocol class checks these
-        stream_id = decoded_stream_id(url)  # no resident stream has an invalid id
+        stream_id = decoded_stream_id(url)
         if (
-            negotiation.essence(named.get(b"content-type", JSON).decode("latin-1")) != negotiation.JSON
+            not is_stream_id(stream_id)
+            or negotiation.essence(named.get(b"content-type", JSON).decode("latin-1")) != negotiation.JSON
             or b"content-encoding" in named
             or b"origin" in named  # cross-origin requests need CORS headers
             or not self._access.is_preauthorized(named, stream_id, began)

@@ -23,8 +23,6 @@ from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
 from streamnorm.ingest import IngestService
 
 Error = StreamnormError | HTTPProblem
-#: Readings of a stream, among those of others, from which on a run is quicker than one after the other.
-WORTH_A_RUN = 16
 
 
 class ReadingSession:
@@ -146,7 +144,7 @@ class LineSession(ReadingSession):
         """Answer lines up to the first invalid one, which is answered with problem details."""
         first = self._row
         parsed, error = self._parsed(lines)
-        replies = self._at_once_by_stream(parsed)
+        replies = self._together(parsed)
         if replies:
             parsed = []
         for stream_id, group in groupby(parsed, itemgetter(0)):
@@ -164,20 +162,12 @@ class LineSession(ReadingSession):
             replies.append(self.problem(error))
         return SessionReply(replies, error is None)
 
-    def _at_once_by_stream(self, parsed: Sequence[tuple[str, Reading]]) -> list[Any]:
-        """Answer readings stream by stream where none is refused, so that nobody can tell; otherwise return nothing."""
-        runs: dict[str, list[Reading]] = {}
-        for stream_id, reading in parsed:
-            runs.setdefault(stream_id, []).append(reading)
-        if not self._learn or not 1 < len(runs) <= len(parsed) // WORTH_A_RUN:
-            return []
-        found = self._service.try_observe_runs_inline(runs)
-        if found is None:
-            return []
-        answers = {stream_id: iter(run.answers) for stream_id, run in found.items()}
-        return [
-            serialize.reading_to_json(stream_id, reading, next(answers[stream_id])) for stream_id, reading in parsed
-        ]
+    def _together(self, parsed: Sequence[tuple[str, Reading]]) -> list[Any]:
+        """Answer readings of several streams if none of them has to wait, or is refused; otherwise return nothing."""
+        several = self._learn and any(stream_id != parsed[0][0] for stream_id, _ in parsed)
+        found = self._service.try_observe_together(parsed) if several else None
+        pairs = zip(parsed, found or (), strict=found is not None)
+        return [serialize.reading_to_json(stream_id, reading, answer) for (stream_id, reading), answer in pairs]
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
         """Parse lines up to the first invalid one, skipping empty ones."""

@@ -6,12 +6,15 @@ import bz2
 import gzip
 import importlib
 import lzma
+import zlib
 from pathlib import Path
 from typing import IO, cast
 
 from streamnorm.backfill.unreadable import Unreadable
 
 GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+#: what reading a packed file that is damaged or cut short can raise, beside OSError
+DAMAGED = (EOFError, lzma.LZMAError, zlib.error)
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 
 

@@ -37,6 +37,18 @@ FORMS: dict[str, Form] = {
     ".pq": "parquet",
 }
 PARQUET = b"PAR1"
+#: first bytes of what is often taken for a recording -> what it is, and the way out
+FOREIGN = {
+    b"ARROW1": "an Arrow file: pyarrow.parquet.write_table makes Parquet of it",
+    b"\xff\xff\xff\xff": "an Arrow stream: pyarrow.parquet.write_table makes Parquet of it",
+    b"\x93NUMPY": "an array of NumPy: numpy.savetxt(…, delimiter=',') makes a CSV of it",
+    b"\xd0\xcf\x11\xe0": "an old workbook: save it as .xlsx or CSV",
+    b"PK\x03\x04": "an archive: unpack it, or name a workbook .xlsx",
+    b"\x89HDF": "an HDF5 file: pandas.read_hdf(…).to_parquet makes Parquet of it",
+    b"SQLite format 3": "a database: sqlite3 -csv -header FILE 'select * from TABLE' makes a CSV of it",
+    b"%PDF": "a PDF",
+}
+_JSON_ARRAY = re.compile(rb"\[\s*\{")
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ def form_of(path: Path, form: str, head: bytes) -> Form:
     """Tell the form of the file at `path` by its `head`, its first bytes, and by its ending, unless `form` says it.
 
     Raises:
-        Unreadable: what was said is no form.
+        Unreadable: what was said is no form, or the file is of another kind.
 
     """
     if form:
@@ -113,6 +125,12 @@ def form_of(path: Path, form: str, head: bytes) -> Form:
         return cast("Form", form)
     if head.startswith(PARQUET):
         return "parquet"
+    kind = next((each for first, each in FOREIGN.items() if head.startswith(first)), "")
+    if _JSON_ARRAY.match(head):
+        kind = "one JSON array: jq -c '.[]' makes a line of each reading, for --input-format ndjson"
+    if kind:
+        message = f"it is {kind}"
+        raise Unreadable(message)
     begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     found = FORMS.get(plain_name(path).suffix.lower())
     return "ndjson" if found == "ndjson" or (begin == b"{" and found is None) else "csv"

@@ -14,7 +14,7 @@ from streamnorm.backfill.findings.presets import Preset
 from streamnorm.backfill.findings.roles import Asked, Roles
 from streamnorm.backfill.findings.seen import MOST, NEARLY_ALL, PARTS, TIME_NAMES, Columns, Seen
 from streamnorm.backfill.times import forms as times
-from streamnorm.backfill.times.clock import UNITS, Seconds, TimeForm, Unit
+from streamnorm.backfill.times.clock import UNITS, LocalSeconds, Seconds, TimeForm, Unit
 from streamnorm.backfill.times.dates import Order, checked_zone, has_clock, is_clock, is_date
 from streamnorm.backfill.unreadable import Unreadable
 
@@ -65,7 +65,7 @@ def form_of_time(  # noqa: C901, PLR0911, PLR0917 - one case after the other, wh
     zone = asked.time_zone or preset.zone
     base = TimeForm(zone=checked_zone(zone or "UTC"), naive=True, steady=not (long or asked.stream_column))
     if isinstance(seen[time[0]].cells, Seconds):
-        return replace(base, unit="s", naive=False)
+        return replace(base, unit="s", naive=isinstance(seen[time[0]].cells, LocalSeconds))
     if in_parts:
         return replace(base, order="ymd")
     if asked.time_format in {"dmy", "mdy", "ymd"}:

@@ -67,13 +67,22 @@ def _natural(path: Path) -> list[tuple[int, int | str]]:
 
 
 def _sheet(path: Path, folder: Path, sheet: str) -> Path:
-    """Copy a sheet, row by row: memory stays flat."""
+    """Copy a sheet, row by row: memory stays flat.
+
+    Raises:
+        Unreadable: there is no such sheet, or no workbook, or the library is missing.
+
+    """
     try:
         openpyxl: Any = importlib.import_module("openpyxl")
     except ModuleNotFoundError:
         message = f"{path} is a workbook: pip install 'streamnorm[excel]', or save it as CSV"
         raise Unreadable(message) from None
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, each has an error of its own
+        message = f"{path} is no workbook, or is damaged: {error}"
+        raise Unreadable(message) from None
     try:
         if sheet and sheet not in book.sheetnames:
             message = f"--sheet: {path} has no sheet {sheet!r}; it has {', '.join(book.sheetnames)}"
@@ -84,14 +93,17 @@ def _sheet(path: Path, folder: Path, sheet: str) -> Path:
         copy = folder / f"{path.stem}.csv"
         with copy.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file, lineterminator="\n")
-            for row in book[sheet or book.sheetnames[0]].iter_rows(values_only=True):
-                rows.writerow([_cell(value) for value in row])
+            for row in book[sheet or book.sheetnames[0]].iter_rows():
+                rows.writerow([_text(cell) for cell in row])
     finally:
         book.close()
     return copy
 
 
-def _cell(value: Any) -> Any:
+def _text(cell: Any) -> Any:
+    """Return what stands in a cell; a date that is shown without a time has none, which may stand beside it."""
+    value = cell.value
     if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" ")
+        shown = value if value.time() != dt.time() or "h" in cell.number_format.lower() else value.date()
+        return str(shown)
     return "" if value is None else value

@@ -31,6 +31,10 @@ class Seconds(np.ndarray[Any, np.dtype[np.float64]]):
     """Times that are known as such by their type, in seconds since 1970."""
 
 
+class LocalSeconds(Seconds):
+    """Such times without a zone, in seconds as if they were in UTC."""
+
+
 @dataclass(frozen=True)
 class TimeForm:
     """What the times of a column mean; `zone` is that of times that name none."""
@@ -45,10 +49,10 @@ class TimeForm:
     steady: bool = True
 
     def __str__(self) -> str:
-        if self.unit is not None:
-            return "Excel's days" if self.unit == "excel" else f"numbers in {self.unit}"
         spoken = {"dmy": "day first", "mdy": "month first", "ymd": "year first", "compact": "digits"}
         told = self.pattern or spoken[self.order or "ymd"]
+        if self.unit is not None:
+            told = "Excel's days" if self.unit == "excel" else f"numbers in {self.unit}"
         return f"{told}, {self.zone}" if self.naive else told
 
 
@@ -65,7 +69,8 @@ class Clock:
         """Read times into seconds since 1970, NaN where a cell is no time."""
         form = self.form
         if isinstance(cells, Seconds):
-            return np.asarray(cells)
+            found = np.asarray(cells)
+            return self._zoned(found, np.isfinite(found)) if isinstance(cells, LocalSeconds) else found
         if isinstance(cells, np.ndarray):
             return self._numbers(cells.astype(np.float64)) if form.unit else np.asarray(cells, dtype=np.float64)
         if form.unit is not None:

@@ -36,7 +36,7 @@ from streamnorm.errors import (
     TooManyStreams,
 )
 from streamnorm.formats.payload import decoded
-from streamnorm.formats.topics import subscriptions
+from streamnorm.formats.topics import TopicFilter, subscriptions
 from streamnorm.ingest import IngestService
 from streamnorm.ingest.refusals import Refusals
 from streamnorm.mappings import Mapping, Message
@@ -272,7 +272,9 @@ class Intake:
     def _match(self, topic: str) -> tuple[str, str]:
         match = next(filter(None, (template.match(topic) for template in self._templates)), None)
         if match is None:
-            raise Refused("unsubscribed-topic", f"the topic {topic!r} matches no subscription")
+            bringing = next((each for each in self._filters if TopicFilter(each.filter).matches(topic)), None)
+            detail = f"leaves a level empty that {bringing.template!r} names" if bringing else "matches no subscription"
+            raise Refused("unsubscribed-topic", f"the topic {topic!r:.200} {detail}")
         return match
 
     async def _safe(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
+from typing import Self
+
 import numpy as np
 
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
@@ -23,6 +27,22 @@ class AnswerColumns:
         #: answers that have other features than their readings: rows of circular ones; `values` lack those
         self.renamed: dict[int, Answer] = {}
         self._columns = columns
+
+    @classmethod
+    def of(cls, columns: ReadingColumns, answers: Sequence[Answer]) -> Self:
+        """Build the columns of the `answers` to the readings of frozen `columns`, in their order."""
+        found = cls(columns)
+        if not all(head.plain for head in columns.heads) or any(answer.names is not None for answer in answers):
+            for row, answer in enumerate(answers):
+                found.put(row, answer)
+            return found
+        found.values[:] = [*chain.from_iterable([answer.values for answer in answers])]
+        found.counts[:] = [answer.count for answer in answers]
+        found.ready[:] = [answer.ready for answer in answers]
+        found.gaps[:] = [answer.gap for answer in answers]
+        found.replayed[:] = [answer.replayed for answer in answers]
+        found.skews[:] = [answer.skew for answer in answers]
+        return found
 
     def put(self, row: int, answer: Answer) -> None:
         """Note the answer to a row."""

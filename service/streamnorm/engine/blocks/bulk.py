@@ -13,7 +13,7 @@ import numpy as np
 
 from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import before_last_block
-from streamnorm.engine.blocks.coalesce import SHORTEST_TABLE, observe_table
+from streamnorm.engine.blocks.coalesce import observe_table
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows, of_list
 from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Rows of a table: enough that the work around it counts for nothing, few enough that others have the processor soon.
 CHUNK = 8192
+#: Fewer rows are as fast one by one.
+SHORTEST_TABLE = 4
 
 #: Gives a row's place in errors.
 Pointer = Callable[[int], str]

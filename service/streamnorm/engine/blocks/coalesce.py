@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer
-from streamnorm.engine.blocks.observed import Batch, ObservedBlock
+from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
 from streamnorm.engine.blocks.readiness import Before, MixedBefore, ready_after, rested
 from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Rows = npt.NDArray[np.int64]
 
-#: Fewer readings are as fast one by one.
-SHORTEST_TABLE = 4
+#: Fewer readings are faster one by one.
+SHORTEST_RUN = 16
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class RunResult:
     answers: list[Answer] = field(default_factory=list)
     #: why that one was; it and those behind it are not observed
     error: StreamnormError | None = None
-    #: the same as listeners are told of it: what was worked on at once is a batch; without what was replayed
+    #: the same as listeners are told of it: what was worked on in the same way is a batch; without what was replayed
     batches: list[Batch] = field(default_factory=list)
 
 
@@ -66,14 +66,17 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
         while len(answers) < len(readings):
             start = len(answers)
             end = _split_by_features(stream, readings, start, _latest(now, limits))
-            if end - start >= SHORTEST_TABLE:
+            if end - start >= SHORTEST_RUN:
                 _observe_table(stream, readings[start:end], now, limits, run)
                 continue
+            alone: list[Pair] = []
             for reading in readings[start : max(end, start + 1)]:
                 answer = stream.observe(reading, now, limits)
                 answers.append(answer)
                 if not answer.replayed:
-                    run.batches.append(((reading, answer),))
+                    alone.append((reading, answer))
+                    if len(alone) == 1:
+                        run.batches.append(alone)
     except StreamnormError as error:
         run.error = error
     return run

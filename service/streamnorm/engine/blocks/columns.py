@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -48,6 +48,20 @@ class Head(NamedTuple):
     def sizes(self) -> list[int]:
         """How many numbers each feature has."""
         return [math.prod(shape) for shape in self.shapes or [()] * len(self.names)]
+
+
+class PlainReadings(NamedTuple):
+    """Readings without channels, all of them `listed` or none: each one's stream and features, and all their numbers.
+
+    `times` (s since 1970) and `seqs` are None where no reading has one.
+    """
+
+    stream_ids: list[str]
+    names: list[tuple[str, ...]]
+    listed: bool
+    numbers: array[float]
+    times: list[float] | None
+    seqs: list[int] | None
 
 
 class ReadingColumns:
@@ -136,6 +150,30 @@ class ReadingColumns:
         self._time_of.append(math.nan if reading.timestamp is None else reading.timestamp)
         self._seq_of.append(NO_SEQ if reading.seq is None else reading.seq)
 
+    def append_plain(self, readings: PlainReadings) -> bool:
+        """Add `readings`; if they are more than `max_rows` allows, add none and return False.
+
+        Raises:
+            LimitExceeded: there are more features than any stream may have.
+
+        """
+        stream_ids, names, listed, numbers, times, seqs = readings
+        rows = len(stream_ids)
+        if len(self) + rows > self._limits.max_rows:
+            return False
+        for stream_id in dict.fromkeys(stream_ids):
+            self._streams.setdefault(stream_id, len(self._streams))
+        for each in dict.fromkeys(names):
+            head = Head(each, None, listed)
+            if head not in self._heads:
+                self._add_head(head)
+        self._stream_of.extend(map(self._streams.__getitem__, stream_ids))
+        self._head_of.extend(map(self._heads.__getitem__, zip(names, repeat(None), repeat(listed))))  # type: ignore[arg-type]
+        self._numbers.extend(numbers)
+        self._time_of.extend(repeat(math.nan, rows) if times is None else times)
+        self._seq_of.extend(repeat(NO_SEQ, rows) if seqs is None else seqs)
+        return True
+
     def freeze(self) -> Self:
         """End the filling, and index the rows."""
         self.stream_ids, self.heads = tuple(self._streams), tuple(self._heads)
@@ -191,6 +229,19 @@ class ReadingColumns:
             None if seq < 0 else seq,
             head.plain,
         )
+
+    def readings(self) -> Iterator[tuple[str, Reading]]:
+        """Build all readings, each with its stream."""
+        rows = range(len(self))
+        if not all(head.plain for head in self.heads):
+            yield from ((self.stream_ids[self.stream_of[row]], self.reading(row)) for row in rows)
+            return
+        own = zip(self.stream_of.tolist(), self.head_of.tolist(), self.times.tolist(), self.seqs.tolist(), strict=True)
+        values = self.split_rows(slice(0, len(self)), self.numbers)
+        for (stream, place, time, seq), given in zip(own, values, strict=True):
+            head = self.heads[place]
+            stamp, number = None if math.isnan(time) else time, None if seq < 0 else seq
+            yield self.stream_ids[stream], Reading(head.names, given, head.listed, stamp, number)  # type: ignore[arg-type]
 
     def split(self, row: int, flat: Array) -> list[float | Array]:
         """Cut a row's values out of numbers that are laid out as these: a number, or an array, for each feature."""

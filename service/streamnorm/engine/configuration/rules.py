@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,9 +61,31 @@ class Rules(NamedTuple):
 
     rules: tuple[Rule, ...] = ()
 
-    def layers(self, stream_id: str) -> list[Layer]:
-        """Return the layers of a stream, the lowest first."""
-        return [rule.layer for rule in self.rules if rule.matches(stream_id)]
+
+class RuleIndex:
+    """Finds those of many `rules` that speak of a stream: only globs that begin as its id does are compared with it."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._places: dict[str, list[int]] = {}
+        for place, rule in enumerate(rules):
+            self._places.setdefault(literal_prefix(rule.streams), []).append(place)
+        self._lengths = {len(prefix) for prefix in self._places}
+
+    def find(self, stream_id: str) -> tuple[int, ...]:
+        """Return the places of the rules that speak of a stream, in their order."""
+        prefixes = [stream_id[:length] for length in self._lengths if length <= len(stream_id)]
+        near = [place for prefix in prefixes for place in self._places.get(prefix, ())]
+        return tuple(sorted(place for place in near if self._rules[place].matches(stream_id)))
+
+
+def literal_prefix(glob: str) -> str:
+    """Return what all texts begin with that a glob matches.
+
+    >>> literal_prefix("roof-[12]-*"), literal_prefix("*")
+    ('roof-', '')
+    """
+    return re.split(r"[*?[]", glob, maxsplit=1)[0]
 
 
 def parse_rule(data: Mapping[str, Any]) -> Rule:

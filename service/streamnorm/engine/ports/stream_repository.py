@@ -73,9 +73,10 @@ class StreamRepository(Protocol):
         """
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return a stream that may be changed before anything else is awaited; None where it may not.
+        """Return a stream, or a new one, that may be changed before anything else is awaited; None where it may not.
 
-        This changes nothing; a caller that changes the stream calls `commit_inline` then, before it awaits anything.
+        This changes nothing; a caller that changes the stream calls `commit_inline` then, before it awaits anything or
+        gets another one that is not in memory.
         """
 
     def commit_inline(self, stream_id: str, stream: Stream) -> None:

@@ -122,17 +122,19 @@ def _of(stream: Stream, name: str, block: list[float], weight: float, shape: Sha
 
 def kinds(stream: Stream) -> dict[str, Kind]:
     """Tell what kind of sensor each feature of a stream looks like."""
-    where = stream.layout
+    where, state = stream.layout, stream.state
     found: dict[str, Kind] = {}
     for name, shape, start in zip(where.names, where.shapes, where.starts, strict=True):
-        block = stream.state[start : start + base.SIZE].tolist()
-        found[name] = _kind(stream.plan_at(start), block, *((None, None) if shape else shape_of(block)))
+        plan = stream.plan_at(start)
+        if state[start + base.COUNT] < max(plan.warmup, 1):  # the rest need not be looked at
+            found[name] = "warming"
+            continue
+        block = state[start : start + base.SIZE].tolist()
+        found[name] = _kind(plan, block, *((None, None) if shape else shape_of(block)))
     return found
 
 
 def _kind(plan: Plan, block: list[float], skew: float | None, kurtosis: float | None) -> Kind:
-    if not block[base.COUNT]:
-        return "warming"
     horizon = plan.config.horizon or block[base.WEIGHT]
     return classify(block, skew, kurtosis, warmup=plan.warmup, horizon=horizon)
 

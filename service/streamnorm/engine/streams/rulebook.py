@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamnorm.engine.configuration.config import configuration, to_json
 from streamnorm.engine.configuration.plan import Plan, of_layers
-from streamnorm.engine.configuration.rules import ALL, Layer, Rules, overlay, split_features
+from streamnorm.engine.configuration.rules import ALL, Layer, RuleIndex, Rules, overlay, split_features
 from streamnorm.engine.state.layout import UPDATED
 from streamnorm.engine.streams import lifecycle
 from streamnorm.engine.streams.stream import Stream
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Streams whose plan is remembered: as many as are resident by default.
 REMEMBERED = 100_000
+#: Plans that rules alone make, which are remembered by the rules that make them.
+RULED_PLANS = 4096
 
 
 class Rulebook:
@@ -40,7 +42,9 @@ class Rulebook:
         kept = {"method", *(key for key, value in said.items() if value is not None and value != pristine.get(key))}
         #: parameters that the service's settings say
         self.defaults = {key: said[key] for key in said if key in kept}
+        self._index = RuleIndex(rules.rules if rules is not None else ())
         self._wanted = functools.lru_cache(maxsize=REMEMBERED)(self._plan_of_known)
+        self._ruled = functools.lru_cache(maxsize=RULED_PLANS)(self._plan_of_rules)
 
     def __reduce__(self) -> tuple[type[Rulebook], tuple[Plan, Rules | None]]:
         """Pickle as what it was made of: the plans of streams are worked out anew."""
@@ -53,10 +57,8 @@ class Rulebook:
             InvalidConfiguration: what the rules say does not go together.
 
         """
-        above = [] if self.rules is None else self.rules.layers(stream_id)
-        if not above and not own:
-            return self.default_plan
-        return of_layers([Layer(ALL, self.defaults), *above, *own], tuple(own) or None)
+        places = self._index.find(stream_id)
+        return self._plan_of_rules(places, own) if own else self._ruled(places)
 
     def configured(self, stream_id: str, config: Mapping[str, Any]) -> Plan:
         """Check what is to be set for a stream, a flat configuration and its `features`, and return its plan.
@@ -94,6 +96,13 @@ class Rulebook:
 
     def _plan_of_known(self, stream_id: str, plan: Plan | None) -> Plan:
         return self.plan(stream_id, () if plan is None else self.own(plan))
+
+    def _plan_of_rules(self, places: tuple[int, ...], own: Sequence[Layer] = ()) -> Plan:
+        """Return the plan that the rules at these places make, with what is set for the stream itself."""
+        above = [] if self.rules is None else [self.rules.rules[place].layer for place in places]
+        if not above and not own:
+            return self.default_plan
+        return of_layers([Layer(ALL, self.defaults), *above, *own], tuple(own) or None)
 
     def own(self, plan: Plan) -> Sequence[Layer]:
         """Return what was set for a stream itself, of which this is the plan."""

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import functools
 import math
 from array import array
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,8 @@ class Stream:
         if plan.clocked or reading.timestamp is not None:
             settled = self._settle(reading.timestamp, now, limits)
             t = settled[0]
+        if not self.layout.names:
+            self._make_room(reading, limits)  # then the loops for a row take in the first one, too
         where = self.layout
         plain = reading.plain and where.plain and reading.names == where.names
         state, names = self.state, None
@@ -262,10 +265,11 @@ class Stream:
     def mean_std(self, name: str) -> tuple[float, float]:
         """Return a feature's mean and standard deviation of today, in the feature's unit; NaN before any reading."""
         place = self.layout.index.get(name)
-        if place is None or not self.state[self.layout.starts[place] + base.COUNT]:
+        start = None if place is None else self.layout.starts[place]
+        if start is None or not self.state[start + base.COUNT]:
             return math.nan, math.nan
-        plan = self.plan_at(self.layout.starts[place])
-        return plan.kernel.spread(plan.p, self.state, self.layout.starts[place])
+        plan = self.plan_at(start)
+        return plan.kernel.spread(plan.p, self.state, start)
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.
@@ -350,11 +354,11 @@ class Stream:
         """
         limits.check_features(len(names))
         where = self.layout
-        had = list(where.source_shapes)
+        had, index, mixed = list(where.source_shapes), where.source_index, self.plan.mixed
         new: dict[str, Shape] = {}
         for name, shape, absent in zip(names, shapes, missing, strict=True):
-            place = where.source_index.get(name)
-            if self.plan.mixed:
+            place = index.get(name)
+            if mixed:
                 self._check_transform(name, shape)
             if place is None:
                 _check_name(name)
@@ -370,7 +374,7 @@ class Stream:
 
     def _extend(self, names: tuple[str, ...], shapes: tuple[Shape, ...]) -> None:
         old, new = self.layout, layout_of(self.plan, names, shapes)
-        if len(set(new.names)) < len(new.names):
+        if isinstance(new, MixedLayout) and len(set(new.names)) < len(new.names):
             twice = next(name for name in new.names if new.names.count(name) > 1)
             raise InvalidReading.at("/values", f"{twice!r} would be the name of two features, one of them circular")
         if isinstance(old, MixedLayout) or isinstance(new, MixedLayout):
@@ -421,7 +425,8 @@ def _elements(channel: Channel, y: float, scale: float) -> Array:
     return shifted
 
 
-def _check_name(name: object) -> None:
+@functools.lru_cache(maxsize=4096)
+def _check_name(name: str) -> None:
     fault = name_fault(name)
     if fault is not None:
         shown = repr(name) if len(repr(name)) <= LARGEST_NAME else repr(name)[:LARGEST_NAME] + "…"

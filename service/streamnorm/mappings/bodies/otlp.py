@@ -1,15 +1,18 @@
 """Metrics of OpenTelemetry (OTLP/HTTP) as a document: JSON as it is, protobuf by a library that is an extra.
 
 A point's feature is its metric's name, and its attributes behind it: `http.requests,route=/cart`. Histograms and
-summaries are their count and sum.
+summaries are their count and sum. What no reading can hold, infinities, is NaN. Protobuf leaves out what is 0, a time
+that is not known, say, or a count, and JSON may, too.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
+from streamnorm.engine.limits import LARGEST_VALUE
 from streamnorm.errors import InvalidReading
 from streamnorm.formats import lenient_json
 from streamnorm.formats.ids import escaped
@@ -21,6 +24,12 @@ _KINDS = {
     "histogram": {"count": ".count", "sum": ".sum"},
     "exponentialHistogram": {"count": ".count", "sum": ".sum"},
     "summary": {"count": ".count", "sum": ".sum"},
+}
+#: what a point has where it is left out; the sum of a histogram may be unknown
+_ZEROS = {
+    "histogram": {"count": 0},
+    "exponentialHistogram": {"count": 0},
+    "summary": {"count": 0, "sum": 0},
 }
 
 
@@ -46,7 +55,10 @@ def parse_metrics(body: bytes) -> dict[str, Any]:
                 for each in request.get("resourceMetrics", ())
             ]
         }
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except (KeyError, ValueError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise InvalidReading.at("", f"the body is no ExportMetricsServiceRequest of OTLP: {detail}") from None
+    except (AttributeError, TypeError):
         raise InvalidReading.at("", "the body is no ExportMetricsServiceRequest of OTLP") from None
 
 
@@ -76,15 +88,24 @@ def _points(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for scope in resource.get("scopeMetrics", ()):
         for metric in scope.get("metrics", ()):
             for kind, numbers in _KINDS.items():
-                for point in metric.get(kind, {}).get("dataPoints", ()):
+                for given in metric.get(kind, {}).get("dataPoints", ()):
+                    point = {"timeUnixNano": None} | _ZEROS.get(kind, {}) | given
                     name = metric["name"] + _tags(_attributes(point))
                     for member, behind in numbers.items():
                         if member in point:
-                            yield {"name": name + behind, "value": float(point[member]), "time": point["timeUnixNano"]}
+                            value, time = _number(point[member]), point["timeUnixNano"]
+                            yield {"name": name + behind, "value": value, "time": time}
+
+
+def _number(given: Any) -> float:
+    value = float(given)
+    return value if -LARGEST_VALUE <= value <= LARGEST_VALUE else math.nan
 
 
 def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
-    return {each["key"]: next(iter(each["value"].values()), None) for each in holder.get("attributes", ())}
+    return {
+        each.get("key", ""): next(iter(each.get("value", {}).values()), None) for each in holder.get("attributes", ())
+    }
 
 
 def _tags(attributes: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from streamnorm.stores.codec import encode
 from streamnorm.stores.local.undo_log import UndoLog
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 
     from streamnorm.engine.ports.blob_store import BlobStore
     from streamnorm.engine.streams.stream import Stream
@@ -123,23 +123,19 @@ class GroupCommitter:
         return alone and self._quick and self._durability == "always" and self.failure is None
 
     def commit_inline(self, stream_id: str, stream: Stream) -> None:
-        """Install a changed stream; commit it at once if changes must be durable and it `may_commit_inline`.
+        """Commit a changed stream, which is put in place then; only where it `may_commit_inline`.
 
         Raises:
-            StoreError: the commit failed; nothing was installed.
+            StoreError: the commit failed.
 
         """
-        if self._durability != "always":
-            self.dirty.add(stream_id)
-            return
         self._committed_inline = True
         asyncio.get_running_loop().call_soon(self._begin_turn)
         now, began = self._clock(), time.perf_counter()
         self._store.save({stream_id: encode(stream)})
         self._count_commit(began)
         self.durable_until = now
-        self._streams.pop(stream_id)
-        self._streams[stream_id] = stream
+        self._move_last((stream_id,))
 
     def _begin_turn(self) -> None:
         self._committed_inline = False
@@ -279,7 +275,11 @@ class GroupCommitter:
             raise
         finally:
             self.in_flight = set()
-        for stream_id in batch:
+        self._move_last(batch)
+
+    def _move_last(self, stream_ids: Iterable[str]) -> None:
+        """Make streams the last ones in the order of commits; others may have been deleted meanwhile."""
+        for stream_id in stream_ids:
             stream = self._streams.pop(stream_id, None)
             if stream is not None:
                 self._streams[stream_id] = stream

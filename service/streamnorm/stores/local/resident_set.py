@@ -74,11 +74,17 @@ class ResidentSet:
         if self.committer.failure is not None:
             await self.committer.wait_next_commit()
         wanted = sum(stream_id not in self.streams and stream_id not in self._packed for stream_id in stream_ids)
-        while wanted and len(self) > max(0, self._max_resident - wanted):
+        while wanted and not self.has_room(wanted):
+            if not self.committer.dirty and not self.committer.in_flight:
+                break  # every resident stream is locked
+            await self.committer.wait_next_commit()
+
+    def has_room(self, wanted: int = 1) -> bool:
+        """Return whether so many more streams fit into memory, evicting others as far as that awaits no commit."""
+        while len(self) > max(0, self._max_resident - wanted):
             if not self._evict(wanted):
-                if not self.committer.dirty and not self.committer.in_flight:
-                    break  # every resident stream is locked
-                await self.committer.wait_next_commit()
+                return False
+        return True
 
     def _evict(self, wanted: int) -> bool:
         """Evict the clean, unlocked streams committed longest ago; return whether there were any."""
@@ -114,7 +120,7 @@ class ResidentSet:
 
     def keep_if_room(self, stream_id: str, stream: Stream) -> None:
         """Take in a stream that was loaded to be read, unless all that are in memory are in use."""
-        if stream_id not in self._packed and (len(self) < self._max_resident or self._evict(1)):
+        if stream_id not in self._packed and self.has_room():
             self.streams[stream_id] = stream
 
     def find(self, stream_id: str) -> Stream | None:
@@ -158,6 +164,21 @@ class ResidentSet:
         """
         if new and self.total + new > self._max_streams:
             raise TooManyStreams(self.total + new, self._max_streams)
+
+    def commit_inline(self, stream_id: str, stream: Stream) -> None:
+        """Put a stream in place that was changed inline, or is new, and commit it before if changes must be durable.
+
+        Raises:
+            StoreError: the commit failed; nothing was put in place.
+
+        """
+        if self.committer.waits:
+            self.committer.commit_inline(stream_id, stream)
+        else:
+            self.committer.dirty.add(stream_id)
+        if stream_id not in self.streams:
+            self.total += 1
+        self.streams[stream_id] = stream
 
     def install(self, stream_id: str, stream: Stream) -> None:
         """Put a changed or a new stream in place, to be committed."""

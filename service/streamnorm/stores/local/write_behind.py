@@ -4,8 +4,8 @@ Rules:
 
 1. All bookkeeping happens on the event loop's thread; only heavy changes and the store's commits run in other threads.
 2. No update is lost. A change either holds the stream's lock (`StreamLocks`) from before it reads the stream until its
-   result is installed, or it awaits nothing between finding the stream resident and unlocked and installing its
-   result (`_is_free`, `get_for_inline_update`). So a change always replaces exactly the state it was computed from.
+   result is installed, or it awaits nothing between finding the stream, or none, unlocked and installing its result
+   (`_is_free`, `get_for_inline_update`). So a change always replaces exactly the state it was computed from.
    Reads never wait for a lock.
 3. Only clean, unlocked streams are evicted or expire; neither awaits between that check and the removal.
 4. Fail closed: after a failed commit, changes are rejected until a commit succeeds.
@@ -89,7 +89,7 @@ class WriteBehindStreams:
         )
         self._streams = self._residents.streams
         self._committer = self._residents.committer
-        self.commit_inline = self._committer.commit_inline
+        self.commit_inline = self._residents.commit_inline
         self._expiry: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -114,16 +114,14 @@ class WriteBehindStreams:
             self._store.close()
 
     def get_for_inline_update(self, stream_id: str) -> Stream | None:
-        """Return a stream, or a copy, if it is resident and unlocked and no commit must be awaited; otherwise None."""
+        """Return a stream, a copy or a new one, if it is unlocked and no commit must be awaited; otherwise None."""
         committer = self._committer
-        stream = self._streams.get(stream_id)
-        if stream is None and not committer.waits:
-            stream = self._residents.unpack(stream_id)
-        if stream is None or stream_id in self._locks or stream_id in committer.undo:
+        if stream_id in self._locks or stream_id in committer.undo:
             return None
-        if not committer.waits:
-            return stream
-        return stream.draft() if committer.may_commit_inline() else None
+        if committer.waits and not committer.may_commit_inline():
+            return None
+        stream = self._streams.get(stream_id) or self._find_inline(stream_id)
+        return stream.draft() if committer.waits and stream is not None else stream
 
     async def update(self, stream_id: str, change: Change[T], *, create: bool = True, how: Execution = IN_PLACE) -> T:
         """Change a stream; see `streamnorm.engine.ports.stream_repository.StreamRepository.update`."""
@@ -294,6 +292,20 @@ class WriteBehindStreams:
     def _is_free(self, stream_id: str) -> bool:
         """Return whether a stream can be changed without an await before the result is installed."""
         return self._committer.failure is None and stream_id in self._streams and stream_id not in self._locks
+
+    def _find_inline(self, stream_id: str) -> Stream | None:
+        """Return a stream that is packed, evicted or new; None where `update` must wait for room, or refuse it."""
+        residents = self._residents
+        try:
+            stream = residents.unpack(stream_id)
+            if stream is None and residents.has_room():
+                stream = residents.find(stream_id)
+                if stream is None:
+                    residents.check_quota(1)
+                    stream = self.rulebook.new(stream_id)
+        except StreamnormError:
+            return None
+        return stream
 
     def _draft(self, stream_id: str, stream: Stream | None, *, create: bool) -> Stream:
         """Return the working copy for a change: a draft of the stream, or a new stream."""

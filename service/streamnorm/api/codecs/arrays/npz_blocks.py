@@ -102,6 +102,8 @@ def _array(arrays: Arrays, name: str, kinds: str, *shapes: tuple[int, ...]) -> n
         return None
     array = arrays[name]
     if array.dtype.kind not in kinds or array.shape not in shapes:
-        detail = f"is {array.dtype} of shape {list(array.shape)}; the shape must be {' or '.join(map(str, shapes))}"
+        what = "numbers" if "f" in kinds else "whole numbers"
+        wanted = " or ".join(str(list(shape)) for shape in shapes)
+        detail = f"is {array.dtype} of shape {list(array.shape)}; it must be {what} of shape {wanted}"
         raise InvalidReading.at(f"/{name}", detail)
     return array

@@ -1,4 +1,4 @@
-"""InfluxDB line protocol: valid points are observed; the response reports the others in InfluxDB's format."""
+"""InfluxDB line protocol: valid points are observed; the others are reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from streamnorm.api.codecs.batches import observe_valid
 from streamnorm.api.codecs.codec import DecodeContext, Described
 from streamnorm.api.codecs.json.ndjson import slices
 from streamnorm.api.http.problems import HTTPProblem
-from streamnorm.api.http.responses import encoded
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.errors import InvalidInput, StreamnormError
 from streamnorm.formats import line_protocol
@@ -98,16 +97,16 @@ class LineProtocolCodec:
         return PointBatch(columns, faults)
 
     def encode(self, answered: Faults) -> Response:
-        """Respond 204 if all points were accepted; otherwise list those that were not."""
+        """Respond 204 if all points were accepted.
+
+        Raises:
+            Malformed: listing those that were not.
+
+        """
         if not answered.count:
             return Response(status_code=204)
         more = f"; and {answered.count - TOLD} more" if answered.count > TOLD else ""
-        return refused(f"partial write: {answered.count} refused: {'; '.join(answered.first)}{more}")
-
-
-def refused(message: str) -> Response:
-    """Build an error response in InfluxDB's format."""
-    return encoded({"code": "invalid", "message": message}, 400)
+        raise line_protocol.Malformed(f"partial write: {answered.count} refused: {'; '.join(answered.first)}{more}")
 
 
 def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
@@ -122,14 +121,17 @@ def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
     quoted, number, at = b'"' in data, 1, 0
     for some in slices(data):
         try:
-            lines = some.decode().split("\n")
+            text = some.decode()
         except UnicodeDecodeError as error:
             located = UnicodeDecodeError(error.encoding, bytes(data), error.start + at, error.end + at, error.reason)
             raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
-        for start in range(0, len(lines), AT_ONCE):
-            together = lines[start : start + AT_ONCE]
-            full = together if together[-1] else together[:-1]  # a body ends in a newline, mostly
-            if quoted or not columns.append_lines(number, full):
-                yield from enumerate(together, number)
-            number += len(together)
+        if not at:
+            text = text.removeprefix("\ufeff")
+        if quoted or not columns.append_lines(number, text.removesuffix("\n")):  # a body ends in a newline, mostly
+            lines = text.split("\n")
+            for start in range(0, len(lines), AT_ONCE):
+                together = lines[start : start + AT_ONCE]
+                if quoted or not columns.append_lines(number + start, "\n".join(together)):
+                    yield from enumerate(together, number + start)
+        number += text.count("\n") + 1
         at += len(some) + 1

@@ -34,8 +34,7 @@ class ManyJSONCodec:
         slices = document.elements(members.get("readings"))
         readings = JSONReadings(context.limits, context.caller)
         for items in slices or ():
-            for body in items:
-                readings.append(body)
+            readings.extend(items)
         outline = document.finish()
         if slices is not None:
             outline["readings"] = [_READING] if readings.seen else []

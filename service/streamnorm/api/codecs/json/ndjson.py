@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import orjson
 from fastapi import Response
 
 from streamnorm.api.codecs.batches import ReadingBatch
 from streamnorm.api.codecs.codec import Answered, DecodeContext, Described, Lines
+from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain
 from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.codecs.serialize import lines
 from streamnorm.api.http.body import too_large
@@ -34,12 +36,16 @@ class NDJSONCodec:
         """Decode one reading per line, skipping empty lines."""
         parse = ReadingParser(context.limits, context.stream_id, context.caller)
         columns, longest = ReadingColumns(context.limits), context.max_reading_bytes
-        for at, line in enumerate(split_lines(data), 1):
-            if not line or line.isspace():
-                continue
-            if len(line) > longest:
-                raise too_large(longest, f"line {at}")
-            columns.append(*parse(line, at, len(columns)))
+        at = 1
+        for together in _some_lines(data):
+            if max(map(len, together)) > longest or not _append_all_plain(columns, together, context):
+                for place, line in enumerate(together, at):
+                    if not line or line.isspace():
+                        continue
+                    if len(line) > longest:
+                        raise too_large(longest, f"line {place}")
+                    columns.append(*parse(line, place, len(columns)))
+            at += len(together)
         if not len(columns):
             raise InvalidReading.at("", "the body must hold at least one line")
         return ReadingBatch(columns.freeze(), "/{}".format)
@@ -55,10 +61,20 @@ class ManyNDJSONCodec(NDJSONCodec):
     body = Lines(StreamReadingBody)
 
 
-def split_lines(data: bytes) -> Iterator[bytes]:
-    """Split a text at its newlines, slice by slice."""
+def _append_all_plain(columns: ReadingColumns, together: list[bytes], context: DecodeContext) -> bool:
+    try:
+        bodies = [*map(orjson.loads, together)]
+    except orjson.JSONDecodeError:
+        return False
+    return append_all_plain(columns, bodies, context.caller, context.stream_id)
+
+
+def _some_lines(data: bytes) -> Iterator[list[bytes]]:
+    """Split a text at its newlines, slice by slice, into lists of lines."""
     for some in slices(data):
-        yield from some.split(b"\n")
+        lines = some.split(b"\n")
+        for start in range(0, len(lines), AT_ONCE):
+            yield lines[start : start + AT_ONCE]
 
 
 def slices(data: bytes) -> Iterator[bytes]:

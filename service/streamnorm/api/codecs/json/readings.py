@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain
 from streamnorm.api.http.body import json, validate
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody
@@ -151,13 +152,22 @@ class JSONReadings:
         self._faults: list[Fault] = []
         self._wrong: StreamnormError | None = None
 
-    def append(self, body: Any) -> None:
-        """Add a reading's body.
+    def extend(self, bodies: Sequence[Any]) -> None:
+        """Add the bodies of readings.
 
         Raises:
             LimitExceeded: there are too many rows or features.
 
         """
+        for start in range(0, len(bodies), AT_ONCE):
+            together = bodies[start : start + AT_ONCE]
+            if not self._faults and self._wrong is None and append_all_plain(self.columns, together, self._caller):
+                self.seen += len(together)
+            else:
+                for body in together:
+                    self._append(body)
+
+    def _append(self, body: Any) -> None:
         pointer = f"/readings/{self.seen}"
         self.seen += 1
         stream_id: Any = body.get("stream") if body.__class__ is dict else None
