@@ -9,7 +9,7 @@ import pytest
 
 from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.blocks.columns import ReadingColumns
-from streamnorm.engine.blocks.observed import Batch, ObservedBlock, pairs
+from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
@@ -31,13 +31,11 @@ class Heard:
     def __init__(self) -> None:
         self.counts: list[int] = []
         self.origins: list[object] = []
-        self.blocks = 0
 
     def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
         """Note each reading's place, and who had it observed."""
         self.counts += [answer.count for _, answer in pairs(batch)]
         self.origins.append(origin)
-        self.blocks += isinstance(batch, ObservedBlock)
 
 
 def service_with(*listeners: Heard) -> IngestService:
@@ -77,15 +75,6 @@ async def test_a_listener_hears_of_a_batch_only_the_readings_it_wants() -> None:
     bulk = [("boiler-7", Reading(("temp",), [20.0 + n])) for n in range(1200)]
     await service.observe_readings(bulk, [""] * len(bulk))
     assert (heard.counts, few.counts) == ([*range(1, 1201)], [1199, 1200])
-
-
-async def test_the_only_row_of_a_stream_is_told_as_a_reading() -> None:
-    few = Heard()
-    few.max_rows = 2
-    service = service_with(few)
-    rows = [(stream_id, Reading(("temp",), [20.0])) for stream_id in ("a", *["b"] * 1200, "c")]
-    await service.observe_readings(rows, [""] * len(rows))
-    assert (few.counts, few.blocks) == ([1, 1199, 1200, 1], 1)
 
 
 async def test_a_run_tells_of_each_of_its_readings_once() -> None:

@@ -15,8 +15,6 @@ from streamnorm.engine.blocks.convert import table_rows
 from streamnorm.engine.reading import Answer, Reading
 
 Pair: TypeAlias = tuple[Reading, Answer]
-#: Rows that are worth a block: one alone takes half the time and a third of the memory as a reading.
-SHORTEST_BLOCK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,9 @@ def block_of(
 ) -> ObservedBlock | None:
     """Return `rows` of one stream's `columns`, and their `answers`, as a block; `pair` returns both of a row.
 
-    None if they make no block: they are too few, their features differ, or only some have a time, or are ready.
+    None if they make no block: their features differ, or only some have a time, or are ready.
     """
-    if len(rows) < SHORTEST_BLOCK or answers.renamed:
+    if not len(rows) or answers.renamed:
         return None
     first, last = int(rows[0]), int(rows[-1])
     head = columns.heads[columns.head_of[first]]
