@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -354,3 +355,19 @@ async def test_a_restored_stream_that_comes_to_its_last_count_again_begins_a_new
     await house.service.restore("boiler-7", snapshot)
     await house.observe("boiler-7", {"a": 4.0})
     assert house.counts("boiler-7") == [3]
+
+
+async def test_histories_of_eight_features_take_no_more_memory_than_is_counted(house: House) -> None:
+    ids = [f"s-{n}" for n in range(400)]
+    rows = np.random.default_rng(0).normal(size=(400, 8)).tolist()
+    readings = [parse_reading(dict(zip("abcdefgh", row, strict=True)), LIMITS) for row in rows]
+    house.service.listeners.clear()
+    answers = [await house.service.observe(*one) for one in zip(ids, readings, strict=True)]
+    house.hub.on_batch(ids[0], ((readings[0], answers[0]),), house.now)  # what all have in common
+    counted = house.hub._bytes  # noqa: SLF001 - what is counted shows nowhere else
+    tracemalloc.start()
+    for stream_id, reading, answer in zip(ids[1:], readings[1:], answers[1:], strict=True):
+        house.hub.on_batch(stream_id, ((reading, answer),), house.now)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 0.9 < taken / (house.hub._bytes - counted) < 1.05  # noqa: SLF001 - as above

@@ -6,6 +6,7 @@ Linux and macOS; `unsupported` says what it lacks elsewhere.
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import sys
@@ -83,6 +84,13 @@ def lower_priority(niceness: int) -> None:
     """Leave the processor to others first; Windows knows no niceness, and nothing changes there."""
     if hasattr(os, "nice"):
         os.nice(niceness)
+
+
+def new_pages(size: int) -> mmap.mmap:
+    """Return so many bytes of zeros on pages of their own, which are no part of the heap and go with the object."""
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def unsupported() -> str | None:

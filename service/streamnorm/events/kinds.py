@@ -7,6 +7,7 @@ warming up is of no kind yet.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -44,7 +45,7 @@ KindListeners: TypeAlias = list[Callable[[KindChange], object]]
 class Kinds:
     """What the features of one stream were at the last looks."""
 
-    __slots__ = ("_counts", "_maybe", "_missing", "due", "told")
+    __slots__ = ("_heard", "_maybe", "_names", "due", "told")
 
     def __init__(self) -> None:
         #: when the stream is to be looked at again, in seconds since 1970
@@ -52,8 +53,9 @@ class Kinds:
         #: feature -> the kind that was told, or that it began with
         self.told: dict[str, str] = {}
         self._maybe: dict[str, str] = {}
-        self._counts: dict[str, float] = {}
-        self._missing: dict[str, float] = {}
+        #: the features of the last look, and how many values each had had, then how many each had missed
+        self._names: tuple[str, ...] = ()
+        self._heard = array("d")
 
     def look(self, stream_id: str, stream: Stream, now: float, total: Counter[str]) -> list[KindChange]:
         """Return the kinds of `stream` that have changed since the look before the last one.
@@ -89,10 +91,13 @@ class Kinds:
 
     def _found(self, stream: Stream) -> dict[str, str]:
         found: dict[str, str] = dict(kinds(stream))
-        for name, at in zip(stream.layout.names, stream.layout.starts, strict=True):
-            count, missing = stream.state[at + base.COUNT], stream.state[at + base.MISSING]
-            silent = count == self._counts.get(name) and missing >= self._missing.get(name, missing)
-            if silent and (missing > self._missing[name] or self.told.get(name) == INVALID):
-                found[name] = INVALID
-            self._counts[name], self._missing[name] = count, missing
+        names, starts, state = stream.layout.names, stream.layout.starts, stream.state
+        counts, missing = [state[at + base.COUNT] for at in starts], [state[at + base.MISSING] for at in starts]
+        known = len(self._names)
+        if names[:known] == self._names:  # others were added, if any
+            before = zip(self._heard[:known], self._heard[known:], strict=True)
+            for name, count, missed, (had, lacked) in zip(names, counts, missing, before, strict=False):
+                if count == had and missed >= lacked and (missed > lacked or self.told.get(name) == INVALID):
+                    found[name] = INVALID
+        self._names, self._heard = names, array("d", counts + missing)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from streamnorm.api.fastpath.kept_heads import MAX_HEADS, MAX_KEPT_BYTES
+from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.middleware.authorization import KEY_CHECK_INTERVAL
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
@@ -321,3 +323,17 @@ async def test_a_connection_is_not_idle_while_it_repeats_its_head(connection: Co
     connection.protocol.timeout_keep_alive = 0
     connection.protocol.timeout_keep_alive_handler()
     assert connection.sent.closed
+
+
+async def test_an_answered_request_leaves_no_body_and_nothing_to_collect(connection: Connection) -> None:
+    body = b'{"stream":"boiler-7","values":{"temp":21.5}}\n' * 9
+    head = b"POST /v1/bulk HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n"
+    gc.disable()
+    try:
+        await connection.send(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert [status for status, _ in await connection.answers(1)] == [200]
+        await asyncio.sleep(0)
+        assert not [found for found in gc.get_objects() if isinstance(found, RequestState)]
+        assert "payload" not in connection.protocol.scope
+    finally:
+        gc.enable()

@@ -26,7 +26,7 @@ from streamnorm.kernels import base_statistics as base
 from streamnorm.stores.codec import encode
 from streamnorm.stores.local import packing, resident_set
 from streamnorm.stores.local.memory import MemoryStore
-from streamnorm.stores.local.packing import FEWEST, ROUNDED, PackedStreams
+from streamnorm.stores.local.packing import FEWEST, ROUNDED, SLOTS, PackedStreams
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from tests.support.engine import new, observe
@@ -134,19 +134,52 @@ def test_minus_zero_stays_what_it_is() -> None:
     assert math.copysign(1.0, numbers(packed_and_unpacked(stream))[0, base.LAST]) == -1.0
 
 
-def test_a_packed_stream_of_eight_features_takes_less_than_950_bytes() -> None:
+def test_a_packed_stream_of_eight_features_takes_less_than_900_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "new_pages", bytearray)  # which are seen by what traces memory
     streams = [told(120, numbered=True) for _ in range(8)]
     packed = PackedStreams()
-    ids = [f"stream-{n:07}" for n in range(4096)]
-    packed.add(dict(zip(ids, (streams[n % 8] for n in range(len(ids))), strict=True)))  # its form, its dictionary
-    packed.discard(ids[FEWEST:])
+    ids = [f"stream-{n:07}" for n in range(8192)]
+    packed.add(dict(zip(ids[:FEWEST], (streams[n % 8] for n in range(FEWEST)), strict=True)))  # what all have in common
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     packed.add(dict(zip(ids[FEWEST:], (streams[n % 8] for n in range(len(ids) - FEWEST)), strict=True)))
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     state = len(streams[0].state.tobytes()) + len((streams[0].answered or streams[0].state).tobytes())
-    assert taken / (len(ids) - FEWEST) < 950 < state
+    assert taken / (len(ids) - FEWEST) < 900 < state
+
+
+def test_a_feature_that_rests_for_long_is_kept_to_the_bit() -> None:
+    stream = told(3)
+    for _ in range(300):
+        observe(stream, dict.fromkeys(NAMES, 1.0))
+    assert (numbers(packed_and_unpacked(stream))[:, base.RUN] == numbers(stream)[:, base.RUN]).all()
+
+
+def test_ids_whose_digests_begin_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "digest_of", lambda stream_id: bytes(8) + stream_id.encode().rjust(8))
+    packed = PackedStreams()
+    packed.add({f"s-{n}": told(1 + n) for n in range(FEWEST)})
+    assert "s-99" not in packed
+    packed.discard("s-7")
+    found = {n: packed.pop(f"s-{n}") for n in range(FEWEST)}
+    assert {n: stream and stream.count for n, stream in found.items()} == {
+        n: None if n == 7 else 1 + n for n in range(FEWEST)
+    }
+
+
+def test_those_changed_longest_ago_go_first_packed_or_kept_as_they_are() -> None:
+    packed = PackedStreams()
+    streams = {f"s-{n}": told(3) for n in range(SLOTS + FEWEST)} | {f"other-{n}": told(3, robust=3.0) for n in range(3)}
+    order = RNG.permutation([*streams]).tolist()
+    for now, name in enumerate(order):
+        streams[name].touch(1e9 + now)
+    packed.add(streams)
+    assert packed.discard_oldest(100) == 100
+    assert [name for name in order if name in packed] == order[100:]
+    packed.add({name: streams[name] for name in order[:FEWEST]})  # into slots that were free
+    assert packed.discard_oldest(len(order)) == len(order) - 100 + FEWEST
+    assert len(packed) == packed.discard_oldest(1) == 0
 
 
 def test_forms_that_no_stream_has_any_more_are_forgotten() -> None:
@@ -155,10 +188,11 @@ def test_forms_that_no_stream_has_any_more_are_forgotten() -> None:
     packed.add({f"{name}-{n}": stream.draft() for name, stream in (("3", one), ("17", other)) for n in range(FEWEST)})
     assert len(packed._forms) == 2  # noqa: SLF001 - nobody else sees it
     assert packed.pop("3-0") is not None
-    packed.discard(["3-0", *packed.oldest(FEWEST - 1)])
+    for n in range(FEWEST):
+        packed.discard(f"3-{n}")
     assert len(packed) == FEWEST
     assert len(packed._forms) == 1  # noqa: SLF001 - as above
-    packed.discard([f"17-{n}" for n in range(FEWEST)])
+    assert packed.discard_oldest(2 * FEWEST) == FEWEST
     assert not packed._forms  # noqa: SLF001 - as above
     assert packed.pop("3-0") is None
 
@@ -300,10 +334,11 @@ async def test_commits_go_on_where_streams_cannot_be_packed(monkeypatch: pytest.
 
 def test_slots_are_used_again() -> None:
     packed, stream = PackedStreams(), told(3)
-    packed.add({f"a-{n}": stream.draft() for n in range(3 * FEWEST)})
-    packed.discard([f"a-{n}" for n in range(FEWEST, 2 * FEWEST)])
+    packed.add({f"a-{n}": stream.draft() for n in range(SLOTS + FEWEST)})
+    for n in range(FEWEST, 2 * FEWEST):
+        packed.discard(f"a-{n}")
     packed.add({f"b-{n}": told(3 + n) for n in range(FEWEST)})
     (form,) = packed._forms.values()  # noqa: SLF001 - nobody else sees it
-    assert len(form._chunks) == 2  # noqa: SLF001 - as above
+    assert len(form.chunks) == 2
     found = [packed.pop(name) for name in [*(f"b-{n}" for n in range(FEWEST)), "a-0", "a-70"]]
     assert [one.count for one in found if one is not None] == [*range(3, 3 + FEWEST), 3, 3]

@@ -109,6 +109,9 @@ class AdmissionMiddleware:
         finally:
             seconds = perf_counter() - exchange.began
             self._release(exchange)
+            # else the scope, the body in it, and the server's channels would refer to each other until collected
+            del scope["exchange"]
+            scope.pop("payload", None)
             if not exchange.live:
                 self._metrics.latencies.add(path, seconds)
             if log.isEnabledFor(logging.DEBUG):
