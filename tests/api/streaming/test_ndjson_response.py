@@ -42,7 +42,7 @@ async def test_a_line_that_comes_in_many_parts_is_joined_once(api: Api) -> None:
     assert (await answers(api, parts)).count(b'"count"') == 2
 
 
-@pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("size", [1, 7, 47, 100])
 async def test_lines_are_answered_alike_however_they_come(api: Api, size: int) -> None:
     body = b'{"values":[1]}\n\n{"values":[2]}\r\n{"values":[3]}\n{"values":["x"]}\n{"values":[4]}\n'
     said = await answers(api, [body[at : at + size] for at in range(0, len(body), size)])

@@ -174,7 +174,7 @@ class LineSession(ReadingSession):
         parsed = self._parse.parse_all_plain(lines) if max(map(len, lines)) <= self._longest else []
         if parsed:
             self._line += len(lines)
-            self._row += len(lines)
+            self._row += len(parsed)
             return parsed, None
         for text in lines:
             self._line += 1

@@ -139,6 +139,16 @@ def test_too_many_are_left_to_be_refused() -> None:
         append_all_plain(ReadingColumns(Limits(max_features=2)), [{"values": [1, 2, 3]}], ANYONE, "boiler-7")
 
 
+def test_empty_lines_are_passed_over() -> None:
+    columns, parse = ReadingColumns(Limits()), ReadingParser(Limits(), "boiler-7")
+    lines = [b'{"values":[1.5]}', b"", b'{"values":[2.5]}\r', b""]
+    assert parse.append_all_plain(columns, lines)
+    assert [reading.values for _, reading in columns.freeze().readings()] == [[1.5], [2.5]]
+    assert parse.parse_all_plain(lines) == [*columns.readings()]
+    assert parse.parse_all_plain([b""]) == parse.parse_all_plain([b"{}"]) == []
+    assert not ReadingParser(Limits(max_features=1), "boiler-7").parse_all_plain([b'{"values":[1,2]}'])
+
+
 @pytest.mark.parametrize(
     ("odd", "where"),
     [

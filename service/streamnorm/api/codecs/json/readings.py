@@ -107,20 +107,20 @@ class ReadingParser:
         raise AssertionError("validation accepted an invalid stream id")
 
     def append_all_plain(self, columns: ReadingColumns, texts: Sequence[bytes]) -> bool:
-        """Parse texts into `columns`, at a third of the cost, if all are plain readings; otherwise add none.
+        """Parse texts into `columns`, at a third of the cost, if all are plain readings, or empty; otherwise add none.
 
         Raises:
             LimitExceeded: as `ReadingColumns.append` says.
 
         """
         try:
-            bodies = [*map(orjson.loads, texts)]
+            bodies = [*map(orjson.loads, filter(None, texts))]
         except orjson.JSONDecodeError:
             return False
         return append_all_plain(columns, bodies, self._caller, self._stream_id)
 
     def parse_all_plain(self, texts: Sequence[bytes]) -> list[tuple[str, Reading]]:
-        """Parse texts if all are plain readings within the limits; otherwise return nothing."""
+        """Parse texts, but for empty ones, if all are plain readings within the limits; otherwise return nothing."""
         columns = ReadingColumns(self._limits)
         try:
             plain = self.append_all_plain(columns, texts)
