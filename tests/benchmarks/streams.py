@@ -7,6 +7,7 @@ import os
 import socket
 import statistics
 import threading
+from http.client import HTTPConnection
 from itertools import count
 
 import numpy as np
@@ -124,6 +125,34 @@ def ndjson() -> list[Row]:
     return rows
 
 
+def posted(address: Address, path: str, media: str, bodies: list[bytes]) -> float:
+    """Post bodies over one connection; returns the readings answered a second of processor time."""
+    connection = HTTPConnection("127.0.0.1", address.port)
+    answered = 0
+    before = worked(address.process)
+    for body in bodies:
+        connection.request("POST", path, body, {"content-type": media})
+        answered += connection.getresponse().read().count(b'"count"')
+    spent = worked(address.process) - before
+    connection.close()
+    return answered / spent
+
+
+def bulks() -> Row:
+    """Compare bulks of a reading of each of many streams with as many POSTs."""
+    one, many = lines().split(b"\n"), lines(many=True).split(b"\n")
+    together = [b"\n".join(many[start : start + STREAMS]) for start in range(0, READINGS // 2, STREAMS)]
+    with ours() as us:
+        alone, mine = in_turns(
+            ROUNDS,
+            lambda: posted(us, f"/v1/streams/{next(_names)}/readings", "application/json", one[: READINGS // 10]),
+            lambda: posted(us, "/v1/bulk", "application/x-ndjson", together),
+        )
+    row = against(alone, mine)
+    what = f"NDJSON, a reading of each of {STREAMS} streams a request"
+    return Row(what, "one reading a POST", row[0], row[1], "/s", "", f"{FEATURES} features, one connection", row[2])
+
+
 def websocket() -> Row:
     """Compare messages with a bare echo of theirs."""
     with ours() as us, peer("echo") as echo:
@@ -138,7 +167,7 @@ def websocket() -> Row:
 def measure() -> list[Row]:
     """Compare."""
     os.sched_setaffinity(0, {LOAD})
-    return [*ndjson(), websocket(), *mqtt.measure(), *line_protocol.measure()]
+    return [*ndjson(), bulks(), websocket(), *mqtt.measure(), *line_protocol.measure()]
 
 
 def main() -> None:
