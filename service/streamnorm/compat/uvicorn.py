@@ -222,9 +222,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message on; text that is not UTF-8 ends the connection, without uvicorn's traceback in the log."""
+        data = b"".join(self.frames)
         try:
-            if self.curr_msg_data_type == "text":
-                b"".join(self.frames).decode()
+            if self.curr_msg_data_type == "text" and not data.isascii():
+                data.decode()
         except UnicodeDecodeError:
             self.frames = []
             if not self.close_sent:
