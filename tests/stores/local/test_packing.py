@@ -250,15 +250,16 @@ async def test_streams_that_are_packed_and_unpacked_are_answered_as_if_they_had_
 
 async def test_a_packed_stream_is_observed_inline_and_answers_a_retry(unpacked: int) -> None:
     async with started(MemoryStore()) as streams:
+        first = {}  # which stream is packed depends on when commits came
         for n in range(4 * unpacked):
             await streams.update(f"s-{n}", observed(20.0 + n, seq=1))
-            first = [abs(float(y)) for y in (await streams.update(f"s-{n}", observed(19.0, seq=2))).values]
+            first[f"s-{n}"] = (await streams.update(f"s-{n}", observed(19.0, seq=2))).values
         name, *_ = await saved(streams)
         stream = streams.get_for_inline_update(name)
         assert stream is not None
         assert stream is streams.get_for_inline_update(name)
         again = observed(19.0, seq=2)(stream)
-        assert (again.replayed, [abs(float(y)) for y in again.values]) == (True, first)
+        assert (again.replayed, again.values) == (True, first[name])
         assert streams.stats().resident == 4 * unpacked
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import before_last_block
 from streamnorm.engine.blocks.coalesce import observe_table
-from streamnorm.engine.blocks.columns import ReadingColumns, Rows, of_list
+from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading
@@ -94,7 +94,7 @@ def observe_readings(
         StaleSequence, InvalidReading, LimitExceeded: as `observe_bulk` says.
 
     """
-    columns = of_list(readings, limits)
+    columns = ReadingColumns.of([("", reading) for reading in readings], limits)
     answers = AnswerColumns(columns)
     observe_bulk(draft, Work(columns, answers, now, limits, pointers.__getitem__), np.arange(len(columns)))
     return [answers.answer(row) for row in range(len(columns))]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -300,8 +300,3 @@ class ReadingColumns:
             self._limits.check_features(max(len(key.names), len(self._features) // len(self._streams)))
         index = self._heads[key] = len(self._heads)
         return index
-
-
-def of_list(readings: Sequence[Reading], limits: Limits) -> ReadingColumns:
-    """Build columns of one stream's readings."""
-    return ReadingColumns.of([("", reading) for reading in readings], limits)

@@ -3,7 +3,7 @@
 Rules:
 
 1. An id is known by its digest, of which two are not equal in practice: 16 bytes of BLAKE2s.
-2. An entry has 32 bits of the digest, then the place; whoever has the digest at that place compares the rest.
+2. An entry has 32 bits of the digest, then the place; the caller compares the rest with the digest at that place.
 3. Entries lie sorted in shards, by other bits of the digest, so that one more moves few of them.
 """
 
