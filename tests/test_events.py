@@ -304,14 +304,20 @@ async def test_of_short_blocks_the_newest_rows_are_remembered(house: House) -> N
     assert house.counts("boiler-7") == [*range(total - MOST_ROWS + 1, total + 1)]
 
 
-async def test_readings_of_columns_are_remembered_as_those_that_came_alone(house: House) -> None:
+@pytest.mark.parametrize("size", [20, 80])
+@pytest.mark.parametrize("columns", [True, False], ids=["columns", "run"])
+async def test_readings_together_are_remembered_as_those_that_came_alone(
+    house: House, size: int, *, columns: bool
+) -> None:
     readings = [parse_reading({"temp": float(n)}, LIMITS, timestamp=house.now - 100 + n) for n in range(80)]
     for reading in readings:
         await house.service.observe("alone", reading)
-    for start in range(0, 80, 20):
-        await house.service.observe_columns(
-            ReadingColumns.of([("together", reading) for reading in readings[start : start + 20]], LIMITS), str
-        )
+    for start in range(0, 80, size):
+        some = readings[start : start + size]
+        if columns:
+            await house.service.observe_columns(ReadingColumns.of([("together", one) for one in some], LIMITS), str)
+        else:
+            await house.service.observe_run("together", some)
     alone, together = ([row.event() for row in house.hub.past(name)] for name in ("alone", "together"))
     for one, other in zip(alone, together, strict=True):
         assert {name: one[name] for name in ("time", "count", "ready", "values", "normalized")} == {

@@ -60,6 +60,21 @@ def test_normalizing_by_a_constant_gives_zero() -> None:
     assert normalize(stream, {"a": 0.1}).values == [0.0]
 
 
+@pytest.mark.parametrize("constant", [0.1, -7.3, 0.0])
+def test_normalizing_a_missing_value_of_a_constant_gives_nothing(constant: float) -> None:
+    stream = new()
+    for _ in range(10):
+        observe(stream, {"a": constant, "b": constant})
+    assert np.isnan(plain(normalize(stream, {"a": None, "b": constant}))).tolist() == [True, False]
+
+
+def test_normalizing_a_missing_value_of_a_constant_gives_the_mean_where_that_stands_for_it() -> None:
+    stream = new(missing="mean", affine={"a": {"gamma": 2.0, "beta": 0.5}})
+    for _ in range(10):
+        observe(stream, {"a": 0.1})
+    assert normalize(stream, {"a": None}).values == [0.5]
+
+
 @pytest.mark.parametrize("value", [1.0 + 2.0**-52, 1.0 - 2.0**-53], ids=["above", "below"])
 def test_normalizing_gives_zero_where_observing_does_for_the_mean_would_not_move(value: float) -> None:
     stream = new()

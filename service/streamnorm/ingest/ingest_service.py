@@ -229,16 +229,25 @@ class IngestService:
         now = self.clock()
         wrong: dict[int, StreamnormError] = {}
 
+        def refuse(row: int, error: StreamnormError) -> None:
+            wrong[row] = error.with_traceback(None)  # its frames would hold on to the reading
+
         def apply(draft: Stream) -> None:
             wrong.clear()
-            observe_each(draft, Work(columns, answers, now, self.limits), rows, wrong.__setitem__)
+            observe_each(draft, Work(columns, answers, now, self.limits), rows, refuse)
             if len(wrong) == len(rows):
                 raise next(iter(wrong.values()))  # nothing has happened, and no stream is created by it
 
+        how = execution_of(columns.size(rows))
+        stream = None if how is IN_THREAD else self.streams.get_for_inline_update(stream_id)
         try:
-            await self.streams.update(stream_id, apply, how=execution_of(columns.size(rows)))
+            if stream is None:
+                await self.streams.update(stream_id, apply, how=how)
+            else:
+                apply(stream)
+                self.streams.commit_inline(stream_id, stream)
         except (InvalidInput, LimitExceeded) as error:
-            wrong = wrong or dict.fromkeys(rows.tolist(), error)
+            return wrong or dict.fromkeys(rows.tolist(), error)
         taken = np.setdiff1d(rows, list(wrong), assume_unique=True) if wrong else rows
         self.observed += len(taken)
         pair = _pairs_of(columns, answers)

@@ -43,6 +43,11 @@ def one_by_one(body: str) -> tuple[list[tuple[str, int, str]], int]:
     return rows_of(columns.freeze()), refused
 
 
+def decoded(body: str) -> list[tuple[str, int, str]]:
+    """Read a body as the codec does, and return its rows."""
+    return rows_of(codec.LineProtocolCodec().decode(body.encode(), DecodeContext(Limits(), 0.0, 10**6, tick=1)).columns)
+
+
 @pytest.mark.parametrize("at_once", [1, 3, 64])
 @given(st.lists(PLAIN, max_size=12), st.lists(st.tuples(st.integers(0, 12), ODD), max_size=3))
 def test_lines_are_read_at_once_as_one_by_one(at_once: int, plain: list[str], odd: list[tuple[int, str]]) -> None:
@@ -60,3 +65,12 @@ def test_an_invalid_byte_is_told_with_its_place_in_the_body() -> None:
     body = b"m f=1\n" * 20_000 + b"m,t=\xff f=1"
     with pytest.raises(Malformed, match=f"position {len(body) - 5}"):
         codec.LineProtocolCodec().decode(body, DecodeContext(Limits(), 0.0, 10**6, tick=1))
+
+
+def test_lines_that_end_as_on_windows_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"m,t=a f={n} {n}" for n in range(20_000)]
+    found = [decoded("\n".join(lines)), decoded("\n".join([*lines, ""]))]
+    alone: list[str] = []
+    monkeypatch.setattr(PointColumns, "append_line", lambda _, __, line: alone.append(line))
+    assert [decoded("\r\n".join(lines)), decoded("\r\n".join([*lines, ""]))] == found
+    assert alone == []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
+from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnorm.api.http.gzip import GZIP, MOST_MEMBERS, PIECE, BoundedGzipDecoder
+from streamnorm.api.http.gzip import BEGINNING, GZIP, MOST_MEMBERS, PIECE, BoundedGzipDecoder
 from tests.support.http_calls import Api, assert_problem
 
 PATH = "/v1/streams/boiler-7/readings"
@@ -88,3 +91,32 @@ async def test_what_is_no_gzip_is_refused(api: Api, body: bytes) -> None:
 async def test_another_packing_is_refused(api: Api, coding: str) -> None:
     response = await api.post(PATH, zlib.compress(READING), headers={"content-encoding": coding})
     assert_problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    ("path", "media"),
+    [
+        ("/v1/streams/boiler-7/readings", "application/json"),
+        ("/v1/streams/boiler-7/bulk", "application/x-npy"),
+        ("/v1/streams/boiler-7/bulk?streaming=true", "application/x-ndjson"),
+        ("/v1/bulk", "application/x-ndjson"),
+        ("/v1/ingest/ttn", "application/json"),
+        ("/api/v2/write", "text/plain"),
+    ],
+)
+async def test_gzip_that_is_not_declared_is_told(api: Api, path: str, media: str) -> None:
+    response = await api.post(path, gzip.compress(READING), headers={"content-type": media})
+    assert "Content-Encoding: gzip" in response.text
+
+
+async def test_a_part_of_numbers_may_begin_as_gzip_does(api: Api) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, np.frombuffer(BEGINNING * 8).reshape(-1, 1))
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield buffer.getvalue()[:-16]
+        yield buffer.getvalue()[-16:]
+
+    headers = {"content-type": "application/x-npy"}
+    response = await api.client.post("/v1/streams/boiler-7/bulk", content=parts(), headers=headers)
+    assert response.headers["streamnorm-count"] == "2"

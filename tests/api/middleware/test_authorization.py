@@ -90,6 +90,34 @@ async def test_a_key_may_be_the_password_of_a_device_that_knows_no_bearer(reacha
     assert [answer.status_code for answer in (*calls, odd)] == [200, 401, 401]
 
 
+async def test_a_key_may_be_the_password_of_influxdb_1_in_the_query(reachable: Guarded) -> None:
+    key = reachable.keys.create("gauge", ["observe"], "weather")
+    other = reachable.keys.create("reader", ["read"])
+    point, reading = "weather temp=21.4", "/v1/streams/weather/readings"
+    statuses = [
+        (await reachable.call("POST", path, sent, content=content)).status_code
+        for path, sent, content in (
+            (f"/write?db=any&u=me&p={key}", None, point),
+            (f"/query?u=me&p={key}&q=CREATE+DATABASE+any", None, ""),
+            (f"/write?p={key}", None, "cpu idle=1"),
+            (f"/write?p={other}", None, point),
+            (f"/write?p={key}x", None, point),
+            (f"/write?p={key}", f"{key}x", point),
+            (f"{reading}?p={key}", None, '{"temp": 21.4}'),
+        )
+    ]
+    assert statuses == [204, 200, 403, 403, 401, 401, 401]
+    keyless = await reachable.call("POST", "/write?db=any&u=me&p=", content=point)
+    assert keyless.json()["detail"].startswith("a key is needed")
+    assert await refusals_without(reachable, key)
+
+
+async def refusals_without(reachable: Guarded, key: str) -> bool:
+    """Tell whether what is kept of refused requests is without a key."""
+    admin = reachable.keys.create("all", ["admin"])
+    return key not in (await reachable.call("GET", "/v1/refusals", admin)).text
+
+
 async def test_a_prefix_holds_for_every_call_that_names_a_stream(reachable: Guarded) -> None:
     key = reachable.keys.create("gauge", ["admin"], "boiler-")
     document = (await reachable.call("GET", "/openapi.json")).json()

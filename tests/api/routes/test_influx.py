@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Any
 
@@ -128,3 +129,24 @@ async def test_a_body_that_is_not_compressed_as_it_says_is_refused(api: Api) -> 
 async def test_an_unknown_compression_is_refused(api: Api) -> None:
     response = await api.client.post("/write", content=LINES.encode(), headers={"content-encoding": "br"})
     assert_problem(response, 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("stamp", [1000, 4_000_000_000], ids=["taken", "refused"])
+async def test_others_have_their_turn_while_many_streams_are_written(stamp: int) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with running() as api:
+        turning = asyncio.create_task(others())
+        needed = []
+        for streams in (1, 1, 500):
+            turns = 0
+            await write(api, "\n".join(f"room,number={n} temp=20 {stamp}" for n in range(streams)), precision="s")
+            needed.append(turns)
+        turning.cancel()
+    assert needed[-1] >= needed[-2] + 4

@@ -16,7 +16,7 @@ from streamnorm.backfill.reading.sources import begin, chunks
 from streamnorm.backfill.show import described
 from streamnorm.backfill.times.clock import Clock
 from streamnorm.backfill.unreadable import Unreadable
-from tests.backfill.recorded import ROWS, looked, written
+from tests.backfill.recorded import ROWS, looked, run, written
 
 TEMPS = np.random.default_rng(1).normal(20, 2, 120).round(1).tolist()
 
@@ -39,6 +39,9 @@ CASES = {
     "two times": (table("start_time,end_time,x", "2026-01-0{d} {h:02}:00,2026-01-0{d} {h:02}:30,{x}"), ("x",), ("start_time",)),
     "a least value called min": (table("time,min,max", "2026-01-0{d} {h:02}:00,{h},{x}"), ("min", "max"), ("time",)),
     "digits of a date": (table("datum,x", "202601{d:02}{h:02}00,{x}"), ("x",), ("datum",)),
+    "numbers with units": (table("time,T,rh,note", "2026-01-0{d} {h:02}:00,{x} °C,{x}%,{x} or so"), ("T", "rh"), ("time",)),
+    "hours of the morning": (table("hour,T", "9 AM,{x}"), ("T",), ()),
+    "scans": (["Scan,T", *(f"{n},{x}" for n, x in enumerate(TEMPS[:50]))], ("T",), ()),
     "cells that are text at first": ([*table("a,b", "{x},5").copy()[:1], "err,5", "err,6", *table("a,b", "{x},5.{n}")[1:]], ("a", "b"), ()),
 }  # fmt: skip
 
@@ -52,6 +55,19 @@ def test_a_column_is_what_it_is_whatever_the_order_of_its_rows(tmp_path: Path, c
         rows = random.Random(seed).sample(rows, len(rows))
     roles = looked(written(tmp_path, "\n".join([head, *rows, ""]))).findings.roles
     assert (roles.features, roles.time) == (features, time)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_units_in_cells_are_left_out_and_told(tmp_path: Path, encoding: str) -> None:
+    lines = ["Zeit;T;U", *(f'2026-01-0{1 + n // 24} {n % 24:02}:00;"{x} °C";{x} V' for n, x in enumerate(TEMPS))]
+    lines[-1] = lines[-1].replace(" V", " mV")
+    text = "\n".join([*lines, ""]).replace(".", ",")
+    found = looked(written(tmp_path, text.encode(encoding))).findings
+    assert (found.roles.features, found.notes) == (("T", "U"), ("T: numbers in °C", "U: numbers in V"))
+    ran = run(tmp_path, "in.csv")
+    plain = text.replace(" °C", "").replace(" V", "").replace(" mV", "?")
+    bare = run(tmp_path, written(tmp_path, plain.encode(encoding), "bare.csv"), "--stream", "bare")
+    assert (ran.status, ran.out) == (3, bare.out)
 
 
 def test_every_column_that_is_no_sensor_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -58,10 +58,27 @@ def test_packed_files_are_read_as_what_they_hold(tmp_path: Path, packed: object)
     assert (other.status, other.out) == (0, plain.out)
 
 
-@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize(
+    "packed", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress], ids=["gzip", "bzip2", "xz", "zstd"]
+)
 def test_a_packed_file_that_is_cut_short_is_told(tmp_path: Path, packed: Callable[[bytes], bytes]) -> None:
     ran = run(tmp_path, written(tmp_path, packed(PLAIN.encode())[:-30], "in.csv.z"))
     assert (ran.status, "in.csv.z: Compressed file ended before the end-of-stream marker" in ran.told) == (1, True)
+
+
+def test_zstd_files_may_have_several_frames_and_be_learned_in_pieces(tmp_path: Path) -> None:
+    lines = PLAIN.splitlines(keepends=True)
+    first, grown = "".join(lines[:40]).encode(), zstandard.compress("".join(lines[40:]).encode())
+    plain = run(tmp_path, written(tmp_path, PLAIN), "--stream", "a")
+    before = run(tmp_path, written(tmp_path, zstandard.compress(first), "in.csv.zst"), "--stream", "b")
+    after = run(tmp_path, written(tmp_path, zstandard.compress(first) + grown, "in.csv.zst"), "--stream", "b")
+    assert (before.status, after.status, after.out) == (0, 0, plain.out)
+
+
+def test_a_damaged_zstd_file_is_told(tmp_path: Path) -> None:
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress(PLAIN.encode())
+    ran = run(tmp_path, written(tmp_path, packed[:60] + b"damaged" + packed[67:], "in.csv.zst"))
+    assert (ran.status, "in.csv.zst: zstd decompress" in ran.told) == (1, True)
 
 
 def test_values_are_those_of_pandas(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,10 @@ from streamnorm.ingest import IngestService
 
 #: approximate bytes of an answer in JSON
 LINE = 100
-#: Readings of many streams that are observed before control returns to the event loop: about ten milliseconds.
+#: Readings of many streams that wait for one commit, where they must be durable.
 AT_ONCE = 2000
+#: Streams of one reading each that are observed before control returns to the event loop: about ten milliseconds.
+STREAMS_AT_ONCE = 100
 
 
 async def observe_valid(
@@ -34,7 +36,7 @@ async def observe_valid(
     `refused` hears of the rows of the others, and why.
     """
     answers = AnswerColumns(columns)
-    waiting: list[Coroutine[Any, Any, dict[int, StreamnormError]]] = []
+    waiting: list[asyncio.Task[dict[int, StreamnormError]]] = []
     readings = 0
 
     async def finish() -> None:
@@ -44,7 +46,9 @@ async def observe_valid(
         waiting.clear()
 
     for stream_id, rows in columns.groups():
-        waiting.append(service.observe_some(stream_id, columns, rows, answers))
+        waiting.append(asyncio.create_task(service.observe_some(stream_id, columns, rows, answers)))
+        if not len(waiting) % STREAMS_AT_ONCE:
+            await asyncio.sleep(0)
         readings += len(rows)
         if readings >= AT_ONCE:
             await finish()

@@ -11,7 +11,7 @@ import orjson
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from streamnorm.api.http.gzip import BoundedGzipDecoder
+from streamnorm.api.http.gzip import BEGINNING, BoundedGzipDecoder
 from streamnorm.api.http.negotiation import JSON, media_type
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.api.http.request_state import RequestState
@@ -79,7 +79,12 @@ async def iter_decoded(request: Request, *, packed: str = IDENTITY) -> AsyncIter
     if coding not in {*CODINGS, packed}:
         raise HTTPProblem("unsupported-media-type", f"the body is packed by {coding}; this service takes gzip")
     if coding in {IDENTITY, packed}:
+        begun = False
         async for chunk in request.stream():
+            if not begun and chunk.startswith(BEGINNING):
+                detail = "the body looks like gzip; then the request needs the header Content-Encoding: gzip"
+                raise HTTPProblem("unsupported-media-type", detail)
+            begun = True
             yield chunk
         return
     decoder = BoundedGzipDecoder()

@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterator
 
 GZIP = 16 + zlib.MAX_WBITS
+#: What gzip begins with, and nothing else that a body may be.
+BEGINNING = b"\x1f\x8b"
 #: Bytes decompressed per yielded piece.
 PIECE = 256 * 1024
 #: Bytes passed to the decompressor at a time; it copies the unconsumed remainder, which this bounds.

@@ -70,6 +70,8 @@ _STREAM = re.compile(r"/v1/streams/([^/]+)(?:/([a-z]+))?")
 #: What devices send that know no other scheme: the key is the password, of any user.
 BASIC: Final = "basic"
 SCHEMES: Final = frozenset({"bearer", "token"})  # `Token` is what InfluxDB's clients send
+#: Calls of InfluxDB 1, whose clients may send the password in the query, as `p`.
+PASSWORD_IN_QUERY: Final = frozenset({"/write", "/query"})
 
 
 class Authorizer:
@@ -111,12 +113,14 @@ class Authorizer:
         needed, stream_id = required_scopes(method, scope["path"], scope["query_string"])
         if needed is None:
             return ANYONE
-        key = self._presented_key(headers)
+        key = self._presented_key(scope, headers)
         if not key.may(needed):
             raise Forbidden(f"the key {key.name!r} lacks the scope {' or '.join(needed)}")
         check_streams(key, () if stream_id is None else (stream_id,))
-        if needed is OBSERVE and len(self._seen) < MAX_CACHED_DECISIONS and self._keys.known is self._seen_of:
-            self._seen[headers[b"authorization"]] = key.prefix
+        credential = headers.get(b"authorization")
+        cacheable = needed is OBSERVE and len(self._seen) < MAX_CACHED_DECISIONS
+        if cacheable and credential is not None and self._keys.known is self._seen_of:
+            self._seen[credential] = key.prefix
         if scope["path"] == "/metrics" and key.prefix:
             raise Forbidden(f"the key {key.name!r} is for some streams only, and the metrics are of all")
         return key
@@ -181,9 +185,12 @@ class Authorizer:
             self._seen_of = known
         self._keyless = self._loopback and not known
 
-    def _presented_key(self, headers: Headers) -> ApiKey:
+    def _presented_key(self, scope: Scope, headers: Headers) -> ApiKey:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() == BASIC:
+        in_query = () if scheme or scope["path"] not in PASSWORD_IN_QUERY else parse_qs(scope["query_string"]).get(b"p")
+        if in_query:
+            token = in_query[0].decode("latin-1")
+        elif scheme.lower() == BASIC:
             token = password_of(token)
         elif scheme.lower() not in SCHEMES:
             raise Unauthorized("a key is needed: Authorization: Bearer … (`streamnorm keys create` makes one)")

@@ -36,10 +36,16 @@ class Numerals:
     quote: str = '"'
     #: codes of single columns
     own: Mapping[str, frozenset[float]] = field(default_factory=dict)
+    #: units behind the numbers of single columns
+    units: Mapping[str, str] = field(default_factory=dict)
+    #: that of the column which these are the numbers of
+    unit: str = ""
 
     def of(self, column: str) -> Numerals:
         """Return how the numbers of one column are written."""
-        return replace(self, codes=self.codes | self.own[column]) if column in self.own else self
+        if column not in self.own and column not in self.units:
+            return self
+        return replace(self, codes=self.codes | self.own.get(column, frozenset()), unit=self.units.get(column, ""))
 
     def is_missing(self, cell: Any) -> bool:
         """Tell whether a cell says that there is no value."""
@@ -67,6 +73,8 @@ class Numerals:
             value = known.get(text, known.get(small))
             if value is not None:
                 return value
+        if self.unit:
+            text = text.removesuffix(self.unit).rstrip()
         if self.thousands and self.thousands in text:
             text = self._grouped(text)
         if self.decimal != ".":

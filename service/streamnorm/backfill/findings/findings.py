@@ -21,6 +21,7 @@ from streamnorm.backfill.findings import dialects, presets
 from streamnorm.backfill.findings.dialects import Lines, Wanted
 from streamnorm.backfill.findings.presets import Preset
 from streamnorm.backfill.findings.roles import Asked, Roles
+from streamnorm.backfill.findings.units import unit_of
 from streamnorm.backfill.unreadable import Unreadable
 
 Form = Literal["csv", "ndjson", "parquet"]
@@ -174,13 +175,18 @@ def of_csv(survey: Survey, reading: Reading) -> Findings:
     names, notes = _names(head, body, table, encoding, reading)
     findings = Findings("csv", names, Roles((), ""), Numerals(), encoding, table, head, preset, tuple(notes))
     cells, steps = _sampled(findings, body, survey)
-    quote = table.dialect.quote
+    numerals = numerals_of(reading, preset, table.dialect.quote)
+    found = [unit_of(column, numerals) for column in cells]
     decimal, thousands = decimals.found(
-        [[cell for cell in column if cell] for column in cells],
+        [
+            [_bare(cell, unit, numerals.quote) for cell in column if cell]
+            for column, unit in zip(cells, found, strict=True)
+        ],
         reading.decimal or (preset.decimal if preset else ""),
         reading.thousands,
     )
-    numerals = replace(numerals_of(reading, preset, quote), decimal=decimal, thousands=thousands)
+    units = {name: unit for name, unit in zip(names, found, strict=True) if unit}
+    numerals = replace(numerals, decimal=decimal, thousands=thousands, units=units)
     if encoding.carrier == "latin-1" and encoding.name != "latin-1":
         carried = {encoding.carried(each): value for each, value in numerals.states.items()}
         numerals = replace(
@@ -188,7 +194,13 @@ def of_csv(survey: Survey, reading: Reading) -> Findings:
         )
     sample = dict(zip(names, cells, strict=True))
     roles = column_roles.settled(sample, reading.asked, preset, numerals, steps)
-    return replace(findings, roles=roles, numerals=numerals, sample=sample)
+    told = [f"{name}: numbers in {encoding.decoded(unit)}" for name, unit in units.items() if name in roles.features]
+    return replace(findings, roles=roles, numerals=numerals, sample=sample, notes=(*notes, *told))
+
+
+def _bare(cell: str, unit: str, quote: str) -> str:
+    """Return a cell without its unit."""
+    return unquoted(cell, quote).removesuffix(unit).rstrip() if unit else cell
 
 
 def _preset(text: str, name: str) -> Preset | None:

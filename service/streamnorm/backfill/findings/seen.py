@@ -53,6 +53,7 @@ ROW_NAMES = frozenset(
         "recnum",
         "rec",
         "rn",
+        "scan",
         "index",
         "idx",
         "seq",

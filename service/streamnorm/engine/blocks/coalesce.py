@@ -156,6 +156,9 @@ def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limi
         for answer, skew in zip(answers, done.skews.tolist(), strict=True):
             answer.skew = skew
     run.answers += answers
+    if np.count_nonzero(done.ready) not in {0, len(rows)}:  # of a block listeners hear but once whether it is ready
+        run.batches.append([*zip(readings, answers, strict=True)])
+        return
     whole = BlockAnswer(done.values, stream.count, bool(done.ready[-1]), skews=done.skews, before=done.before)
     block = Block(stream.layout.names, values, stamps)
     run.batches.append(ObservedBlock(block, whole, lambda: zip(readings, answers, strict=True)))

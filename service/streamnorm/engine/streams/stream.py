@@ -285,10 +285,12 @@ class Stream:
         delta = x - mean
         bound = math.sqrt(weight * elements) if self.plan_of(name).kernel.method.bounded else math.inf
         if isinstance(x, float):
+            if x != x:  # noqa: PLR0124 - NaN
+                return x
             if mean + delta / weight == mean:
                 return 0.0
             y = delta / std if std else math.copysign(bound, delta)
-            return y if -bound <= y <= bound or x != x else math.copysign(bound, delta)  # noqa: PLR0124 - NaN
+            return y if -bound <= y <= bound else math.copysign(bound, delta)
         with np.errstate(over="ignore"):
             ys = np.clip(delta / std if std else np.copysign(bound, delta), -bound, bound)
         return np.where(np.isnan(x), math.nan, np.where(mean + delta / weight == mean, 0.0, ys))

@@ -127,6 +127,8 @@ def _others(data: bytes, columns: PointColumns) -> Iterator[tuple[int, str]]:
             raise line_protocol.Malformed(f"the body is not UTF-8: {located}") from None
         if not at:
             text = text.removeprefix("\ufeff")
+        if not quoted:  # ends of lines as Windows has them
+            text = text.replace("\r\n", "\n").removesuffix("\r")
         if quoted or not columns.append_lines(number, text.removesuffix("\n")):  # a body ends in a newline, mostly
             lines = text.split("\n")
             for start in range(0, len(lines), AT_ONCE):
