@@ -177,9 +177,7 @@ def test_a_body_is_received_where_it_is_decoded(run: Run, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("cut", [0, 1, HALF, len(BODY) - 1, len(BODY)])
-def test_a_connection_goes_on_after_a_body(
-    run: Run, cut: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_goes_on_after_a_body(run: Run, cut: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         async with serving(tmp_path, monkeypatch) as served:
             client = await served.connect()
