@@ -9,7 +9,8 @@ is `out`; a time `t` is in seconds since 1970. `rule` is (decay, time constant i
 robust or 0), `p` the method's packed parameters, `state` the buffer of all features, each `stride` floats long; `span`
 is (rows, columns, first column, end). `x`, `v`, `lam`, `omega`, `clip` and `at` are those of a
 `streamnorm.kernels.method.Step`, `low` and `high` a reading's least and greatest element. A tile is some columns whose
-states are laid out value by value: `width` of them, their state beginning at `at`, a row of their values at `place`.
+states are laid out value by value: `width` of them, their state beginning at `at`; a `tile` is also a copy of some rows
+of their values, one of which begins at `row`, and its answers in `out` at `place`.
 """
 
 from __future__ import annotations
