@@ -7,6 +7,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,11 +87,30 @@ def test_a_device_that_fails_is_left_and_the_answer_is_the_processors(
     assert [record.message for record in caplog.records] == [devices.FAILED % MemoryError("full")]
 
 
-def observed(works: MethodKernel, values: Array) -> tuple[Array, array[float]]:
+def test_a_device_that_fails_half_way_leaves_the_values_that_an_answer_is_to_replace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class HalfWay:
+        def observe_block(self, *arguments: Any) -> None:
+            if arguments[-1] is not None:
+                arguments[-1][:10] = 0.0
+            raise MemoryError
+
+    values, works = np.random.default_rng(0).normal(size=(20, 2)), kernel_for("online")
+    expected, _ = observed(works, values)
+    monkeypatch.setattr(works, "device", HalfWay(), raising=False)
+    monkeypatch.setattr(works, "device_from", (0, 0))
+    found, _ = observed(works, values, values)
+    assert found is values
+    assert np.array_equal(found, expected)
+
+
+def observed(works: MethodKernel, values: Array, out: Array | None = None) -> tuple[Array, array[float]]:
     """Observe a block; returns the answers, and the state."""
     size = base_statistics.SIZE + works.own_size(())
     state = array("d", bytes(8 * 2 * size))
-    return works.observe_block(values, np.zeros(len(values)), RULE, (), state, (0, size), (size, 2 * size)), state
+    places = (0, size), (size, 2 * size)
+    return works.observe_block(values, np.zeros(len(values)), RULE, (), state, *places, out), state
 
 
 def test_auto_goes_without_a_driver_and_says_so_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from streamnorm.engine.blocks.observed import Batch, pairs
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
+from streamnorm.engine.ports.stream_repository import IN_PLACE, Execution
 from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.errors import StreamnormError
+from streamnorm.events.hub import EventHub
 from streamnorm.ingest import IngestService
 from streamnorm.ingest.offload import OFFLOAD_THRESHOLD
 from streamnorm.stores.local.memory import MemoryStore
@@ -36,6 +39,19 @@ class Heard:
         """Note each reading's place, and who had it observed."""
         self.counts += [answer.count for _, answer in pairs(batch)]
         self.origins.append(origin)
+
+
+class Ready:
+    """A listener that notes which readings found their features ready."""
+
+    max_rows: int | None = None
+
+    def __init__(self) -> None:
+        self.heard: list[bool] = []
+
+    def on_batch(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:  # noqa: ARG002
+        """Note it of each reading."""
+        self.heard += [answer.ready for _, answer in pairs(batch)]
 
 
 def service_with(*listeners: Heard) -> IngestService:
@@ -203,3 +219,45 @@ async def test_a_bulk_of_resident_streams_waits_for_nobody(
     await service.observe_readings(readings, ["", ""])
     await service.observe_columns(ReadingColumns.of([("boiler-7", Reading(("temp",), [20.0]))], LIMITS), str)
     assert (heard.counts, service.observed) == ([1, 2, 3, 4], 4)
+
+
+class Retrying(WriteBehindStreams):
+    """Streams that another replica always changes first, so that a change is worked on twice."""
+
+    async def update(self, stream_id: str, change: Any, *, create: bool = True, how: Execution = IN_PLACE) -> Any:
+        """Change a copy for nothing, then the stream."""
+        change(self.rulebook.new(stream_id))
+        return await super().update(stream_id, change, create=create, how=how)
+
+
+@pytest.mark.parametrize("retries", [False, True])
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+@pytest.mark.parametrize("config", [{}, {"missing": "mean"}, {"clamp": 1.0}, {"method": "batch"}])
+async def test_an_answer_in_place_of_the_values_is_the_same(
+    config: dict[str, Any], kind: str, *, retries: bool
+) -> None:
+    values = np.random.default_rng(0).normal(20.0, 3.0, (2000, 10)).astype(kind)
+    values[3::7, 4] = np.nan
+    found = []
+    for out in (None, values):
+        streams = (Retrying if retries else WriteBehindStreams)(
+            MemoryStore(), plan(configuration(config, {})), durability="no"
+        )
+        streams.retries = retries
+        service, ready = IngestService(streams, limits=LIMITS), Ready()
+        events = EventHub(streams.peek)
+        service.listeners += [ready, events]
+        service.clock = lambda: 1e9
+        names = tuple(map(str, range(10)))
+        answer = await service.observe_block("boiler-7", Block(names, values, first_seq=0, out=out))
+        raw = [event.packed for event in events.past("boiler-7")]
+        stream = streams.peek("boiler-7")
+        assert stream is not None
+        found.append((answer.values.tobytes(), answer.count, raw, ready.heard, stream.state.tobytes()))
+    assert found[0] == found[1]
+
+
+async def test_an_answer_takes_the_place_of_the_values() -> None:
+    values = np.random.default_rng(0).normal(20.0, 3.0, (2000, 10))
+    answer = await service_with().observe_block("boiler-7", Block(tuple(map(str, range(10))), values, out=values))
+    assert answer.values is values

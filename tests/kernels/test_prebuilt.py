@@ -72,6 +72,7 @@ def test_all_ways_give_the_interpreters_bits_of_wide_blocks(
     expected = as_block(interpreted(method), values, times, rule)
     for way in ways:
         assert as_block(by(way, method), values, times, rule) == expected, way
+        assert as_block(by(way, method), values, times, rule, in_place=True) == expected, way
 
 
 @every_way

@@ -9,7 +9,10 @@
 #include <string.h>
 
 typedef void rows_entry(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
-typedef void lanes_entry(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
+typedef void lanes_entry(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
+
+/* DEPTH x LANES numbers */
+static double tile[32 * 64];
 
 static void *take(size_t size) {
     void *place = calloc(size ? size : 1, 1);
@@ -42,7 +45,7 @@ int main(int count, char **arguments) {
     }
     int64_t span = (int64_t)head, to = (int64_t)out, from = (int64_t)in, held = (int64_t)state, by = (int64_t)rule;
     if (strstr(arguments[2], "_lanes"))
-        ((lanes_entry *)entry)(from, by, (int64_t)p, held, span, to);
+        ((lanes_entry *)entry)(from, by, (int64_t)p, held, span, (int64_t)tile, to);
     else
         ((rows_entry *)entry)(from, (int64_t)times, by, (int64_t)p, held, (int64_t)starts, (int64_t)ends, span, to);
     fwrite(out, 1, values, stdout);

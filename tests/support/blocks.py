@@ -50,10 +50,14 @@ def places(name: str, columns: int, rule: Rule) -> tuple[range, range]:
     return starts, range(stride, stride * columns + 1, stride)
 
 
-def as_block(with_kernel: MethodKernel, values: Array, times: Array, rule: Rule) -> tuple[bytes, bytes]:
-    """Return the bits of y and of the state after a block."""
+def as_block(
+    with_kernel: MethodKernel, values: Array, times: Array, rule: Rule, *, in_place: bool = False
+) -> tuple[bytes, bytes]:
+    """Return the bits of y and of the state after a block; `in_place`, y takes the place of a copy of the values."""
     name = with_kernel.method.name
     starts, ends = places(name, values.shape[1], rule)
     state = array("d", [0.0] * ends[-1])
-    ys = with_kernel.observe_block(values, times, rule, parameters(name), state, starts, ends)
+    values = values.copy() if in_place else values
+    out = values if in_place else None
+    ys = with_kernel.observe_block(values, times, rule, parameters(name), state, starts, ends, out)
     return ys.tobytes(), state.tobytes()

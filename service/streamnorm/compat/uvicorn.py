@@ -8,25 +8,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from httptools import HttpRequestParser
 from uvicorn import Config
 from uvicorn import Server as UvicornServer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # in C where that is installed
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 
-__all__ = ["Config", "HTTPProtocol", "Head", "ProxyHeadersMiddleware", "Server", "WebSocketProtocol"]
+__all__ = ["Config", "HTTPProtocol", "Head", "ProxyHeadersMiddleware", "Server", "WebSocketProtocol", "receive_into"]
 
 Head = list[tuple[bytes, bytes]]
 
 TICKS: Final = 10  # uvicorn's ticks per second
 UNREADABLE: Final = "the handshake of the WebSocket cannot be read"
+#: bytes of a body's rest from which on it is received where it is wanted, past the parser
+LEAST_REST: Final = 1 << 20
+#: bytes of a body that are discarded at once
+DISCARDED_AT_ONCE: Final = 1 << 16
 #: the first byte of a whole message of text, and the bit of the second one that says that a frame is masked
 TEXT: Final = 0x81
 MASKED: Final = 0x80
@@ -92,6 +96,20 @@ class HTTPProtocol(HttpToolsProtocol):
         elif isinstance(self.cycle.body, bytes):
             self.cycle.body = bytearray(self.cycle.body)
         super().on_body(body)
+
+    def receive_with(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let a `protocol` have what is received from now on: a receiver of a body, or the connection itself again."""
+        self.flow.resume_reading()
+        self.transport.pause_reading()  # uvloop asks how a protocol wants its data when reading begins
+        self.transport.set_protocol(protocol)
+        self.transport.resume_reading()
+
+    def on_body_received(self) -> None:
+        """Go on after a body that the parser has not seen to its end: with another parser."""
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.receive_with(self)
+        self.on_message_complete()
 
     def answer_inline(self, answer: bytes) -> None:
         """Send the complete response to a request that was not forwarded, and go on to the next one."""
@@ -164,6 +182,83 @@ class HTTPProtocol(HttpToolsProtocol):
         if cycle is not None and not cycle.response_complete:
             return self.flow.write_paused
         return self.timeout_keep_alive_task is None  # set while uvicorn itself waits for another request
+
+
+class BodyReceiver(asyncio.BufferedProtocol):
+    """Receives the rest of a body into memory of the application's, in place of the `connection`.
+
+    The parser and uvicorn would copy it three times. `room` is as long as the rest; once it is full, the connection
+    goes on. None of it is there for others to see, so what is no longer wanted is received all the same.
+    """
+
+    def __init__(self, connection: HTTPProtocol, room: memoryview) -> None:
+        self.received = 0
+        self._connection = connection
+        self._room: memoryview | None = room
+        self._size = len(room)
+
+    def discard(self) -> None:
+        """Discard what is still to come."""
+        self._room = None
+
+    def get_buffer(self, _hint: int) -> memoryview:
+        """Return where the next bytes belong."""
+        if self._room is None:
+            return memoryview(bytearray(min(self._size - self.received, DISCARDED_AT_ONCE)))
+        return self._room[self.received :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Count received bytes."""
+        self.received += nbytes
+        self._connection._unset_keepalive_if_required()  # noqa: SLF001 - as uvicorn does with all data
+        if self.received < self._size:
+            self._connection.cycle.message_event.set()
+        else:
+            self._connection.on_body_received()
+
+    def eof_received(self) -> None:
+        """Hand on that the client sends no more."""
+        self._connection.eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Hand on that the client is gone."""
+        self._connection.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        """Hand on that the client reads too slowly."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on that it has caught up."""
+        self._connection.resume_writing()
+
+
+async def receive_into(receive: object, room: memoryview, note: Callable[[int], None]) -> int:
+    """Receive the rest of a body into `room`, which is as long, without a copy; return how many bytes have arrived.
+
+    `note` hears of the size of each part, and may raise. Fewer bytes arrive where the client goes away, none where they
+    must come by the ASGI channel `receive`: it is not uvicorn's, more has been parsed, the rest is short or encrypted.
+    """
+    cycle = getattr(receive, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or len(room) < LEAST_REST:
+        return 0
+    connection = cycle.transport.get_protocol()
+    if not isinstance(connection, HTTPProtocol) or cycle.scope["scheme"] != "http":
+        return 0
+    if cycle.body or cycle.disconnected or not cycle.more_body:
+        return 0
+    receiver = BodyReceiver(connection, room)
+    connection.receive_with(receiver)
+    noted = 0
+    try:
+        while noted < len(room) and not cycle.disconnected:
+            cycle.message_event.clear()
+            await cycle.message_event.wait()
+            note(receiver.received - noted)
+            noted = receiver.received
+    finally:
+        receiver.discard()
+    return noted
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

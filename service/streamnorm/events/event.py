@@ -87,7 +87,7 @@ class LazyBlockEvents(NamedTuple):
         `now` (s since 1970) is the time of rows without one.
         """
         times = now if block.times is None else np.minimum(block.times[-most:], now)
-        raw = _last(block.values, most)
+        raw = _last(block.values if block.last_rows is None else block.last_rows, most)
         if answer.names is not None:
             raw = raw[:, origins(block.names, answer.names)]
         return cls(stream, names, times, answer.count, answer.ready, raw, _last(answer.values, most), spreads)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -161,6 +162,8 @@ class IngestService:
     async def observe_block(self, stream_id: str, block: Block) -> BlockAnswer:
         """Observe a block of one stream's readings, as a whole or not at all."""
         now = self.clock()
+        if block.in_place:
+            block = replace(block, out=None) if self.streams.retries else self._with_last_rows(block)
         answer = await self.streams.update(
             stream_id,
             lambda draft: observe_block(draft, block, now, self.limits),
@@ -346,6 +349,11 @@ class IngestService:
             applied = rows[~answers.replayed[rows]]
             self.observed += len(applied)
             await self.listeners.tell_rows(stream_id, (columns, answers, applied), pair, now, origin)
+
+    def _with_last_rows(self, block: Block) -> Block:
+        """Return a block that keeps as many of its last rows as a listener may look at."""
+        most = max((listener.max_rows or 0 for listener in self.listeners), default=0)
+        return replace(block, last_rows=block.values[max(0, len(block.values) - most) :].copy())
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:

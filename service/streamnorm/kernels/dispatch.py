@@ -95,14 +95,16 @@ class MethodKernel:
     ) -> Array:
         """Take a block (rows × columns, float64 or float32) in; returns its raw z-scores, of the same shape and type.
 
-        They are written to `out`, C-contiguous, where it is given. A block on a CUDA device is answered there.
+        They are written to `out`, C-contiguous, where it is given; that may be `values`. A block on a CUDA device is
+        answered there.
         """
         if is_on_device(values):
             there: Array = self.device.observe_block(values, times, rule, p, state, starts, ends)
             return there
         if self.should_offload(values.size, values.shape[1]):
+            there_to = None if out is values else out  # a device that fails must leave the values as they are
             sent: Array | None = self._try_device(
-                lambda: self.device.observe_block(values, times, rule, p, state, starts, ends, out)
+                lambda: self.device.observe_block(values, times, rule, p, state, starts, ends, there_to)
             )
             if sent is not None:
                 return sent

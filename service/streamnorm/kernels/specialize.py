@@ -41,13 +41,17 @@ def _shared(function: Any, decorate: Decorate, label: str) -> Callable[..., Any]
     return specialize(function, {}, decorate=decorate, label=label)
 
 
-def bound_observe(method: Method, *, decorate: Decorate, label: str, **names: Any) -> Callable[..., Any]:
-    """Bind `loops.observe` to a method's step, and to what else `names` say."""
+def bound_observe(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Bind `loops.observe` to a method's step."""
+    step = bound_step(method, decorate=decorate, label=label)
+    return specialize(templates.observe, {"step": step}, decorate=decorate, label=label)
+
+
+def bound_step(method: Method, *, decorate: Decorate, label: str) -> Callable[..., Any]:
+    """Return a method's step, behind that of the base block where it has a block of its own."""
     build = functools.partial(specialize, decorate=decorate, label=label)
     step = build(method.step, {})
-    if not method.base:
-        step = build(templates.step_behind_base, {"step": step})
-    return build(templates.observe, {"step": step, **names})
+    return step if method.base else build(templates.step_behind_base, {"step": step})
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,8 @@ is `out`; a time `t` is in seconds since 1970. `rule` is (decay, time constant i
 robust or 0), `p` the method's packed parameters, `state` the buffer of all features, each `stride` floats long; `span`
 is (rows, columns, first column, end). `x`, `v`, `lam`, `omega`, `clip` and `at` are those of a
 `streamnorm.kernels.method.Step`, `low` and `high` a reading's least and greatest element. A tile is some columns whose
-states are laid out value by value: `width` of them, their state beginning at `at`, a row of their values at `place`.
+states are laid out value by value: `width` of them, their state beginning at `at`; a `tile` is also a copy of some rows
+of their values, one of which begins at `row`, and its answers in `out` at `place`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ NAN = math.nan
 LANES, GROUP = 64, 8
 #: rows that a tile goes down before the next one's turn: a processor reads ahead within a page, as long as a wide row
 DEPTH = 32
+#: values that are looked through before the question whether one of them is out of range
+STRETCH = 512
 #: whether columns that are alike have loops of their own; a long step gains too little by it for twice the code
 UNIFORM = True
 
@@ -116,19 +119,10 @@ def keep_lane(_own: Buffer, state: Buffer, _number: int) -> None:
     raise NotImplementedError
 
 
-def observe_unturned(
-    _x: float,
-    _v: float,
-    _low: float,
-    _high: float,
-    _t: float,
-    _rule: Packed,
-    _p: Packed,
-    _state: Buffer,
-    _at: int,
-    _end: int,
-) -> tuple[float, float]:
-    """Stand in for `observe` without `turn`, where no horizon ends."""
+def update_unturned(
+    _x: float, _low: float, _high: float, _lam: float, _omega: float, _clip: float, _state: Buffer, _at: int
+) -> None:
+    """Stand in for `update_base` without `turn`, where no horizon ends."""
     raise NotImplementedError
 
 
@@ -136,25 +130,47 @@ def no_turn(_low: float, _high: float, _lam: float, _state: Buffer, _at: int) ->
     """Take the place of `turn` there."""
 
 
-def observe_lanes(values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, out: Buffer) -> None:
+def observe_lanes(
+    values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, tile: Buffer, out: Buffer
+) -> None:
     """Do what `observe_rows` does, for columns whose `state` is (tiles × size of a feature's state × LANES).
 
     There is no time constant and no `robust`: without what they would do, a processor can work on several columns with
-    one instruction (`streamnorm.kernels.cpu.pointers`).
+    one instruction (`streamnorm.kernels.cpu.pointers`). `tile` is room for DEPTH × LANES values.
     """
     rows, columns, first, last = span
     plain = (rule[0], 0.0, rule[2], 0.0)
     for top in range(0, rows, DEPTH):
+        height = min(DEPTH, rows - top)
         for left in range(first, last, LANES):
             at = (left - first) * SIZE
             width = min(LANES, last - left)
-            alike = UNIFORM and are_alike(state, at, width)
-            for row in range(top, min(top + DEPTH, rows)):
-                place = row * columns + left
+            begin = top * columns + left
+            complete = take_tile(values, begin, columns, height, width, tile)
+            alike = UNIFORM and complete and are_alike(state, at, width)
+            for row in range(height):
+                place = begin + row * columns
                 if alike and state[at + COUNT * LANES] > 0.0 and is_within_horizon(rule[0], state[at + AGE * LANES]):
-                    alike = observe_alike(values, place, plain, p, state, at, width, out)
+                    observe_alike(tile, row * width, plain, p, state, at, width, out, place)
                 else:
-                    alike &= observe_tile(values, place, plain, p, state, at, width, out)
+                    observe_tile(tile, row * width, plain, p, state, at, width, out, place)
+
+
+def take_tile(values: Buffer, begin: int, columns: int, height: int, width: int, tile: Buffer) -> bool:
+    """Copy what a tile takes in, `height` rows from `begin` on, to `tile`; return whether no value is missing.
+
+    So answers may take the place of the values, and LLVM still finds that they are in different memory.
+    """
+    complete = True
+    length = width
+    if columns == width:  # the rows are one
+        height, length = 1, height * width
+    for row in range(height):
+        for number in range(length):
+            x = values[begin + row * columns + number]
+            tile[row * width + number] = x
+            complete &= x == x  # noqa: PLR0124
+    return complete
 
 
 def are_alike(state: Buffer, at: int, width: int) -> bool:
@@ -173,42 +189,37 @@ def is_within_horizon(lam: float, age: float) -> bool:
 
 
 def observe_tile(
-    values: Buffer, place: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer
-) -> bool:
-    """Take the row of a tile in that begins at `place`; returns whether no value is missing."""
-    complete = True
+    tile: Buffer, row: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer, place: int
+) -> None:
+    """Take the row of a tile in that begins at `row`; its answers begin at `place` in `out`."""
     for number in range(width):
-        x = values[place + number]
+        x = tile[row + number]
         own = lane(state, at + number)
         out[place + number] = observe(x, 0.0, x, x, 0.0, rule, p, own, 0, SIZE)[0]
         keep_lane(own, state, at + number)
-        complete &= x == x  # noqa: PLR0124
-    return complete
 
 
 def observe_alike(
-    values: Buffer, place: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer
-) -> bool:
-    """Do what `observe_tile` does, where columns are alike, have had readings, and end no horizon.
+    tile: Buffer, row: int, rule: Packed, p: Packed, state: Buffer, at: int, width: int, out: Buffer, place: int
+) -> None:
+    """Do what `observe_tile` does, where columns are alike, have had readings, miss none, and end no horizon.
 
     What follows from the weight alone, the gain with its division above all, then is one number for all columns, which
     LLVM works out ahead of the loop. The count is told as 1, a constant: what first readings do is left out.
     """
-    complete = True
     weight = state[at + WEIGHT * LANES]
     count = state[at + COUNT * LANES]
     age = state[at + AGE * LANES]
     for number in range(width):
-        x = values[place + number]
+        x = tile[row + number]
         own = lane(state, at + number)
         own[WEIGHT] = weight
         own[COUNT] = 1.0
         own[AGE] = age
-        out[place + number] = observe_unturned(x, 0.0, x, x, 0.0, rule, p, own, 0, SIZE)[0]
+        update_unturned(x, x, x, rule[0], 1.0, INFINITE, own, 0)
+        out[place + number] = step(x, 0.0, rule[0], 1.0, INFINITE, p, own, 0)[0]
         own[COUNT] += count - 1.0
         keep_lane(own, state, at + number)
-        complete &= x == x  # noqa: PLR0124
-    return complete
 
 
 def observe_row(
@@ -239,8 +250,8 @@ def first_out_of_range(values: Buffer, size: int, limit: float) -> int:
     >>> first_out_of_range([1.0, NAN, -5.0], 3, 4.0), first_out_of_range([1.0], 1, 4.0)
     (2, -1)
     """
-    for start in range(0, size, DEPTH):
-        end = min(start + DEPTH, size)
+    for start in range(0, size, STRETCH):
+        end = min(start + STRETCH, size)
         wild = False
         for place in range(start, end):  # without a way out, which the vectorizer would not take
             wild |= abs(values[place]) > limit

@@ -148,6 +148,11 @@ class FastPathProtocol(HTTPProtocol):
             return
         self.answer_inline(answer)
 
+    def on_body_received(self) -> None:
+        """Go on after a body that was not parsed; what follows begins a head."""
+        super().on_body_received()
+        self._overhead, self._complete = 0, False
+
     def refuse_malformed(self) -> None:
         """Reject a request that the parser cannot parse."""
         self._tell(HTTPProblem("malformed-request", "the request is not HTTP/1.1 as RFC 9112 has it"))

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from streamnorm.auth.api_keys import ApiKey
+from streamnorm.compat import uvicorn
 from streamnorm.errors import Overloaded, StreamnormError
 
 if TYPE_CHECKING:
@@ -119,6 +120,23 @@ class RequestState:
         else:
             self.arrived = -1  # the body is complete; only the end of the connection can follow
         return message
+
+    async def receive_into(self, room: memoryview) -> int:
+        """Receive the rest of the body, `len(room)` bytes, into `room`; see `streamnorm.compat.uvicorn.receive_into`.
+
+        Raises:
+            Overloaded: as `reserve` says.
+
+        """
+
+        def note(size: int) -> None:
+            self.arrived += size
+            self.reserve(size)
+
+        self.receiving = True
+        size = await uvicorn.receive_into(self._receive, room, note)
+        self.receiving = False
+        return size
 
     async def send(self, message: Message) -> None:
         """Send to the server."""

@@ -42,13 +42,21 @@ class Block:
     values: Array
     times: Array | None = None
     first_seq: int | None = None
-    #: where the answer's values are to be written, if they are of the same features, and not to an array of their own
+    #: where the answer's values are to be written, if they are of the same features, and not to an array of their own;
+    #: the values themselves, where nobody needs these afterwards
     out: Array | None = None
+    #: a copy of the last rows, for those who look at them after the answer has taken the place of the values
+    last_rows: Array | None = None
 
     @property
     def last_seq(self) -> int:
         """The last row's number, where rows are numbered."""
         return (self.first_seq or 0) + len(self.values) - 1
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the answer may take the place of the values."""
+        return self.out is self.values
 
 
 @dataclass(slots=True)
@@ -113,6 +121,8 @@ def observe_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bl
         return replace(observe_block(then, block, draft.state[UPDATED], limits), replayed=True)
     work = begin_block(draft, block, now, limits)
     out = block.out if work.values is block.values else None
+    if block.in_place and (draft.plan.finishes or draft.plan.mixed):  # after which what was missing cannot be told
+        out = None
     ys = mixed.observe_columns(draft, work.values, work.times, starts=work.starts, ends=work.ends, out=out)
     return end_block(draft, block, work, ys, now)
 
@@ -177,7 +187,7 @@ def end_block(draft: Stream, block: Block, work: BlockInProgress, ys: Array, now
         draft.before = work.before
     done = mixed.finish_block(draft.plan, draft.layout, work.names, ys, block.values.dtype)
     names = work.names if work.names != block.names else None
-    if block.out is not None and done is not block.out and names is None:
+    if block.out is not None and not block.in_place and done is not block.out and names is None:
         block.out[...] = done
     ready = draft.ready(work.starts, float(work.times[-1]))
     return BlockAnswer(done, draft.count, ready, work.gap, skews=skews, before=work.rested, names=names)

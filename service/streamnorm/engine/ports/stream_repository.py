@@ -52,6 +52,8 @@ class StreamRepository(Protocol):
 
     #: which plans streams have
     rulebook: Rulebook
+    #: whether a change may be worked on again, when somebody else has changed the stream meanwhile
+    retries: bool
 
     async def start(self) -> None:
         """Begin to work; called once, in the running event loop."""

@@ -16,14 +16,14 @@ SIGNATURES = {
 #: those that do not depend on a method
 ALL_METHODS = ("finish", "wild", "wild_of_singles")
 #: `lanes_0`, of methods that keep the base block alone, and of a block of so many parts
-LANES = "iiiiii-"
+LANES = "iiiiiii-"
 
 
 def signature(name: str) -> str:
     """Return the letters of an entry; see `SIGNATURES`.
 
     >>> signature("row"), signature("lanes_3_of_singles")
-    ('b?', 'iiiiii-')
+    ('b?', 'iiiiiii-')
     """
     return LANES if name.startswith("lanes_") else SIGNATURES[name]
 

@@ -93,10 +93,15 @@ def machine_code(texts: Sequence[str], target: str) -> bytes:
 
 @functools.cache  # LLVM takes an option once
 def unroll() -> None:
-    """Let loops of few turns become none, however long: what loops over a method's parts can then be vectorized."""
+    """Let loops of few turns become none, however long: what loops over a method's parts can then be vectorized.
+
+    Columns beyond the last whole group are worked on in pairs.
+    """
     import llvmlite.binding as llvm  # noqa: PLC0415
 
     llvm.set_option("", "-unroll-threshold=4000")
+    llvm.set_option("", "-epilogue-vectorization-minimum-VF=2")
+    llvm.set_option("", "-epilogue-vectorization-force-VF=2")
 
 
 def link(code: bytes, command: Sequence[str], path: Path) -> None:

@@ -3,8 +3,8 @@
 `streamnorm.kernels.cpu.loops` calls them: Numba compiled them in this process, or a build did before it.
 
 An argument is the address of what the loop's parameter of that name is: `values`, `times`, `rule`, `p`, `state`,
-`starts`, `ends`, `span`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`, `size`, `limit`,
-`missing`, `clamp`. `label` is a part of the functions' names.
+`starts`, `ends`, `span`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`, `size`,
+`limit`, `missing`, `clamp`. `label` is a part of the functions' names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from streamnorm.kernels import templates
 from streamnorm.kernels.base_statistics import SIZE, update_base
 from streamnorm.kernels.cpu.pointers import doubles, integers, lanes_of, singles
 from streamnorm.kernels.method import Buffer, Method, Packed
-from streamnorm.kernels.specialize import Decorate, bound_observe, specialize
+from streamnorm.kernels.specialize import Decorate, bound_observe, bound_step, specialize
 
 njit: Any = numba_njit  # its types do not know every option
 
@@ -99,9 +99,10 @@ def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, en
     )
 
 
-def lanes(values: int, rule: int, p: int, state: int, span: int, out: int) -> None:
+def lanes(values: int, rule: int, p: int, state: int, span: int, tile: int, out: int) -> None:
     """Run `templates.observe_lanes`."""
-    lanes_loop(numbers(values), four(rule), parameters(p), doubles(state), four_integers(span), numbers(out))
+    at = four_integers(span)
+    lanes_loop(numbers(values), four(rule), parameters(p), doubles(state), at, doubles(tile), numbers(out))
 
 
 def finish(
@@ -133,9 +134,10 @@ def entries(method: Method | None, decorate: Callable[[str], Decorate], label: s
             "wild_of_singles": entry("wild_of_singles", wild, singles, wild_loop=loop),
         }
     observe = bound_observe(method, decorate=inlined, label="")
-    unturned = bound_observe(
-        method, decorate=inlined, label="", update_base=inner(update_base, turn=inner(templates.no_turn))
-    )
+    alike = {
+        "update_unturned": inner(update_base, turn=inner(templates.no_turn)),
+        "step": bound_step(method, decorate=inlined, label=""),
+    }
     block = inner(templates.observe_rows, observe=observe)
     found = {
         "row": entry("row", row, row_loop=inner(templates.observe_row, observe=observe)),
@@ -147,7 +149,7 @@ def entries(method: Method | None, decorate: Callable[[str], Decorate], label: s
         lane, keep_lane = lanes_of(size)
         names = {"lane": lane, "keep_lane": keep_lane}
         names["observe_tile"] = inner(templates.observe_tile, observe=observe, **names)
-        names["observe_alike"] = inner(templates.observe_alike, observe_unturned=unturned, **names)
+        names["observe_alike"] = inner(templates.observe_alike, **alike, **names)
         beside = inner(templates.observe_lanes, SIZE=size, UNIFORM=method.base, **names)
         for name, kind in ((f"lanes_{count}", doubles), (f"lanes_{count}_of_singles", singles)):
             p = doubles if method.base else counted(count)

@@ -18,7 +18,7 @@ import numpy as np
 from streamnorm.kernels.array_types import Array
 from streamnorm.kernels.cpu.thread_pool import parallel_for
 from streamnorm.kernels.method import Packed
-from streamnorm.kernels.templates import GROUP, LANES
+from streamnorm.kernels.templates import DEPTH, GROUP, LANES
 
 #: Values that are worth laying states out.
 LEAST_IN_LANES = 512
@@ -131,7 +131,9 @@ class Loops:
         def observe(some: Array, first: int, last: int, own: Array, answers: Array) -> None:
             tiles = _tiles(own)
             span = array("q", (*some.shape, first, last))
-            loop(some.ctypes.data, rule_at, p_at, tiles.ctypes.data, span.buffer_info()[0], answers.ctypes.data)
+            room = _aligned(DEPTH * LANES)
+            after = span.buffer_info()[0], room.ctypes.data, answers.ctypes.data
+            loop(some.ctypes.data, rule_at, p_at, tiles.ctypes.data, *after)
             for tile, left in zip(tiles, range(0, last - first, LANES), strict=True):
                 own[:, left : left + LANES] = tile[:, : last - first - left]
 
@@ -157,18 +159,23 @@ class Loops:
 
 
 def _tiles(states: Array) -> Array:
-    """Lay states (numbers × columns) out in tiles of `LANES` columns, at the beginning of a line of the caches.
-
-    Registers of a line's length would otherwise take two lines at every access.
-    """
+    """Lay states (numbers × columns) out in tiles of `LANES` columns."""
     size, columns = states.shape
     count = -(-columns // LANES)
-    room = np.empty(count * size * LANES + GROUP)
-    begin = -(room.ctypes.data // room.itemsize) % GROUP
-    tiles = room[begin : begin + count * size * LANES].reshape(count, size, LANES)
+    tiles = _aligned(count * size * LANES).reshape(count, size, LANES)
     for tile, left in zip(tiles, range(0, columns, LANES), strict=True):
         tile[:, : columns - left] = states[:, left : left + LANES]
     return tiles
+
+
+def _aligned(size: int) -> Array:
+    """Return room for `size` numbers at the beginning of a line of the caches.
+
+    Registers of a line's length would otherwise take two lines at every access.
+    """
+    room = np.empty(size + GROUP)
+    begin = -(room.ctypes.data // room.itemsize) % GROUP
+    return room[begin : begin + size]
 
 
 def _of(name: str, values: Array) -> str:

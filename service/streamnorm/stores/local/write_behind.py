@@ -72,6 +72,7 @@ class WriteBehindStreams:
         ttl: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.retries = False
         #: which plans streams have; may be replaced, see `apply_rules`
         self.rulebook = Rulebook(default_plan)
         self._store = store

@@ -59,6 +59,7 @@ class SharedStreams:
         max_remembered: int = DEFAULT_MAX_REMEMBERED,
         ttl: float = 0.0,
     ) -> None:
+        self.retries = True
         #: which plans streams have
         self.rulebook = Rulebook(default_plan)
         self.topology = Topology(address)

@@ -139,10 +139,12 @@ class NpyCodec:
     answer: Described | None = BINARY
 
     def decode(self, data: memoryview, context: DecodeContext) -> BlockBatch:
-        """Decode the array without a copy."""
+        """Decode the array without a copy; its answer may take its place."""
         values = table_of(from_npy(data), "the body", "rows", "features")
         names = ordinal_names(values.shape[1]) if context.features is None else tuple(context.features.split(","))
-        return BlockBatch(context.stream_id or "", Block(names, values, None, context.first_seq))
+        own = values.flags.writeable and values.flags.c_contiguous  # the body is nobody else's
+        block = Block(names, values, None, context.first_seq, values if own else None)
+        return BlockBatch(context.stream_id or "", block)
 
     def encode(self, answered: Answered) -> Response:
         """Encode the array without a copy."""

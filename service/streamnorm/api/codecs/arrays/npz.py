@@ -20,6 +20,7 @@ from fastapi import Request
 
 from streamnorm.api.codecs.arrays.npy import from_npy, to_npy
 from streamnorm.api.http.body import iter_body, read_body
+from streamnorm.api.http.request_state import RequestState
 from streamnorm.api.http.responses import Piece
 from streamnorm.engine.validation import escape_pointer
 from streamnorm.errors import InvalidReading
@@ -43,14 +44,18 @@ async def received(request: Request, limit: int) -> memoryview:
     size = request.headers.get("content-length", "")
     if not size.isdigit() or int(size) > limit or "content-encoding" in request.headers:
         return memoryview(await read_body(request, limit))
-    body = np.empty(int(size) + ALIGNMENT, dtype=np.uint8).data
-    start = at = 0
+    room = np.empty(int(size) + ALIGNMENT, dtype=np.uint8).data
+    body, at = room[: int(size)], 0
+    exchange: RequestState | None = request.scope.get("exchange")
     async for part in iter_body(request, limit):
         if not at:
-            start = at = -payload_offset(part) % ALIGNMENT
+            start = -payload_offset(part) % ALIGNMENT
+            body = room[start : start + int(size)]
         body[at : at + len(part)] = part
         at += len(part)
-    return body[start : start + int(size)]
+        if exchange is not None:
+            at += await exchange.receive_into(body[at:])
+    return body
 
 
 def payload_offset(head: bytes) -> int:
