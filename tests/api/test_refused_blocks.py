@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.http_calls import NDJSON, NOW, Api, assert_problem
+from tests.support.http_calls import NDJSON, NOW, Api, assert_problem, running
 
 BLOCK = "/v1/streams/boiler-7/bulk"
 READING = "invalid-reading"
@@ -91,6 +91,14 @@ async def test_readings_of_many_streams_are_refused_for(warm: Api, body: object,
     before = await warm.state()
     assert_problem(await warm.post("/v1/bulk", body), 422, READING, *pointers)
     assert await warm.state() == before
+
+
+@pytest.mark.parametrize(("path", "way"), [(BLOCK, "NDJSON"), ("/v1/bulk", '{"readings": […]}')])
+@pytest.mark.parametrize("count", [2, 2000])
+async def test_an_array_of_readings_is_refused_with_what_to_send_instead(path: str, way: str, count: int) -> None:
+    async with running() as api:
+        response = await api.post(path, [{"stream": "boiler-7", "values": {"temp": 21.4}}] * count)
+        assert way in assert_problem(response, 422, READING, "")["detail"]
 
 
 @pytest.mark.parametrize("path", [BLOCK, "/v1/bulk"])

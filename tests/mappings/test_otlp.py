@@ -66,6 +66,29 @@ def test_what_is_wrong_in_a_request_is_told(metric: dict[str, Any], detail: str)
         MAPPING.readings(Message(json.dumps(request).encode()), Limits())
 
 
+NO_VALUE = {"name": "m", "gauge": {"dataPoints": [{"timeUnixNano": "1795338000000000000", "flags": 1}]}}
+
+
+@pytest.mark.parametrize("metrics", [None, [], [NO_VALUE]], ids=["no resource", "no metric", "no recorded value"])
+@pytest.mark.parametrize("packed", [True, False], ids=["protobuf", "json"])
+def test_of_a_request_without_a_point_there_is_nothing_to_refuse(metrics: Any, *, packed: bool) -> None:
+    request = {} if metrics is None else {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+    body = ParseDict(request, ExportMetricsServiceRequest()).SerializeToString() if packed else json.dumps(request)
+    assert MAPPING.readings(Message(body.encode() if isinstance(body, str) else body), Limits()) == []
+
+
+def test_logs_and_traces_are_refused_by_their_name() -> None:
+    with pytest.raises(InvalidReading, match=r"the body holds resourceLogs, no metrics \(resourceMetrics\)"):
+        MAPPING.readings(Message(b'{"resourceLogs": []}'), Limits())
+
+
+def test_a_resource_without_a_name_is_refused_with_what_names_it() -> None:
+    point = {"name": "m", "gauge": {"dataPoints": [{"asInt": "1"}]}}
+    request = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [point]}]}]}
+    with pytest.raises(InvalidReading, match=r"cannot be named.*OTEL_SERVICE_NAME.*resourcedetection"):
+        MAPPING.readings(Message(json.dumps(request).encode()), Limits())
+
+
 @pytest.mark.parametrize("body", [b"\xff\xff", b'{"resourceMetrics": 7}', b'{"resourceMetrics": [{"resource": 1}]}'])
 def test_what_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidReading, match="no ExportMetricsServiceRequest"):

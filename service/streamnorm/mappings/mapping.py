@@ -114,9 +114,15 @@ class Mapping:
             raise InvalidReading.of(
                 [Fault(at, f"mapping {self.name!r}: {detail}") for at, detail in error.faults]
             ) from None
-        if self.format == "remote-write" and not document["streams"]:  # Prometheus sends metadata alone, each minute
+        if not found and self._is_empty(document):
             return []
         return found or self._nothing(document)
+
+    def _is_empty(self, document: Any) -> bool:
+        """Tell whether a request without a point is nothing to refuse, by its protocol."""
+        if self.format == "remote-write":  # Prometheus sends metadata alone, each minute
+            return not document["streams"]
+        return self.format == "otlp" and not any(each["points"] for each in document["resources"])
 
     def _document(self, message: Message) -> Any:
         if self.format == "sparkplug":

@@ -48,6 +48,8 @@ def parse_metrics(body: bytes) -> dict[str, Any]:
 
     """
     request = _json(body) if body.lstrip()[:1] == b"{" else _protobuf(body)
+    if request and "resourceMetrics" not in request:
+        raise InvalidReading.at("", f"the body holds {', '.join(request)}, no metrics (resourceMetrics)")
     try:
         return {
             "resources": [

@@ -13,6 +13,7 @@ from streamnorm.api.http.body import validate
 from streamnorm.api.http.negotiation import JSON
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.schemas import ReadingsAnswer, ReadingsBody
+from streamnorm.errors import InvalidReading
 
 #: placeholder for the readings while the rest of the body is validated
 _READING = {"stream": "-", "values": []}
@@ -36,6 +37,8 @@ class ManyJSONCodec:
         for items in slices or ():
             readings.extend(items)
         outline = document.finish()
+        if isinstance(outline, list):
+            raise InvalidReading.at("", 'must be an object, {"readings": […]}, not an array')
         if slices is not None:
             outline["readings"] = [_READING] if readings.seen else []
         readings.check(lambda: validate(ReadingsBody, outline))

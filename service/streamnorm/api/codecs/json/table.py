@@ -56,6 +56,9 @@ class TableJSONCodec:
         if document.is_large(members.get("features")):
             names = _names(document.elements(members["features"]), context.limits.max_features)
         outline = document.finish()
+        if isinstance(outline, list):
+            detail = "must be an object with features and values, not an array; readings go as NDJSON, one a line"
+            raise InvalidReading.at("", detail)
         if names is not None:
             outline["features"] = names
         body = times.checked(outline)
