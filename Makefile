@@ -40,14 +40,14 @@ run: $(VENV)/.run ## run a demo: the service, and simulated sensors that send to
 test: packages lint ## run lint, types, import checks and all tests but those of test-peers and test-engines
 	$(MAKE) --no-print-directory --jobs 2 test-code test-pages
 
-# The browser's tests have processes of their own: Playwright's greenlets, beside a garbage collector that has much to do,
-# have crashed CPython 3.11. They run beside the others, since they wait for browsers during a third of their time, and
-# print once they have ended.
+# The browser's tests have a process of their own: Playwright's greenlets, beside a garbage collector that has much to do,
+# have crashed CPython 3.11. They run beside the others, since they wait for browsers during a third of their time, one
+# after the other, with one browser and one wheel, and print once they have ended.
 test-code:
 	$(BIN)/pytest $(WORKERS) -m "not jit" --ignore tests/pages $(ARGS)
 
 test-pages:
-	@told=$$($(BIN)/pytest $(WORKERS) --maxprocesses 2 tests/pages 2>&1); status=$$?; echo "$$told"; exit $$status
+	@told=$$($(BIN)/pytest tests/pages 2>&1); status=$$?; echo "$$told"; exit $$status
 
 check: lint ## check style, types and import directions, and run the fast tests
 	$(BIN)/pytest $(WORKERS) -m "not jit and not slow" $(CHECKED) $(ARGS)

@@ -11,7 +11,7 @@ from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from streamnorm.compat.uvicorn import HTTPProtocol
 from tests.support.http_calls import running, settings_of
-from tests.support.http_wire import Connection
+from tests.support.http_wire import connection_to
 
 HEAD = b"POST /v1/bulk HTTP/1.1\r\nhost: localhost\r\ncontent-length: 6\r\n\r\n"
 
@@ -39,7 +39,7 @@ async def bodies(folder: Path, monkeypatch: pytest.MonkeyPatch, *pieces: bytes) 
     settings = settings_of(insecure=True)
     async with running() as api:
         front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(folder))
-        connection = Connection(front._replace(app=application), settings)
+        connection = connection_to(front._replace(app=application), settings)
         await connection.send(*pieces)
         assert [status for status, _ in await connection.answers(1)] == [200]
     return found, received

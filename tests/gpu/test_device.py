@@ -12,7 +12,7 @@ import pytest
 CHECKS = Path(__file__).with_name("on_device")
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "python_files=*.py", str(CHECKS))
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "python_files=on_device/*.py", str(CHECKS))
 NO_DEVICE = "import sys; from numba import cuda; sys.exit(not cuda.is_available())"
 
 

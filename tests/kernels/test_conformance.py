@@ -60,7 +60,7 @@ def test_every_state_is_finite(method: Method, xs: list[float], clip: float) -> 
     assert np.isfinite([*state, *method.spread(p, state, 0)]).all()
 
 
-@pytest.mark.slow
+@pytest.mark.jit
 @all_methods
 @given(xs=readings, clip=clips)
 def test_compiled_and_interpreted_give_the_same_bits(method: Method, xs: list[float], clip: float) -> None:
@@ -70,7 +70,7 @@ def test_compiled_and_interpreted_give_the_same_bits(method: Method, xs: list[fl
     assert (plain.tobytes(), np.array(one).tobytes()) == (fast.tobytes(), other.tobytes())
 
 
-@pytest.mark.slow
+@pytest.mark.jit
 @all_methods
 @pytest.mark.parametrize("clip", [math.inf, 3.0])
 def test_the_same_bits_over_a_long_run_of_channels(method: Method, clip: float) -> None:

@@ -32,7 +32,8 @@ Case = tuple[str, Durability, int]
 
 REFUSED = "StoreUnavailable"
 
-#: One event loop for all: to make one and to close it would take longer than a schedule.
+#: One event loop for all: to make one and to close it would take longer than a schedule, and so would its `run`, which
+#: minds signals.
 RUNNER = asyncio.Runner()
 
 
@@ -168,7 +169,7 @@ def outcome(names: Sequence[str], case: Case, schedule: Schedule, *, failing: bo
                 await CALLS[name](world.streams)
             return await world.run([CALLS[name] for name in names], schedule, failing=failing)
 
-    return RUNNER.run(run())
+    return RUNNER.get_loop().run_until_complete(run())
 
 
 @cache
@@ -187,7 +188,7 @@ def in_turn(names: tuple[str, ...], case: Case) -> Outcome:
                 answers += (await world.run([CALLS[name]], Schedule())).answers
             return Outcome(tuple(answers), (await world.run([], Schedule())).streams)
 
-    return RUNNER.run(run())
+    return RUNNER.get_loop().run_until_complete(run())
 
 
 def explained(names: tuple[str, ...], case: Case, found: Outcome) -> bool:

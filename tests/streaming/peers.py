@@ -13,11 +13,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 def frame(message: bytes, opcode: int = TEXT, *, final: bool = True, mask: bytes = bytes(4)) -> bytes:
-    """Write a frame as a client does, masked by zeros or by another `mask`.
-
-    >>> frame(b"{}").hex()
-    '8182000000007b7d'
-    """
+    """Write a frame as a client does, masked by zeros or by another `mask`."""
     first = bytes([(0x80 if final else 0) | opcode])
     size = len(message)
     if size < 126:

@@ -52,6 +52,10 @@ def quiet(service: Service) -> bool:
     return service.alive() and "Traceback" not in service.log.read_text()
 
 
+def test_a_frame_is_written_as_the_standard_says() -> None:
+    assert frame(b"{}").hex() == "8182000000007b7d"
+
+
 def test_what_was_heard_is_observed_though_nobody_waits_for_the_answers(service: Service, stream: str) -> None:
     with Peer(service, live(stream)) as peer:
         peer.send(*(reading(n, seq=n) for n in range(1000)))

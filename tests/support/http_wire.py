@@ -8,6 +8,7 @@ from typing import Any
 
 import httptools
 import httpx
+from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from streamnorm import server
@@ -95,10 +96,9 @@ class Response:
 
 
 class Connection:
-    """A connection to what the server runs."""
+    """A connection to what the server runs, as it is configured."""
 
-    def __init__(self, front: ASGIStack, settings: Settings) -> None:
-        config = server.configuration(front.app, front.at_once, settings)
+    def __init__(self, config: Config) -> None:
         state = ServerState()
         state.default_headers = [(b"date", DATE)]
         self.sent = Sent()
@@ -134,17 +134,22 @@ class Connection:
             await self.sent.changed()
 
 
+def connection_to(front: ASGIStack, settings: Settings) -> Connection:
+    """Connect to what the server runs, with these settings."""
+    return Connection(server.configuration(front.app, front.at_once, settings))
+
+
 class KeptWire(httpx.AsyncBaseTransport):
     """Sends all requests in one piece over one connection, as long as that lasts."""
 
     def __init__(self, front: ASGIStack, settings: Settings) -> None:
-        self._front, self._settings = front, settings
+        self._config = server.configuration(front.app, front.at_once, settings)
         self._connection: Connection | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
         if self._connection is None or self._connection.sent.closed:
-            self._connection = Connection(self._front, self._settings)
+            self._connection = Connection(self._config)
         self._connection.sent.writes.clear()
         await self._connection.send(head_of(request) + await request.aread())
         [(status, response)] = await self._connection.answers(1)
@@ -155,11 +160,11 @@ class Wire(httpx.AsyncBaseTransport):
     """Sends every request over a connection of its own."""
 
     def __init__(self, front: ASGIStack, settings: Settings, cut: Cut) -> None:
-        self._front, self._settings, self._cut = front, settings, cut
+        self._config, self._cut = server.configuration(front.app, front.at_once, settings), cut
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request."""
-        connection = Connection(self._front, self._settings)
+        connection = Connection(self._config)
         await connection.send(*self._cut(head_of(request), await request.aread()))
         [(status, response)] = await connection.answers(1)
         return httpx.Response(status, headers=response.headers, content=response.body)

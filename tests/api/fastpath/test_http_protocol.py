@@ -16,7 +16,7 @@ from streamnorm.api.middleware.authorization import KEY_CHECK_INTERVAL
 from streamnorm.app import with_middleware
 from streamnorm.auth.api_keys import SQLiteApiKeys
 from tests.support.http_calls import Api, running, settings_of
-from tests.support.http_wire import DATE, Connection
+from tests.support.http_wire import DATE, Connection, connection_to
 
 BODY = b'{"values":{"temp":21.5}}'
 LONGEST_HEAD = 1024
@@ -45,7 +45,7 @@ async def api() -> AsyncIterator[Api]:
 def connection(api: Api, tmp_path: Path) -> Connection:
     """Connect."""
     settings = settings_of(insecure=True, max_head_bytes=LONGEST_HEAD)
-    return Connection(with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path)), settings)
+    return connection_to(with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path)), settings)
 
 
 async def counts(connection: Connection, number: int) -> list[int]:
@@ -223,7 +223,7 @@ async def test_a_head_of_another_connection_is_known_after_the_first_request(
 ) -> None:
     settings = settings_of(insecure=True)
     front = with_middleware(api.app, api.context, settings, SQLiteApiKeys(tmp_path))
-    first, second = Connection(front, settings), Connection(front, settings)
+    first, second = connection_to(front, settings), connection_to(front, settings)
     first.protocol.heads = second.protocol.heads = connection.protocol.heads
     await connection.send(post(BODY + b" "), post())
     await second.send(post())
@@ -295,7 +295,7 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
     keys = SQLiteApiKeys(tmp_path)
     bearer = b"authorization: Bearer " + keys.create("gauge", ["observe"]).encode()
     settings = settings_of()
-    connection = Connection(with_middleware(api.app, api.context, settings, keys), settings)
+    connection = connection_to(with_middleware(api.app, api.context, settings, keys), settings)
     for _ in range(3):
         await connection.send(post(BODY, bearer))
     assert await counts(connection, 3) == [2, 3, 4]
@@ -307,7 +307,7 @@ async def test_a_known_head_needs_a_key_that_is_still_valid(api: Api, tmp_path: 
 
 async def test_the_fast_path_knows_of_the_first_key_as_soon_as_the_slow_one(api: Api, tmp_path: Path) -> None:
     keys = SQLiteApiKeys(tmp_path)
-    connection = Connection(with_middleware(api.app, api.context, settings_of(), keys), settings_of())
+    connection = connection_to(with_middleware(api.app, api.context, settings_of(), keys), settings_of())
     await connection.send(post())
     keys.create("gauge", ["observe"])
     keys.all()  # the keys' own interval is over

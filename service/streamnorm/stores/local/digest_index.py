@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, insort
+from collections import defaultdict
+from functools import partial
 from hashlib import blake2s
 from struct import Struct
 
@@ -37,7 +39,7 @@ class DigestIndex:
     """
 
     def __init__(self) -> None:
-        self._shards = [array("Q") for _ in range(SHARDS)]
+        self._shards = defaultdict[int, "array[int]"](partial(array, "Q"))
 
     def add(self, digest: bytes, place: int) -> None:
         """Add the place of a digest."""
