@@ -42,7 +42,7 @@ test: packages lint ## run lint, types, import checks and all tests but those of
 
 # The browser's tests have a process of their own: Playwright's greenlets, beside a garbage collector that has much to do,
 # have crashed CPython 3.11. They run beside the others, since they wait for browsers during a third of their time, one
-# after the other, with one browser and one wheel, and print once they have ended.
+# after the other, with one wheel, and print once they have ended.
 test-code:
 	$(BIN)/pytest $(WORKERS) -m "not jit" --ignore tests/pages $(ARGS)
 

@@ -77,9 +77,9 @@ def address(service: Service, stream: str) -> str:
     return f"{service.url}/#{stream}"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start Chromium; for this folder alone, since Playwright runs a loop of its own beside pytest-asyncio's."""
+    """Start Chromium; for no longer than a module, since Playwright runs a loop of its own beside pytest-asyncio's."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started

@@ -1,4 +1,4 @@
-"""Stores that run for this folder's tests; each test has keys of its own in them."""
+"""Stores that run for the whole session; each test has keys of its own in them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.replicas import Start
 numbers = itertools.count()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Yield a server that runs alone."""
     with Server(tmp_path_factory.mktemp("single")) as server:
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Yield a cluster that no test harms."""
     with cluster(tmp_path_factory.mktemp("cluster"), "--appendonly", "yes") as made:
