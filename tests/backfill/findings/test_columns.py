@@ -35,6 +35,8 @@ CASES = {
     "ids": (table("time,device_id,temp,humid", "2026-01-0{d} {h:02}:00,7,{x},{x}"), ("temp", "humid"), ("time",)),
     "a date and a time of the day": (table("Date,Time,T", "2026-01-0{d},{h:02}:00:00,{x}"), ("T",), ("Date", "Time")),
     "epoch seconds": (table("ts,temp", "17000{n:05},{x}"), ("temp",), ("ts",)),
+    "morning and afternoon": (table("Date,Time,AM/PM,T", "2026-01-0{d},11:{h:02}:00,PM,{x}"), ("T",), ("Date", "Time", "AM/PM")),
+    "noted morning and afternoon": (table("when,half,T", "2026-01-0{d} 11:{h:02}:00 PM,PM,{x}"), ("T",), ("when",)),
     "even steps called t": (table("t,T", "{n},{x}"), ("T",), ("t",)),
     "two times": (table("start_time,end_time,x", "2026-01-0{d} {h:02}:00,2026-01-0{d} {h:02}:30,{x}"), ("x",), ("start_time",)),
     "a least value called min": (table("time,min,max", "2026-01-0{d} {h:02}:00,{h},{x}"), ("min", "max"), ("time",)),
@@ -55,6 +57,20 @@ def test_a_column_is_what_it_is_whatever_the_order_of_its_rows(tmp_path: Path, c
         rows = random.Random(seed).sample(rows, len(rows))
     roles = looked(written(tmp_path, "\n".join([head, *rows, ""]))).findings.roles
     assert (roles.features, roles.time) == (features, time)
+
+
+@pytest.mark.parametrize("options", [[], ["--time-column", "Date", "--time-column", "Time", "--time-column", "Half"]])
+def test_afternoons_are_told_by_a_column_of_their_own(tmp_path: Path, options: list[str]) -> None:
+    lines = [
+        "Date,Time,Half,T",
+        *(f"1/18/2026,{n % 12 or 12}:00:00,{'AP'[n // 12]}M,{x}" for n, x in enumerate(TEMPS[:24])),
+    ]
+    ran = run(tmp_path, written(tmp_path, "\n".join(lines)), "--config", '{"time_constant": 3600}', *options)
+    plain = ["time,T", *(f"2026-01-18 {n:02}:00:00,{x}" for n, x in enumerate(TEMPS[:24]))]
+    file = written(tmp_path, "\n".join(plain), "plain.csv")
+    same = run(tmp_path, file, "--config", '{"time_constant": 3600}', "--stream", "plain")
+    found = [[line.rpartition(b",")[2] for line in out.split(b"\n")] for out in (ran.out, same.out)]
+    assert (ran.status, found[0]) == (0, found[1])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])

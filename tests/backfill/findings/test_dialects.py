@@ -31,6 +31,8 @@ from tests.backfill.recorded import looked, written
         ("#time, a [m]\n1, 2\n2, 3\n", ",", 2, 0, 1),
         ("# made by x\n# time,a\n1,2\n2,3\n", ",", 2, 1, 2),
         ('"a;b";c\n1;2\n3;4\n', ";", 2, 0, 1),
+        ("sep=;\ntime;a\n1;2,5\n2;3,5\n", ";", 2, 1, 2),
+        ('"sep=,"\r\ntime,a\r\n1,2\r\n2,3\r\n', ",", 2, 1, 2),
     ],
 )
 def test_tables_are_found(text: str, delimiter: str, width: int, header: int | None, data: int) -> None:

@@ -12,7 +12,7 @@ from streamnorm.engine.ports.stream_repository import Durability
 from streamnorm.engine.streams.rulebook import Rulebook
 from streamnorm.errors import InvalidReading, LimitExceeded, StoreUnavailable
 from streamnorm.stores.codec import encode
-from streamnorm.stores.local import group_commit
+from streamnorm.stores.local import group_commit, resident_set
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from tests.support.gated_store import DEFAULT, GatedStore, count, kept, observed, refused, started, until
 
@@ -166,6 +166,21 @@ async def test_a_change_that_must_be_durable_is_committed_inline(store: GatedSto
         assert (kept(store, "a"), await streams.read("a", count)) == (2, 2)
         assert streams.stats().commits == commits + 1
         assert streams.stats().lag == 0.0
+
+
+@pytest.mark.usefixtures("quick")
+async def test_streams_whose_changes_are_all_committed_inline_are_packed(
+    store: GatedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident_set, "MAX_UNPACKED", 5)
+    monkeypatch.setattr(group_commit, "BATCH", 100)
+    async with started(store, "always") as streams:
+        await streams.update("room-0", observed(0))
+        for n in range(1, 100):
+            observe_inline(streams, n, f"room-{n}")
+            await asyncio.sleep(0)
+        await until(lambda: streams.peek("room-0") is None)
+        assert (known(streams), streams.stats().resident) == (100, 100)
 
 
 @pytest.mark.usefixtures("quick")

@@ -28,6 +28,9 @@ SPOKEN = {"\t": "tab", BLANKS: "blanks", " ": "blank"}
 
 _NUMBER = re.compile(r"[+\-\u2212]?(?:\d[\d.,' \u00a0]*|[.,]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
+#: the delimiter, in a line of its own in front of all others, as Excel reads it
+_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
 
 class Lines(NamedTuple):
     """Where what is in a table: numbers of lines from 0; `header` is None where no line has names."""
@@ -69,6 +72,9 @@ def found(text: str, wanted: Wanted) -> Lines:
     """
     quote = wanted.quote if wanted.quote is not None else _quote(text)
     lines = [line.rstrip("\r\n") for line in records(text, Dialect(quote=quote))[:LINES]]
+    hint = _HINT.fullmatch(lines[0]) if lines and not wanted.skip and wanted.data is None else None
+    if hint:
+        wanted = wanted._replace(delimiter=wanted.delimiter or hint[1], skip=1)
     first = wanted.data if wanted.data is not None else wanted.skip
     comment = wanted.comment if wanted.comment is not None else _comment(lines[first:])
     rows = [n for n in range(first, len(lines)) if _is_row(lines[n], comment)]

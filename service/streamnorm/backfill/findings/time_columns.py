@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -17,6 +18,9 @@ from streamnorm.backfill.times import forms as times
 from streamnorm.backfill.times.clock import UNITS, LocalSeconds, Seconds, TimeForm, Unit
 from streamnorm.backfill.times.dates import Order, checked_zone, has_clock, is_clock, is_date
 from streamnorm.backfill.unreadable import Unreadable
+
+#: the half of a day
+_HALF = re.compile(r"[ap]\.?m\.?", re.IGNORECASE)
 
 
 def found_time(seen: Mapping[str, Seen], kept: dict[str, str]) -> tuple[tuple[str, ...], bool]:
@@ -37,9 +41,9 @@ def found_time(seen: Mapping[str, Seen], kept: dict[str, str]) -> tuple[tuple[st
     kept.update(dict.fromkeys((*dated, *clocks, *compact, *named), "time"))
     full.sort(key=lambda name: TIME_NAMES.fullmatch(name) is None)
     if full:
-        return (full[0],), False
+        return (full[0], *_half(seen[full[0]], texts)), False
     if (dated or compact) and clocks:
-        return ((dated or compact)[0], clocks[0]), False
+        return ((dated or compact)[0], clocks[0], *_half(seen[clocks[0]], texts)), False
     parts = _parts(seen, kept)
     if compact or named:
         return ((compact or named)[0],), False
@@ -48,6 +52,12 @@ def found_time(seen: Mapping[str, Seen], kept: dict[str, str]) -> tuple[tuple[st
         count = next((n for n, part in enumerate(wanted) if part not in parts), len(wanted))
         return tuple(parts[part] for part in wanted[:count]), True
     return ((dated[0],), False) if dated else ((), False)
+
+
+def _half(clock: Seen, texts: Mapping[str, Seen]) -> list[str]:
+    """Find the column that says AM or PM of the times in another one, the `clock`."""
+    halves = [name for name, column in texts.items() if column.share(_HALF.fullmatch) == 1.0]
+    return [] if clock.share(_HALF.search) > 0 else halves[:1]
 
 
 def form_of_time(  # noqa: C901, PLR0911, PLR0917 - one case after the other, what is said before what is found
@@ -94,14 +104,14 @@ def form_of_time(  # noqa: C901, PLR0911, PLR0917 - one case after the other, wh
 
 
 def cells_of_time(roles: Roles, columns: Columns) -> Sequence[Any]:
-    """Return the cells of the time: a column's, those of date and time of the day together, or the parts of a date."""
+    """Return the cells of the time: a column's, those of date and time (and AM or PM) together, or a date's parts."""
     if len(roles.time) == 1:
         return columns[roles.time[0]]
     joined: list[list[str]] = [[unquoted(str(cell or "")) for cell in columns[name]] for name in roles.time]
     if roles.in_parts:
         padded = zip(*joined, *[["0"] * len(joined[0])] * (6 - len(joined)), strict=True)
         return [_iso(parts) for parts in padded]
-    return [f"{day} {moment}".strip() for day, moment in zip(*joined, strict=True)]
+    return [" ".join(filter(None, cells)) for cells in zip(*joined, strict=True)]
 
 
 def _iso(parts: Sequence[str]) -> str:

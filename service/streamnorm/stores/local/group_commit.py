@@ -136,6 +136,8 @@ class GroupCommitter:
         self._count_commit(began)
         self.durable_until = now
         self._move_last((stream_id,))
+        if not self.commits % BATCH:
+            self._wake.set()  # only behind a commit of its own the writer packs streams
 
     def _begin_turn(self) -> None:
         self._committed_inline = False
