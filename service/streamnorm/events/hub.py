@@ -169,7 +169,9 @@ class EventHub:
         rows = len(block.values)
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
-        spreads = self._spreads(past, stream_id, now)
+        past.unnoted += rows - 1
+        due = past.unnoted >= READINGS_BETWEEN_SPREADS or now - past.noted >= SECONDS_BETWEEN_SPREADS
+        spreads = self._spreads(past, stream_id, now) if due else ()
         # one half goes to who comes first, the other is divided between all streams, so that all of them stay
         half = MOST_BYTES_IN_ALL // 2
         share = max(half - self._bytes + past.bytes, half // len(self._pasts))
