@@ -114,6 +114,13 @@ async def test_a_block_is_remembered_row_by_row(house: House) -> None:
     assert ["mean" in event for event in found] == [False, False, True]
 
 
+async def test_short_blocks_close_behind_each_other_are_noted_with_one_mean(house: House) -> None:
+    for _ in range(70):
+        await house.block("boiler-7", [[1.0], [2.0]])
+    noted = ["mean" in row.event() for row in house.hub.past("boiler-7")]
+    assert [place for place, there in enumerate(noted) if there] == [1, 129]
+
+
 async def test_of_a_long_past_the_newest_readings_are_kept(house: House) -> None:
     await house.block("boiler-7", [[float(n)] for n in range(MOST_ROWS + 100)])
     await house.observe("boiler-7", {"a": 1.0})

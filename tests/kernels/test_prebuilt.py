@@ -136,9 +136,13 @@ def test_single_readings_give_the_bits_of_blocks(
         assert fast is not None
         state = array("d", [0.0] * stride * values.shape[1])
         ys = [array("d", row) for row in values.tolist()]
-        for y, t in zip(ys, times.tolist(), strict=True):
-            fast.row(row_call(*y.buffer_info(), t, state.buffer_info()[0], constants.address))
+        own = state.buffer_info()[0], constants.address
+        ready = [fast.row(row_call(*y.buffer_info(), t, *own)) for y, t in zip(ys, times.tolist(), strict=True)]
         assert (b"".join(y.tobytes() for y in ys), state.tobytes()) == (together, kept), way
+        again, ys_again, (rows, columns) = array("d", [0.0] * len(state)), values.copy(), values.shape
+        where = np.array([(again.buffer_info()[0], constants.address)] * rows)
+        found = fast.observe_readings(ys_again, np.arange(rows) * columns, np.full(rows, columns), times, where)
+        assert (ys_again.tobytes(), again.tobytes(), found.tolist()) == (together, kept, ready), way
 
 
 @every_way
@@ -262,4 +266,5 @@ def test_a_library_is_small_and_holds_every_entry(target: str) -> None:
     assert path.stat().st_size < 250_000
     for method in METHODS.values():
         entries = prebuilt.load(method, path).entries
-        assert set(entries) >= {"row", "rows", "rows_of_singles", *(f"lanes_{count}" for count in method.counts)}
+        lanes = (f"lanes_{count}" for count in method.counts)
+        assert set(entries) >= {"row", "readings", "rows", "rows_of_singles", *lanes}

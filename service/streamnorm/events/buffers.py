@@ -42,15 +42,16 @@ class Ring:
         self.bytes = self.empty
         self.dropped = 0
 
-    def add(self, row: ReadingEvent) -> None:
-        """Append an event."""
-        rows = self.rows
+    def add(self, row: ReadingEvent) -> int:
+        """Append an event; return by how many bytes the queue has grown."""
+        rows, before = self.rows, self.bytes
         rows.append(row)
-        size = self.bytes + len(row.packed) + OVERHEAD
+        size = before + len(row.packed) + OVERHEAD
         while len(rows) > MOST_ROWS or (size > self.most_bytes and len(rows) > 1):
             size -= len(rows.popleft().packed) + OVERHEAD
             self.dropped += 1
         self.bytes = size
+        return size - before
 
     def clear(self) -> None:
         """Discard everything."""
@@ -164,12 +165,13 @@ class Subscription(Ring):
         """Return whether a stream is subscribed to."""
         return is_wanted(stream_id, self.streams, self.prefix)
 
-    def add(self, row: ReadingEvent) -> None:
-        """Queue an event."""
-        super().add(row)
+    def add(self, row: ReadingEvent) -> int:
+        """Queue an event; return by how many bytes the queue has grown."""
+        grown = super().add(row)
         self.wake.set()
         if self.bytes > self.most_bytes // 2:
             self.full.set()
+        return grown
 
     def add_change(self, change: KindChange) -> None:
         """Queue a change of a sensor's kind."""

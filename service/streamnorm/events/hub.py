@@ -124,9 +124,7 @@ class EventHub:
         past = self._pasts.get(stream_id)
         if past is None:
             return []
-        self._bytes -= past.bytes
-        past.unpack()
-        self._bytes += past.bytes
+        self._unpack(past)
         return list(past.rows)
 
     def newest(self, stream_id: str) -> ReadingEvent | None:
@@ -169,7 +167,9 @@ class EventHub:
         rows = len(block.values)
         past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
         past.count = answer.count
-        spreads = self._spreads(past, stream_id, now)
+        past.unnoted += rows - 1
+        due = past.unnoted >= READINGS_BETWEEN_SPREADS or now - past.noted >= SECONDS_BETWEEN_SPREADS
+        spreads = self._spreads(past, stream_id, now) if due else ()
         # one half goes to who comes first, the other is divided between all streams, so that all of them stay
         half = MOST_BYTES_IN_ALL // 2
         share = max(half - self._bytes + past.bytes, half // len(self._pasts))
@@ -204,11 +204,9 @@ class EventHub:
         return past
 
     def _add(self, past: StreamHistory, row: ReadingEvent, *, here: bool = True) -> None:
-        before = past.bytes
         if past.tails:
-            past.unpack()
-        past.add(row)
-        self._bytes += past.bytes - before
+            self._unpack(past)
+        self._bytes += past.add(row)
         self.number = past.number = self.number + 1
         past.here = here
         if self._bytes > MOST_BYTES_IN_ALL:
@@ -217,6 +215,11 @@ class EventHub:
             for subscription in self.subscriptions.of(row.stream):
                 if here or subscription.everywhere:
                     subscription.add(row)
+
+    def _unpack(self, past: StreamHistory) -> None:
+        self._bytes -= past.bytes
+        past.unpack()
+        self._bytes += past.bytes
 
     def _make_room(self) -> None:
         """Discard the histories of the least recently active streams until the total limit holds."""

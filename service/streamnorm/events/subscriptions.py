@@ -5,32 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from streamnorm.events.buffers import Subscription
 
 
-class Subscriptions:
+class Subscriptions(list["Subscription"]):
     """The subscriptions that receive events: some name streams, the others want all that begin with their prefix."""
 
     def __init__(self) -> None:
-        self._all: list[Subscription] = []
+        super().__init__()
         self._named: dict[str, list[Subscription]] = {}
         self._prefixed: dict[str, list[Subscription]] = {}
         #: the lengths of the prefixes, which are few
         self._lengths: tuple[int, ...] = ()
 
-    def __iter__(self) -> Iterator[Subscription]:
-        """Iterate over all of them."""
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._all)
-
     def add(self, subscription: Subscription) -> None:
         """Add a subscription, whose streams and prefix stay what they are."""
-        self._all.append(subscription)
+        self.append(subscription)
         index, keys = self._index(subscription)
         for key in keys:
             index.setdefault(key, []).append(subscription)
@@ -43,7 +35,7 @@ class Subscriptions:
             ValueError: it is not among them.
 
         """
-        self._all.remove(subscription)
+        super().remove(subscription)
         index, keys = self._index(subscription)
         for key in keys:
             index[key].remove(subscription)

@@ -18,6 +18,7 @@ from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, 
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
 from streamnorm.engine.blocks.coalesce import SHORTEST_RUN, RunResult, nothing_to_refuse, observe_run
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
+from streamnorm.engine.blocks.interleaved import all_fit, are_runs, observe_interleaved
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
 from streamnorm.engine.configuration.plan import Plan
@@ -129,8 +130,8 @@ class IngestService:
             if stream is None or not nothing_to_refuse(stream, run, now, self.limits):
                 return None
             streams[stream_id] = stream
-        if any(stream is not self.streams.peek(stream_id) for stream_id, stream in streams.items()):
-            return None  # a copy is committed at once, or refused; one may have been evicted for another one
+        if not self._are_in_place(streams):
+            return None
         answers: dict[str, Iterator[Answer]] = {}
         for stream_id, stream in streams.items():
             run = runs[stream_id]
@@ -142,6 +143,43 @@ class IngestService:
                 self._tell(stream_id, batch, now, origin)
             answers[stream_id] = iter(found.answers)
         return [next(answers[stream_id]) for stream_id, _ in readings]
+
+    def try_observe_columns(self, columns: ReadingColumns) -> AnswerColumns | None:
+        """Observe readings of any streams, in order within each, where nothing is to be waited for or to be refused.
+
+        Otherwise return None; then nothing has happened.
+        """
+        now = self.clock()
+        streams: dict[str, Stream] = {}
+        for stream_id, rows in columns.groups():
+            stream = self.streams.get_for_inline_update(stream_id)
+            if stream is None or not all_fit(stream, columns, rows, now, self.limits):
+                return None
+            streams[stream_id] = stream
+        if not self._are_in_place(streams):
+            return None
+        answers = AnswerColumns(columns)
+        groups = [(streams[stream_id], rows) for stream_id, rows in columns.groups()]
+        observe_interleaved(groups, Work(columns, answers, now, self.limits))
+        pairs: list[Pair] = []
+
+        def pair(row: int) -> Pair:
+            if not pairs:  # all at once takes a third of the time that it takes one by one
+                pairs.extend(zip((reading for _, reading in columns.readings()), answers.all(), strict=True))
+            return pairs[row]
+
+        for stream_id, rows in columns.groups():
+            self.streams.commit_inline(stream_id, streams[stream_id])
+            self.observed += len(rows)
+            self.listeners.tell_rows_at_once(stream_id, (columns, answers, rows), pair, now)
+        return answers
+
+    def _are_in_place(self, streams: Mapping[str, Stream]) -> bool:
+        """Return whether streams got for an inline update are those in memory.
+
+        A copy is committed at once, or refused; one may have been evicted for another one.
+        """
+        return all(stream is self.streams.peek(stream_id) for stream_id, stream in streams.items())
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
@@ -214,9 +252,13 @@ class IngestService:
         """
         few = len(columns) <= AT_ONCE and columns.size() <= OFFLOAD_THRESHOLD
         if few and len(columns) < SHORTEST_RUN * len(columns.stream_ids):
-            inline = self.try_observe_together([*columns.readings()])
+            if are_runs(columns):
+                inline = self.try_observe_columns(columns)
+            else:
+                each = self.try_observe_together([*columns.readings()])
+                inline = None if each is None else AnswerColumns.of(columns, each)
             if inline is not None:
-                return AnswerColumns.of(columns, inline)
+                return inline
         now = self.clock()
         answers = await self._observe_columns(columns, pointer, now)
         await self._tell_columns(columns, answers, now, _pairs_of(columns, answers))

@@ -42,6 +42,18 @@ class Listeners(list[ObservationListener]):
         for listener in self:
             listener.on_batch(stream_id, batch, now, origin)
 
+    def tell_rows_at_once(
+        self,
+        stream_id: str,
+        observed: tuple[ReadingColumns, AnswerColumns, Rows],
+        pair: Callable[[int], Pair],
+        now: float,
+    ) -> None:
+        """Tell of rows that were observed while nobody else has their turn; see `tell_rows`."""
+        for listener in self:
+            for batch in batches_for(listener, observed, pair):
+                listener.on_batch(stream_id, batch, now)
+
     async def tell_rows(
         self,
         stream_id: str,
@@ -55,17 +67,26 @@ class Listeners(list[ObservationListener]):
         A listener that hears of all rows is told what `pair` returns of each, another one of a block, where they make
         one. `now` and `origin` are as in `ObservationListener.on_batch`.
         """
-        columns, answers, rows = observed
         for listener in [*self]:
-            due = rows[-(listener.max_rows or 0) :]
-            in_block = listener.max_rows is not None and len(due) >= SHORTEST_BLOCK
-            block = block_of(columns, answers, due, pair) if in_block else None
-            starts = range(0, len(due), TOLD_AT_ONCE)
-            pieces = ([pair(row) for row in due[start : start + TOLD_AT_ONCE].tolist()] for start in starts)
-            batches: Iterable[Batch] = pieces if block is None else (block,)
-            for batch in batches:
+            for batch in batches_for(listener, observed, pair):
                 listener.on_batch(stream_id, batch, now, origin)
                 self._told += len(batch)
                 if self._told >= TOLD_AT_ONCE:
                     self._told = 0
                     await asyncio.sleep(0)
+
+
+def batches_for(
+    listener: ObservationListener,
+    observed: tuple[ReadingColumns, AnswerColumns, Rows],
+    pair: Callable[[int], Pair],
+) -> Iterable[Batch]:
+    """Return what a `listener` is told of rows of columns that were `observed`; see `Listeners.tell_rows`."""
+    columns, answers, rows = observed
+    due = rows[-(listener.max_rows or 0) :]
+    in_block = listener.max_rows is not None and len(due) >= SHORTEST_BLOCK
+    block = block_of(columns, answers, due, pair) if in_block else None
+    if block is not None:
+        return (block,)
+    starts = range(0, len(due), TOLD_AT_ONCE)
+    return ([pair(row) for row in due[start : start + TOLD_AT_ONCE].tolist()] for start in starts)

@@ -22,7 +22,7 @@ from streamnorm.api.streaming.sessions import LineSession
 from streamnorm.errors import StreamnormError
 
 #: Lines answered before control returns to the event loop: about ten milliseconds.
-AT_ONCE = 1000
+AT_ONCE = 1600
 
 
 class NDJSONStreamingResponse(Response):

@@ -18,11 +18,17 @@ from streamnorm.api.http import problems
 from streamnorm.api.http.body import too_large
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.engine.blocks.coalesce import RunResult
+from streamnorm.engine.blocks.columns import ReadingColumns
+from streamnorm.engine.blocks.interleaved import are_runs
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
 from streamnorm.ingest import IngestService
 
 Error = StreamnormError | HTTPProblem
+#: Readings of several streams that are observed before others have their turn: some five milliseconds.
+TOGETHER = 500
+#: Fewer lines are answered faster one by one.
+FEWEST_IN_COLUMNS = 8
 
 
 class ReadingSession:
@@ -143,10 +149,21 @@ class LineSession(ReadingSession):
     async def answer(self, lines: Sequence[bytes]) -> SessionReply:
         """Answer lines up to the first invalid one, which is answered with problem details."""
         first = self._row
-        parsed, error = self._parsed(lines)
-        replies = self._together(parsed)
-        if replies:
-            parsed = []
+        columns = self._columns(lines)
+        if columns is None:
+            parsed, error = self._parsed(lines)
+        else:
+            self._line += len(lines)
+            self._row += len(columns)
+            answers = self._service.try_observe_columns(columns) if self._learn and are_runs(columns) else None
+            if answers is not None:
+                return SessionReply([*serialize.rows_to_json(columns, answers)], well=True)
+            parsed, error = [*columns.readings()], None
+        replies: list[Any] = []
+        while together := self._together(parsed[:TOGETHER]):
+            replies += together
+            parsed = parsed[TOGETHER:]
+            await asyncio.sleep(0)
         for stream_id, group in groupby(parsed, itemgetter(0)):
             readings = [reading for _, reading in group]
             answer = self._at_once(stream_id, readings[0]) if len(readings) == 1 else None
@@ -162,6 +179,12 @@ class LineSession(ReadingSession):
             replies.append(self.problem(error))
         return SessionReply(replies, error is None)
 
+    def _columns(self, lines: Sequence[bytes]) -> ReadingColumns | None:
+        """Parse lines into columns if all are plain readings, or empty; otherwise, and if they are few, return None."""
+        if len(lines) < FEWEST_IN_COLUMNS or max(map(len, lines)) > self._longest:
+            return None
+        return self._parse.parse_all_plain(lines)
+
     def _together(self, parsed: Sequence[tuple[str, Reading]]) -> list[Any]:
         """Answer readings of several streams if none of them has to wait, or is refused; otherwise return nothing."""
         several = self._learn and any(stream_id != parsed[0][0] for stream_id, _ in parsed)
@@ -171,11 +194,7 @@ class LineSession(ReadingSession):
 
     def _parsed(self, lines: Sequence[bytes]) -> tuple[list[tuple[str, Reading]], Error | None]:
         """Parse lines up to the first invalid one, skipping empty ones."""
-        parsed = self._parse.parse_all_plain(lines) if max(map(len, lines)) <= self._longest else []
-        if parsed:
-            self._line += len(lines)
-            self._row += len(parsed)
-            return parsed, None
+        parsed: list[tuple[str, Reading]] = []
         for text in lines:
             self._line += 1
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Self
 
 import numpy as np
@@ -81,6 +81,15 @@ class AnswerColumns:
             bool(self.replayed[row]),
             skew=float(self.skews[row]),
         )
+
+    def all(self) -> list[Answer]:
+        """Build the answers to all rows."""
+        rows = range(len(self.counts))
+        if self.renamed or not all(head.plain for head in self._columns.heads):
+            return [self.answer(row) for row in rows]
+        values = self._columns.split_rows(slice(0, len(rows)), self.values)
+        counted = self.counts.tolist(), self.ready.tolist(), self.gaps.tolist(), self.replayed.tolist()
+        return [*map(Answer, values, *counted, repeat(None), self.skews.tolist())]
 
     def table(self) -> tuple[tuple[str, ...], Array]:
         """Return the features of readings that are alike, and the values as rows × features."""

@@ -13,13 +13,13 @@ import numpy as np
 
 from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import before_last_block
-from streamnorm.engine.blocks.coalesce import observe_table
+from streamnorm.engine.blocks.coalesce import latest_time, observe_table
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.readiness import ready_for
 from streamnorm.engine.limits import Limits
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.engine.state.layout import LAST_SEQ, UPDATED
-from streamnorm.engine.streams.clock import EARLIEST, LATEST
+from streamnorm.engine.streams.clock import EARLIEST
 from streamnorm.engine.streams.postprocess import postprocess_block
 from streamnorm.errors import InvalidReading, StreamnormError
 
@@ -111,8 +111,7 @@ def observe_each(stream: Stream, work: Work, rows: Rows, refused: Refused) -> No
             length = 0
             where = stream.layout
             if head.plain and len(some) >= SHORTEST_TABLE and where.tabular and where.names == head.names:
-                latest = LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
-                length = _fit(stream, columns, some, latest)
+                length = fit(stream, columns, some, latest_time(now, limits))
             if length >= SHORTEST_TABLE:
                 _observe_table(stream, some[:length], work)
                 at += length
@@ -152,8 +151,11 @@ def _runs(columns: ReadingColumns, rows: Rows) -> Iterator[tuple[int, int]]:
     return pairwise([0, *changes, len(rows)])
 
 
-def _fit(stream: Stream, columns: ReadingColumns, rows: Rows, latest: float) -> int:
-    """Count the rows of a run, from the first one on, whose times and numbers leave nothing to object to."""
+def fit(stream: Stream, columns: ReadingColumns, rows: Rows, latest: float) -> int:
+    """Count the rows of a run of `columns`, from the first one on, whose times and numbers leave nothing to object to.
+
+    No time may be after the `latest`, in seconds since 1970; numbers have to follow those of the `stream`.
+    """
     if columns.earliest >= EARLIEST and columns.latest <= latest and not columns.numbered:
         return len(rows)
     times, seqs = columns.times[rows], columns.seqs[rows]

@@ -17,7 +17,7 @@ from streamnorm.engine.limits import LARGEST_SEQ, Limits
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.state.layout import COUNT, GAP, HEADER_SIZE, LAST_SEQ, SKEW, TIME, UPDATED
 from streamnorm.engine.streams import mixed
-from streamnorm.engine.streams.clock import EARLIEST, LATEST, settle_rows
+from streamnorm.engine.streams.clock import EARLIEST, LATEST, Settled, settle_rows
 from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import StreamnormError
 
@@ -65,7 +65,7 @@ def observe_run(stream: Stream, readings: Sequence[Reading], now: float, limits:
     try:
         while len(answers) < len(readings):
             start = len(answers)
-            end = _split_by_features(stream, readings, start, _latest(now, limits))
+            end = _split_by_features(stream, readings, start, latest_time(now, limits))
             if end - start >= SHORTEST_RUN:
                 _observe_table(stream, readings[start:end], now, limits, run)
                 continue
@@ -87,10 +87,11 @@ def nothing_to_refuse(stream: Stream, readings: Sequence[Reading], now: float, l
 
     `now` is the time of arrival (s since 1970), `limits` are those of each reading.
     """
-    return _split_by_features(stream, readings, 0, _latest(now, limits)) == len(readings)
+    return _split_by_features(stream, readings, 0, latest_time(now, limits)) == len(readings)
 
 
-def _latest(now: float, limits: Limits) -> float:
+def latest_time(now: float, limits: Limits) -> float:
+    """Return the latest stamp that a reading may have which arrives `now`, in seconds since 1970, within `limits`."""
     return LATEST if limits.max_ahead is None else min(LATEST, now + limits.max_ahead)
 
 
@@ -123,23 +124,35 @@ def observe_table(
     `values` is rows × features, `stamps` are times in seconds since 1970, `now` where the rows are not `stamped`;
     `seqs` are the rows' numbers, negative for none, or None where no row has one; `limits` bound the times.
     """
-    plan, where, state = stream.plan, stream.layout, stream.state
-    settled = settle_rows(state, stamps, now, limits, plan.patience) if plan.clocked or stamped else None
+    plan, where = stream.plan, stream.layout
+    settled = settle_rows(stream.state, stamps, now, limits, plan.patience) if plan.clocked or stamped else None
     times = stamps if settled is None else settled.times
     _, values = mixed.prepare_table(stream, where.sources, values, times)
     before = rested(stream, where.starts, values, times)
     ready = ready_after(values, before)
     ys = mixed.observe_columns(stream, values, times, starts=where.starts, ends=where.ends)
-    gaps = None if seqs is None else _number(state, seqs)
-    stream.before = None
-    stream.answered = None if seqs is None or seqs[-1] < 0 else array("d", ys[-1])
-    state[COUNT] += len(values)
+    gaps = count_rows(stream, len(values), seqs, settled, now)
+    if seqs is not None and seqs[-1] >= 0:
+        stream.answered = array("d", ys[-1])
+    skews = None if settled is None else settled.skews
+    return Table(mixed.finish_block(plan, where, where.names, ys), ready, gaps, before, skews)
+
+
+def count_rows(stream: Stream, count: int, seqs: Rows | None, settled: Settled | None, now: float) -> Rows | None:
+    """Add a `count` of rows to those that a `stream` has taken in: they arrived `now` (s since 1970).
+
+    `settled` are their times, None where those do not matter.
+
+    Returns how many never came before each of them; None where `seqs` is None, for no row has a number.
+    """
+    state = stream.state
+    stream.before = stream.answered = None
+    state[COUNT] += count
     state[UPDATED] = now
     state[SKEW] = 0.0
-    skews = None
     if settled is not None:
-        state[TIME:HEADER_SIZE], skews = settled.clock[TIME:], settled.skews
-    return Table(mixed.finish_block(plan, where, where.names, ys), ready, gaps, before, skews)
+        state[TIME:HEADER_SIZE] = settled.clock[TIME:]
+    return None if seqs is None else _number(state, seqs)
 
 
 def _observe_table(stream: Stream, readings: Sequence[Reading], now: float, limits: Limits, run: RunResult) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 #: What each takes and, last, returns: an address or whole number, bytes, a float64, a truth value, nothing.
 SIGNATURES = {
     "row": "b?",
+    "readings": "ii-",
     "rows": "iiiiiiiii-",
     "rows_of_singles": "iiiiiiiii-",
     "finish": "iiiddiii-",

@@ -4,7 +4,8 @@
 
 An argument is the address of what the loop's parameter of that name is: `values`, `times`, `rule`, `p`, `state`,
 `starts`, `ends`, `span`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`, `size`,
-`limit`, `missing`, `clamp`. `label` is a part of the functions' names.
+`limit`, `missing`, `clamp`; `call` is what `streamnorm.kernels.cpu.loops.row_call` packs. `label` is a part of the
+functions' names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numba import njit as numba_njit
 
 from streamnorm.kernels import templates
 from streamnorm.kernels.base_statistics import SIZE, update_base
+from streamnorm.kernels.cpu.loops import CALL_SIZE
 from streamnorm.kernels.cpu.pointers import doubles, integers, lanes_of, singles
 from streamnorm.kernels.method import Buffer, Method, Packed
 from streamnorm.kernels.specialize import Decorate, bound_observe, bound_step, specialize
@@ -77,11 +79,18 @@ def four_integers(address: int) -> tuple[int, int, int, int]:
 
 
 def row(call: int) -> bool:
-    """Run `templates.observe_row`; see `streamnorm.kernels.cpu.loops.row_call`."""
+    """Run `templates.observe_row`."""
     values, count, _, states = four_integers(call)
     constants = integers(integers(call)[4])
     rule, p, stride = constants[0], constants[1], constants[2]
     return row_loop(doubles(values), count, doubles(call)[2], four(rule), doubles(p), doubles(states), 0, stride)
+
+
+def readings(calls: int, count: int) -> None:
+    """Run `row` on one call after the other; what it returns replaces the number of values in a call."""
+    for place in range(count):
+        call = calls + CALL_SIZE * place
+        integers(call)[1] = row(call)
 
 
 def rows(values: int, times: int, rule: int, p: int, state: int, starts: int, ends: int, span: int, out: int) -> None:
@@ -139,8 +148,10 @@ def entries(method: Method | None, decorate: Callable[[str], Decorate], label: s
         "step": bound_step(method, decorate=inlined, label=""),
     }
     block = inner(templates.observe_rows, observe=observe)
+    one = inner(templates.observe_row, observe=observe)
     found = {
-        "row": entry("row", row, row_loop=inner(templates.observe_row, observe=observe)),
+        "row": entry("row", row, row_loop=one),
+        "readings": entry("readings", readings, row=inner(row, row_loop=one)),
         "rows": entry("rows", rows, rows_loop=block),
         "rows_of_singles": entry("rows_of_singles", rows, singles, rows_loop=block),
     }

@@ -14,11 +14,15 @@ from struct import Struct
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from streamnorm.kernels.array_types import Array
 from streamnorm.kernels.cpu.thread_pool import parallel_for
 from streamnorm.kernels.method import Packed
 from streamnorm.kernels.templates import DEPTH, GROUP, LANES
+
+Counts = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 #: Values that are worth laying states out.
 LEAST_IN_LANES = 512
@@ -39,6 +43,7 @@ def packed(numbers: Packed) -> tuple[int, array[float]]:
 #: Packs the arguments of `Loops.row`: the address of the values and their number, the time, the addresses of the first
 #: feature's state and of `RowConstants`. One argument of bytes takes a third of the time that these take one by one.
 row_call: Final = Struct("qqdqq").pack
+CALL_SIZE: Final = 40
 
 
 class RowConstants:
@@ -67,6 +72,21 @@ class Loops:
         self.entries = entries
         #: runs `templates.observe_row`; takes what `row_call` returns
         self.row: Callable[[bytes], bool] = entries["row"]
+
+    def observe_readings(self, values: Array, starts: Counts, widths: Counts, times: Array, own: Counts) -> Bools:
+        """Take readings in, one after the other: each has `widths` numbers of `values` from `starts` on.
+
+        The raw z-scores replace them. A row of `own` has the addresses of a reading's first feature's state and of its
+        `RowConstants`. Returns what `templates.observe_row` does of each.
+        """
+        calls = np.empty((len(starts), 5), np.int64)
+        calls[:, 0] = values.ctypes.data + values.itemsize * starts
+        calls[:, 1] = widths
+        calls[:, 2] = times.view(np.int64)
+        calls[:, 3:] = own
+        self.entries["readings"](calls.ctypes.data, len(calls))
+        ready: Bools = calls[:, 1] != 0
+        return ready
 
     def finish(
         self, out: Array, missing: float, clamp: float, gamma: Sequence[float], beta: Sequence[float], last: Packed

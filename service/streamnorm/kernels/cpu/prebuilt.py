@@ -37,8 +37,8 @@ def load(method: Method, path: Path) -> Loops:
     found: dict[str, Any] = {}
     for name in names_for(method.counts):
         letters = signature(name)
-        # A reading takes less time than to release the GIL and have it back from a thread that wants it, too.
-        library = readings if name == "row" else blocks
+        # Readings take less time than to release the GIL and have it back from a thread that wants it, too.
+        library = readings if name in {"row", "readings"} else blocks
         function = getattr(library, symbol(None if name in ALL_METHODS else method.name, name))
         function.argtypes, function.restype = [KINDS[letter] for letter in letters[:-1]], KINDS[letters[-1]]
         found[name] = function

@@ -144,9 +144,12 @@ def test_empty_lines_are_passed_over() -> None:
     lines = [b'{"values":[1.5]}', b"", b'{"values":[2.5]}\r', b""]
     assert parse.append_all_plain(columns, lines)
     assert [reading.values for _, reading in columns.freeze().readings()] == [[1.5], [2.5]]
-    assert parse.parse_all_plain(lines) == [*columns.readings()]
-    assert parse.parse_all_plain([b""]) == parse.parse_all_plain([b"{}"]) == []
-    assert not ReadingParser(Limits(max_features=1), "boiler-7").parse_all_plain([b'{"values":[1,2]}'])
+    again = parse.parse_all_plain(lines)
+    assert again is not None
+    assert [*again.readings()] == [*columns.readings()]
+    assert parse.parse_all_plain([b""]) is None
+    assert parse.parse_all_plain([b"{}"]) is None
+    assert ReadingParser(Limits(max_features=1), "boiler-7").parse_all_plain([b'{"values":[1,2]}']) is None
 
 
 @pytest.mark.parametrize(

@@ -119,14 +119,14 @@ class ReadingParser:
             return False
         return append_all_plain(columns, bodies, self._caller, self._stream_id)
 
-    def parse_all_plain(self, texts: Sequence[bytes]) -> list[tuple[str, Reading]]:
-        """Parse texts, but for empty ones, if all are plain readings within the limits; otherwise return nothing."""
+    def parse_all_plain(self, texts: Sequence[bytes]) -> ReadingColumns | None:
+        """Parse texts, but for empty ones, if all are plain readings within the limits; otherwise return None."""
         columns = ReadingColumns(self._limits)
         try:
             plain = self.append_all_plain(columns, texts)
         except LimitExceeded:
-            return []
-        return [*columns.freeze().readings()] if plain else []
+            return None
+        return columns.freeze() if plain else None
 
     def _checked(self, body: Any, row: int | None) -> Reading:
         return parse_body(body, self._limits, _pointer(row))
