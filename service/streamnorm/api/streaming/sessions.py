@@ -19,7 +19,7 @@ from streamnorm.api.http.body import too_large
 from streamnorm.api.http.problems import HTTPProblem
 from streamnorm.engine.blocks.coalesce import RunResult
 from streamnorm.engine.blocks.columns import ReadingColumns
-from streamnorm.engine.blocks.interleaved import are_runs
+from streamnorm.engine.blocks.interleaved import FEWEST, are_runs
 from streamnorm.engine.reading import Answer, Reading
 from streamnorm.errors import InvalidInput, StaleSequence, StreamnormError
 from streamnorm.ingest import IngestService
@@ -27,8 +27,6 @@ from streamnorm.ingest import IngestService
 Error = StreamnormError | HTTPProblem
 #: Readings of several streams that are observed before others have their turn: some five milliseconds.
 TOGETHER = 500
-#: Fewer lines are answered faster one by one.
-FEWEST_IN_COLUMNS = 8
 
 
 class ReadingSession:
@@ -181,7 +179,7 @@ class LineSession(ReadingSession):
 
     def _columns(self, lines: Sequence[bytes]) -> ReadingColumns | None:
         """Parse lines into columns if all are plain readings, or empty; otherwise, and if they are few, return None."""
-        if len(lines) < FEWEST_IN_COLUMNS or max(map(len, lines)) > self._longest:
+        if len(lines) < FEWEST or max(map(len, lines)) > self._longest:
             return None
         return self._parse.parse_all_plain(lines)
 

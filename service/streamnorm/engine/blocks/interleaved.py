@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from streamnorm.errors import StreamnormError
     from streamnorm.kernels.cpu.loops import Loops
 
-#: Of fewer rows a stream, on average, each is observed faster by itself.
-SHORTEST_MEAN = 4
+#: Of fewer rows, in all or of a stream on average, each is observed faster by itself.
+FEWEST, SHORTEST_MEAN = 32, 4
 #: Numbers of one stream that are worth a table of their own.
 LEAST_IN_TABLE = 1024
 
@@ -42,8 +42,8 @@ class Run(NamedTuple):
 
 
 def are_runs(columns: ReadingColumns) -> bool:
-    """Return whether so many rows of each stream arrived together that `observe_interleaved` is worth it."""
-    return len(columns) >= SHORTEST_MEAN * len(columns.stream_ids)
+    """Return whether so many rows, and of each stream, arrived together that `observe_interleaved` is worth it."""
+    return len(columns) >= max(FEWEST, SHORTEST_MEAN * len(columns.stream_ids))
 
 
 def all_fit(stream: Stream, columns: ReadingColumns, rows: Rows, now: float, limits: Limits) -> bool:

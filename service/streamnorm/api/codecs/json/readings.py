@@ -25,6 +25,8 @@ from streamnorm.formats.payload import BESIDE, with_values
 MOST_FAULTS = 200
 #: Integers that are taken without another look: those of 64 bits.
 LARGEST_INTEGER = 2**64
+#: As constants: to negate a number takes longer than to compare it.
+LEAST_VALUE, LEAST_INTEGER = -LARGEST_VALUE, -LARGEST_INTEGER
 #: placeholder for a reading with invalid values, whose stream is still to be authorized
 _NOTHING = Reading((), [])
 
@@ -65,9 +67,9 @@ def _floats(numbers: list[Any]) -> bool:
     """Convert integers and nulls to floats in place; return False if there is anything else, or a number too large."""
     for index, number in enumerate(numbers):
         kind = number.__class__
-        if kind is float and -LARGEST_VALUE <= number <= LARGEST_VALUE:
+        if kind is float and LEAST_VALUE <= number <= LARGEST_VALUE:
             continue
-        if kind is int and -LARGEST_INTEGER <= number <= LARGEST_INTEGER:  # an int is compared with a float slowly
+        if kind is int and LEAST_INTEGER <= number <= LARGEST_INTEGER:  # an int is compared with a float slowly
             numbers[index] = float(number)
         elif number is None:
             numbers[index] = math.nan
