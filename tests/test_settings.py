@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from pydantic import ValidationError
 from typer.testing import Result
 
 import streamnorm
+from streamnorm import settings
 from streamnorm.cli.serve import settings_options
 from streamnorm.engine.limits import Limits
-from streamnorm.settings import GROUPS, Settings, descriptions, unknown_variables
+from streamnorm.settings import GROUPS, Settings, unknown_variables
 from tests.support.commands import invoke
 
 OTHERS: dict[str, Any] = {
@@ -107,23 +110,27 @@ def options() -> Mapping[str, inspect.Parameter]:
 
 
 @pytest.fixture(scope="module")
-def described() -> dict[str, list[str]]:
-    """Return what the groups say of each setting."""
-    found: dict[str, list[str]] = {}
-    for group in GROUPS:
-        for name, text in descriptions(group).items():
-            found.setdefault(name, []).append(text)
-    return found
+def described() -> dict[str, str]:
+    """Return what the source says below each setting, as Python's parser has it."""
+    groups = {group.__name__ for group in GROUPS}
+    module = ast.parse(inspect.getsource(settings)).body
+    members = [node.body for node in module if isinstance(node, ast.ClassDef) and node.name in groups]
+    return {
+        ast.unparse(field.target): ast.literal_eval(below.value)
+        for body in members
+        for field, below in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr)
+    }
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_a_setting_is_an_option_with_the_same_default(
-    options: Mapping[str, inspect.Parameter], described: dict[str, list[str]], name: str
+    options: Mapping[str, inspect.Parameter], described: dict[str, str], name: str
 ) -> None:
     option, field = options[name], Settings.model_fields[name]
     (told,) = option.annotation.__metadata__
     assert (option.default, told.envvar) == (field.default, f"STREAMNORM_{name.upper()}")
-    assert described[name] == [told.help]
+    assert told.help == described[name]
 
 
 def test_an_option_goes_before_the_environment() -> None:

@@ -78,7 +78,6 @@ class Server(uvicorn.Server):
         """Start serving, while the kernels are compiled or loaded in the background."""
         self._warmup.start()
         await super().startup(sockets)
-        gc.collect()
         gc.freeze()  # what was imported is not looked at again
 
     def each_second(self) -> None:

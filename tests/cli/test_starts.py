@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import subprocess
 import sys
 from typing import Annotated
@@ -12,8 +14,10 @@ import typer
 from typer import _adapters
 from typer.testing import CliRunner
 
+from streamnorm.app import create_app
 from streamnorm.cli import COMMANDS, cli, main
 from streamnorm.compat.typer import share_validators
+from streamnorm.settings import Settings
 
 #: what only other commands want
 UNWANTED = {"streamnorm.backfill", "streamnorm.cli.check", "streamnorm.demo", "streamnorm.filtering", "rich"}
@@ -32,6 +36,41 @@ def loaded_after(code: str) -> set[str]:
 
 def test_the_service_starts_without_what_other_commands_import() -> None:
     assert UNWANTED.isdisjoint(loaded_after("from streamnorm.cli import load; load('serve')"))
+
+
+def test_the_service_starts_without_what_only_its_document_needs() -> None:
+    code = """
+import contextlib
+from streamnorm.cli import main
+sys.argv = ["streamnorm", "serve", "--help"]
+with contextlib.suppress(SystemExit):
+    main()
+from fastapi.openapi.models import OpenAPI
+from streamnorm.api.schemas import ReadingBody, StreamPage
+for model in (OpenAPI, StreamPage, ReadingBody):
+    print(f"{model.__name__}={model.__pydantic_complete__}")
+"""
+    told = loaded_after(code)
+    assert {"OpenAPI=False", "StreamPage=False", "ReadingBody=True"} < told
+    assert "pydantic.v1" not in told
+
+
+def test_models_are_deferred_within_alone_and_document_the_same() -> None:
+    code = """
+from streamnorm.cli import load
+from streamnorm.compat.pydantic import deferring
+with deferring():
+    load("serve")
+from streamnorm.app import create_app
+from streamnorm.settings import Settings
+print(hashlib.sha256(json.dumps(create_app(Settings(store="memory")).openapi()).encode()).hexdigest())
+class Later(pydantic.BaseModel):
+    pass
+print(f"Later={Later.__pydantic_complete__}")
+"""
+    told = loaded_after(f"import hashlib, json, pydantic{code}")
+    document = json.dumps(create_app(Settings(store="memory")).openapi())
+    assert {hashlib.sha256(document.encode()).hexdigest(), "Later=True", "pydantic.v1"} < told
 
 
 def test_a_filter_starts_without_what_few_lines_need() -> None:

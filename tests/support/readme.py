@@ -47,7 +47,7 @@ def with_tables(text: str) -> str:
 def settings_table(names: Iterable[str]) -> str:
     """Write a table of settings."""
     rows = ["| variable | default | what it sets |", "| --- | --- | --- |"]
-    told = {name: description for group in GROUPS for name, description in descriptions(group).items()}
+    told = descriptions()
     for name in names:
         field = Settings.model_fields[name]
         default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)

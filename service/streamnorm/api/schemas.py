@@ -72,9 +72,15 @@ STREAM_CONFIGURATIONS: dict[str, type[Configuration]] = {
 
 
 class Body(BaseModel):
-    """A request body without unknown members."""
+    """A request body without unknown members; built at once, since threads validate bodies."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=False)
+
+
+class Answer(BaseModel):
+    """An answer, or a part of one; built for the OpenAPI document alone."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 class ReadingBody(Body):
@@ -126,7 +132,7 @@ class ValuesBody(Body):
     values: Values
 
 
-class ReadingAnswer(BaseModel):
+class ReadingAnswer(Answer):
     """The reading at zero mean and unit variance."""
 
     stream: str = Field(examples=["boiler-7"])
@@ -142,7 +148,7 @@ class ReadingAnswer(BaseModel):
     clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
-class BlockAnswerBody(BaseModel):
+class BlockAnswerBody(Answer):
     """The block at zero mean and unit variance."""
 
     stream: str
@@ -157,20 +163,20 @@ class BlockAnswerBody(BaseModel):
     clock_set_back: float | None = Field(None, description=CLOCK_SET_BACK)
 
 
-class ReadingsAnswer(BaseModel):
+class ReadingsAnswer(Answer):
     """The answers to readings of many streams, in request order."""
 
     readings: list[ReadingAnswer]
 
 
-class ValuesAnswer(BaseModel):
+class ValuesAnswer(Answer):
     """Values in the sensor's own units."""
 
     stream: str
     values: Values
 
 
-class StreamInfo(BaseModel):
+class StreamInfo(Answer):
     """A stream's configuration and counters."""
 
     stream: str = Field(examples=["boiler-7"])
@@ -182,7 +188,7 @@ class StreamInfo(BaseModel):
     updated: datetime
 
 
-class StreamProfile(BaseModel):
+class StreamProfile(Answer):
     """What is known of each feature of a stream, and of its device's clock."""
 
     stream: str
@@ -191,7 +197,7 @@ class StreamProfile(BaseModel):
     features: dict[str, FeatureProfile]
 
 
-class FeatureAdvice(BaseModel):
+class FeatureAdvice(Answer):
     """One piece of advice."""
 
     feature: str = Field(description="empty: of the whole stream", examples=["wind"])
@@ -202,7 +208,7 @@ class FeatureAdvice(BaseModel):
     )
 
 
-class StreamAdvice(BaseModel):
+class StreamAdvice(Answer):
     """What somebody who knows sensors would do about a stream's features."""
 
     stream: str
@@ -210,7 +216,7 @@ class StreamAdvice(BaseModel):
     toml: str = Field(description="the same as rules for streamnorm.toml, with the reasons as comments")
 
 
-class RuleSource(BaseModel):
+class RuleSource(Answer):
     """Something that speaks of a stream: the service's defaults, a rule, or what was set for the stream itself."""
 
     by: Literal["default", "rule", "stream"]
@@ -221,14 +227,14 @@ class RuleSource(BaseModel):
     parameters: dict[str, Any] = Field(examples=[{"horizon": 20000}])
 
 
-class EffectiveParameter(BaseModel):
+class EffectiveParameter(Answer):
     """A parameter that holds for a feature, and which of the sources says so."""
 
     value: Any = Field(examples=[20000])
     source: int | None = Field(description="its place in `sources`; null where the method does so by itself")
 
 
-class MatchedMapping(BaseModel):
+class MatchedMapping(Answer):
     """A mapping that made readings of a stream since the service began."""
 
     name: str = Field(examples=["zigbee2mqtt"])
@@ -236,7 +242,7 @@ class MatchedMapping(BaseModel):
     topic: str = Field(description="of the last message; empty where it had none", examples=["zigbee2mqtt/door"])
 
 
-class StreamRules(BaseModel):
+class StreamRules(Answer):
     """What rules and mappings matched a stream, and what holds for its features."""
 
     stream: str
@@ -246,7 +252,7 @@ class StreamRules(BaseModel):
     mappings: list[MatchedMapping]
 
 
-class RefusedExample(BaseModel):
+class RefusedExample(Answer):
     """One of the last refusals for a reason."""
 
     time: datetime
@@ -254,7 +260,7 @@ class RefusedExample(BaseModel):
     payload: str = Field(description="the beginning of what was sent; empty where it is not known, or is no text")
 
 
-class Refusal(BaseModel):
+class Refusal(Answer):
     """What was refused for one reason since the service began."""
 
     source: str = Field(description="http, or the bridge: mqtt, forward", examples=["mqtt"])
@@ -264,7 +270,7 @@ class Refusal(BaseModel):
     examples: list[RefusedExample] = Field(description="the last ones, the newest first")
 
 
-class RefusalList(BaseModel):
+class RefusalList(Answer):
     """What was refused, the most frequent reason first."""
 
     refusals: list[Refusal]
@@ -285,7 +291,7 @@ class ListedStream(StreamInfo):
     )
 
 
-class ReloadedConfig(BaseModel):
+class ReloadedConfig(Answer):
     """What the file of rules says, now that it was read anew."""
 
     rules: int = Field(description="how many there are")
@@ -293,21 +299,21 @@ class ReloadedConfig(BaseModel):
     streams: int = Field(description="streams in memory that were configured anew; others are, with their next use")
 
 
-class StreamPage(BaseModel):
+class StreamPage(Answer):
     """One page of the list of streams."""
 
     streams: list[ListedStream]
     next: str | None = Field(description="pass it as `after` for the next page; null on the last one")
 
 
-class FaultBody(BaseModel):
+class FaultBody(Answer):
     """One fault of the request, located by a JSON pointer."""
 
     pointer: str = Field(examples=["/values/temp"])
     detail: str
 
 
-class ProblemBody(BaseModel):
+class ProblemBody(Answer):
     """Problem details (RFC 9457)."""
 
     type: str = Field(examples=["/problems/invalid-reading"])
@@ -319,13 +325,13 @@ class ProblemBody(BaseModel):
     limit: str | None = Field(None, description="of limit-exceeded: the setting that says so")
 
 
-class Health(BaseModel):
+class Health(Answer):
     """Alive."""
 
     status: Literal["ok"]
 
 
-class Readiness(BaseModel):
+class Readiness(Answer):
     """Ready."""
 
     status: Literal["ok"]

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from streamnorm.compat.pydantic import disable_plugins
+from streamnorm.compat.pydantic import deferring, disable_plugins
 
 __all__ = ["cli", "import_without", "main"]
 
-#: Thresholds of the garbage collector. Neither imports nor readings leave cycles behind, but they allocate much: with
-#: Python's default of 700 a tenth of a start is spent in the collector, and a third of the time of streaming.
+#: Thresholds of the garbage collector. Readings leave no cycles behind, but they allocate much: with Python's default
+#: of 700 a third of the time of streaming is spent in the collector.
 GARBAGE: Final = (20_000, 20, 20)
 #: the module of each command, and the function there
 COMMANDS = {
@@ -56,6 +56,7 @@ def load(name: str) -> Callable[..., None]:
 
 
 def _run_alone(name: str) -> None:
+    gc.disable()  # imports allocate much, too, and leave next to nothing behind
     disable_plugins()
     if name in FILES:
         # Numba, as it loads, looks for the BLAS of SciPy, which takes 0.2 s and is of no use here
@@ -66,8 +67,12 @@ def _run_alone(name: str) -> None:
     from streamnorm.compat.typer import share_validators  # noqa: PLC0415
 
     share_validators()
+    with deferring():
+        command = load(name)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(name)(load(name))
+    app.command(name)(command)
+    gc.freeze()
+    gc.enable()
     app(sys.argv[2:], prog_name=f"streamnorm {name}")
 
 

@@ -30,6 +30,7 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told, not liste
 
 def settings_options() -> inspect.Signature:
     """Return the signature of a command that has an option for every setting."""
+    told = descriptions()
     return inspect.Signature(
         [
             inspect.Parameter(
@@ -40,7 +41,6 @@ def settings_options() -> inspect.Signature:
                 annotation=Annotated[type(field.default), option(name, told[name], str(group.__doc__))],
             )
             for group in GROUPS
-            for told in (descriptions(group),)
             for name, field in group.model_fields.items()
         ]
     )
