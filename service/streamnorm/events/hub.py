@@ -182,7 +182,7 @@ class EventHub:
         past.number, past.here = self.number, True
         if self._bytes > MOST_BYTES_IN_ALL:
             self._make_room()
-        for subscription in self.subscriptions.of(stream_id):
+        for subscription in self.subscriptions.of(stream_id) if self.subscriptions else ():
             for row in tail.rows():
                 subscription.add(row)
 

@@ -263,7 +263,7 @@ class ReadingColumns:
 
     def gather(self, rows: Rows, flat: Array) -> Array:
         """Gather `rows` of one head out of `flat`, numbers that are laid out as these, into rows × numbers."""
-        first, last = int(rows[0]), int(rows[-1])
+        first, last = rows.item(0), rows.item(-1)
         if len(self.heads) > 1:
             found: Array = flat[self._positions(rows)]
         elif last - first == len(rows) - 1:
