@@ -15,7 +15,7 @@ from typer import _adapters
 from typer.testing import CliRunner
 
 from streamnorm.app import create_app
-from streamnorm.cli import COMMANDS, cli, main
+from streamnorm.cli import cli, main
 from streamnorm.compat.typer import share_validators
 from streamnorm.settings import Settings
 
@@ -98,9 +98,30 @@ def test_a_backfill_tells_its_findings_before_it_loads_what_normalizes() -> None
     assert unwanted.isdisjoint(loaded_after(f"from streamnorm.cli import load; load('backfill'); import {LOOKING}"))
 
 
-def test_every_command_starts_alone_but_keys_which_is_several() -> None:
-    assert {command.name for command in cli.registered_commands} == set(COMMANDS)
-    assert [group.name for group in cli.registered_groups] == ["keys"]
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["nonsense"], ["--version"], ["--", "keys"]])
+def test_what_tells_of_all_commands_imports_none(arguments: list[str]) -> None:
+    code = f"""
+import contextlib
+from streamnorm.cli import main
+sys.argv = ["streamnorm", *{arguments}]
+with contextlib.suppress(SystemExit):
+    main()
+"""
+    loaded = {name for name in loaded_after(code) if name.startswith("streamnorm.cli.")}
+    assert loaded == {"streamnorm.cli.commands"} | ({"streamnorm.cli.keys"} if "keys" in arguments else set())
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["nonsense"], ["--version"]])
+def test_all_commands_are_told_of_without_them_as_with_them(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["streamnorm", *arguments])
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")  # main sets it; this puts back what was
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    result = CliRunner().invoke(cli, arguments)
+    assert (told.out, told.err, ended.value.code) == (result.stdout, result.stderr, result.exit_code)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["serve", "--help"]])

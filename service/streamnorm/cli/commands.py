@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 import streamnorm
-from streamnorm.cli import COMMANDS, load
-from streamnorm.cli.keys import keys
-
-cli = typer.Typer(
-    name="streamnorm",
-    help=streamnorm.__doc__,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+from streamnorm.cli import COMMANDS
 
 
 def print_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
@@ -26,7 +19,6 @@ def print_version(asked: bool) -> None:  # noqa: FBT001 - as Typer calls it
         raise typer.Exit
 
 
-@cli.callback()
 def streamnorm_command(
     *,
     version: Annotated[
@@ -37,6 +29,21 @@ def streamnorm_command(
     del version
 
 
-for name in COMMANDS:
-    cli.command(name)(load(name))
-cli.add_typer(keys, name="keys")
+@functools.cache
+def tree(command_of: Callable[[str], Callable[..., None]]) -> typer.Typer:
+    """Build the command line from the command of each name."""
+    cli = typer.Typer(
+        name="streamnorm",
+        help=streamnorm.__doc__,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    cli.callback()(streamnorm_command)
+    for name in COMMANDS:
+        command = command_of(name)
+        if isinstance(command, typer.Typer):
+            cli.add_typer(command, name=name)
+        else:
+            cli.command(name)(command)
+    return cli

@@ -20,7 +20,9 @@ from streamnorm.settings import Settings, is_shared
 
 T = TypeVar("T")
 
-keys = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(
+    help="Create, list and revoke API keys.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 ScopeName = Enum("ScopeName", {scope: scope for scope in SCOPES}, type=str)  # type: ignore[misc]
 Folder = Annotated[Path, typer.Option("--data-dir", envvar="STREAMNORM_DATA_DIR", help="folder for the state")]
