@@ -55,6 +55,19 @@ for model in (OpenAPI, StreamPage, ReadingBody):
     assert "pydantic.v1" not in told
 
 
+def test_imports_are_neither_searched_for_garbage_nor_later() -> None:
+    code = """
+import gc, typer
+from streamnorm.cli import main
+def told(*_, **__):
+    print(f"collected={gc.get_stats()[0]['collections'] - before}", f"frozen={gc.get_freeze_count() > 50_000}")
+typer.Typer.__call__ = told
+sys.argv, before = ["streamnorm", "serve"], gc.get_stats()[0]["collections"]
+main()
+"""
+    assert {"collected=0", "frozen=True"} < loaded_after(code)
+
+
 def test_models_are_deferred_within_alone_and_document_the_same() -> None:
     code = """
 from streamnorm.cli import load
