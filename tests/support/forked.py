@@ -7,7 +7,6 @@ like any other: it has a pid, signals, open files, an environment and an exit st
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
@@ -87,7 +86,6 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], files: tuple[P
     """Be `streamnorm` with these `arguments`, and print to these `files`; in the forked process."""
     from streamnorm.cli import main  # noqa: PLC0415 - imported there already, and not by every process of tests
 
-    gc.freeze()  # the service, as it starts, looks for garbage
     for path, stream in zip(files, (sys.stdout, sys.stderr), strict=True):
         with path.open("ab") as file:
             os.dup2(file.fileno(), stream.fileno())
