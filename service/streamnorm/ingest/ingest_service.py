@@ -5,8 +5,7 @@ It gives the engine the time, keeps what changed by way of the streams, and noti
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,58 +15,26 @@ import numpy as np
 from streamnorm.engine.blocks.answers import AnswerColumns
 from streamnorm.engine.blocks.block import Block, BlockAnswer, normalize_block, observe_block
 from streamnorm.engine.blocks.bulk import Pointer, Work, normalize_bulk, observe_bulk, observe_each
-from streamnorm.engine.blocks.coalesce import SHORTEST_RUN, RunResult, nothing_to_refuse, observe_run
+from streamnorm.engine.blocks.coalesce import SHORTEST_RUN, RunResult, observe_run
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
-from streamnorm.engine.blocks.interleaved import all_fit, are_runs, observe_interleaved
+from streamnorm.engine.blocks.interleaved import are_runs
 from streamnorm.engine.blocks.many import observe_blocks
-from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair
+from streamnorm.engine.blocks.observed import ObservedBlock, Pair
 from streamnorm.engine.configuration.plan import Plan
-from streamnorm.engine.limits import Limits
-from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY, StreamRepository
+from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY
 from streamnorm.engine.reading import Answer, Array, Reading
 from streamnorm.engine.streams import lifecycle, snapshot
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.errors import InvalidInput, LimitExceeded, StaleSequence, StreamnormError
-from streamnorm.ingest.listeners import Listeners
+from streamnorm.ingest.inline_ingest import InlineIngest
 from streamnorm.ingest.offload import OFFLOAD_THRESHOLD, execution_of, offload
 
 #: Readings, if they are narrow, that are observed together before others have their turn: some five milliseconds.
 AT_ONCE = 1000
 
 
-class IngestService:
+class IngestService(InlineIngest):
     """Observes readings for all ways in."""
-
-    def __init__(
-        self,
-        streams: StreamRepository,
-        *,
-        limits: Limits,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.streams = streams
-        self.limits = limits
-        self.clock = clock
-        self.listeners = Listeners()
-        #: readings observed since the start
-        self.observed = 0
-
-    def try_observe_inline(self, stream_id: str, reading: Reading) -> Answer | None:
-        """Observe a reading where that needs no waiting; None, and nothing has happened, where it does."""
-        stream = self.streams.get_for_inline_update(stream_id)
-        return None if stream is None else self.observe_inline(stream_id, stream, reading)
-
-    def observe_inline(self, stream_id: str, stream: Stream, reading: Reading) -> Answer:
-        """Observe a `reading` of the stream `stream_id`: of the `stream` just got for an inline update."""
-        now = self.clock()
-        answer = stream.observe(reading, now, self.limits)
-        if not answer.replayed:
-            self.streams.commit_inline(stream_id, stream)
-            self.observed += 1
-            batch = ((reading, answer),)
-            for listener in self.listeners:  # `_tell`, without the call
-                listener.on_batch(stream_id, batch, now)
-        return answer
 
     async def observe(self, stream_id: str, reading: Reading, *, stats: bool = False, origin: object = None) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn from it.
@@ -112,74 +79,6 @@ class IngestService:
         for batch in run.batches:
             self._tell(stream_id, batch, now)
         return run
-
-    def try_observe_together(
-        self, readings: Sequence[tuple[str, Reading]], origin: object = None
-    ) -> list[Answer] | None:
-        """Observe readings of any streams where that needs no waiting, and none is refused or was applied before.
-
-        Otherwise return None; then nothing has happened. Listeners are told the `origin`.
-        """
-        now = self.clock()
-        runs: dict[str, list[Reading]] = {}
-        for stream_id, reading in readings:
-            runs.setdefault(stream_id, []).append(reading)
-        streams: dict[str, Stream] = {}
-        for stream_id, run in runs.items():
-            stream = self.streams.get_for_inline_update(stream_id)
-            if stream is None or not nothing_to_refuse(stream, run, now, self.limits):
-                return None
-            streams[stream_id] = stream
-        if not self._are_in_place(streams):
-            return None
-        answers: dict[str, Iterator[Answer]] = {}
-        for stream_id, stream in streams.items():
-            run = runs[stream_id]
-            before = stream.state[:] if len(run) > 1 and any(reading.seq is not None for reading in run) else None
-            found = observe_run(stream, run, now, self.limits)
-            stream.before = before  # what a retry is answered from
-            self.streams.commit_inline(stream_id, stream)
-            for batch in found.batches:
-                self._tell(stream_id, batch, now, origin)
-            answers[stream_id] = iter(found.answers)
-        return [next(answers[stream_id]) for stream_id, _ in readings]
-
-    def try_observe_columns(self, columns: ReadingColumns) -> AnswerColumns | None:
-        """Observe readings of any streams, in order within each, where nothing is to be waited for or to be refused.
-
-        Otherwise return None; then nothing has happened.
-        """
-        now = self.clock()
-        streams: dict[str, Stream] = {}
-        for stream_id, rows in columns.groups():
-            stream = self.streams.get_for_inline_update(stream_id)
-            if stream is None or not all_fit(stream, columns, rows, now, self.limits):
-                return None
-            streams[stream_id] = stream
-        if not self._are_in_place(streams):
-            return None
-        answers = AnswerColumns(columns)
-        groups = [(streams[stream_id], rows) for stream_id, rows in columns.groups()]
-        observe_interleaved(groups, Work(columns, answers, now, self.limits))
-        pairs: list[Pair] = []
-
-        def pair(row: int) -> Pair:
-            if not pairs:  # all at once takes a third of the time that it takes one by one
-                pairs.extend(zip((reading for _, reading in columns.readings()), answers.all(), strict=True))
-            return pairs[row]
-
-        for stream_id, rows in columns.groups():
-            self.streams.commit_inline(stream_id, streams[stream_id])
-            self.observed += len(rows)
-            self.listeners.tell_rows_at_once(stream_id, (columns, answers, rows), pair, now)
-        return answers
-
-    def _are_in_place(self, streams: Mapping[str, Stream]) -> bool:
-        """Return whether streams got for an inline update are those in memory.
-
-        A copy is committed at once, or refused; one may have been evicted for another one.
-        """
-        return all(stream is self.streams.peek(stream_id) for stream_id, stream in streams.items())
 
     async def normalize(self, stream_id: str, reading: Reading, *, stats: bool = False) -> Answer:
         """Normalize a `reading` of the stream `stream_id` and learn nothing; `stats` is as in `observe`."""
@@ -400,10 +299,6 @@ class IngestService:
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:
             self._tell(stream_id, ObservedBlock(block, answer), now)
-
-    def _tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
-        self.observed += len(batch)
-        self.listeners.tell(stream_id, batch, now, origin)
 
 
 def _pairs_of(columns: ReadingColumns, answers: AnswerColumns) -> Callable[[int], Pair]:
