@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from streamnorm.ingest import IngestService
 from streamnorm.ingest.offload import OFFLOAD_THRESHOLD
 from streamnorm.stores.local.memory import MemoryStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
+from tests.support.turns import turns_during
 
 LIMITS = Limits()
 
@@ -102,29 +102,18 @@ async def test_a_run_tells_of_each_of_its_readings_once() -> None:
     assert (heard.counts, service.observed) == ([*range(1, 9)], 8)
 
 
-async def turns_during(service: IngestService, rows: int) -> int:
-    """Count the turns that another task of the event loop has while a block is observed."""
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    await asyncio.sleep(0)
-    before = turns
-    await service.observe_block("boiler-7", Block(("temp",), np.linspace(20.0, 21.0, rows)[:, None]))
-    task.cancel()
-    return turns - before
+async def turns_of_others(service: IngestService, rows: int) -> int:
+    """Count the turns of others while a block is observed."""
+    return await turns_during(
+        service.observe_block("boiler-7", Block(("temp",), np.linspace(20.0, 21.0, rows)[:, None]))
+    )
 
 
 async def test_others_have_their_turn_while_a_large_block_is_observed() -> None:
     service = service_with()
-    await turns_during(service, 1)
-    assert await turns_during(service, OFFLOAD_THRESHOLD) == 0
-    assert await turns_during(service, OFFLOAD_THRESHOLD + 1) > 0
+    await turns_of_others(service, 1)
+    assert await turns_of_others(service, OFFLOAD_THRESHOLD) == 0
+    assert await turns_of_others(service, OFFLOAD_THRESHOLD + 1) > 0
 
 
 def service_whose_bulks_wait(monkeypatch: pytest.MonkeyPatch) -> IngestService:

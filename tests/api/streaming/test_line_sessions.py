@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -12,6 +11,7 @@ from streamnorm.api.codecs.json.readings import ReadingParser
 from streamnorm.api.streaming.sessions import TOGETHER, LineSession
 from streamnorm.ingest import IngestService
 from tests.support.http_calls import Api
+from tests.support.turns import turns_during
 
 
 def session_of(api: Api, *, learn: bool = True) -> LineSession:
@@ -82,15 +82,4 @@ async def test_readings_of_many_streams_that_only_are_normalized_change_nothing(
 async def test_others_have_their_turn_among_readings_of_very_many_streams(api: Api) -> None:
     given = lines("f", 3 * TOGETHER, 3 * TOGETHER)
     await in_steps(session_of(api), given, len(given))
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    task = asyncio.create_task(other())
-    await session_of(api).answer(given)
-    task.cancel()
-    assert turns >= 2
+    assert await turns_during(session_of(api).answer(given)) >= 2
