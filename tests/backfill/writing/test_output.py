@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_a_damaged_zstd_file_is_told(tmp_path: Path) -> None:
     packed = zstandard.ZstdCompressor(write_checksum=True).compress(PLAIN.encode())
     ran = run(tmp_path, written(tmp_path, packed[:60] + b"damaged" + packed[67:], "in.csv.zst"))
     assert (ran.status, "in.csv.zst: zstd decompress" in ran.told) == (1, True)
+
+
+def test_a_zstd_file_without_its_library_tells_what_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "compression.zstd", "zstandard":
+        monkeypatch.setitem(sys.modules, name, None)
+    ran = run(tmp_path, written(tmp_path, zstandard.compress(PLAIN.encode()), "in.csv.zst"))
+    assert ran.status == 1
+    assert ran.told.count("in.csv.zst") == 1
+    assert "pip install 'streamnorm[files]'" in ran.told
 
 
 def test_values_are_those_of_pandas(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _zstd(path: Path) -> IO[bytes]:
     try:
         zstandard = importlib.import_module("zstandard")
     except ModuleNotFoundError:
-        message = f"{path} is packed by zstd: pip install 'streamnorm[files]'"
+        message = "it is packed by zstd: pip install 'streamnorm[files]'"
         raise Unreadable(message) from None
     return cast("IO[bytes]", io.BufferedReader(_Zstd(path, zstandard), 2**20))
 
