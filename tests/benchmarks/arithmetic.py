@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,26 @@ import numpy as np
 from streamnorm.kernels import METHODS, Method, MethodKernel, base_statistics
 from streamnorm.kernels.cpu import numba_loops, prebuilt
 from streamnorm.kernels.cpu.loops import Loops
-from tests.benchmarks.report import Row, on_one_core, show
+from tests.benchmarks.report import Row, in_turns, on_one_core, show
 
 ROWS, COLUMNS = 100_000, 8
 WIDE = 100
 FEW = 2_000
 RULE = (0.999, 0.0, 32.0, 0.0)
 ROUNDS = 5
+#: a measurement takes at least as much processor time, in seconds: small blocks are repeated
+LEAST = 0.02
+COMPILED, WIDE_TABLE, INTERPRETED = "online, compiled", "online, compiled, wide", "online, interpreted"
+UNIT = "M values/s"
 
 
 def rate(work: Callable[[], object], values: int) -> float:
-    """Return the values a second of the best of some rounds, in millions."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        began = time.process_time()
+    """Return millions of values a second of processor time."""
+    began, times = time.process_time(), 0
+    while (taken := time.process_time() - began) < LEAST:
         work()
-        best = min(best, time.process_time() - began)
-    return values / best / 1e6
+        times += 1
+    return times * values / taken / 1e6
 
 
 def ours(method: str, table: Any, find: Callable[[Method], Loops] | None = None) -> Callable[[], object]:
@@ -103,39 +107,41 @@ def measure() -> list[Row]:
     few = table[:FEW]
     frame = importlib.import_module("pandas").DataFrame(table)
     rows = [{str(column): value for column, value in enumerate(row)} for row in few.tolist()]
-    fast = rate(ours("online", table, built), table.size)
-    peers: list[tuple[str, Callable[[], object], int]] = [
-        ("pandas, ewm mean and std", lambda: weighted(frame), table.size),
-        ("scipy, a pair of lfilter (raw squares)", lambda: recurrences(table), table.size),
-        ("scikit-learn, StandardScaler by the hundred", lambda: in_blocks(table), table.size),
-        ("river, StandardScaler one by one", lambda: one_by_one(rows), few.size),
-        ("ezmsg-sigproc, adaptive scaler by the hundred", signal_processor(table), table.size),
-    ]
-    note = f"{ROWS} × {COLUMNS} float64; ours keeps the profile (moments, extremes, runs) too"
-    found = [
-        Row("online, compiled", name, rate(work, size), fast, "M values/s", "", note) for name, work, size in peers
-    ]
     wide = table.reshape(-1, WIDE)
-    note = f"{len(wide)} × {WIDE} float64"
-    found.append(
-        Row(
-            "online, compiled",
-            "online, compiled",
-            fast,
-            rate(ours("online", wide, built), wide.size),
-            "M values/s",
-            "",
-            note,
-        )
-    )
-    interpreted = rate(ours("online", few), few.size)
-    found.append(
-        Row("online, interpreted", "online, compiled", fast, interpreted, "M values/s", "", f"{FEW} × {COLUMNS}")
-    )
+    peers: dict[str, tuple[Callable[[], object], int]] = {
+        "pandas, ewm mean and std": (lambda: weighted(frame), table.size),
+        "scipy, a pair of lfilter (raw squares)": (lambda: recurrences(table), table.size),
+        "scikit-learn, StandardScaler by the hundred": (lambda: in_blocks(table), table.size),
+        "river, StandardScaler one by one": (lambda: one_by_one(rows), few.size),
+        "ezmsg-sigproc, adaptive scaler by the hundred": (signal_processor(table), table.size),
+    }
+    mine = {
+        COMPILED: (ours("online", table, built), table.size),
+        WIDE_TABLE: (ours("online", wide, built), wide.size),
+        INTERPRETED: (ours("online", few), few.size),
+    }
+    found = rates(peers | mine)
+    note = f"{ROWS} × {COLUMNS} float64; ours keeps the profile (moments, extremes, runs) too"
+    fast = found[COMPILED]
+    compared = [Row(COMPILED, peer, found[peer], fast, UNIT, "≥ 8" if "ewm" in peer else "", note) for peer in peers]
+    compared += [
+        Row(COMPILED, COMPILED, fast, found[WIDE_TABLE], UNIT, "", f"{len(wide)} × {WIDE} float64"),
+        Row(INTERPRETED, COMPILED, fast, found[INTERPRETED], UNIT, "", f"{FEW} × {COLUMNS}"),
+    ]
     for name in METHODS:
-        ahead, now = (rate(ours(name, table, find), table.size) for find in (built, numba_loops.compiled))
-        found.append(Row(f"{name}, compiled", f"{name}, by Numba here", now, ahead, "M values/s", "≥ 0.9", ""))
-    return found
+        here, ahead = f"{name}, by Numba here", f"{name}, compiled"
+        jit, prebuilt_ones = ours(name, table, numba_loops.compiled), ours(name, table, built)
+        found = rates({here: (jit, table.size), ahead: (prebuilt_ones, table.size)})
+        compared.append(Row(ahead, here, found[here], found[ahead], UNIT, "≥ 0.9"))
+    return compared
+
+
+def rates(works: Mapping[str, tuple[Callable[[], object], int]]) -> dict[str, list[float]]:
+    """Return the rates of works, each of so many values, in turns, after one that loads and compiles."""
+    for work, _ in works.values():
+        work()
+    measures = [partial(rate, work, size) for work, size in works.values()]
+    return dict(zip(works, in_turns(ROUNDS, *measures), strict=True))
 
 
 def built(method: Method) -> Loops:

@@ -10,18 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from itertools import count
-from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.report import Row, against, in_turns, show
+from tests.benchmarks.report import Row, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours, peer, worked
 
 ROUNDS = 5
 MEGABYTE = 1e6
-SECONDS = 5.0
+SECONDS = 3.0
 _names = (f"s-{n}" for n in count())
 
 Kind = tuple[str, bytes]
@@ -60,12 +60,12 @@ def echoed(address: Address, kind: Kind) -> float:
     return len(body) / MEGABYTE / (worked(address.process) - before)
 
 
-def latencies(address: Address, seconds: float = SECONDS) -> list[float]:
+def latencies(address: Address) -> list[float]:
     """Send small requests one after the other, two hundred a second; returns the seconds that each took, in order."""
     took = []
     connection = HTTPConnection("127.0.0.1", address.port)
     body = b'{"values":{"temp":21.4,"door":0,"light":3.5}}'
-    until = time.perf_counter() + seconds
+    until = time.perf_counter() + SECONDS
     while (began := time.perf_counter()) < until:
         connection.request("POST", "/v1/streams/small/readings", body, {"content-type": "application/json"})
         json.loads(connection.getresponse().read())
@@ -102,20 +102,19 @@ def p99(took: list[float]) -> float:
 def beside_blocks() -> list[Row]:
     """Measure small requests beside large blocks, against the same beside an echo of the blocks."""
     kind = npy(250_000, 8, "f8")
-    figures: dict[str, Any] = {}
+
+    def beside(address: Address) -> float:
+        with blocks_meanwhile(address, kind):
+            return p99(latencies(address))
+
     with ours(core=None) as us, peer("echo", core=None) as echo:
-        for name, address in (("ours", us), ("echo", echo)):
-            latencies(address, 1.0)
-            figures[f"{name} alone"] = latencies(address)
-            with blocks_meanwhile(address, kind):
-                figures[name] = latencies(address)
-    note = f"200 requests a second, one connection; alone {p99(figures['ours alone']):.2f} ms and "
-    note += (
-        f"{p99(figures['echo alone']):.2f} ms; medians beside blocks {statistics.median(figures['ours']) * 1e3:.2f} ms "
-    )
-    note += f"and {statistics.median(figures['echo']) * 1e3:.2f} ms; both cores are shared with the load"
+        for address in (us, echo):
+            latencies(address)
+        theirs, mine, alone = in_turns(ROUNDS, lambda: beside(echo), lambda: beside(us), lambda: p99(latencies(us)))
+    note = f"200 requests a second, one connection; ours alone {statistics.median(alone):.2f} ms; "
+    note += "both cores are shared with the load"
     what = "p99 of small requests beside 16 MB blocks without pause"
-    return [Row(what, "the same beside a bare echo", p99(figures["echo"]), p99(figures["ours"]), "ms", "", note)]
+    return [Row(what, "the same beside a bare echo", theirs, mine, "ms", "", note)]
 
 
 def measure() -> list[Row]:
@@ -132,10 +131,9 @@ def measure() -> list[Row]:
         with ours() as us, peer("echo") as echo:
             for address in (us, echo):
                 echoed(address, kind)
-            theirs, mine = in_turns(ROUNDS, lambda a=echo, k=kind: echoed(a, k), lambda a=us, k=kind: echoed(a, k))  # type: ignore[misc]
-        figures = against(theirs, mine)
+            theirs, mine = in_turns(ROUNDS, partial(echoed, echo, kind), partial(echoed, us, kind))
         size = f"{len(kind[1]) / MEGABYTE:.0f} MB in one request, server and load on a core each"
-        rows.append(Row(what, "bare echo of the body", figures[0], figures[1], "MB/s", "≥ 0.9", size, figures[2]))
+        rows.append(Row(what, "bare echo of the body", theirs, mine, "MB/s", "≥ 0.9", size))
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     return [*rows, *beside_blocks()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import time
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,13 +12,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from streamnorm.kernels import METHODS
-from tests.benchmarks.arithmetic import built, ours, weighted
-from tests.benchmarks.report import Row, against, in_turns, on_one_core, show
+from tests.benchmarks.arithmetic import built, ours, rate, weighted
+from tests.benchmarks.report import Row, in_turns, on_one_core, show
 from tests.pictures import COLORS, PICTURES, RAW, STYLE, save
 
 TURNS = 5
-#: a measurement takes at least as much processor time, in seconds: small blocks are repeated
-LEAST = 0.02
 VALUES = 400_000
 FEATURES = (1, 8, 64, 100, 512, 1000, 4096)
 ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -27,7 +25,7 @@ PEER = "pandas, ewm mean and std"
 #: stands above the table in docs/benchmarks.md
 INTRODUCTION = """In process, on one core, all points of a curve and pandas' in turns. pandas computes the weighted mean
 and deviation only, whatever our method is. Each call of ours starts with new states. In short or wide blocks pandas'
-cost is mostly that of a call or a column. The conditions give the shape and the range of the turns.
+cost is mostly that of a call or a column.
 
 ![features a row](pictures/curve-features.png)
 ![rows a block](pictures/curve-block-rows.png)
@@ -47,15 +45,6 @@ class Curve(NamedTuple):
     unit: str = "million values a CPU second"
 
 
-def rate(work: Callable[[], object], values: int) -> float:
-    """Return millions of values a second of processor time."""
-    began, times = time.process_time(), 0
-    while (taken := time.process_time() - began) < LEAST:
-        work()
-        times += 1
-    return times * values / taken / 1e6
-
-
 class Point(NamedTuple):
     """A block of `rows` × `columns`, normalized by a method."""
 
@@ -73,10 +62,7 @@ class Point(NamedTuple):
 
     def row(self, theirs: Sequence[float], own: Sequence[float]) -> Row:
         """Return the comparison of figures that were measured in turns."""
-        spread = f"{min(own):.3g} to {max(own):.3g}, peer {min(theirs):.3g} to {max(theirs):.3g}"
-        conditions = f"{self.rows} × {self.columns} float64; {spread}"
-        medians = against(theirs, own)
-        return Row(self.what, PEER, medians[0], medians[1], "M values/s", "", conditions, medians[2])
+        return Row(self.what, PEER, theirs, own, "M values/s", "", f"{self.rows} × {self.columns} float64")
 
 
 def measured(points: Sequence[Point]) -> list[Row]:
@@ -109,8 +95,8 @@ def draw(curve: Curve) -> Any:
     picture, axis = plt.subplots(figsize=(6.4, 3.2))
     axis.set_title(f"{curve.title} by {curve.axis}", fontweight="bold")
     curves: tuple[tuple[str, str, int, Any], ...] = (
-        ("streamnorm", COLORS["online"], 3, [row.ours for row in curve.rows]),
-        (curve.rows[0].peer, RAW, 5, [row.theirs for row in curve.rows]),
+        ("streamnorm", COLORS["online"], 3, [statistics.median(row.ours) for row in curve.rows]),
+        (curve.rows[0].peer, RAW, 5, [statistics.median(row.theirs) for row in curve.rows]),
     )
     # The peer's marks are hollow: ours show inside them where both are equal.
     for label, color, size, values in curves:

@@ -30,7 +30,7 @@ GIGA = 1e9
 def measure() -> list[Row]:
     """Measure the device, where there is one."""
     if not devices.device_exists():
-        return [Row("no CUDA device here: not measured", "", None, None, "")]
+        return [Row("no CUDA device here: not measured", "", [], [], "")]
     here = wide_here()
     return [*resident(here), few_columns(), whole_call(here), *from_host(here), *crossover()]
 
@@ -83,8 +83,8 @@ def resident(here: float) -> list[Row]:
         took = seconds(stays(values, STREAMS * FEATURES))
         moved = 2 * size * values.dtype.itemsize / took / GIGA
         rows += [
-            Row(what, "memory bandwidth", bandwidth() / GIGA, moved, "GB/s", goals[0], "in and out"),
-            Row(what, "all cores", here / 1e6, size / took / 1e6, "M values/s", goals[1]),
+            Row(what, "memory bandwidth", [bandwidth() / GIGA], [moved], "GB/s", goals[0], "in and out"),
+            Row(what, "all cores", [here / 1e6], [size / took / 1e6], "M values/s", goals[1]),
         ]
     return rows
 
@@ -105,10 +105,8 @@ def few_columns() -> Row:
     together = seconds(work)
     with mock.patch.object(cuda, "FEW_COLUMNS", 0):
         alone = seconds(work)
-    size = math.prod(LONG) / 1e6
-    return Row(
-        "few columns, many rows", "a thread a column", size / alone, size / together, "M values/s", "", f"{LONG}"
-    )
+    here, there = [math.prod(LONG) / 1e6 / alone], [math.prod(LONG) / 1e6 / together]
+    return Row("few columns, many rows", "a thread a column", here, there, "M values/s", "", f"{LONG}")
 
 
 def whole_call(here: float) -> Row:
@@ -116,7 +114,9 @@ def whole_call(here: float) -> Row:
     normalizer, values = Normalizer(), on_device().cuda.to_device(random(WIDE, "f4"))
     took = seconds(lambda: normalizer.observe_block(values))
     rate = math.prod(WIDE) / took / 1e6
-    return Row("Normalizer.observe_block, on the device", "all cores", here / 1e6, rate, "M values/s", "", f"{WIDE}")
+    return Row(
+        "Normalizer.observe_block, on the device", "all cores", [here / 1e6], [rate], "M values/s", "", f"{WIDE}"
+    )
 
 
 def from_host(here: float) -> list[Row]:
@@ -129,7 +129,7 @@ def from_host(here: float) -> list[Row]:
         took = seconds(work)
         conditions = f"{WIDE} float32, {2 * table.nbytes / took / GIGA:.1f} GB/s there and back"
         rate = table.size / took / 1e6
-        rows.append(Row(f"from {what} memory", "all cores", here / 1e6, rate, "M values/s", "", conditions))
+        rows.append(Row(f"from {what} memory", "all cores", [here / 1e6], [rate], "M values/s", "", conditions))
     return rows
 
 
@@ -144,7 +144,7 @@ def crossover() -> list[Row]:
     """Tell from which size on a service sends blocks of float64 there."""
     sizes = devices.measure_threshold("online")
     return [
-        Row(f"it wins against {whom} from", "", None, size if size < math.inf else None, "values", "", LOOKED_AT)
+        Row(f"it wins against {whom} from", "", [], [size] if size < math.inf else [], "values", "", LOOKED_AT)
         for whom, size in zip(("one core", "all cores"), sizes, strict=True)
     ]
 

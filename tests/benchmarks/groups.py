@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from streamnorm.engine.reading import parse_reading
 from streamnorm.engine.streams.stream import Stream
 from streamnorm.settings import Settings
 from streamnorm.stores.local.memory import MemoryStore
-from tests.benchmarks.report import Row, show
+from tests.benchmarks.report import Row, in_turns, show
 
 NOW = 1_795_338_000.0
 FEATURES, READINGS, ROUNDS = 8, 2_000, 30
@@ -41,14 +41,10 @@ def measure() -> list[Row]:
     }
     rows = []
     for what, (run, factor, unit) in cases.items():
-        one, two = (best(run, config) * factor for config in (ALIKE, TWO))
+        one, two = in_turns(ROUNDS, partial(run, ALIKE), partial(run, TWO))
+        one, two = ([figure * factor for figure in found] for found in (one, two))
         rows.append(Row(what, "one group", one, two, unit, "1.3", f"{FEATURES} features, two groups"))
     return rows
-
-
-def best(run: Callable[[dict[str, Any]], float], config: dict[str, Any]) -> float:
-    """Return the least processor time of many rounds, in seconds."""
-    return min(run(config) for _ in range(ROUNDS))
 
 
 def reading(config: dict[str, Any]) -> float:

@@ -27,7 +27,7 @@ from streamnorm.engine.reading import Reading, parse_reading
 from streamnorm.stores.local.sqlite import SQLiteStore
 from streamnorm.stores.local.write_behind import WriteBehindStreams
 from tests.benchmarks.curves import Curve, drawn
-from tests.benchmarks.report import Row, against, in_turns, show
+from tests.benchmarks.report import Row, in_turns, show
 from tests.benchmarks.servers import LOAD, Address, ours, peer, wrk
 
 ROUNDS = 3
@@ -73,9 +73,7 @@ Measure = Callable[[], float]
 
 def row(what: str, name: str, theirs: Sequence[float], own: Sequence[float], about: str) -> Row:
     """Return the comparison of readings a second that were measured in turns."""
-    spread = f"{min(own):.3g} to {max(own):.3g}, peer {min(theirs):.3g} to {max(theirs):.3g}"
-    medians = against(theirs, own)
-    return Row(what, name, medians[0], medians[1], "/s", "", f"{about}; {spread}", medians[2])
+    return Row(what, name, theirs, own, "/s", "", about)
 
 
 def curve(name: str, axis: str, points: Sequence[int], rows: list[Row]) -> Curve:

@@ -33,59 +33,47 @@ LIBRARIES = (
 HEAD = ("what", "peer", "its figure", "ours", "ratio", "goal", "conditions")
 
 
-class Ratio(NamedTuple):
-    """Ours over a peer's in turns: the median, the least and the greatest."""
-
-    median: float
-    least: float
-    greatest: float
-
-    def __str__(self) -> str:
-        """Write the median, and in brackets the range.
-
-        >>> str(Ratio(1.0, 0.5, 2.0))
-        '1.00 (0.50 to 2.00)'
-        """
-        return f"{self.median:.2f} ({self.least:.2f} to {self.greatest:.2f})"
-
-
 class Row(NamedTuple):
-    """One comparison. The figures are in `unit`; a goal is in words. What could not be measured has no figure."""
+    """One comparison, of figures in `unit`, one a turn; a goal is in words. What was not measured has no figures."""
 
     what: str
     peer: str
-    theirs: float | None
-    ours: float | None
+    theirs: Sequence[float]
+    ours: Sequence[float]
     unit: str
     goal: str = ""
     conditions: str = ""
-    #: ours over theirs, where that is not the quotient of the figures
-    ratio: Ratio | None = None
 
     def cells(self) -> tuple[str, ...]:
-        """Return the row as text."""
-        ratio = "" if self.ratio is None else str(self.ratio)
-        if self.ratio is None and self.theirs and self.ours is not None:
-            ratio = f"{self.ours / self.theirs:.2f}"
-        return (
-            self.what,
-            self.peer,
-            "" if self.theirs is None else figure(self.theirs, self.unit),
-            "" if self.ours is None else figure(self.ours, self.unit),
-            ratio,
-            self.goal,
-            self.conditions,
-        )
+        """Return the row as text: medians, and in brackets the least and the greatest ratio, or figure, of a turn.
+
+        >>> Row("a", "b", [10.0, 20.0, 40.0], [20.0, 30.0, 20.0], "s").cells()[2:5]
+        ('20 s', '20 s', '1.50 (0.50 to 2.00)')
+        >>> Row("a", "", [], [20.0, 30.0, 20.0], "s").cells()[2:5]
+        ('', '20 s (20 to 30)', '')
+        """
+        ours = ratio = ""
+        if self.ours:
+            ours = figure(statistics.median(self.ours), self.unit)
+            if self.theirs:
+                ratios = [one / other for one, other in zip(self.ours, self.theirs, strict=True)]
+                ratio = f"{statistics.median(ratios):.2f}"
+                if len(ratios) > 1:
+                    ratio += f" ({min(ratios):.2f} to {max(ratios):.2f})"
+            elif len(self.ours) > 1:
+                ours += f" ({figure(min(self.ours))} to {figure(max(self.ours))})"
+        theirs = figure(statistics.median(self.theirs), self.unit) if self.theirs else ""
+        return self.what, self.peer, theirs, ours, ratio, self.goal, self.conditions
 
 
-def figure(value: float, unit: str) -> str:
+def figure(value: float, unit: str = "") -> str:
     """Write a figure with three digits that mean something.
 
-    >>> figure(39012.3, "/s"), figure(0.01234, "s")
-    ('39 000 /s', '0.0123 s')
+    >>> figure(39012.3, "/s"), figure(0.01234)
+    ('39 000 /s', '0.0123')
     """
     text = f"{round(value, 3 - len(str(int(abs(value))))):,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{text.replace(',', ' ')} {unit}"
+    return f"{text.replace(',', ' ')} {unit}".rstrip()
 
 
 @contextlib.contextmanager
@@ -106,13 +94,6 @@ def in_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
         for found, measure in zip(figures, measures, strict=True):
             found.append(measure())
     return figures
-
-
-def against(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, Ratio]:
-    """Return the medians of two measured in turns, and their ratios."""
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    ratio = Ratio(statistics.median(ratios), min(ratios), max(ratios))
-    return statistics.median(theirs), statistics.median(ours), ratio
 
 
 def table(rows: Sequence[Row]) -> str:

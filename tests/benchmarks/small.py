@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from streamnorm.kernels import CHOICE
-from tests.benchmarks.report import Row, show
+from tests.benchmarks.report import Row, in_turns, show
 from tests.benchmarks.servers import PATIENCE, ROOT, ours, resident
 from tests.support.processes import free_port
 
@@ -78,11 +78,11 @@ def a_stream(python: str) -> float:
 
 
 def idle(python: str, kernels: str) -> float:
-    """Return the resident memory of a service that has nothing to do."""
+    """Return the resident memory of a service that has nothing to do, in megabytes."""
     with ours(python=python, core=None, kernels=kernels) as us:
         httpx.get(f"{us.url}/readyz")
         time.sleep(2.0)
-        return resident(us.process)
+        return resident(us.process) / MEGABYTE
 
 
 def measure() -> list[Row]:
@@ -92,22 +92,14 @@ def measure() -> list[Row]:
         if not Path(python).exists():
             continue
         goal = name == "base install"
-        seconds = statistics.median(start_up(python, kernels) for _ in range(STARTS))
+        seconds, memory = in_turns(STARTS, partial(start_up, python, kernels), partial(idle, python, kernels))
         rows += [
-            Row(f"memory when idle, {name}", "", None, idle(python, kernels) / MEGABYTE, "MB", "≤ 90" if goal else ""),
-            Row(
-                f"ready, {name}",
-                "",
-                None,
-                seconds,
-                "s",
-                "≤ 0.6" if goal else "",
-                f"median of {STARTS} starts, kernels kept",
-            ),
+            Row(f"memory when idle, {name}", "", [], memory, "MB", "≤ 90" if goal else ""),
+            Row(f"ready, {name}", "", [], seconds, "s", "≤ 0.6" if goal else "", "kernels kept"),
         ]
     note = f"of {FEATURES} features; from {STREAMS} to {2 * STREAMS} streams"
     python = str(BASE) if BASE.exists() else sys.executable
-    rows.append(Row("memory of a resident stream", "", None, a_stream(python), "B", "≤ 1 024", note))
+    rows.append(Row("memory of a resident stream", "", [], [a_stream(python)], "B", "≤ 1 024", note))
     return rows
 
 
