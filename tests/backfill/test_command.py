@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
@@ -120,6 +123,18 @@ def test_a_dry_run_shows_ten_rows_and_touches_nothing(tmp_path: Path) -> None:
     assert [float(line[0]) for line in shown] == ROWS[:10, 0].tolist()
     np.testing.assert_allclose([float(line[1]) for line in shown], normalized[:, 0], rtol=2e-3, atol=1e-9)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("zone", "ending"), [("UTC", "Z"), (None, "")])
+def test_a_dry_run_shows_the_times_of_typed_columns_as_times(tmp_path: Path, zone: str | None, ending: str) -> None:
+    times = [None if n == 2 else n * 1_000_250_000 for n in range(100)]
+    column = pa.array(times, pa.timestamp("us", zone))
+    pq.write_table(pa.table({"time": column, "x": ROWS[:100, 0]}), tmp_path / "room.parquet")
+    result = run(tmp_path / "room.parquet", "--data-dir", tmp_path / "data", "--dry-run")
+    shown = [line.split() for line in result.stderr.splitlines() if re.match(r" *(\d{4}-|\d\d\.)", line)]
+    told = ("1970-01-01T00:00:00", "1970-01-01T00:16:40.250000", "", "1970-01-01T00:50:00.750000")
+    assert [line[0] if len(line) == 3 else "" for line in shown][:4] == [text and text + ending for text in told]
+    assert "time: time, by the column's type" in result.stderr
 
 
 def test_many_files_are_one_result_each_or_one_in_all(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def form_of_time(  # noqa: C901, PLR0911, PLR0917 - one case after the other, wh
     zone = asked.time_zone or preset.zone
     base = TimeForm(zone=checked_zone(zone or "UTC"), naive=True, steady=not (long or asked.stream_column))
     if isinstance(seen[time[0]].cells, Seconds):
-        return replace(base, unit="s", naive=isinstance(seen[time[0]].cells, LocalSeconds))
+        return replace(base, typed=True, naive=isinstance(seen[time[0]].cells, LocalSeconds))
     if in_parts:
         return replace(base, order="ymd")
     if asked.time_format in {"dmy", "mdy", "ymd"}:

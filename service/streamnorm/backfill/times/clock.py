@@ -47,11 +47,15 @@ class TimeForm:
     naive: bool = False
     #: whether the same local time twice in a row may be the hour that comes twice
     steady: bool = True
+    #: whether the column's type says what they are: `Seconds`
+    typed: bool = False
 
     def __str__(self) -> str:
         spoken = {"dmy": "day first", "mdy": "month first", "ymd": "year first", "compact": "digits"}
         told = self.pattern or spoken[self.order or "ymd"]
-        if self.unit is not None:
+        if self.typed:
+            told = "by the column's type"
+        elif self.unit is not None:
             told = "Excel's days" if self.unit == "excel" else f"numbers in {self.unit}"
         return f"{told}, {self.zone}" if self.naive else told
 
