@@ -36,7 +36,7 @@ class StackListener(Protocol):
     """A listener that is told of the blocks of many streams at once, if they are a stack."""
 
     def on_stack(self, stack: BlockStack, answers: AnswerStack, now: float) -> None:
-        """Be notified of a block of each of several streams, and of their `answers`; `now` is as in `on_batch`."""
+        """Be notified of a `stack` of blocks, and of its `answers`; `now` is as in `on_batch`."""
 
 
 class Listeners(list[ObservationListener]):
@@ -53,7 +53,7 @@ class Listeners(list[ObservationListener]):
             listener.on_batch(stream_id, batch, now, origin)
 
     def tell_blocks(self, blocks: BlockStack, answers: Mapping[str, BlockAnswer], now: float) -> None:
-        """Tell of a block of each of several streams, and of their `answers`; `now` is as in `on_batch`."""
+        """Tell of several streams' `blocks`, and of their `answers`; `now` is as in `on_batch`."""
         for listener in self:
             if isinstance(answers, AnswerStack) and isinstance(listener, StackListener):
                 listener.on_stack(blocks, answers, now)

@@ -206,7 +206,7 @@ def test_too_many_features_are_refused_by_the_stream() -> None:
     assert isinstance(refusal(stack_of(case), streams, Limits(max_rows=69)), LimitExceeded)
 
 
-@pytest.mark.parametrize("names", [("a", "b"), ("a",) * 10, ("",) + ordinal_names(9)])
+@pytest.mark.parametrize("names", [("a", "b"), ("a",) * 10, ("", *ordinal_names(9))])
 def test_names_are_checked(names: tuple[str, ...]) -> None:
     case = CASES["a group of columns and a rest"]
     refusal(replace(stack_of(case), names=names), streams_of(case))
