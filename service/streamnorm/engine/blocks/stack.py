@@ -23,6 +23,8 @@ from streamnorm.engine.streams.postprocess import postprocess_block
 from streamnorm.engine.streams.stream import NO_SEQ, Stream
 from streamnorm.errors import InvalidInput, StaleSequence
 from streamnorm.kernels import base_statistics as base
+from streamnorm.kernels.cpu.stacks import Stack
+from streamnorm.kernels.cpu.stacks import observe_stack as take_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,9 +190,8 @@ def _observe_alike(group: Group, stack: BlockStack, answers: AnswerStack, loops:
     states = np.zeros((len(streams), where.size))
     states[:, : had.shape[1]] = had
     answers.lacking[places] = plan.warmup - states[:, starts + base.COUNT]
-    wild = loops.observe_stack(
-        values, now, plan.rule, plan.p, states, starts, plan.stride, answers.table, places, LARGEST_VALUE
-    )
+    stacked = Stack(values, answers.table, places, states, starts, plan.stride, plan.rule, plan.p, now, LARGEST_VALUE)
+    wild = take_stack(loops, stacked)
     if wild is not None:
         with naming(ids[wild]):
             check_values(plan.kernel, values[wild])

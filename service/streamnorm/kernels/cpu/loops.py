@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streamnorm.kernels.array_types import Array
-from streamnorm.kernels.cpu.thread_pool import MANY, parallel_for
+from streamnorm.kernels.cpu.thread_pool import parallel_for
 from streamnorm.kernels.method import Packed
 from streamnorm.kernels.templates import DEPTH, GROUP, LANES
 
@@ -98,7 +98,7 @@ class Loops:
 
     def first_out_of_range(self, values: Array, limit: float) -> int:
         """Run `templates.first_out_of_range` on a block in C order."""
-        find: Callable[..., int] = self.entries[_of("wild", values)]
+        find: Callable[..., int] = self.entries[entry_name("wild", values)]
         return find(values.ctypes.data, values.size, limit)
 
     def observe_block(
@@ -114,11 +114,11 @@ class Loops:
     ) -> None:
         """Do what `MethodKernel.observe_block` does, on all cores, with arrays in C order."""
         rows, columns = values.shape
-        lanes = self._lanes(rule, p, values)
+        lanes = self.lanes(rule, p, values)
         if lanes is not None:
             self._side_by_side(lanes, values, rule, p, state, starts, ends[0] - starts[0], out)
             return
-        loop = self.entries[_of("rows", values)]
+        loop = self.entries[entry_name("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
         at, to = array("q", starts), array("q", ends)
         (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
@@ -130,56 +130,13 @@ class Loops:
 
         parallel_for(columns, values.size, work)
 
-    def _lanes(self, rule: Packed, p: Packed, values: Array) -> Callable[..., object] | None:
-        """Return the loop for columns side by side, where there is one and a block of such `values` is worth it."""
-        plain = rule[1] == 0.0 and rule[3] == 0.0 and values.size >= LEAST_IN_LANES
-        return self.entries.get(_of(f"lanes_{int(p[0]) if p else 0}", values)) if plain else None
+    def lanes(self, rule: Packed, p: Packed, values: Array) -> Callable[..., object] | None:
+        """Return the loop for columns side by side, where there is one and a block of such `values` is worth it.
 
-    def observe_stack(
-        self,
-        values: Array,
-        time: float,
-        rule: Packed,
-        p: Packed,
-        states: Array,
-        starts: Counts,
-        size: int,
-        out: Array,
-        places: Counts,
-        limit: float,
-    ) -> int | None:
-        """Take the blocks at `places` in, each of a stream of its own, on all cores; their rows are of one `time`.
-
-        `values` and `out` are blocks × rows × columns. A row of `states` is one stream's state, where a column's `size`
-        numbers begin at its place in `starts`. Returns the place of the first block that has a value beyond ±`limit`,
-        None if there is none; blocks after it may not be taken in.
+        `rule` and `p` are as in `streamnorm.kernels.templates`.
         """
-        _, rows, columns = values.shape
-        length, numbers = rows * columns, (rule, p)
-        find, loop = self.entries[_of("wild", values)], self.entries[_of("rows", values)]
-        lanes = self._lanes(rule, p, values[0])
-        columns_at = starts + np.arange(size)[:, None]
-        own = states if lanes is None else states[:, columns_at]
-        offsets = (places * values[0].nbytes).tolist()
-        wild: list[int] = []
-
-        def work(first: int, last: int) -> None:
-            if lanes is None:
-                take = _InRows(loop, numbers, own, (starts, starts + size), np.full(rows, time)).take
-            else:
-                take = _InLanes(lanes, numbers, own, rows).take
-            values_at, out_at = values.ctypes.data, out.ctypes.data
-            for number in range(first, last):
-                at = offsets[number]
-                if find(values_at + at, length, limit) >= 0:
-                    wild.append(number)
-                    return
-                take(number, values_at + at, out_at + at)
-
-        parallel_for(len(places), len(places) * length, work, least=MANY)
-        if lanes is not None:
-            states[:, columns_at] = own
-        return int(places[min(wild)]) if wild else None
+        plain = rule[1] == 0.0 and rule[3] == 0.0 and values.size >= LEAST_IN_LANES
+        return self.entries.get(entry_name(f"lanes_{int(p[0]) if p else 0}", values)) if plain else None
 
     def _side_by_side(
         self,
@@ -201,7 +158,7 @@ class Loops:
         def observe(some: Array, first: int, last: int, own: Array, answers: Array) -> None:
             tiles = _tiles(own)
             span = array("q", (*some.shape, first, last))
-            room = _aligned(DEPTH * LANES)
+            room = aligned(DEPTH * LANES)
             after = span.buffer_info()[0], room.ctypes.data, answers.ctypes.data
             loop(some.ctypes.data, rule_at, p_at, tiles.ctypes.data, *after)
             for tile, left in zip(tiles, range(0, last - first, LANES), strict=True):
@@ -228,67 +185,17 @@ class Loops:
         flat[places] = states
 
 
-class _InRows:
-    """Takes in blocks of a stack, whose streams' states are the rows of `states`, one column after the other."""
-
-    def __init__(
-        self,
-        loop: Callable[..., object],
-        numbers: tuple[Packed, Packed],
-        states: Array,
-        columns: tuple[Counts, Counts],
-        times: Array,
-    ) -> None:
-        starts, ends = columns
-        span = array("q", (len(times), len(starts), 0, len(starts)))
-        self._held = states, times, starts, ends, span  # whose addresses are given to the loop
-        self._loop = loop
-        self._before = times.ctypes.data, *(packed(some)[0] for some in numbers)
-        self._after = starts.ctypes.data, ends.ctypes.data, span.buffer_info()[0]
-        self._first, self._step = states.ctypes.data, states.strides[0]
-
-    def take(self, number: int, values: int, out: int) -> None:
-        """Take in the block of a number, by the addresses of its values and of its answers."""
-        self._loop(values, *self._before, self._first + self._step * number, *self._after, out)
-
-
-class _InLanes:
-    """Takes in blocks of a stack with columns side by side; `states` are blocks × numbers × columns."""
-
-    def __init__(self, loop: Callable[..., object], numbers: tuple[Packed, Packed], states: Array, rows: int) -> None:
-        columns = states.shape[2]
-        span = array("q", (rows, columns, 0, columns))
-        tiles, room = _tiles(states[0]), _aligned(DEPTH * LANES)
-        self._held = span, room
-        self._loop, self._states = loop, states
-        addresses = tiles.ctypes.data, span.buffer_info()[0], room.ctypes.data
-        self._between = *(packed(some)[0] for some in numbers), *addresses
-        lefts = range(0, columns, LANES)
-        self._parts = [
-            (tile[:, : columns - left], slice(left, left + LANES)) for tile, left in zip(tiles, lefts, strict=True)
-        ]
-
-    def take(self, number: int, values: int, out: int) -> None:
-        """Take in the block of a number, by the addresses of its values and of its answers."""
-        own = self._states[number]
-        for tile, some in self._parts:
-            tile[...] = own[:, some]
-        self._loop(values, *self._between, out)
-        for tile, some in self._parts:
-            own[:, some] = tile
-
-
 def _tiles(states: Array) -> Array:
     """Lay states (numbers × columns) out in tiles of `LANES` columns."""
     size, columns = states.shape
     count = -(-columns // LANES)
-    tiles = _aligned(count * size * LANES).reshape(count, size, LANES)
+    tiles = aligned(count * size * LANES).reshape(count, size, LANES)
     for tile, left in zip(tiles, range(0, columns, LANES), strict=True):
         tile[:, : columns - left] = states[:, left : left + LANES]
     return tiles
 
 
-def _aligned(size: int) -> Array:
+def aligned(size: int) -> Array:
     """Return room for `size` numbers at the beginning of a line of the caches.
 
     Registers of a line's length would otherwise take two lines at every access.
@@ -298,5 +205,6 @@ def _aligned(size: int) -> Array:
     return room[begin : begin + size]
 
 
-def _of(name: str, values: Array) -> str:
+def entry_name(name: str, values: Array) -> str:
+    """Return the name of the entry called `name` for the type of `values`."""
     return name if values.dtype.char == "d" else f"{name}_of_singles"
