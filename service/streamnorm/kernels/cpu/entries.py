@@ -1,11 +1,11 @@
 """The entries of compiled loops: functions of addresses and numbers, which C has too, around the loops of a method.
 
-`streamnorm.kernels.cpu.loops` calls them: Numba compiled them in this process, or a build did before it.
+`streamnorm.kernels.cpu.loops` and `stacks` call them: Numba compiled them in this process, or a build did before it.
 
 An argument is the address of what the loop's parameter of that name is: `values`, `times`, `rule`, `p`, `state`,
-`starts`, `ends`, `span`, `begins`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`, `size`,
-`limit`, `missing`, `clamp`; `call` is what `streamnorm.kernels.cpu.loops.row_call` packs. `label` is a part of the
-functions' names.
+`starts`, `ends`, `span`, `begins`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`,
+`size`, `limit`, `missing`, `clamp`; `call` is what `streamnorm.kernels.cpu.loops.row_call` packs. `label` is a part of
+the functions' names.
 """
 
 from __future__ import annotations
