@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from streamnorm.engine.blocks.block import Block
 from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.blocks.observed import Batch, pairs
+from streamnorm.engine.blocks.stack import BlockStack
 from streamnorm.engine.configuration.config import configuration
 from streamnorm.engine.configuration.plan import plan
 from streamnorm.engine.limits import Limits
@@ -250,3 +252,27 @@ async def test_an_answer_takes_the_place_of_the_values() -> None:
     values = np.random.default_rng(0).normal(20.0, 3.0, (2000, 10))
     answer = await service_with().observe_block("boiler-7", Block(tuple(map(str, range(10))), values, out=values))
     assert answer.values is values
+
+
+@pytest.mark.parametrize("config", [{}, {"missing": "mean"}, {"time_constant": 60.0, "horizon": None}])
+@pytest.mark.parametrize("in_place", [False, True])
+async def test_a_stack_leaves_the_events_of_its_blocks(config: dict[str, Any], *, in_place: bool) -> None:
+    services, hubs = [], []
+    for _ in range(2):
+        streams = WriteBehindStreams(MemoryStore(), plan(configuration(config, {})), durability="no")
+        services.append(IngestService(streams, limits=LIMITS, clock=lambda: 1e9))
+        hubs.append(EventHub(streams.peek))
+        services[-1].listeners += [hubs[-1], Heard()]
+    for seed in range(3):
+        values = np.random.default_rng(seed).normal(20.0, 3.0, (3, 150, 4))
+        places, names = {"a": 0, "b": 1, "c": 2}, ("w", "x", "y", "z")
+        stack = BlockStack(places, names, values.copy(), None, None, np.empty_like(values))
+        await services[0].observe_blocks(replace(stack, out=stack.table) if in_place else stack)
+        for stream_id, place in places.items():
+            await services[1].observe_block(stream_id, Block(names, values[place]))
+    assert services[0].observed == services[1].observed == 3 * 3 * 150
+    for stream_id in places:
+        assert hubs[0].past(stream_id) == hubs[1].past(stream_id)
+        assert len(hubs[0].past(stream_id)) == 450
+        assert hubs[0].past(stream_id)[-1].event()["std"].keys() == {*names}
+    assert services[0].listeners[1].counts == services[1].listeners[1].counts  # type: ignore[attr-defined]

@@ -91,7 +91,10 @@ class StreamHistory(Ring):
     def add_tail(self, tail: LazyBlockEvents, *, alone: bool) -> None:
         """Append the events of a block; with `alone` they replace all others."""
         if alone:
-            self.clear()
+            self.rows.clear()
+            self.tails[:] = (tail,)
+            self.tailed, self.dropped, self.bytes = len(tail.values), 0, self.empty + tail.weight
+            return
         tails = self.tails
         tails.append(tail)
         self.tailed += len(tail.values)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import islice
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from streamnorm.engine.reading import Array, Channel
-
-if TYPE_CHECKING:
-    from streamnorm.engine.blocks.block import Block, BlockAnswer
+from streamnorm.engine.streams.stream import UNKNOWN, Stream
 
 Names = tuple[str, ...]
 #: Events kept of a stream: a minute at 8 readings a second, a working day at one a minute; enough for a histogram.
@@ -66,36 +64,13 @@ class LazyBlockEvents(NamedTuple):
     ready: bool
     values: Array
     normalized: Array
-    #: means and deviations at the last row
-    spreads: tuple[float, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        stream: str,
-        names: Names,
-        block: Block,
-        answer: BlockAnswer,
-        spreads: tuple[float, ...],
-        *,
-        now: float,
-        most: int,
-    ) -> LazyBlockEvents:
-        """Keep the last rows of a `block` and of its `answer`, at most `most`, so that the rest can be freed.
-
-        `stream` and `names` are the stream's id and features, `spreads` their means and deviations after the block;
-        `now` (s since 1970) is the time of rows without one.
-        """
-        times = now if block.times is None else np.minimum(block.times[-most:], now)
-        raw = _last(block.values if block.last_rows is None else block.last_rows, most)
-        if answer.names is not None:
-            raw = raw[:, origins(block.names, answer.names)]
-        return cls(stream, names, times, answer.count, answer.ready, raw, _last(answer.values, most), spreads)
+    #: means and deviations at the last row, or a copy of the stream, if it is small, to work them out of
+    spreads: tuple[float, ...] | Stream = ()
 
     @property
     def weight(self) -> int:
         """Bytes of the unpacked events."""
-        return len(self.values) * weight(len(self.names)) + 8 * len(self.spreads)
+        return len(self.values) * weight(len(self.names)) + spreads_weight(self.spreads)
 
     def rows(self, most: int = MOST_ROWS) -> list[ReadingEvent]:
         """Build the events of the last rows, at most `most`."""
@@ -107,13 +82,29 @@ class LazyBlockEvents(NamedTuple):
         table[:, 3 : 3 + columns] = self.values[-rows:]
         table[:, 3 + columns :] = self.normalized[-rows:]
         *before, packed = (row.tobytes() for row in table)
-        last = packed + numbers(len(self.spreads)).pack(*self.spreads)
+        spreads = self.spreads if isinstance(self.spreads, tuple) else spreads_of(self.spreads, self.names)
+        last = packed + numbers(len(spreads)).pack(*spreads)
         return [ReadingEvent(self.stream, self.names, row) for row in (*before, last)]
 
 
-def _last(table: Array, most: int) -> Array:
-    """Return the last rows of a table, at most `most`, in memory that holds no others."""
+def last_rows(table: Array, most: int) -> Array:
+    """Return the last rows of a `table`, at most `most`, in memory that holds no others."""
     return table if table.base is None and len(table) <= most else table[-most:].copy()
+
+
+def spreads_weight(spreads: tuple[float, ...] | Stream) -> int:
+    """Return the bytes of `LazyBlockEvents.spreads`."""
+    return 8 * len(spreads if isinstance(spreads, tuple) else spreads.state)
+
+
+def spreads_of(stream: Stream, names: Names) -> tuple[float, ...]:
+    """Return the means of a stream's features of these `names`, then their deviations; NaN of transformed ones."""
+    pairs = stream.mean_stds(names)
+    hidden = stream.layout.transformed  # their statistics are not of the raw values
+    if hidden:
+        pairs = [UNKNOWN if name in hidden else pair for name, pair in zip(names, pairs, strict=True)]
+    means, stds = zip(*pairs, strict=True)
+    return (*means, *stds)
 
 
 def origins(given: Names, made: Names) -> list[int]:

@@ -9,9 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-import math
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from streamnorm.engine.blocks.observed import ObservedBlock
 from streamnorm.events.buffers import EMPTY, StreamHistory, Subscription
@@ -20,12 +21,15 @@ from streamnorm.events.event import (
     LazyBlockEvents,
     Names,
     ReadingEvent,
+    last_rows,
     make_row,
     most_rows,
     numbers,
     origins,
     plain,
     shared,
+    spreads_of,
+    spreads_weight,
 )
 from streamnorm.events.kinds import INVALID, KindListeners
 from streamnorm.events.subscriptions import Subscriptions
@@ -35,15 +39,17 @@ if TYPE_CHECKING:
 
     from streamnorm.engine.blocks.block import Block, BlockAnswer
     from streamnorm.engine.blocks.observed import Batch
+    from streamnorm.engine.blocks.stack import AnswerStack, BlockStack
+    from streamnorm.engine.reading import Array
     from streamnorm.engine.streams.stream import Stream
 
 #: Limit of all histories together: 200 readings each for 500 streams of 8 features.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
-#: mean and deviation where none of the raw values are known
-UNKNOWN = (math.nan, math.nan)
 STOPPING = "the service is stopping"
 #: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
 SECONDS_BETWEEN_SPREADS = 1.0
+#: Numbers of a feature's state that are worth copying, instead of working out its mean and deviation.
+SMALL = 32
 READINGS_BETWEEN_SPREADS = 128
 
 
@@ -95,6 +101,15 @@ class EventHub:
                 pack = numbers(3 + 2 * len(values) + len(spreads)).pack
                 packed = pack(time, count, answer.ready, *values, *ys, *spreads)
             self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
+
+    def on_stack(self, stack: BlockStack, answers: AnswerStack, now: float) -> None:
+        """Record the events of the last rows of many streams' blocks; see `StackListener.on_stack`."""
+        values = stack.table if stack.last_rows is None else stack.last_rows
+        rows, names, ready = stack.table.shape[1], stack.names, answers.ready.tolist()
+        for stream_id, count in zip(stack.places, answers.counts.tolist(), strict=True):
+            place = stack.places[stream_id]
+            tables = values[place], answers.table[place], None
+            self._record_rows(stream_id, names, tables, rows=rows, count=count, ready=ready[place], now=now)
 
     def take(self, row: ReadingEvent) -> None:
         """Record an event of another replica, unless it arrives out of order."""
@@ -164,19 +179,45 @@ class EventHub:
 
     def _record_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         """Record the events of a block's last rows."""
-        rows = len(block.values)
-        past = self._past(stream_id, answer.names or block.names, answer.count - rows + 1)
-        past.count = answer.count
+        values = (block.values if block.last_rows is None else block.last_rows)[-MOST_ROWS:]
+        if answer.names is not None:
+            values = values[:, origins(block.names, answer.names)]
+        names, rows = answer.names or block.names, len(block.values)
+        tables = values, answer.values, block.times
+        self._record_rows(stream_id, names, tables, rows=rows, count=answer.count, ready=answer.ready, now=now)
+
+    def _record_rows(
+        self,
+        stream_id: str,
+        names: Names,
+        tables: tuple[Array, Array, Array | None],
+        *,
+        rows: int,
+        count: int,
+        ready: bool,
+        now: float,
+    ) -> None:
+        """Record the last ones of so many rows: their values, as many as there are, their answers, and their times."""
+        values, ys, times = tables
+        past = self._past(stream_id, names, count - rows + 1)
+        past.count = count
         past.unnoted += rows - 1
         due = past.unnoted >= READINGS_BETWEEN_SPREADS or now - past.noted >= SECONDS_BETWEEN_SPREADS
-        spreads = self._spreads(past, stream_id, now) if due else ()
+        spreads: tuple[float, ...] | Stream = ()
+        if due and (stream := self._noted(past, stream_id, now)) is not None:
+            small = len(stream.state) <= SMALL * len(names)
+            spreads = stream.draft() if small else spreads_of(stream, past.names)
         # one half goes to who comes first, the other is divided between all streams, so that all of them stay
         half = MOST_BYTES_IN_ALL // 2
         share = max(half - self._bytes + past.bytes, half // len(self._pasts))
-        most = most_rows(len(past.names), share - EMPTY - 8 * len(spreads))
-        tail = LazyBlockEvents.of(stream_id, past.names, block, answer, spreads, now=now, most=most)
+        most = most_rows(len(past.names), share - EMPTY - spreads_weight(spreads))
+        kept = min(most, len(values))
+        of_rows = now if times is None else np.minimum(times[-kept:], now)
+        tail = LazyBlockEvents(
+            stream_id, past.names, of_rows, count, ready, last_rows(values, kept), last_rows(ys, kept), spreads
+        )
         self._bytes -= past.bytes
-        past.add_tail(tail, alone=rows >= most)
+        past.add_tail(tail, alone=rows >= most or rows > kept)
         self._bytes += past.bytes
         self.number += 1
         past.number, past.here = self.number, True
@@ -229,16 +270,18 @@ class EventHub:
             oldest.kinds.forget(self.kinds)
 
     def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> tuple[float, ...]:
+        stream = self._noted(past, stream_id, now)
+        return () if stream is None else spreads_of(stream, past.names)
+
+    def _noted(self, past: StreamHistory, stream_id: str, now: float) -> Stream | None:
+        """Return the stream whose mean and deviation are recorded now, and look at what kinds its features are."""
         stream = self._peek(stream_id)
         if stream is None:
-            return ()
+            return None
         past.noted, past.unnoted = now, 0
         if now >= past.kinds.due:
             self._look(past, stream_id, stream, now)
-        hidden = stream.layout.transformed  # their statistics are not of the raw values
-        pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in past.names]
-        means, stds = zip(*pairs, strict=True)
-        return (*means, *stds)
+        return stream
 
     def _look(self, past: StreamHistory, stream_id: str, stream: Stream, now: float) -> None:
         """Notify the listeners of changed kinds of a stream's features."""

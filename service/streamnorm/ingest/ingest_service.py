@@ -20,6 +20,7 @@ from streamnorm.engine.blocks.columns import ReadingColumns, Rows
 from streamnorm.engine.blocks.interleaved import are_runs
 from streamnorm.engine.blocks.many import observe_blocks
 from streamnorm.engine.blocks.observed import ObservedBlock, Pair
+from streamnorm.engine.blocks.stack import AnswerStack, BlockStack
 from streamnorm.engine.configuration.plan import Plan
 from streamnorm.engine.ports.stream_repository import IN_THREAD, ON_COPY
 from streamnorm.engine.reading import Answer, Array, Reading
@@ -109,15 +110,24 @@ class IngestService(InlineIngest):
         self._tell_block(stream_id, block, answer, now)
         return answer
 
-    async def observe_blocks(self, blocks: Mapping[str, Block]) -> dict[str, BlockAnswer]:
+    async def observe_blocks(self, blocks: BlockStack) -> Mapping[str, BlockAnswer]:
         """Observe a block of each of several streams, as a whole or not at all."""
         now = self.clock()
-        size = sum(block.values.size for block in blocks.values())
+        if blocks.in_place:
+            retries = self.streams.retries
+            blocks = (
+                replace(blocks, out=np.empty_like(blocks.table))
+                if retries
+                else blocks.with_last_rows(self._most_rows())
+            )
         answers = await self.streams.update_together(
-            blocks, lambda drafts: observe_blocks(drafts, blocks, now, self.limits), how=execution_of(size)
+            blocks,
+            lambda drafts: observe_blocks(drafts, blocks, now, self.limits),
+            how=execution_of(blocks.table.size),
         )
-        for stream_id, answer in answers.items():
-            self._tell_block(stream_id, blocks[stream_id], answer, now)
+        replayed = 0 if isinstance(answers, AnswerStack) else sum(answer.replayed for answer in answers.values())
+        self.observed += (len(answers) - replayed) * blocks.table.shape[1]
+        self.listeners.tell_blocks(blocks, answers, now)
         return answers
 
     async def normalize_block(self, stream_id: str, block: Block) -> BlockAnswer:
@@ -293,8 +303,10 @@ class IngestService(InlineIngest):
 
     def _with_last_rows(self, block: Block) -> Block:
         """Return a block that keeps as many of its last rows as a listener may look at."""
-        most = max((listener.max_rows or 0 for listener in self.listeners), default=0)
-        return replace(block, last_rows=block.values[max(0, len(block.values) - most) :].copy())
+        return replace(block, last_rows=block.values[max(0, len(block.values) - self._most_rows()) :].copy())
+
+    def _most_rows(self) -> int:
+        return max((listener.max_rows or 0 for listener in self.listeners), default=0)
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:

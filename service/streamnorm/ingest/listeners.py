@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
 from streamnorm.engine.blocks.answers import AnswerColumns
+from streamnorm.engine.blocks.block import BlockAnswer
 from streamnorm.engine.blocks.columns import ReadingColumns, Rows
-from streamnorm.engine.blocks.observed import Batch, Pair, block_of
+from streamnorm.engine.blocks.observed import Batch, ObservedBlock, Pair, block_of
+from streamnorm.engine.blocks.stack import AnswerStack, BlockStack
 
 #: Readings that a listener hears of before others have their turn: some three milliseconds.
 TOLD_AT_ONCE = 500
@@ -29,6 +31,14 @@ class ObservationListener(Protocol):
         """
 
 
+@runtime_checkable
+class StackListener(Protocol):
+    """A listener that is told of the blocks of many streams at once, if they are a stack."""
+
+    def on_stack(self, stack: BlockStack, answers: AnswerStack, now: float) -> None:
+        """Be notified of a `stack` of blocks, and of its `answers`; `now` is as in `on_batch`."""
+
+
 class Listeners(list[ObservationListener]):
     """The listeners of a service, in the order in which they are told."""
 
@@ -41,6 +51,16 @@ class Listeners(list[ObservationListener]):
         """Tell of a stream's batch; see `ObservationListener.on_batch`."""
         for listener in self:
             listener.on_batch(stream_id, batch, now, origin)
+
+    def tell_blocks(self, blocks: BlockStack, answers: Mapping[str, BlockAnswer], now: float) -> None:
+        """Tell of several streams' `blocks`, and of their `answers`; `now` is as in `on_batch`."""
+        for listener in self:
+            if isinstance(answers, AnswerStack) and isinstance(listener, StackListener):
+                listener.on_stack(blocks, answers, now)
+                continue
+            for stream_id, answer in answers.items():
+                if not answer.replayed:
+                    listener.on_batch(stream_id, ObservedBlock(blocks[stream_id], answer), now)
 
     def tell_rows_at_once(
         self,

@@ -156,6 +156,42 @@ def observe_lanes(
                     observe_tile(tile, row * width, plain, p, state, at, width, out, place)
 
 
+def observe_beside(
+    values: Buffer, rule: Packed, p: Packed, state: Buffer, span: Span, begins: Span, tile: Buffer, out: Buffer
+) -> None:
+    """Do what `observe_lanes` does, for several blocks side by side: together they fill a tile.
+
+    `span` is (rows, columns, blocks, 0), and `begins` has the place where each block begins. `out` may be `values`.
+    """
+    rows, columns, count, _ = span
+    plain = (rule[0], 0.0, rule[2], 0.0)
+    width = columns * count
+    for top in range(0, rows, DEPTH):
+        height = min(DEPTH, rows - top)
+        complete = True
+        for block in range(count):
+            begin = begins[block] + top * columns
+            for row in range(height):
+                place = row * width + block * columns
+                for number in range(columns):
+                    x = values[begin + row * columns + number]
+                    tile[place + number] = x
+                    complete &= x == x  # noqa: PLR0124
+        alike = UNIFORM and complete and are_alike(state, 0, width)
+        for row in range(height):
+            place = row * width
+            if alike and state[COUNT * LANES] > 0.0 and is_within_horizon(rule[0], state[AGE * LANES]):
+                observe_alike(tile, place, plain, p, state, 0, width, tile, place)
+            else:
+                observe_tile(tile, place, plain, p, state, 0, width, tile, place)
+        for block in range(count):
+            begin = begins[block] + top * columns
+            for row in range(height):
+                place = row * width + block * columns
+                for number in range(columns):
+                    out[begin + row * columns + number] = tile[place + number]
+
+
 def take_tile(values: Buffer, begin: int, columns: int, height: int, width: int, tile: Buffer) -> bool:
     """Copy what a tile takes in, `height` rows from `begin` on, to `tile`; return whether no value is missing.
 

@@ -16,6 +16,7 @@ from streamnorm.engine.blocks.block import Block, BlockAnswer
 from streamnorm.engine.blocks.bulk import Pointer
 from streamnorm.engine.blocks.columns import ReadingColumns
 from streamnorm.engine.blocks.convert import table_rows
+from streamnorm.engine.blocks.stack import AnswerStack, BlockStack
 from streamnorm.engine.reading import Array, ordinal_names
 from streamnorm.errors import StreamnormError
 from streamnorm.ingest import IngestService
@@ -150,10 +151,9 @@ class AnsweredBlock:
 
 @dataclass
 class BlocksBatch:
-    """One table for each of several streams; the answers are written to `out`."""
+    """One table for each of several streams."""
 
-    blocks: Mapping[str, Block]
-    out: Array
+    blocks: BlockStack
     is_table = True
 
     async def observe(self, service: IngestService, *, learn: bool) -> AnsweredBlocks:
@@ -174,14 +174,18 @@ class AnsweredBlocks:
     @property
     def bytes(self) -> int:
         """Size of the answers."""
-        return self.batch.out.nbytes
+        return self.batch.blocks.table.nbytes
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the arrays of the answer."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {"streams": np.array(list(self.answers))}
+        if isinstance(self.answers, AnswerStack):
+            done = self.answers
+            arrays |= {"values": done.table, "count": done.counts, "ready": done.ready}
+            return arrays | ({"gap": done.gaps} if done.gaps.any() else {})
         answers = self.answers.values()
         names, values = self._table()
-        arrays: dict[str, np.ndarray[Any, Any]] = {
-            "streams": np.array(list(self.answers)),
+        arrays |= {
             "values": values,
             "count": np.array([answer.count for answer in answers]),
             "ready": np.array([answer.ready for answer in answers]),
@@ -199,18 +203,17 @@ class AnsweredBlocks:
 
         Then they are those of all streams, NaN where a stream does not have one.
         """
-        out = self.batch.out
-        pairs = list(zip(self.batch.blocks.values(), self.answers.values(), strict=True))
-        if all(answer.names is None for _, answer in pairs):
-            for (block, answer), place in zip(pairs, out, strict=True):
-                if answer.values is not block.out:
+        given, out, answers = self.batch.blocks.names, self.batch.blocks.out, self.answers.values()
+        if all(answer.names is None for answer in answers):
+            for answer, place in zip(answers, out, strict=True):
+                if not np.may_share_memory(answer.values, place):
                     place[...] = answer.values
             return None, out
         places: dict[str, int] = {}
-        for block, answer in pairs:
-            for name in answer.names or block.names:
+        for answer in answers:
+            for name in answer.names or given:
                 places.setdefault(name, len(places))
         values = np.full((*out.shape[:2], len(places)), np.nan, out.dtype)
-        for (block, answer), own in zip(pairs, values, strict=True):
-            own[:, [places[name] for name in answer.names or block.names]] = answer.values
+        for answer, own in zip(answers, values, strict=True):
+            own[:, [places[name] for name in answer.names or given]] = answer.values
         return list(places), values

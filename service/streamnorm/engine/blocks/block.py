@@ -146,9 +146,9 @@ def begin_block(draft: Stream, block: Block, now: float, limits: Limits) -> Bloc
     _check(kernel, block, now, limits)
     settled = None
     if block.times is not None or draft.plan.clocked:
-        stamps = _same(now, len(block.values)) if block.times is None else block.times
+        stamps = same_times(now, len(block.values)) if block.times is None else block.times
         settled = settle_rows(draft.state, stamps, now, limits, draft.plan.patience)
-    times = _same(now, len(block.values)) if settled is None else settled.times
+    times = same_times(now, len(block.values)) if settled is None else settled.times
     gap = 0
     if block.first_seq is not None:
         check_seq(block.last_seq, "/first_seq")
@@ -207,7 +207,7 @@ def prepared_copy(stream: Stream, block: Block, now: float) -> tuple[tuple[str, 
     """Return a `block` as it is normalized, rows × features, after the names of its columns; nothing is learned."""
     if not stream.plan.mixed:
         return block.names, block.values
-    times = _same(now, len(block.values)) if block.times is None else block.times + stream.state[OFFSET]
+    times = same_times(now, len(block.values)) if block.times is None else block.times + stream.state[OFFSET]
     return mixed.prepare_table(stream, block.names, block.values, times, learn=False)
 
 
@@ -245,8 +245,8 @@ def _layout_of_size(plan: Plan, where: AnyLayout, size: int) -> AnyLayout:
     return next((layout for layout in layouts if layout.size == size), where)
 
 
-def _same(time: float, rows: int) -> Array:
-    """Return a time for each of so many rows, in the memory of one."""
+def same_times(time: float, rows: int) -> Array:
+    """Return a `time` (s since 1970) for each of so many `rows`, in the memory of one."""
     return np.ndarray(rows, np.float64, np.array(time), strides=(0,))
 
 
@@ -256,23 +256,45 @@ def _gap(stream: Stream, seq: int) -> int:
 
 
 def _check(kernel: MethodKernel, block: Block, now: float, limits: Limits) -> None:
-    rows, columns = block.values.shape
-    if not rows or not columns:
-        raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
-    if rows > limits.max_rows:
-        raise LimitExceeded("max_rows", f"the block has {rows} rows, the limit (max_rows) is {limits.max_rows}")
-    if len(block.names) != columns:
-        raise InvalidReading.at("/features", f"names {len(block.names)} features, the rows have {columns}")
-    if len(set(block.names)) != columns:
-        raise InvalidReading.at("/features", "names a feature twice")
-    wild = kernel.first_out_of_range(block.values, LARGEST_VALUE)
-    if wild is not None:
-        row, column = wild
-        detail = f"{float(block.values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
-        raise InvalidReading.at(f"/values/{row}/{column}", detail)
+    rows, _ = block.values.shape
+    check_shape(block.names, block.values.shape, limits)
+    check_values(kernel, block.values)
     if block.times is None:
         return
     if len(block.times) != rows:
         raise InvalidReading.at("/timestamps", f"has {len(block.times)} entries for {rows} rows")
     for row in {int(np.argmin(block.times)), int(np.argmax(block.times))}:
         check_time(float(block.times[row]), now, limits, f"/timestamps/{row}")
+
+
+def check_shape(names: tuple[str, ...], shape: tuple[int, ...], limits: Limits) -> None:
+    """Check a block's number of rows and of columns, its `shape`, and the `names` of these.
+
+    Raises:
+        InvalidReading: there are no rows, or other columns than names.
+        LimitExceeded: there are more rows than `limits` allow.
+
+    """
+    rows, columns = shape
+    if not rows or not columns:
+        raise InvalidReading.at("/values", "must hold at least one row of at least one feature")
+    if rows > limits.max_rows:
+        raise LimitExceeded("max_rows", f"the block has {rows} rows, the limit (max_rows) is {limits.max_rows}")
+    if len(names) != columns:
+        raise InvalidReading.at("/features", f"names {len(names)} features, the rows have {columns}")
+    if len(set(names)) != columns:
+        raise InvalidReading.at("/features", "names a feature twice")
+
+
+def check_values(kernel: MethodKernel, values: Array) -> None:
+    """Check a block's `values`, rows × features, by the loops of a `kernel`.
+
+    Raises:
+        InvalidReading: one is out of range.
+
+    """
+    wild = kernel.first_out_of_range(values, LARGEST_VALUE)
+    if wild is not None:
+        row, column = wild
+        detail = f"{float(values[row, column])!r} is not within ±{LARGEST_VALUE:g}"
+        raise InvalidReading.at(f"/values/{row}/{column}", detail)

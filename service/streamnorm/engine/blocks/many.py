@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from streamnorm.engine.blocks.block import Block, BlockAnswer, begin_block, end_block, is_replay, observe_block
+from streamnorm.engine.blocks.stack import BlockStack, naming, observe_stack
 from streamnorm.engine.state.layout import HEADER_SIZE, TIME
-from streamnorm.errors import InvalidInput, StaleSequence
-from streamnorm.kernels.cpu.thread_pool import parallel_for
+from streamnorm.kernels.cpu.thread_pool import MANY, parallel_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from streamnorm.engine.limits import Limits
     from streamnorm.engine.reading import Array
     from streamnorm.engine.streams.stream import Stream
 
-#: Streams that are worth a thread: of fewer, each is large enough to be shared out itself.
-MANY = 16
 #: Values that are sent to a CUDA device at once: half a gigabyte of float64.
 PIECE = 1 << 26
 
 
 def observe_blocks(
     drafts: Mapping[str, Stream], blocks: Mapping[str, Block], now: float, limits: Limits
-) -> dict[str, BlockAnswer]:
+) -> Mapping[str, BlockAnswer]:
     """Normalize a block of each stream and learn from it, on all of the machine's cores.
 
     `drafts` and `blocks` have the same ids; `now` and `limits` are as in `observe_block`.
@@ -36,6 +33,11 @@ def observe_blocks(
         StaleSequence, InvalidReading, LimitExceeded: as `observe_block` says; pointers begin with the stream's id.
 
     """
+    if isinstance(blocks, BlockStack):
+        answered = observe_stack(drafts, blocks, now, limits)
+        if answered is not None:
+            return answered
+        blocks = dict(blocks)
     if share_one_device(drafts, blocks):
         done = observe_on_device(drafts, blocks, now, limits)
         if done is not None:
@@ -46,27 +48,11 @@ def observe_blocks(
     def work(first: int, last: int) -> None:
         for place in range(first, last):
             stream_id, block = each[place]
-            with replayed_answers(stream_id):
+            with naming(stream_id):
                 answers[place] = observe_block(drafts[stream_id], block, now, limits)
 
     parallel_for(len(each), sum(block.values.size for block in blocks.values()), work, least=MANY)
     return dict(zip(blocks, answers, strict=True))
-
-
-@contextmanager
-def replayed_answers(stream_id: str) -> Iterator[None]:
-    """Add the stream's id to errors.
-
-    Raises:
-        StaleSequence, InvalidInput: as raised by the block, naming the stream.
-
-    """
-    try:
-        yield
-    except StaleSequence as error:
-        raise StaleSequence(error.seq, error.last_seq, stream_id) from None
-    except InvalidInput as error:
-        raise error.within(f"/{stream_id}") from None
 
 
 def share_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block]) -> bool:
@@ -84,7 +70,7 @@ def share_one_device(drafts: Mapping[str, Stream], blocks: Mapping[str, Block]) 
     if next(iter(plans)).timed and len({draft.state[TIME:HEADER_SIZE].tobytes() for draft in drafts.values()}) > 1:
         return False  # their devices' clocks make different times of the same stamps
     for stream_id, block in blocks.items():
-        with replayed_answers(stream_id):
+        with naming(stream_id):
             if is_replay(drafts[stream_id], block):
                 return False
     return True
@@ -101,7 +87,7 @@ def observe_on_device(
     ids, each, plan = list(blocks), list(blocks.values()), next(iter(drafts.values())).plan
     works = []
     for stream_id, block in blocks.items():
-        with replayed_answers(stream_id):
+        with naming(stream_id):
             works.append(begin_block(drafts[stream_id], block, now, limits))
     states = [np.frombuffer(drafts[stream_id].state) for stream_id in ids]
     places = [np.arange(plan.stride)[:, None] + np.array(work.starts)[None, :] for work in works]

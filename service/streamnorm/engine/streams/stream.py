@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 #: `last_seq` of a stream that has seen no numbered reading
 NO_SEQ = -1.0
+#: mean and deviation where nothing is known
+UNKNOWN = (math.nan, math.nan)
 #: the state of a stream that has seen nothing; `layout` names its numbers
 EMPTY = (0.0, NO_SEQ, 0.0, 0.0, 0.0, -math.inf, 0.0, 0.0, 0.0, 0.0)
 
@@ -267,9 +269,17 @@ class Stream:
         place = self.layout.index.get(name)
         start = None if place is None else self.layout.starts[place]
         if start is None or not self.state[start + base.COUNT]:
-            return math.nan, math.nan
+            return UNKNOWN
         plan = self.plan_at(start)
         return plan.kernel.spread(plan.p, self.state, start)
+
+    def mean_stds(self, names: tuple[str, ...]) -> list[tuple[float, float]]:
+        """Return what `mean_std` does of each of the `names`; of all features in a third of the time."""
+        where, method = self.layout, self.plan.kernel.method
+        if isinstance(where, MixedLayout) or names != where.names:
+            return [self.mean_std(name) for name in names]
+        p, state, own = self.plan.p, self.state, 0 if method.base else base.SIZE
+        return [method.spread(p, state, at + own) if state[at + base.COUNT] else UNKNOWN for at in where.starts]
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.

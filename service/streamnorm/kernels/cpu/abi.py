@@ -14,6 +14,8 @@ SIGNATURES = {
     "wild": "iidi",
     "wild_of_singles": "iidi",
 }
+#: of methods that keep the base block alone
+BESIDE = {"beside": "iiiiiiii-", "beside_of_singles": "iiiiiiii-"}
 #: those that do not depend on a method
 ALL_METHODS = ("finish", "wild", "wild_of_singles")
 #: `lanes_0`, of methods that keep the base block alone, and of a block of so many parts
@@ -26,16 +28,17 @@ def signature(name: str) -> str:
     >>> signature("row"), signature("lanes_3_of_singles")
     ('b?', 'iiiiiii-')
     """
-    return LANES if name.startswith("lanes_") else SIGNATURES[name]
+    return LANES if name.startswith("lanes_") else (SIGNATURES | BESIDE)[name]
 
 
 def names_for(counts: Sequence[int]) -> list[str]:
     """List the entries of a method whose blocks have one of these numbers of parts.
 
-    >>> names_for([0])[-2:]
-    ['lanes_0', 'lanes_0_of_singles']
+    >>> names_for([0])[-4:]
+    ['beside', 'beside_of_singles', 'lanes_0', 'lanes_0_of_singles']
     """
-    return [*SIGNATURES, *(f"lanes_{count}{kind}" for count in counts for kind in ("", "_of_singles"))]
+    beside = BESIDE if 0 in counts else ()
+    return [*SIGNATURES, *beside, *(f"lanes_{count}{kind}" for count in counts for kind in ("", "_of_singles"))]
 
 
 def symbol(method: str | None, name: str) -> str:

@@ -1,11 +1,11 @@
 """The entries of compiled loops: functions of addresses and numbers, which C has too, around the loops of a method.
 
-`streamnorm.kernels.cpu.loops` calls them: Numba compiled them in this process, or a build did before it.
+`streamnorm.kernels.cpu.loops` and `stacks` call them: Numba compiled them in this process, or a build did before it.
 
 An argument is the address of what the loop's parameter of that name is: `values`, `times`, `rule`, `p`, `state`,
-`starts`, `ends`, `span`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`, `size`,
-`limit`, `missing`, `clamp`; `call` is what `streamnorm.kernels.cpu.loops.row_call` packs. `label` is a part of the
-functions' names.
+`starts`, `ends`, `span`, `begins`, `tile`, `out`, `gamma`, `beta`, `compensation`; or a number: `rows`, `columns`,
+`size`, `limit`, `missing`, `clamp`; `call` is what `streamnorm.kernels.cpu.loops.row_call` packs. `label` is a part of
+the functions' names.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def parameters(_address: int) -> Packed:
 
 # Each stands in for the loop of `streamnorm.kernels.templates` that it is bound to.
 row_loop, rows_loop, lanes_loop = templates.observe_row, templates.observe_rows, templates.observe_lanes
+beside_loop = templates.observe_beside
 finish_loop, wild_loop = templates.finish_rows, templates.first_out_of_range
 
 
@@ -114,6 +115,14 @@ def lanes(values: int, rule: int, p: int, state: int, span: int, tile: int, out:
     lanes_loop(numbers(values), four(rule), parameters(p), doubles(state), at, doubles(tile), numbers(out))
 
 
+def beside(values: int, rule: int, p: int, state: int, span: int, begins: int, tile: int, out: int) -> None:
+    """Run `templates.observe_beside`."""
+    at = four_integers(span)
+    beside_loop(
+        numbers(values), four(rule), doubles(p), doubles(state), at, integers(begins), doubles(tile), numbers(out)
+    )
+
+
 def finish(
     out: int, rows: int, columns: int, missing: float, clamp: float, gamma: int, beta: int, compensation: int
 ) -> None:
@@ -161,8 +170,11 @@ def entries(method: Method | None, decorate: Callable[[str], Decorate], label: s
         names = {"lane": lane, "keep_lane": keep_lane}
         names["observe_tile"] = inner(templates.observe_tile, observe=observe, **names)
         names["observe_alike"] = inner(templates.observe_alike, **alike, **names)
-        beside = inner(templates.observe_lanes, SIZE=size, UNIFORM=method.base, **names)
-        for name, kind in ((f"lanes_{count}", doubles), (f"lanes_{count}_of_singles", singles)):
+        loop = inner(templates.observe_lanes, SIZE=size, UNIFORM=method.base, **names)
+        several = inner(templates.observe_beside, UNIFORM=method.base, **names)
+        for end, kind in (("", doubles), ("_of_singles", singles)):
             p = doubles if method.base else counted(count)
-            found[name] = entry(name, lanes, kind, lanes_loop=beside, parameters=p)
+            found[f"lanes_{count}{end}"] = entry(f"lanes_{count}{end}", lanes, kind, lanes_loop=loop, parameters=p)
+            if method.base:
+                found[f"beside{end}"] = entry(f"beside{end}", beside, kind, beside_loop=several)
     return found

@@ -98,7 +98,7 @@ class Loops:
 
     def first_out_of_range(self, values: Array, limit: float) -> int:
         """Run `templates.first_out_of_range` on a block in C order."""
-        find: Callable[..., int] = self.entries[_of("wild", values)]
+        find: Callable[..., int] = self.entries[entry_name("wild", values)]
         return find(values.ctypes.data, values.size, limit)
 
     def observe_block(
@@ -114,12 +114,11 @@ class Loops:
     ) -> None:
         """Do what `MethodKernel.observe_block` does, on all cores, with arrays in C order."""
         rows, columns = values.shape
-        plain = rule[1] == 0.0 and rule[3] == 0.0
-        name = _of(f"lanes_{int(p[0]) if p else 0}", values)
-        if name in self.entries and plain and values.size >= LEAST_IN_LANES:
-            self._side_by_side(self.entries[name], values, rule, p, state, starts, ends[0] - starts[0], out)
+        lanes = self.lanes(rule, p, values)
+        if lanes is not None:
+            self._side_by_side(lanes, values, rule, p, state, starts, ends[0] - starts[0], out)
             return
-        loop = self.entries[_of("rows", values)]
+        loop = self.entries[entry_name("rows", values)]
         times = np.ascontiguousarray(times, dtype=np.float64)
         at, to = array("q", starts), array("q", ends)
         (rule_at, _rule), (p_at, _p) = packed(rule), packed(p)
@@ -130,6 +129,14 @@ class Loops:
             loop(*before, at.buffer_info()[0], to.buffer_info()[0], span.buffer_info()[0], out.ctypes.data)
 
         parallel_for(columns, values.size, work)
+
+    def lanes(self, rule: Packed, p: Packed, values: Array) -> Callable[..., object] | None:
+        """Return the loop for columns side by side, where there is one and a block of such `values` is worth it.
+
+        `rule` and `p` are as in `streamnorm.kernels.templates`.
+        """
+        plain = rule[1] == 0.0 and rule[3] == 0.0 and values.size >= LEAST_IN_LANES
+        return self.entries.get(entry_name(f"lanes_{int(p[0]) if p else 0}", values)) if plain else None
 
     def _side_by_side(
         self,
@@ -151,7 +158,7 @@ class Loops:
         def observe(some: Array, first: int, last: int, own: Array, answers: Array) -> None:
             tiles = _tiles(own)
             span = array("q", (*some.shape, first, last))
-            room = _aligned(DEPTH * LANES)
+            room = aligned(DEPTH * LANES)
             after = span.buffer_info()[0], room.ctypes.data, answers.ctypes.data
             loop(some.ctypes.data, rule_at, p_at, tiles.ctypes.data, *after)
             for tile, left in zip(tiles, range(0, last - first, LANES), strict=True):
@@ -182,13 +189,13 @@ def _tiles(states: Array) -> Array:
     """Lay states (numbers × columns) out in tiles of `LANES` columns."""
     size, columns = states.shape
     count = -(-columns // LANES)
-    tiles = _aligned(count * size * LANES).reshape(count, size, LANES)
+    tiles = aligned(count * size * LANES).reshape(count, size, LANES)
     for tile, left in zip(tiles, range(0, columns, LANES), strict=True):
         tile[:, : columns - left] = states[:, left : left + LANES]
     return tiles
 
 
-def _aligned(size: int) -> Array:
+def aligned(size: int) -> Array:
     """Return room for `size` numbers at the beginning of a line of the caches.
 
     Registers of a line's length would otherwise take two lines at every access.
@@ -198,5 +205,6 @@ def _aligned(size: int) -> Array:
     return room[begin : begin + size]
 
 
-def _of(name: str, values: Array) -> str:
+def entry_name(name: str, values: Array) -> str:
+    """Return the name of the entry called `name` for the type of `values`."""
     return name if values.dtype.char == "d" else f"{name}_of_singles"

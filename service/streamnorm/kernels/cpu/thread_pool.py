@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Columns that are worth a thread: for fewer, threads write to the same lines of the processors' caches.
 WIDE = 32
+#: Streams that are worth a thread: of fewer, each is large enough to be shared out itself.
+MANY = 16
 #: Values that are worth a thread: half a millisecond of work, ten times what it costs to hand it over.
 LARGE = 1 << 16
 WORKER = "streamnorm-kernel"

@@ -16,9 +16,9 @@ from streamnorm.api.codecs.batches import AnsweredBlocks, BlocksBatch
 from streamnorm.api.codecs.codec import BINARY, DecodeContext, Described
 from streamnorm.api.http.responses import Pieces
 from streamnorm.api.middleware.authorization import check_streams
-from streamnorm.engine.blocks.block import Block
+from streamnorm.engine.blocks.stack import BlockStack
 from streamnorm.engine.names import stream_id_fault
-from streamnorm.engine.reading import Array, ordinal_names
+from streamnorm.engine.reading import ordinal_names
 from streamnorm.engine.validation import abbreviate
 from streamnorm.errors import InvalidReading
 
@@ -29,8 +29,8 @@ MEMBERS = frozenset({"streams", "values", "features", "first_seq", "timestamps"}
 LAST_ASCII = 127
 
 
-def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
-    """Build a block for each stream; return the array for their answers, and the blocks by stream id.
+def blocks_of(arrays: Arrays) -> BlockStack:
+    """Return a block of each stream; the answers may take the place of the values.
 
     Raises:
         InvalidReading: an array is missing or invalid; the error names it.
@@ -52,17 +52,11 @@ def blocks_of(arrays: Arrays) -> tuple[Array, dict[str, Block]]:
     names = _names(arrays, "features") if "features" in arrays else ordinal_names(columns)
     numbers = _array(arrays, "first_seq", "iu", (many,))
     times = _array(arrays, "timestamps", "fiu", (rows,), (many, rows))
-    out = np.empty_like(values, order="C")
-    return out, {
-        stream: Block(
-            names,
-            values[index],
-            None if times is None else (times if times.ndim == 1 else times[index]).astype(np.float64, copy=False),
-            None if numbers is None or numbers[index] < 0 else int(numbers[index]),
-            out[index],
-        )
-        for index, stream in enumerate(streams)
-    }
+    if times is not None:
+        times = times.astype(np.float64, copy=False)
+    own = values.flags.writeable and values.flags.c_contiguous  # the body is nobody else's
+    out = values if own else np.empty_like(values, order="C")
+    return BlockStack({stream: place for place, stream in enumerate(streams)}, names, values, times, numbers, out)
 
 
 class NpzCodec:
@@ -76,9 +70,9 @@ class NpzCodec:
 
     def decode(self, data: memoryview, context: DecodeContext) -> BlocksBatch:
         """Decode the arrays without a copy."""
-        out, blocks = blocks_of(from_npz(data, MEMBERS))
+        blocks = blocks_of(from_npz(data, MEMBERS))
         check_streams(context.caller, blocks)
-        return BlocksBatch(blocks, out)
+        return BlocksBatch(blocks)
 
     def encode(self, answered: AnsweredBlocks) -> Response:
         """Encode the arrays without a copy."""
