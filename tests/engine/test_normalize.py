@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamnorm.engine.streams.stream import WIDE
 from streamnorm.errors import CannotInvert
+from tests.support.conformance import Config, every_config
 from tests.support.engine import CONFIGS, bits, denormalize, new, normalize, observe, plain, varied
 
 configs = pytest.mark.parametrize("config", CONFIGS, ids=["default", "cumulative", "by time", "everything"])
@@ -139,3 +143,16 @@ def test_what_cannot_be_denormalized_is_named() -> None:
     with pytest.raises(CannotInvert) as caught:
         denormalize(stream, {"a": 1.0, "b": 1.0, "c/d": 1.0})
     assert caught.value.faults == (("/values/a", "gamma is 0"), ("/values/c~1d", "unknown feature"))
+
+
+@pytest.mark.parametrize("width", [1, WIDE - 1, WIDE, 40])
+@every_config
+def test_means_and_deviations_of_all_features_are_those_of_each(config: Config, width: int) -> None:
+    stream = new(**config)
+    names = tuple(f"f{place}" for place in range(width))
+    for row in varied(50, width).tolist():
+        row[width // 2] = math.nan  # it has none
+        observe(stream, dict(zip(names, row, strict=True)))
+    for asked in (names, names[::-1], (*names, "unknown")):
+        means, stds = zip(*map(stream.mean_std, asked), strict=True)
+        assert stream.means_stds(asked).tobytes() == array("d", means + stds).tobytes()

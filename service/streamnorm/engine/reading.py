@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,10 @@ import numpy.typing as npt
 from streamnorm.engine.limits import LARGEST_DEPTH, LARGEST_SEQ, LARGEST_VALUE, Limits
 from streamnorm.engine.validation import abbreviate, escape_pointer
 from streamnorm.errors import Fault, InvalidReading
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Sequence
 
 Array = npt.NDArray[np.float64]
 #: stands for any number too large, so that a whole number of hundreds of digits does too
@@ -58,7 +62,8 @@ class Reading:
     """One sample: a value for each of `names`; `listed` where it came, and is answered, as an array."""
 
     names: tuple[str, ...]
-    values: list[Value]
+    #: a list, or of many features without a channel an `array` of float64
+    values: Sequence[Value]
     listed: bool = False
     timestamp: float | None = None
     seq: int | None = None
@@ -70,7 +75,8 @@ class Reading:
 class Answer:
     """A reading brought to zero mean and unit variance; arrays for channels, NaN where there is nothing to say."""
 
-    values: list[float | Array]
+    #: as those of the reading
+    values: list[float | Array] | array[float]
     count: int
     ready: bool
     gap: int = 0

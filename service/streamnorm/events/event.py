@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 from itertools import islice
 from struct import Struct
@@ -64,8 +65,8 @@ class LazyBlockEvents(NamedTuple):
     ready: bool
     values: Array
     normalized: Array
-    #: means and deviations at the last row, or a copy of the stream, if it is small, to work them out of
-    spreads: tuple[float, ...] | Stream = ()
+    #: means and deviations at the last row, packed, or a copy of the stream, if it is small, to work them out of
+    spreads: bytes | Stream = b""
 
     @property
     def weight(self) -> int:
@@ -82,8 +83,8 @@ class LazyBlockEvents(NamedTuple):
         table[:, 3 : 3 + columns] = self.values[-rows:]
         table[:, 3 + columns :] = self.normalized[-rows:]
         *before, packed = (row.tobytes() for row in table)
-        spreads = self.spreads if isinstance(self.spreads, tuple) else spreads_of(self.spreads, self.names)
-        last = packed + numbers(len(spreads)).pack(*spreads)
+        spreads = self.spreads if isinstance(self.spreads, bytes) else spreads_of(self.spreads, self.names)
+        last = packed + spreads
         return [ReadingEvent(self.stream, self.names, row) for row in (*before, last)]
 
 
@@ -92,19 +93,19 @@ def last_rows(table: Array, most: int) -> Array:
     return table if table.base is None and len(table) <= most else table[-most:].copy()
 
 
-def spreads_weight(spreads: tuple[float, ...] | Stream) -> int:
+def spreads_weight(spreads: bytes | Stream) -> int:
     """Return the bytes of `LazyBlockEvents.spreads`."""
-    return 8 * len(spreads if isinstance(spreads, tuple) else spreads.state)
+    return len(spreads) if isinstance(spreads, bytes) else 8 * len(spreads.state)
 
 
-def spreads_of(stream: Stream, names: Names) -> tuple[float, ...]:
-    """Return the means of a stream's features of these `names`, then their deviations; NaN of transformed ones."""
-    pairs = stream.mean_stds(names)
+def spreads_of(stream: Stream, names: Names) -> bytes:
+    """Pack the means of a stream's features of these `names`, then their deviations; NaN of transformed ones."""
     hidden = stream.layout.transformed  # their statistics are not of the raw values
-    if hidden:
-        pairs = [UNKNOWN if name in hidden else pair for name, pair in zip(names, pairs, strict=True)]
+    if not hidden:
+        return stream.means_stds(names).tobytes()
+    pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in names]
     means, stds = zip(*pairs, strict=True)
-    return (*means, *stds)
+    return array("d", means + stds).tobytes()
 
 
 def origins(given: Names, made: Names) -> list[int]:

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 #: Limit of all histories together: 200 readings each for 500 streams of 8 features.
 MOST_BYTES_IN_ALL = 32 * 1024 * 1024
+#: the first numbers of a packed event
+COUNTERS = numbers(3)
 STOPPING = "the service is stopping"
 #: Seconds, or readings, between records of mean and deviation: they cost more than the rest, and change slowly.
 SECONDS_BETWEEN_SPREADS = 1.0
@@ -87,19 +90,19 @@ class EventHub:
             if answer.names is not None:
                 values, names = [values[place] for place in origins(names, answer.names)], answer.names
             past, count = self._pasts.get(stream_id), answer.count
-            if past is None or count <= past.count or names != past.names:
+            if past is None or count <= past.count or (names is not past.names and names != past.names):
                 past = self._past(stream_id, names, count)
             else:  # what `_past` does, without the call
                 self._pasts.move_to_end(stream_id)
                 past.count = count
                 past.unnoted += 1
             time = now if reading.timestamp is None else min(reading.timestamp, now)
-            if past.unnoted < READINGS_BETWEEN_SPREADS and now - past.noted < SECONDS_BETWEEN_SPREADS:
-                packed = past.pack(time, count, answer.ready, *values, *ys)
+            if ys.__class__ is array:  # then the values are one, too
+                packed = b"".join((COUNTERS.pack(time, count, answer.ready), values, ys))  # type: ignore[arg-type]
             else:
-                spreads = self._spreads(past, stream_id, now)
-                pack = numbers(3 + 2 * len(values) + len(spreads)).pack
-                packed = pack(time, count, answer.ready, *values, *ys, *spreads)
+                packed = past.pack(time, count, answer.ready, *values, *ys)
+            if past.unnoted >= READINGS_BETWEEN_SPREADS or now - past.noted >= SECONDS_BETWEEN_SPREADS:
+                packed += self._spreads(past, stream_id, now)
             self._add(past, make_row(ReadingEvent, (stream_id, past.names, packed)))
 
     def on_stack(self, stack: BlockStack, answers: AnswerStack, now: float) -> None:
@@ -203,10 +206,13 @@ class EventHub:
         past.count = count
         past.unnoted += rows - 1
         due = past.unnoted >= READINGS_BETWEEN_SPREADS or now - past.noted >= SECONDS_BETWEEN_SPREADS
-        spreads: tuple[float, ...] | Stream = ()
+        spreads: bytes | Stream = b""
         if due and (stream := self._noted(past, stream_id, now)) is not None:
-            small = len(stream.state) <= SMALL * len(names)
-            spreads = stream.draft() if small else spreads_of(stream, past.names)
+            if len(stream.state) <= SMALL * len(names):
+                spreads = stream.draft()
+                spreads.answered = spreads.before = None
+            else:
+                spreads = spreads_of(stream, past.names)
         # one half goes to who comes first, the other is divided between all streams, so that all of them stay
         half = MOST_BYTES_IN_ALL // 2
         share = max(half - self._bytes + past.bytes, half // len(self._pasts))
@@ -269,9 +275,9 @@ class EventHub:
             self._bytes -= oldest.bytes
             oldest.kinds.forget(self.kinds)
 
-    def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> tuple[float, ...]:
+    def _spreads(self, past: StreamHistory, stream_id: str, now: float) -> bytes:
         stream = self._noted(past, stream_id, now)
-        return () if stream is None else spreads_of(stream, past.names)
+        return b"" if stream is None else spreads_of(stream, past.names)
 
     def _noted(self, past: StreamHistory, stream_id: str, now: float) -> Stream | None:
         """Return the stream whose mean and deviation are recorded now, and look at what kinds its features are."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,9 +27,11 @@ ROWS = 1000
 VALUES = 10_000
 
 
-def reshape_like(reading: Reading, values: list[Any], names: tuple[str, ...] | None = None) -> Any:
+def reshape_like(reading: Reading, values: Sequence[Any], names: tuple[str, ...] | None = None) -> Any:
     """Return values in the form of the reading, an object or an array; `names` are theirs if not the reading's."""
-    return values if reading.listed else dict(zip(names or reading.names, values))  # noqa: B905 - strict, it takes longer
+    if reading.listed:
+        return np.asarray(values) if isinstance(values, array) else values
+    return dict(zip(names or reading.names, values))  # noqa: B905 - strict, it takes longer
 
 
 def reading_to_json(stream_id: str, reading: Reading, answer: Answer) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def of_reading(stream: str, reading: Reading, answer: Answer, now: float, raw: C
     >>> of_reading("s", Reading(("temp",), [21.5]), Answer([0.25], 7, True), 0)
     b'{"stream":"s","timestamp":"1970-01-01T00:00:00Z","count":7,"ready":true,"values":{"temp":0.25}}'
     """
-    values = answer.values if reading.listed else dict(zip(answer.named(reading), answer.values, strict=True))
+    values = [*answer.values] if reading.listed else dict(zip(answer.named(reading), answer.values, strict=True))
     body: dict[str, Any] = {"stream": stream} | ({} if reading.seq is None else {"seq": reading.seq})
     moment = now if reading.timestamp is None else reading.timestamp
     body |= {"timestamp": written(moment), "count": answer.count, "ready": answer.ready, "values": values}

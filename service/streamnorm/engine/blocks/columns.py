@@ -141,7 +141,7 @@ class ReadingColumns:
         if head is None:
             head = self._add_head(Head(reading.names, shapes, reading.listed))
         if reading.plain:
-            self._numbers.fromlist(values)  # type: ignore[arg-type]  # plain: all are floats
+            self._numbers.extend(array("d", values))  # type: ignore[arg-type]  # plain: all are floats
         else:
             for value in values:
                 self._numbers.extend([value] if isinstance(value, float) else value.elements.ravel().tolist())

@@ -40,7 +40,7 @@ def have_equal_features(readings: Sequence[Reading]) -> bool:
 def concatenate(readings: Sequence[Reading], answers: Sequence[Answer]) -> tuple[tuple[str, ...], BlockAnswer]:
     """Return the features of readings that are alike, and their answers as one; NaN where there is nothing to say."""
     names, last = readings[0].names, answers[-1]
-    table: list[list[Any]] = []
+    table: list[Sequence[Any]] = []
     for reading, answer in zip(readings, answers, strict=True):
         ys = answer.values
         if reading.names != names:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -40,7 +41,7 @@ def append_all_plain(
     try:
         readings = _read(bodies, stream_id)
         check_streams(caller, {*readings.stream_ids})
-    except (LookupError, OverflowError, TypeError, ValueError, Forbidden):
+    except (LookupError, TypeError, ValueError, Forbidden):
         return False
     return columns.append_plain(readings)
 
@@ -60,7 +61,7 @@ def _read(bodies: Sequence[Any], stream_id: str | None) -> PlainReadings:
     listed = isinstance(values[0], list)
     _expect({*map(type, values)} == {list if listed else dict} and all(values))
     names = [ordinal_names(len(given)) if listed else tuple(given) for given in values]
-    numbers = _numbers([*chain.from_iterable(values if listed else map(dict.values, values))], nulls=not flat)
+    numbers = pack_numbers([*chain.from_iterable(values if listed else map(dict.values, values))], nulls=not flat)
     stream_ids = beside["stream"] if stream_id is None else [stream_id] * len(bodies)
     if stream_id is None:
         _expect(all(is_plain_id(each) or is_stream_id(each) for each in {*stream_ids}))
@@ -70,14 +71,24 @@ def _read(bodies: Sequence[Any], stream_id: str | None) -> PlainReadings:
     return PlainReadings(stream_ids, names, listed, numbers, times, seqs)
 
 
-def _numbers(given: list[Any], *, nulls: bool) -> array[float]:
-    """Convert numbers, and nulls to NaN where they may stand for missing ones."""
-    if None in given:
-        _expect(nulls)
-        given = [math.nan if value is None else value for value in given]
-    numbers = array("d", given)
-    _expect(not (np.abs(numbers) > LARGEST_VALUE).any())
-    return numbers
+def pack_numbers(given: Collection[Any], *, nulls: bool) -> array[float]:
+    """Convert numbers to floats, and nulls to NaN if `nulls` may stand for missing values; true and false are 1 and 0.
+
+    Raises:
+        ValueError: there is anything else, or a number that may be too large.
+
+    """
+    form = f"{len(given)}d"
+    try:
+        try:
+            packed = struct.pack(form, *given)  # takes a third of the time that `array` takes
+        except struct.error:
+            _expect(nulls)
+            packed = struct.pack(form, *[math.nan if value is None else value for value in given])
+    except struct.error as error:
+        raise ValueError(str(error)) from None
+    _expect(not np.count_nonzero(np.abs(np.frombuffer(packed)) >= LARGEST_VALUE))
+    return array("d", packed)
 
 
 def _expect(condition: bool) -> None:  # noqa: FBT001 - as that of `assert`

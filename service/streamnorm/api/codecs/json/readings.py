@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import orjson
 
-from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain
+from streamnorm.api.codecs.json.plain_readings import AT_ONCE, append_all_plain, pack_numbers
 from streamnorm.api.http.body import json, validate
 from streamnorm.api.middleware.authorization import check_streams
 from streamnorm.api.schemas import ReadingBody, StreamReadingBody
@@ -27,6 +27,8 @@ MOST_FAULTS = 200
 LARGEST_INTEGER = 2**64
 #: As constants: to negate a number takes longer than to compare it.
 LEAST_VALUE, LEAST_INTEGER = -LARGEST_VALUE, -LARGEST_INTEGER
+#: Features from which on converting all values at once costs less than looking at them one by one.
+WIDE = 32
 #: placeholder for a reading with invalid values, whose stream is still to be authorized
 _NOTHING = Reading((), [])
 
@@ -52,8 +54,9 @@ def parse_simple_reading(body: Any, limits: Limits) -> Reading | None:
     try:
         if timestamp is not None:
             timestamp = seconds(timestamp)
-        numbers = list(values if listed else values.values())
-        if not (flat and None in numbers) and _floats(numbers):
+        given: Collection[Any] = values if listed else values.values()
+        numbers = (_floats if len(given) < WIDE else _packed)(given, not flat)
+        if numbers is not None:
             names = ordinal_names(len(numbers)) if listed else tuple(values)
             return Reading(names, numbers, listed, timestamp, seq)
         limits.check_features(len(values))
@@ -63,19 +66,31 @@ def parse_simple_reading(body: Any, limits: Limits) -> Reading | None:
         return None
 
 
-def _floats(numbers: list[Any]) -> bool:
-    """Convert integers and nulls to floats in place; return False if there is anything else, or a number too large."""
+def _floats(given: Collection[Any], nulls: bool) -> Sequence[float] | None:  # noqa: FBT001 - named, it takes longer
+    """Return integers, and nulls if `nulls` may stand for missing values, as floats.
+
+    Returns None if there is anything else, or a number too large.
+    """
+    numbers = list(given)
     for index, number in enumerate(numbers):
         kind = number.__class__
         if kind is float and LEAST_VALUE <= number <= LARGEST_VALUE:
             continue
         if kind is int and LEAST_INTEGER <= number <= LARGEST_INTEGER:  # an int is compared with a float slowly
             numbers[index] = float(number)
-        elif number is None:
+        elif number is None and nulls:
             numbers[index] = math.nan
         else:
-            return False
-    return True
+            return None
+    return numbers
+
+
+def _packed(given: Collection[Any], nulls: bool) -> Sequence[float] | None:  # noqa: FBT001 - as `_floats`
+    """Return what `_floats` does, of many values, as an `array`; it may leave other numbers to `parse_reading`."""
+    try:
+        return pack_numbers(given, nulls=nulls)
+    except ValueError:
+        return None
 
 
 class ReadingParser:
