@@ -1,55 +1,46 @@
-"""One lock per stream, there while somebody holds it."""
+"""One lock per stream, created on demand."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-#: The turns of those who wait for a lock, first come, first served.
-Turns = deque[asyncio.Future[None]]
+
+class _Lock:
+    __slots__ = ("holders", "lock")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.holders = 0
 
 
-class StreamLocks(dict[str, Turns]):
-    """The locks that are held, by stream id, and who waits for them; other streams are not in it."""
+class StreamLocks(dict[str, _Lock]):
+    """The locks that are held or awaited, by stream id; other streams are not in it."""
 
     @contextlib.asynccontextmanager
     async def acquire(self, stream_ids: Iterable[str]) -> AsyncIterator[None]:
         """Hold the locks of streams; the ids must be in byte order, which prevents deadlocks."""
-        held: list[str] = []
+        locks: list[tuple[str, _Lock]] = []
+        held = 0
         try:
             for stream_id in stream_ids:
-                mine = Turns()
-                turns = self.setdefault(stream_id, mine)
-                if turns is not mine:
-                    await self._wait(stream_id, turns)
-                held.append(stream_id)
+                entry = self.setdefault(stream_id, _Lock())
+                entry.holders += 1
+                locks.append((stream_id, entry))
+                await entry.lock.acquire()
+                held += 1
             yield
         finally:
-            for stream_id in held:
-                self._release(stream_id)
+            for index, (stream_id, entry) in enumerate(locks):
+                if index < held:
+                    entry.lock.release()
+                self._release(stream_id, entry)
 
-    async def _wait(self, stream_id: str, turns: Turns) -> None:
-        """Wait until the lock's holder, or who waited before, hands it over."""
-        turn = asyncio.get_running_loop().create_future()
-        turns.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # the lock was handed over already
-                self._release(stream_id)
-            raise
-
-    def _release(self, stream_id: str) -> None:
-        """Hand a lock over to who has waited longest, or give it up."""
-        turns = self[stream_id]
-        while turns:
-            turn = turns.popleft()
-            if not turn.done():  # else who waited was cancelled
-                turn.set_result(None)
-                return
-        del self[stream_id]
+    def _release(self, stream_id: str, entry: _Lock) -> None:
+        entry.holders -= 1
+        if not entry.holders:
+            del self[stream_id]
