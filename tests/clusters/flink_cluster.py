@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import yaml
 
-from tests.clusters.process_groups import PATIENCE, end_group, start_group
+from tests.support.process_groups import PATIENCE, end_group, start_group
 from tests.support.processes import ROOT, free_port
 
 PYTHON = ROOT / ".venv-engines" / "flink" / "bin" / "python"

@@ -14,8 +14,8 @@ import pytest
 
 from streamnorm.engines.rows import Fields, observe_rows
 from tests.clusters.flink_cluster import PYTHON, Flink, until
-from tests.clusters.process_groups import PATIENCE
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
+from tests.support.process_groups import PATIENCE
 from tests.support.processes import ROOT
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from tests.support.processes import PATIENCE, ROOT
 
 PROGRAM = """
 import os, sys
-from tests.clusters.process_groups import start_group
+from tests.support.process_groups import start_group
 process = start_group(["sh", "-c", "sleep 600 & sleep 600"], sys.stderr.buffer, os.environ)
 print(process.pid, flush=True)
 process.wait()

@@ -14,8 +14,8 @@ from pathlib import Path
 from streamnorm.engines.rows import Fields, observe_rows
 from tests.clusters.flink_cluster import until
 from tests.clusters.page_code import WIDE
-from tests.clusters.process_groups import PATIENCE, end_group, start_group
 from tests.clusters.readings import Office, Rows, keyed, migrate, statistics, written
+from tests.support.process_groups import PATIENCE, end_group, start_group
 from tests.support.processes import ROOT
 
 PYTHON = ROOT / ".venv-engines" / "spark" / "bin" / "python"

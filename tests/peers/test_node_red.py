@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from streamnorm_client import Client, StreamNotFound
 from tests.support.broker import until
 from tests.support.docs_page import PAGE, ROOT
-from tests.support.processes import PATIENCE, Service, free_port
+from tests.support.process_groups import end_group, start_group
+from tests.support.processes import Service, free_port
 
 NODE_RED = ROOT / ".venv-peers" / "node" / "node_modules" / ".bin" / "node-red"
 
@@ -25,14 +25,13 @@ def test_the_flow_sends_readings_and_shows_the_answers(tmp_path: Path) -> None:
         with log.open("wb") as out:
             command = [str(NODE_RED), "--userDir", str(folder), "--settings", str(folder / "settings.js")]
             environment = {**os.environ, "PATH": f"{ROOT / '.venv-peers' / 'bin'}:{os.environ['PATH']}"}
-            process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)  # noqa: S603 - installed by the Makefile
+            process = start_group(command, out, environment)  # its command is a wrapper, which starts another process
         try:
             with Client(service.url) as client:
                 until(lambda: _count(client) >= 3)
             until(lambda: "values: { temp:" in log.read_text())
         finally:
-            process.kill()
-            process.wait(PATIENCE)
+            end_group(process)
 
 
 def _count(client: Client) -> int:

@@ -1,4 +1,4 @@
-"""Process groups: what an engine starts ends with it, and all of it with the tests, also where these are killed."""
+"""Process groups: what a program starts ends with it, and all of it with the tests, also where these are killed."""
 
 from __future__ import annotations
 
