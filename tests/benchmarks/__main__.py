@@ -29,10 +29,10 @@ HEAD = """# Benchmarks
 
 Written by `make bench`, which makes an environment of its own for the peers. Rates of servers are for a second of the
 server's processor time: on a machine with nothing else to do that is a second, for the server's core is busy all the
-time. Ours and a peer are measured in turns; the ratio is the median of the turns', in brackets the least and the
-greatest. Each make of processor has a table of its own, with the day, the versions and the load. How well each method
-normalizes is another question: `python -m tests.benchmarks.quality`. Benchmarks that take longer print tables of their
-own: `residents` (a million streams), `replicas`, `pages`, `soak`.
+time. Ours and a peer are measured in turns, at least five; the ratio is the median of the turns', in brackets the least
+and the greatest, which a figure without a peer has, too. Each make of processor has a table of its own, with the day,
+the versions and the load. How well each method normalizes is another question: `python -m tests.benchmarks.quality`.
+Benchmarks that take longer print tables of their own: `residents` (a million streams), `replicas`, `pages`, `soak`.
 """
 
 
