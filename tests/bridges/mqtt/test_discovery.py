@@ -142,6 +142,19 @@ async def test_units_of_rules_are_told_with_raw_values(tmp_path: Path, broker: B
     assert (config["unit_of_measurement"], message["raw"]) == ("°C", {"temp": 21.5})
 
 
+async def test_rows_of_a_table_whose_features_have_units_are_published(tmp_path: Path, broker: Broker) -> None:
+    rules = tmp_path / "streamnorm.toml"
+    rules.write_text('[[rules]]\nfeatures = "temp*"\nunit = "°C"\n', "utf-8")
+    settings: dict[str, Any] = {"mqtt": broker.url, "mqtt_discovery": "ha", "mqtt_client_id": "c", "config": str(rules)}
+    with listening(broker, "sensors/+/normalized") as heard:
+        async with running(data_dir=tmp_path / "data", **settings) as api:
+            table = {"features": ["temp", "door"], "values": [[21.5, 1], [22.5, 0]]}
+            answer = (await api.client.post("/v1/streams/a/bulk", json=table)).json()
+            messages = [message for _, message in await asyncio.to_thread(heard.take, 2)]
+    assert [[*message["values"].values()] for message in messages] == answer["values"]
+    assert not any("raw" in message for message in messages)
+
+
 async def test_the_sensors_of_a_stream_that_expired_go(
     tmp_path: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,8 +122,11 @@ class Discovery:
 
 
 def units_of(stream: Stream | None, reading: Reading) -> Mapping[str, str]:
-    """Return the units of a `reading`'s numbers that rules, or the configuration of its `stream`, give."""
-    if stream is None or not (stream.plan.mixed or stream.plan.common.unit):
+    """Return the units of a `reading`'s numbers that rules, or the configuration of its `stream`, give.
+
+    A row of a block has no numbers: its raw values are not kept.
+    """
+    if stream is None or not reading.values or not (stream.plan.mixed or stream.plan.common.unit):
         return NO_UNITS
     numbers = [name for name, value in zip(reading.names, reading.values, strict=True) if isinstance(value, float)]
     return {name: unit for name in numbers if (unit := stream.plan.of(name).unit)}
