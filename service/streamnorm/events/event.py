@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamnorm.engine.reading import Array, Channel
+from streamnorm.engine.streams.spreads import means_stds
 from streamnorm.engine.streams.stream import UNKNOWN, Stream
 
 Names = tuple[str, ...]
@@ -102,7 +103,7 @@ def spreads_of(stream: Stream, names: Names) -> bytes:
     """Pack the means of a stream's features of these `names`, then their deviations; NaN of transformed ones."""
     hidden = stream.layout.transformed  # their statistics are not of the raw values
     if not hidden:
-        return stream.means_stds(names).tobytes()
+        return means_stds(stream, names).tobytes()
     pairs = [UNKNOWN if name in hidden else stream.mean_std(name) for name in names]
     means, stds = zip(*pairs, strict=True)
     return array("d", means + stds).tobytes()

@@ -108,11 +108,10 @@ class EventHub:
     def on_stack(self, stack: BlockStack, answers: AnswerStack, now: float) -> None:
         """Record the events of the last rows of many streams' blocks; see `StackListener.on_stack`."""
         values = stack.table if stack.last_rows is None else stack.last_rows
-        rows, names, ready = stack.table.shape[1], stack.names, answers.ready.tolist()
-        for stream_id, count in zip(stack.places, answers.counts.tolist(), strict=True):
-            place = stack.places[stream_id]
-            tables = values[place], answers.table[place], None
-            self._record_rows(stream_id, names, tables, rows=rows, count=count, ready=ready[place], now=now)
+        rows, counts, ready = stack.table.shape[1], answers.counts.tolist(), answers.ready.tolist()
+        for stream_id, place in stack.places.items():
+            tables, count = (values[place], answers.table[place], None), counts[place]
+            self._record_rows(stream_id, stack.names, tables, rows=rows, count=count, ready=ready[place], now=now)
 
     def take(self, row: ReadingEvent) -> None:
         """Record an event of another replica, unless it arrives out of order."""

@@ -6,7 +6,6 @@ It gives the engine the time, keeps what changed by way of the streams, and noti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -101,7 +100,7 @@ class IngestService(InlineIngest):
         """Observe a block of one stream's readings, as a whole or not at all."""
         now = self.clock()
         if block.in_place:
-            block = replace(block, out=None) if self.streams.retries else self._with_last_rows(block)
+            block = block.apart() if self.streams.retries else block.with_last_rows(self.listeners.max_rows)
         answer = await self.streams.update(
             stream_id,
             lambda draft: observe_block(draft, block, now, self.limits),
@@ -114,12 +113,7 @@ class IngestService(InlineIngest):
         """Observe a block of each of several streams, as a whole or not at all."""
         now = self.clock()
         if blocks.in_place:
-            retries = self.streams.retries
-            blocks = (
-                replace(blocks, out=np.empty_like(blocks.table))
-                if retries
-                else blocks.with_last_rows(self._most_rows())
-            )
+            blocks = blocks.apart() if self.streams.retries else blocks.with_last_rows(self.listeners.max_rows)
         answers = await self.streams.update_together(
             blocks,
             lambda drafts: observe_blocks(drafts, blocks, now, self.limits),
@@ -300,13 +294,6 @@ class IngestService(InlineIngest):
             applied = rows[~answers.replayed[rows]]
             self.observed += len(applied)
             await self.listeners.tell_rows(stream_id, (columns, answers, applied), pair, now, origin)
-
-    def _with_last_rows(self, block: Block) -> Block:
-        """Return a block that keeps as many of its last rows as a listener may look at."""
-        return replace(block, last_rows=block.values[max(0, len(block.values) - self._most_rows()) :].copy())
-
-    def _most_rows(self) -> int:
-        return max((listener.max_rows or 0 for listener in self.listeners), default=0)
 
     def _tell_block(self, stream_id: str, block: Block, answer: BlockAnswer, now: float) -> None:
         if not answer.replayed:

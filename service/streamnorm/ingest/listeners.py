@@ -47,6 +47,11 @@ class Listeners(list[ObservationListener]):
         #: readings of bulks that listeners heard of since others had their turn
         self._told = 0
 
+    @property
+    def max_rows(self) -> int:
+        """The most rows of a block whose raw values one of them looks at; who hears of all looks at answers only."""
+        return max((listener.max_rows or 0 for listener in self), default=0)
+
     def tell(self, stream_id: str, batch: Batch, now: float, origin: object = None) -> None:
         """Tell of a stream's batch; see `ObservationListener.on_batch`."""
         for listener in self:

@@ -7,7 +7,7 @@ in seconds since 1970, and `limits` bound the rows, the features and the values.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -57,6 +57,14 @@ class Block:
     def in_place(self) -> bool:
         """Whether the answer may take the place of the values."""
         return self.out is self.values
+
+    def apart(self) -> Self:
+        """Return the block with its answer in an array of its own."""
+        return replace(self, out=None)
+
+    def with_last_rows(self, most: int) -> Self:
+        """Return the block with a copy of its last rows, at most `most`."""
+        return replace(self, last_rows=self.values[max(0, len(self.values) - most) :].copy())
 
 
 @dataclass(slots=True)

@@ -60,6 +60,10 @@ class BlockStack(Mapping[str, Block]):
         """Whether the answer may take the place of the values."""
         return self.out is self.table
 
+    def apart(self) -> Self:
+        """Return the stack with its answers in an array of their own."""
+        return replace(self, out=np.empty_like(self.table))
+
     def with_last_rows(self, most: int) -> Self:
         """Return the stack with a copy of each block's last rows, at most `most`, and fewer where that is too much."""
         many, rows, columns = self.table.shape

@@ -25,7 +25,6 @@ from streamnorm.engine.state.layout import (
     CREATED,
     GAP,
     HEADER_BYTES,
-    HEADER_SIZE,
     LAST_SEQ,
     OFFSET,
     SKEW,
@@ -57,8 +56,6 @@ NO_SEQ = -1.0
 UNKNOWN = (math.nan, math.nan)
 #: the state of a stream that has seen nothing; `layout` names its numbers
 EMPTY = (0.0, NO_SEQ, 0.0, 0.0, 0.0, -math.inf, 0.0, 0.0, 0.0, 0.0)
-#: features from which on NumPy finds the deviations of all of them faster than Python those of each
-WIDE = 16
 
 
 class Stream:
@@ -277,21 +274,6 @@ class Stream:
             return UNKNOWN
         plan = self.plan_at(start)
         return plan.kernel.spread(plan.p, self.state, start)
-
-    def means_stds(self, names: tuple[str, ...]) -> array[float]:
-        """Return the means of features, then their standard deviations, each as `mean_std` does."""
-        where, method, state = self.layout, self.plan.kernel.method, self.state
-        if isinstance(where, MixedLayout) or (names is not where.names and names != where.names):
-            means, stds = zip(*map(self.mean_std, names), strict=True)
-            return array("d", means + stds)
-        if method.base and len(names) >= WIDE:
-            blocks = np.frombuffer(state)[HEADER_SIZE:].reshape(len(names), where.stride)
-            both = np.where(blocks[:, base.COUNT], (blocks[:, base.MEAN], np.sqrt(blocks[:, base.VARIANCE])), math.nan)
-            return array("d", both.tobytes())
-        spread, p, own = method.spread, self.plan.p, 0 if method.base else base.SIZE
-        pairs = [spread(p, state, at + own) if state[at + base.COUNT] else UNKNOWN for at in where.starts]
-        means, stds = zip(*pairs, strict=True)
-        return array("d", means + stds)
 
     def score(self, name: str, x: Any, elements: int = 1) -> Any:
         """Return the z-score of a number `x`, or those of an array, by today's statistics of the feature `name`.
